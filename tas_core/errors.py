@@ -1,0 +1,36 @@
+"""Errors that a person can act on.
+
+Every error raised on purpose derives from :class:`TasError` and carries one
+line of text that says what is wrong, where, and what was expected instead.
+The command line prints that line and exits with :attr:`TasError.exit_code`.
+"""
+
+from __future__ import annotations
+
+
+class TasError(Exception):
+    """Something failed although the request itself made sense (exit code 1)."""
+
+    exit_code = 1
+
+
+class InputError(TasError):
+    """A request that cannot be carried out as given: bad file, option or value (exit code 2)."""
+
+    exit_code = 2
+
+
+class AudioError(InputError):
+    """An audio file that is missing, unreadable, empty or holds non-finite samples."""
+
+
+class PromptError(InputError):
+    """A prompt that cannot be understood; the message shows the text and a caret."""
+
+
+class TimelineError(InputError):
+    """A timeline that cannot be used; the message names file, line and column."""
+
+
+class CheckpointError(InputError):
+    """A checkpoint that is missing, corrupt, or was written by another version."""
