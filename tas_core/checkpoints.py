@@ -1,0 +1,336 @@
+"""Checkpoints: a folder with weights (safetensors) and a description (JSON). Nothing is ever unpickled.
+
+    model.safetensors   the state dict
+    config.json         {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
+                         "weights_sha256": "..."}
+
+`weights_sha256` ties the two files together, so that a save which was cut off between them is found on
+loading. The state of a training run, to resume it, is one more file, `training.safetensors`, whose header
+carries the part that is plain JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from tas_core.configs import config_from_dict, describe, one_line
+from tas_core.errors import CheckpointError
+
+__all__ = [
+    "Checkpoint",
+    "TrainingState",
+    "capture_rng",
+    "config_from_dict",
+    "load_checkpoint",
+    "load_training_state",
+    "restore_rng",
+    "save_checkpoint",
+    "save_training_state",
+]
+
+FORMAT_VERSION: Final = 1
+FAMILIES: Final = ("paper", "slots")
+WEIGHTS_FILE: Final = "model.safetensors"
+CONFIG_FILE: Final = "config.json"
+TRAINING_FILE: Final = "training.safetensors"
+
+_CONFIG_KEYS: Final = ("format", "family", "config", "provenance", "weights_sha256")
+_STATE_KEYS: Final = ("format", "step", "extra", "param_groups", "scalars")
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint in memory.
+
+    Attributes:
+        family: which model class reads it, one of :data:`FAMILIES`.
+        config: keyword arguments of that class's config.
+        state: state dict on the CPU; half precision on disk comes back as float32.
+        provenance: where the weights came from (data, command, versions), free-form JSON.
+        digest: SHA-256 in hex over family, config and weights; equal digests give equal outputs.
+    """
+
+    family: str
+    config: dict[str, Any]
+    state: dict[str, Tensor]
+    provenance: dict[str, Any]
+    digest: str
+
+
+def save_checkpoint(
+    folder: str | Path,
+    family: str,
+    config: Mapping[str, Any],
+    state: Mapping[str, Tensor],
+    provenance: Mapping[str, Any] | None = None,
+    dtype: torch.dtype | None = None,
+) -> Path:
+    """Write a checkpoint; files of the same name are replaced only once both new ones are complete on disk.
+
+    Args:
+        folder: made if missing; other files in it are left alone.
+        family: one of :data:`FAMILIES`.
+        config: plain JSON values (tuples become lists).
+        state: state dict, on any device.
+        provenance: plain JSON values.
+        dtype: store float32 tensors as this type (`torch.float16` halves the file); None keeps them.
+
+    Raises:
+        CheckpointError: unknown family, a value that JSON cannot hold, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    if family not in FAMILIES:
+        raise CheckpointError(f"unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
+    weights = safetensors.torch.save({name: _storable(value, dtype) for name, value in state.items()})
+    description = {
+        "format": FORMAT_VERSION,
+        "family": family,
+        "config": dict(config),
+        "provenance": dict(provenance or {}),
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    text = _to_json(description, where=f"{folder / CONFIG_FILE}", indent=2) + "\n"
+    _replace_files({folder / WEIGHTS_FILE: weights, folder / CONFIG_FILE: text.encode()})
+    return folder
+
+
+def load_checkpoint(folder: str | Path) -> Checkpoint:
+    """Read and check a checkpoint.
+
+    Raises:
+        CheckpointError: a missing folder or file, bad JSON, unknown keys, another format version, an
+            unknown family, or weights that are corrupt or belong to another config.json.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(f"no checkpoint folder at {folder}")
+    path = folder / CONFIG_FILE
+    description = _parse_json(_read(path), path)
+    _check_version(description, path)
+    _check_keys(description, _CONFIG_KEYS, path)
+    family = description.get("family")
+    if family not in FAMILIES:
+        raise CheckpointError(
+            f"{path}: unknown model family {family!r}, expected one of {', '.join(FAMILIES)}"
+        )
+    for key in ("config", "provenance"):
+        if not isinstance(description.setdefault(key, {}), dict):
+            raise CheckpointError(f"{path}: {key!r} must be an object, not {describe(description[key])}")
+    config: dict[str, Any] = description["config"]
+    provenance: dict[str, Any] = description["provenance"]
+
+    weights_path = folder / WEIGHTS_FILE
+    weights = _read(weights_path)
+    weights_sha256 = hashlib.sha256(weights).hexdigest()
+    if description.get("weights_sha256", weights_sha256) != weights_sha256:
+        raise CheckpointError(
+            f"{weights_path} is damaged or belongs to another {CONFIG_FILE}: its SHA-256 differs"
+        )
+    try:
+        stored = safetensors.torch.load(weights)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{weights_path} is not a valid safetensors file: {one_line(error)}") from error
+    state = {name: value.float() if _is_half(value) else value for name, value in stored.items()}
+    identity = json.dumps([family, config, weights_sha256], sort_keys=True)
+    return Checkpoint(family, config, state, provenance, hashlib.sha256(identity.encode()).hexdigest())
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingState:
+    """What a training run needs to go on as if it had never stopped.
+
+    Attributes:
+        step: optimizer steps made so far.
+        optimizer: what `optimizer.state_dict()` gave.
+        tensors: named groups of tensors, e.g. {"model": ..., "ema": ..., "rng": capture_rng(...)}.
+        extra: plain JSON values, e.g. the history of the validation loss.
+    """
+
+    step: int
+    optimizer: dict[str, Any]
+    tensors: dict[str, dict[str, Tensor]]
+    extra: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def save_training_state(folder: str | Path, state: TrainingState) -> Path:
+    """Write `state` to `folder`/training.safetensors, atomically; values keep every bit.
+
+    Raises:
+        CheckpointError: a group named "optimizer", a name with "/" in a group name, an optimizer value that
+            is neither a tensor nor JSON, or a folder that cannot be written.
+    """
+    path = Path(folder) / TRAINING_FILE
+    tensors: dict[str, Tensor] = {}
+    for group, members in state.tensors.items():
+        if group == "optimizer" or "/" in group:
+            raise CheckpointError(f"a group of tensors cannot be called {group!r}")
+        tensors |= {f"{group}/{name}": _storable(value) for name, value in members.items()}
+    scalars: dict[str, dict[str, Any]] = {}
+    for index, entries in state.optimizer["state"].items():
+        for name, value in entries.items():
+            if isinstance(value, Tensor):
+                tensors[f"optimizer/{index}/{name}"] = _storable(value)
+            else:
+                scalars.setdefault(str(index), {})[name] = value
+    # JSON has no tuples, so their keys are noted.
+    param_groups = [
+        {"options": group, "tuples": [key for key, value in group.items() if isinstance(value, tuple)]}
+        for group in state.optimizer["param_groups"]
+    ]
+    header = {
+        "format": FORMAT_VERSION,
+        "step": state.step,
+        "extra": state.extra,
+        "param_groups": param_groups,
+        "scalars": scalars,
+    }
+    text = _to_json(header, where=str(path))
+    _replace_files({path: safetensors.torch.save(tensors, metadata={"training": text})})
+    return path
+
+
+def load_training_state(folder: str | Path) -> TrainingState:
+    """Read what :func:`save_training_state` wrote.
+
+    Raises:
+        CheckpointError: a missing or corrupt file, or another format version.
+    """
+    path = Path(folder) / TRAINING_FILE
+    if not path.is_file():
+        raise CheckpointError(f"no training state to resume from: {path} does not exist")
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    except (OSError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path} is not a valid safetensors file: {one_line(error)}") from error
+    header = _parse_json(metadata.get("training", "null").encode(), path)
+    _check_version(header, path)
+    _check_keys(header, _STATE_KEYS, path)
+    try:
+        groups = [
+            {
+                key: tuple(value) if key in group["tuples"] else value
+                for key, value in group["options"].items()
+            }
+            for group in header["param_groups"]
+        ]
+        entries: dict[int, dict[str, Any]] = {}
+        tensors: dict[str, dict[str, Tensor]] = {}
+        for name, value in stored.items():
+            group_name, rest = name.split("/", 1)
+            if group_name == "optimizer":
+                index, key = rest.split("/", 1)
+                entries.setdefault(int(index), {})[key] = value
+            else:
+                tensors.setdefault(group_name, {})[rest] = value
+        for index, scalars in header["scalars"].items():
+            entries.setdefault(int(index), {}).update(scalars)
+        optimizer = {"state": dict(sorted(entries.items())), "param_groups": groups}
+        return TrainingState(header["step"], optimizer, tensors, header["extra"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path}: not a training state of format {FORMAT_VERSION}") from error
+
+
+def capture_rng(**generators: torch.Generator) -> dict[str, Tensor]:
+    """States of the global CPU generator ("torch") and of the named ones, as uint8 tensors."""
+    return {"torch": torch.get_rng_state()} | {name: gen.get_state() for name, gen in generators.items()}
+
+
+def restore_rng(states: Mapping[str, Tensor], **generators: torch.Generator) -> None:
+    """Put back what :func:`capture_rng` took; the same names are needed.
+
+    Raises:
+        CheckpointError: a generator was not captured, or its state does not fit.
+    """
+    try:
+        for name, generator in generators.items():
+            generator.set_state(states[name])
+        torch.set_rng_state(states["torch"])
+    except (KeyError, RuntimeError, TypeError) as error:
+        raise CheckpointError(f"the saved random state cannot be restored: {one_line(error)}") from error
+
+
+def _is_half(value: Tensor) -> bool:
+    return value.dtype in (torch.float16, torch.bfloat16)
+
+
+def _storable(value: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """Own copy on the CPU: safetensors refuses tensors that share memory, as tied weights do."""
+    if dtype is not None and value.dtype == torch.float32:
+        value = value.to(dtype)
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
+
+
+def _to_json(value: Any, where: str, indent: int | None = None) -> str:
+    try:
+        return json.dumps(value, indent=indent)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(f"{where}: cannot be written as JSON: {one_line(error)}") from error
+
+
+def _parse_json(data: bytes, path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {one_line(error)}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, not {describe(value)}")
+    return value
+
+
+def _check_version(description: Mapping[str, Any], path: Path) -> None:
+    version = description.get("format")
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise CheckpointError(
+            f"{path}: format {version!r} cannot be read, this version of tas reads format {FORMAT_VERSION}"
+        )
+
+
+def _check_keys(description: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:
+    for key in description:
+        if key not in known:
+            raise CheckpointError(f"{path}: unknown key {key!r}, expected some of {', '.join(known)}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"incomplete checkpoint: {path} does not exist") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write every file beside its target and move all into place once all are on disk."""
+    written: list[tuple[str, Path]] = []
+    try:
+        for path, data in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            written.append((name, path))
+            with os.fdopen(handle, "wb") as file:
+                os.fchmod(handle, 0o644)
+                file.write(data)
+                file.flush()
+                os.fsync(handle)
+        for name, path in written:
+            os.replace(name, path)
+    except OSError as error:
+        raise CheckpointError(f"cannot write {error.filename or path}: {error.strerror}") from error
+    finally:
+        for name, _ in written:
+            Path(name).unlink(missing_ok=True)
