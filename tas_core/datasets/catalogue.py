@@ -1,0 +1,156 @@
+"""What can sound, and which material each data split may use.
+
+The categories (names, synonyms, General MIDI numbers) are data in
+``prompts/objects.yaml``. This module reads them and states the split of the
+*source material*: a soundfont, a voice or a recording belongs to one split only,
+so that a score on ``test`` says how a model does on sources it never heard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from tas_core.resources import prompts_dir
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Kind = Literal["melodic", "percussion", "kit", "speech", "recording"]
+
+
+@dataclass(frozen=True)
+class Category:
+    """One kind of sounding object.
+
+    ``words`` are phrases that training may use, the first being the canonical name;
+    ``held_out`` are synonyms that training never sees.
+    """
+
+    name: str
+    words: tuple[str, ...]
+    held_out: tuple[str, ...]
+    kind: Kind
+    program: int | None = None
+    key: int | None = None
+    samples: tuple[str, ...] = ()
+    speaker: Literal["any", "male", "female"] | None = None
+    pitch_range: tuple[int, int] | None = None
+    style: str | None = None
+
+
+def load_categories(path: Path | None = None) -> tuple[Category, ...]:
+    """Read every category of ``prompts/objects.yaml``, in file order."""
+    source = path or prompts_dir() / "objects.yaml"
+    entries = yaml.safe_load(Path(str(source)).read_text(encoding="utf-8"))
+    categories = []
+    for name, entry in entries.items():
+        if "program" in entry:
+            kind: Kind = "melodic"
+        elif "key" in entry:
+            kind = "percussion"
+        elif entry.get("kit"):
+            kind = "kit"
+        elif "speaker" in entry:
+            kind = "speech"
+        else:
+            kind = "recording"
+        pitch_range = entry.get("range")
+        categories.append(
+            Category(
+                name=name,
+                words=tuple(entry["words"]),
+                held_out=tuple(entry.get("held_out", ())),
+                kind=kind,
+                program=entry.get("program"),
+                key=entry.get("key"),
+                samples=tuple(entry.get("samples", ())),
+                speaker=entry.get("speaker"),
+                pitch_range=(pitch_range[0], pitch_range[1]) if pitch_range else None,
+                style=entry.get("style"),
+            )
+        )
+    return tuple(categories)
+
+
+@dataclass(frozen=True)
+class SoundFont:
+    """A General MIDI soundfont as Debian installs it."""
+
+    name: str
+    path: Path
+    split: Split
+    licence: str
+    only_percussion: bool = False
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A speaker: a synthesizer voice (``engine``) or a folder of recordings."""
+
+    name: str
+    split: Split
+    speaker: Literal["any", "male", "female"]
+    engine: Literal["espeak", "flite", "files"]
+    argument: str
+    licence: str
+    patterns: tuple[str, ...] = field(default=())
+
+
+_SF2 = Path("/usr/share/sounds/sf2")
+
+SOUNDFONTS: tuple[SoundFont, ...] = (
+    SoundFont("FluidR3", _SF2 / "FluidR3_GM.sf2", "train", "MIT"),
+    # MuseScore General grew out of FluidR3 and shares samples with it, so both stay in one split.
+    SoundFont("MuseScore", Path("/usr/share/sounds/sf3/MuseScore_General_Full.sf3"), "train", "MIT"),
+    SoundFont("OPL3", _SF2 / "OPL-3_FM_128M.sf2", "train", "CC0-1.0"),
+    SoundFont("BlackPearl", _SF2 / "Black_Pearl_4_LV2.sf2", "train", "CC-BY-SA-3.0", only_percussion=True),
+    SoundFont("RedZeppelin", _SF2 / "Red_Zeppelin_4_LV2.sf2", "train", "CC-BY-SA-3.0", only_percussion=True),
+    SoundFont("TimGM6mb", _SF2 / "TimGM6mb.sf2", "val", "GPL-2"),
+    SoundFont("CsoundGM", _SF2 / "sf_GMbank.sf2", "test", "public domain"),
+)
+
+_ESPEAK_TRAIN = (
+    ("en-us", "male"), ("en-gb", "male"), ("en-gb-scotland", "male"), ("de", "male"), ("fr-fr", "male"),
+    ("es", "male"), ("it", "male"), ("pt", "male"), ("nl", "male"), ("sv", "male"), ("pl", "male"),
+    ("en-us+f1", "female"), ("en-gb+f2", "female"), ("de+f3", "female"), ("fr-fr+f4", "female"),
+    ("es+f5", "female"), ("it+Annie", "female"), ("en-us+m3", "male"), ("en-gb+m5", "male"),
+    ("en-us+m7", "male"), ("sv+f2", "female"), ("pl+f1", "female"), ("en-us+whisper", "any"),
+)  # fmt: skip
+
+_STAMPS = "/usr/share/tuxpaint/stamps"
+_KLETTRES = "/usr/share/klettres"
+
+VOICES: tuple[Voice, ...] = (
+    *(
+        Voice(f"espeak {v}", "train", sex, "espeak", v, "synthesized by a GPL-3 program")  # type: ignore[arg-type]
+        for v, sex in _ESPEAK_TRAIN
+    ),
+    Voice("flite slt", "train", "female", "flite", "slt", "BSD-style (CMU)"),
+    Voice("flite rms", "train", "male", "flite", "rms", "BSD-style (CMU)"),
+    *(
+        Voice(f"tuxpaint {code}", "train", "any", "files", _STAMPS, "GPL-2", (f"*_desc_{code}.ogg",))
+        for code in ("fr", "ru", "ro", "bg", "es", "be", "da", "nl", "lt")
+    ),
+    Voice("Allison", "train", "female", "files", "/usr/share/asterisk/sounds", "CC-BY-SA-3.0", ("*.g722",)),
+    *(
+        Voice(f"klettres {code}", "train", "any", "files", f"{_KLETTRES}/{code}", "GPL-2+", ("*.ogg",))
+        for code in ("da", "de", "en", "es", "fr", "it", "nds", "nl")
+    ),
+    Voice("espeak en-us+m1", "val", "male", "espeak", "en-us+m1", "synthesized by a GPL-3 program"),
+    Voice("espeak en-gb+f3", "val", "female", "espeak", "en-gb+f3", "synthesized by a GPL-3 program"),
+    Voice("flite awb", "val", "male", "flite", "awb", "BSD-style (CMU)"),
+    Voice("tuxpaint ca", "val", "any", "files", _STAMPS, "GPL-2", ("*_desc_ca.ogg",)),
+    Voice("espeak en-us+m2", "test", "male", "espeak", "en-us+m2", "synthesized by a GPL-3 program"),
+    Voice("espeak en-us+f5", "test", "female", "espeak", "en-us+f5", "synthesized by a GPL-3 program"),
+    Voice("flite kal", "test", "male", "flite", "kal", "BSD-style (CMU)"),
+    Voice("tuxpaint el", "test", "any", "files", _STAMPS, "GPL-2", ("*_desc_el.ogg",)),
+)
+
+RECORDING_FOLDERS: tuple[tuple[Path, str], ...] = (
+    (Path(_STAMPS), "GPL-2"),
+    (Path("/usr/share/sonic-pi/samples"), "CC0-1.0"),
+)
+"""Folders with recorded one-shots, and their licences."""

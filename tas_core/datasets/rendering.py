@@ -1,0 +1,257 @@
+"""Dry mono sound of every category: soundfonts, speech synthesizers and recordings.
+
+Each ``render_*`` function yields :class:`DryClip` objects at :data:`SAMPLE_RATE_HZ`
+or any rate asked for. The synthesizers' own reverb and chorus are off: rooms
+are added later, by :mod:`tas_core.datasets.rooms`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+import soxr
+
+from tas_core.datasets.catalogue import (
+    RECORDING_FOLDERS,
+    Category,
+    SoundFont,
+    Split,
+    Voice,
+)
+from tas_core.datasets.melodies import Note, kit_pattern, melody, percussion_hits
+from tas_core.errors import TasError
+from tas_core.resources import prompts_dir
+
+_SYNTH_RATE_HZ = 44100
+
+
+@dataclass(frozen=True)
+class DryClip:
+    """Dry mono sound: float32 ``samples`` (time), peak 0.9, of one category from one source."""
+
+    category: str
+    source: str
+    split: Split
+    samples: np.ndarray
+
+
+def source_rng(seed: int, *names: object) -> np.random.Generator:
+    """A generator keyed by names, so that no clip depends on the order of rendering."""
+    digest = zlib.crc32("\x1f".join(str(n) for n in names).encode())
+    return np.random.default_rng([seed, digest])
+
+
+def _finish(samples: np.ndarray, from_hz: int, rate_hz: int, length_s: float) -> np.ndarray | None:
+    """Resample, cut, remove the mean and scale to peak 0.9; None where nothing sounds."""
+    if from_hz != rate_hz:
+        samples = soxr.resample(samples, from_hz, rate_hz, quality="HQ")
+    samples = samples[: round(length_s * rate_hz)].astype(np.float32)
+    if len(samples) == 0:
+        return None
+    samples = samples - samples.mean()
+    peak = float(np.abs(samples).max(initial=0.0))
+    if peak < 1e-3:
+        return None
+    return samples * (0.9 / peak)
+
+
+class FontSynth:
+    """FluidSynth on one soundfont, effects off.
+
+    Raises:
+        TasError: pyfluidsynth or the soundfont is not installed.
+    """
+
+    def __init__(self, font: SoundFont) -> None:
+        try:
+            import fluidsynth
+        except ImportError as error:
+            raise TasError(
+                "rendering instruments needs pyfluidsynth and libfluidsynth: "
+                "pip install 'tas[simulate]' and apt-get install libfluidsynth3"
+            ) from error
+        if not font.path.exists():
+            raise TasError(f"{font.path}: soundfont {font.name} is not installed; see scripts/install-material.sh")
+        self._synth = fluidsynth.Synth(samplerate=float(_SYNTH_RATE_HZ), gain=0.4)
+        self._synth.setting("synth.reverb.active", 0)
+        self._synth.setting("synth.chorus.active", 0)
+        self._font_id = self._synth.sfload(str(font.path))
+        self._font = font
+
+    def render(
+        self,
+        notes: Sequence[Note],
+        duration_s: float,
+        *,
+        program: int | None = None,
+        tuning_cents: float = 0.0,
+    ) -> np.ndarray | None:
+        """Play notes; ``program`` None is the percussion channel. Float32 (time) or None without preset."""
+        channel = 0 if program is not None else 9
+        # Fonts that hold nothing but a drum kit keep it in bank 0.
+        bank = 0 if program is not None or self._font.only_percussion else 128
+        if self._synth.program_select(channel, self._font_id, bank, program or 0) != 0:
+            return None
+        self._synth.pitch_bend(channel, int(np.clip(tuning_cents / 200.0, -1, 1) * 8191))
+        events = sorted(
+            [(n.start_s, 1, n) for n in notes] + [(n.start_s + n.length_s, 0, n) for n in notes],
+            key=lambda e: (e[0], e[1]),
+        )
+        pieces: list[np.ndarray] = []
+        now = 0
+        for time_s, is_on, note in events:
+            at = min(round(time_s * _SYNTH_RATE_HZ), round(duration_s * _SYNTH_RATE_HZ))
+            if at > now:
+                pieces.append(self._synth.get_samples(at - now))
+                now = at
+            if is_on:
+                self._synth.noteon(channel, note.pitch, note.velocity)
+            else:
+                self._synth.noteoff(channel, note.pitch)
+        end = round(duration_s * _SYNTH_RATE_HZ)
+        if end > now:
+            pieces.append(self._synth.get_samples(end - now))
+        self._synth.system_reset()
+        stereo = np.concatenate(pieces).reshape(-1, 2).astype(np.float32) / 32768.0
+        return stereo.sum(axis=1)
+
+    def close(self) -> None:
+        """Free the soundfont."""
+        self._synth.delete()
+
+
+def render_font(
+    font: SoundFont, categories: Sequence[Category], clips: int, length_s: float, rate_hz: int, seed: int
+) -> Iterator[DryClip]:
+    """Clips of every category that a soundfont can play."""
+    synth = FontSynth(font)
+    for category in categories:
+        if category.kind not in ("melodic", "percussion", "kit"):
+            continue
+        if font.only_percussion and category.kind == "melodic":
+            continue
+        count = clips * 6 if category.kind == "kit" else clips
+        for index in range(count):
+            rng = source_rng(seed, font.name, category.name, index)
+            tuning = float(rng.uniform(-60, 60))
+            if category.kind == "melodic":
+                assert category.program is not None
+                notes = melody(
+                    category.program, length_s, rng, pitch_range=category.pitch_range, style=category.style
+                )
+                samples = synth.render(notes, length_s, program=category.program, tuning_cents=tuning)
+            elif category.kind == "percussion":
+                assert category.key is not None
+                samples = synth.render(percussion_hits(category.key, length_s, rng), length_s)
+            else:
+                samples = synth.render(kit_pattern(length_s, rng), length_s)
+            done = None if samples is None else _finish(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
+            if done is not None:
+                yield DryClip(category.name, f"{font.name}/{category.name}", font.split, done)
+    synth.close()
+
+
+@lru_cache(maxsize=1)
+def _sentences() -> tuple[str, ...]:
+    return tuple((prompts_dir() / "sentences.txt").read_text(encoding="utf-8").split("\n")[:-1])
+
+
+def _speak(voice: Voice, rng: np.random.Generator) -> tuple[np.ndarray, int]:
+    """A few sentences by a speech synthesizer: samples (time) and rate."""
+    text = " ".join(rng.choice(_sentences(), size=5, replace=False))
+    if voice.engine == "espeak":
+        command = ["espeak-ng", "-v", voice.argument, "-s", str(int(rng.integers(120, 190)))]
+        command += ["-p", str(int(rng.integers(25, 75))), "--stdout", text]
+    else:
+        stretch = f"duration_stretch={rng.uniform(0.85, 1.2):.2f}"
+        command = ["flite", "-voice", voice.argument, "--seti", stretch, "-t", text, "-o", "/dev/stdout"]
+    done = subprocess.run(command, capture_output=True, check=True).stdout
+    at = done.find(b"data")
+    rate_hz = int.from_bytes(done[24:28], "little")
+    payload = done[at + 8 :]
+    return np.frombuffer(payload[: len(payload) // 2 * 2], "<i2").astype(np.float32) / 32768.0, rate_hz
+
+
+def _read_recording(path: Path) -> tuple[np.ndarray, int]:
+    if path.suffix == ".g722":
+        command = ["ffmpeg", "-v", "error", "-f", "g722", "-i", str(path), "-f", "s16le", "-"]
+        raw = subprocess.run(command, capture_output=True, check=True).stdout
+        return np.frombuffer(raw, "<i2").astype(np.float32) / 32768.0, 16000
+    samples, rate_hz = sf.read(str(path), dtype="float32", always_2d=True)
+    return samples.mean(axis=1), int(rate_hz)
+
+
+def _string_together(
+    files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator, *, vary: bool
+) -> np.ndarray:
+    """Recordings one after another with short gaps, drawn from ``files``; ``vary`` changes their speed."""
+    pieces: list[np.ndarray] = []
+    total = 0
+    while total < length_s * rate_hz:
+        samples, from_hz = _read_recording(files[int(rng.integers(len(files)))])
+        speed = float(2.0 ** rng.uniform(-0.35, 0.35)) if vary else 1.0
+        if len(samples) < 16:
+            samples = np.zeros(16, np.float32)
+        samples = soxr.resample(samples, from_hz * speed, rate_hz, quality="HQ")
+        peak = np.abs(samples).max(initial=1e-9)
+        gap = np.zeros(int(rng.uniform(0.05, 0.6) * rate_hz), np.float32)
+        pieces += [(samples / peak).astype(np.float32), gap]
+        total += len(samples) + len(gap)
+    return np.concatenate(pieces)
+
+
+def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:
+    """Clips of one speaker, under the category that fits what is known of the speaker."""
+    files: list[Path] = []
+    if voice.engine == "files":
+        for pattern in voice.patterns:
+            files += sorted(p for p in Path(voice.argument).rglob(pattern) if p.stat().st_size > 3000)
+        if not files:
+            raise TasError(f"{voice.argument}: no recordings of voice {voice.name}; see scripts/install-material.sh")
+    category = {"any": "person talking", "male": "man talking", "female": "woman talking"}[voice.speaker]
+    for index in range(clips):
+        rng = source_rng(seed, voice.name, index)
+        if voice.engine == "files":
+            samples, from_hz = _string_together(files, length_s, rate_hz, rng, vary=False), rate_hz
+        else:
+            samples, from_hz = _speak(voice, rng)
+        done = _finish(samples, from_hz, rate_hz, length_s)
+        if done is not None:
+            yield DryClip(category, voice.name, voice.split, done)
+
+
+def recording_files(category: Category) -> list[Path]:
+    """Recorded one-shots of a category, in a fixed order."""
+    found: list[Path] = []
+    for folder, _ in RECORDING_FOLDERS:
+        for pattern in category.samples:
+            for ending in (".ogg", ".wav", ".flac"):
+                found += folder.rglob(pattern + ending)
+    return sorted({p for p in found if "_desc" not in p.name})
+
+
+def recording_split(files: Sequence[Path], split: Split) -> list[Path]:
+    """Files of a split: of three or more, the last goes to test and the one before to val."""
+    if len(files) < 3:
+        return list(files) if split == "train" else []
+    return {"train": list(files[:-2]), "val": [files[-2]], "test": [files[-1]]}[split]
+
+
+def render_recordings(
+    category: Category, split: Split, clips: int, length_s: float, rate_hz: int, seed: int
+) -> Iterator[DryClip]:
+    """Clips made of the recorded one-shots that a split may use, at varied speeds."""
+    files = recording_split(recording_files(category), split)
+    for index in range(clips if files else 0):
+        rng = source_rng(seed, category.name, split, index)
+        samples = _string_together(files, length_s, rate_hz, rng, vary=True)
+        done = _finish(samples, rate_hz, rate_hz, length_s)
+        if done is not None:
+            yield DryClip(category.name, f"recordings/{category.name}", split, done)

@@ -1,0 +1,222 @@
+"""Simulated rooms: binaural impulse responses from image sources, a measured head, and a diffuse tail.
+
+The direct sound and every early reflection arrive through the KEMAR head-related impulse response of
+their direction (Allen and Berkley's image method, 1979). After some 50 ms a diffuse tail takes over:
+exponentially decaying noise whose interaural coherence is that of a diffuse field at two points
+17 cm apart, sin(kd)/(kd) (Cook et al., 1955). Rooms are shoeboxes with one absorption for all walls.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import soxr
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tas_core.errors import InputError
+from tas_core.geometry import SPEED_OF_SOUND_M_S, load_kemar
+
+_EAR_DISTANCE_M = 0.17
+_MAX_ORDER = 7
+_MIXING_S = (0.04, 0.08)
+_FRONT_TAPS = 4
+
+
+@dataclass(frozen=True)
+class Room:
+    """A shoebox room. Lengths in metres, RT60 in seconds; 0 s means no reflections at all."""
+
+    size_m: tuple[float, float, float]
+    rt60_s: float
+    listener_m: tuple[float, float, float]
+
+    @property
+    def reflection(self) -> float:
+        """Pressure reflection coefficient of the walls, from Sabine's formula."""
+        x, y, z = self.size_m
+        surface = 2 * (x * y + y * z + x * z)
+        absorption = min(0.97, 0.161 * x * y * z / (surface * max(self.rt60_s, 1e-3)))
+        return float(np.sqrt(1 - absorption))
+
+
+def random_room(rng: np.random.Generator, *, dry_share: float = 0.12) -> Room:
+    """A room of 3 to 9 m with RT60 0.1 to 0.6 s, or, for ``dry_share`` of them, no reflections."""
+    size = (float(rng.uniform(4, 9)), float(rng.uniform(4, 8)), float(rng.uniform(2.5, 3.6)))
+    rt60 = 0.0 if rng.random() < dry_share else float(rng.uniform(0.1, 0.6))
+    listener = (
+        float(size[0] * rng.uniform(0.15, 0.4)),
+        float(size[1] * rng.uniform(0.4, 0.6)),
+        float(rng.uniform(1.2, 1.7)),
+    )
+    return Room(size, rt60, listener)
+
+
+def source_position(room: Room, azimuth_deg: float, distance_m: float) -> np.ndarray:
+    """Point (xyz) at listener height; the listener looks along x. Pulled in where a wall is nearer."""
+    angle = np.radians(azimuth_deg)
+    direction = np.array([np.cos(angle), np.sin(angle), 0.0])
+    origin = np.array(room.listener_m)
+    reach = distance_m
+    for axis in range(2):
+        if direction[axis] > 1e-9:
+            reach = min(reach, (room.size_m[axis] - 0.1 - origin[axis]) / direction[axis])
+        elif direction[axis] < -1e-9:
+            reach = min(reach, (0.1 - origin[axis]) / direction[axis])
+    return origin + reach * direction
+
+
+@lru_cache(maxsize=4)
+def _head(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
+    """KEMAR at a rate: impulse responses (direction, ear, tap) and unit vectors (direction, xyz)."""
+    kemar = load_kemar()
+    flat = kemar.hrir.reshape(-1, kemar.hrir.shape[-1]).T
+    resampled = soxr.resample(flat, kemar.sample_rate_hz, rate_hz, quality="VHQ")
+    gain = kemar.sample_rate_hz / rate_hz
+    shaped = resampled.T.reshape(kemar.hrir.shape[0], 2, -1) * gain
+    return shaped, kemar.unit_vectors()
+
+
+def direct_response(azimuth_deg: float, rate_hz: int, taps: int = 256) -> np.ndarray:
+    """Impulse response (ear, tap) of the direct sound at any azimuth on the horizontal plane."""
+    # Twice as long as wanted, so that what wraps around in time is not heard.
+    freqs_hz = np.fft.rfftfreq(2 * taps, 1 / rate_hz)
+    ears = load_kemar().horizontal(np.array([azimuth_deg]), np.minimum(freqs_hz, 22000.0))[0]
+    response = np.fft.irfft(ears, axis=-1)[:, :taps]
+    fade = np.ones(taps)
+    fade[-taps // 4 :] = 0.5 + 0.5 * np.cos(np.pi * np.arange(taps // 4) / (taps // 4))
+    return response * fade
+
+
+def _images(room: Room, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Image sources: positions (image, xyz) and numbers of reflections (image), without the source itself."""
+    steps = np.arange(-_MAX_ORDER, _MAX_ORDER + 1)
+    cell = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    order = np.abs(cell).sum(axis=1)
+    cell, order = cell[(order > 0) & (order <= _MAX_ORDER)], order[(order > 0) & (order <= _MAX_ORDER)]
+    size = np.array(room.size_m)
+    even = cell % 2 == 0
+    position = np.where(even, cell * size + source, (cell + 1) * size - source)
+    return position, order
+
+
+def binaural_response(
+    room: Room, azimuth_deg: float, distance_m: float, rate_hz: int, length_s: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Binaural room impulse response (ear, tap), scaled so that the direct sound has unit distance gain."""
+    taps = round(length_s * rate_hz)
+    out = np.zeros((2, taps))
+    direct = direct_response(azimuth_deg, rate_hz)
+    size = min(direct.shape[-1], taps - _FRONT_TAPS)
+    out[:, _FRONT_TAPS : _FRONT_TAPS + size] = direct[:, :size]
+    if room.rt60_s <= 0:
+        return out
+    source = source_position(room, azimuth_deg, distance_m)
+    origin = np.array(room.listener_m)
+    direct_m = max(0.1, float(np.linalg.norm(source - origin)))
+    position, order = _images(room, source)
+    offset = position - origin
+    reach = np.linalg.norm(offset, axis=1)
+    delay_s = (reach - direct_m) / SPEED_OF_SOUND_M_S
+    near = delay_s < _MIXING_S[1]
+    offset, reach, delay_s, order = offset[near], reach[near], delay_s[near], order[near]
+    heads, vectors = _head(rate_hz)
+    nearest = np.argmax(offset / reach[:, None] @ vectors.T, axis=1)
+    gain = room.reflection**order * direct_m / reach
+    fade = np.clip((_MIXING_S[1] - delay_s) / (_MIXING_S[1] - _MIXING_S[0]), 0, 1)
+    exact = delay_s * rate_hz + _FRONT_TAPS
+    start = np.floor(exact).astype(int)
+    fraction = exact - start
+    early = np.zeros((2, taps + heads.shape[-1] + 1))
+    full = np.zeros_like(early)
+    for i in range(len(start)):
+        if start[i] >= taps:
+            continue
+        pulse = heads[nearest[i]] * gain[i]
+        at = slice(start[i], start[i] + heads.shape[-1])
+        late = slice(start[i] + 1, start[i] + 1 + heads.shape[-1])
+        # Fractional delay by linear interpolation between two taps.
+        full[:, at] += (1 - fraction[i]) * pulse
+        full[:, late] += fraction[i] * pulse
+        early[:, at] += (1 - fraction[i]) * fade[i] * pulse
+        early[:, late] += fraction[i] * fade[i] * pulse
+    out += early[:, :taps]
+    out += _diffuse_tail(room, full[:, :taps], rate_hz, rng)
+    end = np.ones(taps)
+    end[-taps // 8 :] = np.cos(np.pi / 2 * np.arange(taps // 8) / (taps // 8)) ** 2
+    return out * end
+
+
+def _diffuse_tail(room: Room, images: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Decaying diffuse noise (ear, tap) at the level that the image sources have around 50 ms."""
+    taps = images.shape[-1]
+    time_s = np.arange(taps) / rate_hz
+    decay = 10 ** (-3 * time_s / room.rt60_s)
+    noise = rng.standard_normal((2, 2 * taps))
+    spectrum = np.fft.rfft(noise, axis=-1)
+    freqs_hz = np.fft.rfftfreq(2 * taps, 1 / rate_hz)
+    coherence = np.sinc(2 * freqs_hz * _EAR_DISTANCE_M / SPEED_OF_SOUND_M_S)
+    common, own = np.sqrt((1 + coherence) / 2), np.sqrt((1 - coherence) / 2)
+    # Sum and difference of the ears have powers 1 + c and 1 - c, which gives coherence c.
+    shaped = np.stack([common * spectrum[0] + own * spectrum[1], common * spectrum[0] - own * spectrum[1]])
+    shaped /= np.sqrt(1 + (freqs_hz / 6000.0) ** 2)
+    tail = np.fft.irfft(shaped, axis=-1)[:, :taps] * decay
+    window = (time_s >= 0.03) & (time_s < 0.06)
+    target = np.mean(images[:, window] ** 2)
+    level = np.sqrt(target / max(1e-20, np.mean(tail[:, window] ** 2)))
+    rise = np.clip((time_s - _MIXING_S[0]) / (_MIXING_S[1] - _MIXING_S[0]), 0, 1)
+    return tail * level * np.sqrt(rise)
+
+
+@dataclass(frozen=True)
+class RoomBank:
+    """Binaural responses made beforehand: ``responses`` float16 (room, source, ear, tap), ``azimuth_deg`` (room, source)."""
+
+    responses: Tensor
+    azimuth_deg: Tensor
+    rt60_s: Tensor
+    sample_rate_hz: int
+
+    def save(self, path: Path) -> None:
+        """Write to one safetensors file."""
+        tensors = {"responses": self.responses, "azimuth_deg": self.azimuth_deg, "rt60_s": self.rt60_s}
+        save_file(tensors, str(path), metadata={"sample_rate_hz": str(self.sample_rate_hz)})
+
+    @staticmethod
+    def load(path: Path) -> RoomBank:
+        """Read a bank of rooms.
+
+        Raises:
+            InputError: no such file, or not a bank of rooms.
+        """
+        try:
+            with safe_open(str(path), "pt") as file:
+                rate_hz = int((file.metadata() or {})["sample_rate_hz"])
+                return RoomBank(
+                    **{k: file.get_tensor(k) for k in ("responses", "azimuth_deg", "rt60_s")}, sample_rate_hz=rate_hz
+                )
+        except (SafetensorError, OSError, KeyError) as error:
+            raise InputError(f"{path}: not a readable bank of rooms ({error})") from error
+
+
+def build_rooms(rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0) -> RoomBank:
+    """Random rooms, each heard from ``sources`` random places in front, 0.7 to 4 m away."""
+    responses = np.zeros((rooms, sources, 2, round(length_s * rate_hz)), np.float16)
+    azimuth = np.zeros((rooms, sources), np.float32)
+    rt60 = np.zeros(rooms, np.float32)
+    for r in range(rooms):
+        rng = np.random.default_rng([seed, r])
+        room = random_room(rng)
+        rt60[r] = room.rt60_s
+        for s in range(sources):
+            azimuth[r, s] = rng.uniform(-90, 90)
+            distance_m = float(np.exp(rng.uniform(np.log(0.7), np.log(4.0))))
+            responses[r, s] = binaural_response(room, float(azimuth[r, s]), distance_m, rate_hz, length_s, rng)
+    return RoomBank(
+        torch.from_numpy(responses), torch.from_numpy(azimuth), torch.from_numpy(rt60), rate_hz
+    )

@@ -1,0 +1,135 @@
+"""Directions and the head: measured head-related impulse responses (HRIRs) and what follows from them.
+
+Azimuth convention: see :mod:`tas_core.types` (0 is front, positive is left). The HRIRs are
+Gardner and Martin's measurements of a KEMAR dummy head (MIT Media Lab, 1994).
+
+**Direction ratio.** A source s at azimuth a reaches the ears as L = H_L s and R = H_R s, so
+
+    side = L - R = [(H_L - H_R) / (H_L + H_R)] (L + R) = G(a, f) mid.
+
+G is zero in front, and odd in a for a symmetric head. It is what a mono signal has to be multiplied with
+to get the side signal that puts it at azimuth a and keeps L + R as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+from tas_core.types import LEFT_EAR, RIGHT_EAR
+
+SPEED_OF_SOUND_M_S = 343.0
+_LOWEST_MEASURED_HZ = 200.0
+
+
+@dataclass(frozen=True)
+class HrirSet:
+    """Head-related impulse responses.
+
+    ``hrir`` float64 (direction, ear, tap); ``azimuth_deg`` (direction) in -180..180, positive left;
+    ``elevation_deg`` (direction), positive up.
+    """
+
+    hrir: np.ndarray
+    azimuth_deg: np.ndarray
+    elevation_deg: np.ndarray
+    sample_rate_hz: int
+
+    def unit_vectors(self) -> np.ndarray:
+        """Directions as vectors (direction, xyz): x front, y left, z up."""
+        return direction_vectors(self.azimuth_deg, self.elevation_deg)
+
+    def horizontal(self, azimuth_deg: np.ndarray, freqs_hz: np.ndarray) -> np.ndarray:
+        """Head-related transfer functions on the horizontal plane, complex128 (azimuth, ear, freq).
+
+        Between measured directions, log magnitude and unwrapped phase are interpolated linearly.
+
+        Args:
+            azimuth_deg: (azimuth), -180..180.
+            freqs_hz: (freq), 0 to half the sample rate.
+        """
+        flat = np.abs(self.elevation_deg) < 0.5
+        order = np.argsort(self.azimuth_deg[flat])
+        grid_deg = self.azimuth_deg[flat][order]
+        taps = np.arange(self.hrir.shape[-1])
+        # Phase is unwrapped on a fine grid that starts at 0 Hz, then read off at the wanted frequencies.
+        fine_hz = np.linspace(0.0, self.sample_rate_hz / 2, 1025)
+        turn = np.exp(-2j * np.pi * np.outer(taps, fine_hz) / self.sample_rate_hz)
+        spectrum = self.hrir[flat][order] @ turn
+        log_magnitude = np.log(np.maximum(np.abs(spectrum), 1e-6))
+        phase = np.unwrap(np.angle(spectrum), axis=-1)
+        # Below 200 Hz the measurement's loudspeaker was mute: there a head is a pure delay.
+        low = int(np.searchsorted(fine_hz, _LOWEST_MEASURED_HZ))
+        rise = int(np.searchsorted(fine_hz, 4 * _LOWEST_MEASURED_HZ))
+        slope = (phase[..., rise] - phase[..., low]) / (fine_hz[rise] - fine_hz[low])
+        offset = phase[..., low] - slope * fine_hz[low]
+        phase -= (2 * np.pi * np.round(offset / (2 * np.pi)))[..., None]
+        phase[..., :low] = phase[..., low : low + 1] * fine_hz[:low] / fine_hz[low]
+        log_magnitude[..., :low] = log_magnitude[..., low : low + 1]
+        grid_deg = np.concatenate([grid_deg[-1:] - 360.0, grid_deg, grid_deg[:1] + 360.0])
+        around = np.r_[len(grid_deg) - 3, np.arange(len(grid_deg) - 2), 0]
+        wanted = np.asarray(azimuth_deg, float)
+        upper = np.clip(np.searchsorted(grid_deg, wanted), 1, len(grid_deg) - 1)
+        weight = (wanted - grid_deg[upper - 1]) / (grid_deg[upper] - grid_deg[upper - 1])
+        lower_row, upper_row = around[upper - 1], around[upper]
+        weight = weight[:, None, None]
+        magnitude = (1 - weight) * log_magnitude[lower_row] + weight * log_magnitude[upper_row]
+        angle = (1 - weight) * phase[lower_row] + weight * phase[upper_row]
+        out = np.empty((len(wanted), 2, len(freqs_hz)), complex)
+        for row in range(len(wanted)):
+            for ear in range(2):
+                m = np.interp(freqs_hz, fine_hz, magnitude[row, ear])
+                p = np.interp(freqs_hz, fine_hz, angle[row, ear])
+                out[row, ear] = np.exp(m + 1j * p)
+        return out
+
+
+def direction_vectors(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
+    """Unit vectors (..., xyz) with x front, y left, z up."""
+    azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
+    return np.stack(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)], axis=-1
+    )
+
+
+@lru_cache(maxsize=1)
+def load_kemar() -> HrirSet:
+    """The KEMAR dummy head that ships with the package: 710 directions, 256 taps, 44.1 kHz."""
+    path = Path(__file__).resolve().parent / "_data" / "kemar.safetensors"
+    with safe_open(str(path), "np") as file:
+        meta = file.metadata()
+        return HrirSet(
+            hrir=file.get_tensor("hrir").astype(float) * float(meta["scale"]),
+            azimuth_deg=file.get_tensor("azimuth_deg").astype(float),
+            elevation_deg=file.get_tensor("elevation_deg").astype(float),
+            sample_rate_hz=int(meta["sample_rate_hz"]),
+        )
+
+
+def direction_ratio(azimuth_deg: np.ndarray, freqs_hz: np.ndarray, *, limit: float = 3.0) -> np.ndarray:
+    """G = (H_L - H_R) / (H_L + H_R) of the KEMAR head, complex128 (azimuth, freq).
+
+    Where the ears are nearly in antiphase the ratio has poles; its magnitude is therefore compressed
+    softly below ``limit`` (3 means that no ear gets more than 6 dB above the mono input).
+    """
+    ears = load_kemar().horizontal(azimuth_deg, freqs_hz)
+    total = ears[:, LEFT_EAR] + ears[:, RIGHT_EAR]
+    difference = ears[:, LEFT_EAR] - ears[:, RIGHT_EAR]
+    ratio = difference / np.where(np.abs(total) < 1e-9, 1e-9, total)
+    return ratio / (1.0 + (np.abs(ratio) / limit) ** 4) ** 0.25
+
+
+def interaural_level_ratio(azimuth_deg: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
+    """Real panning gain (azimuth) of a band: (|H_L| - |H_R|) / (|H_L| + |H_R|) with band-average magnitudes.
+
+    Above the model's band this replaces G: phase differences between the ears carry no
+    direction there (Blauert, Spatial Hearing, 1997, section 2.4), level differences do.
+    """
+    freqs_hz = np.linspace(low_hz, high_hz, 64)
+    magnitude = np.sqrt((np.abs(load_kemar().horizontal(azimuth_deg, freqs_hz)) ** 2).mean(axis=-1))
+    left, right = magnitude[:, LEFT_EAR], magnitude[:, RIGHT_EAR]
+    return (left - right) / (left + right)
