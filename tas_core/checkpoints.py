@@ -125,9 +125,10 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         raise CheckpointError(
             f"{path}: unknown model family {family!r}, expected one of {', '.join(FAMILIES)}"
         )
+    description.setdefault("provenance", {})
     for key in ("config", "provenance"):
-        if not isinstance(description.setdefault(key, {}), dict):
-            raise CheckpointError(f"{path}: {key!r} must be an object, not {describe(description[key])}")
+        if not isinstance(description.get(key), dict):
+            raise CheckpointError(f"{path}: {key!r} must be an object, not {describe(description.get(key))}")
     config: dict[str, Any] = description["config"]
     provenance: dict[str, Any] = description["provenance"]
 
