@@ -1,0 +1,252 @@
+"""All in float64, so that what is left is the mathematics."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tas_core.diffusion.parameterisation import noise_from_x0, target, to_x0
+from tas_core.diffusion.samplers import ddim, ddpm, sample
+from tas_core.diffusion.schedule import NoiseSchedule, cosine_schedule, diffuse, linear_schedule
+
+MEAN, STD = 0.7, 0.6
+SCHEDULES = [linear_schedule(), linear_schedule(200, 1e-4, 0.02), cosine_schedule(), cosine_schedule(7)]
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=_generator(seed), dtype=torch.float64)
+
+
+class GaussianDenoiser:
+    """E[x0 | a_n] for x0 ~ N(MEAN, STD^2); notes the steps it is asked for."""
+
+    def __init__(self, schedule: NoiseSchedule) -> None:
+        self.alpha_bars = schedule.alpha_bars
+        self.asked: list[int] = []
+
+    def __call__(self, noisy: Tensor, step: Tensor) -> Tensor:
+        assert step.shape == noisy.shape[:1]
+        assert step.dtype == torch.int64
+        self.asked.append(int(step[0]))
+        alpha_bar = float(self.alpha_bars[step[0]])
+        gain = STD**2 * math.sqrt(alpha_bar) / (STD**2 * alpha_bar + 1 - alpha_bar)
+        return MEAN + gain * (noisy - math.sqrt(alpha_bar) * MEAN)
+
+
+# ------------------------------------------------------------------ schedules
+
+
+def test_alpha_bar_is_the_literal_product() -> None:
+    schedule = linear_schedule(50, 1e-4, 0.05)
+    for n in (0, 1, 17, 49):
+        product = math.prod(1 - (1e-4 + (0.05 - 1e-4) * i / 49) for i in range(n + 1))
+        assert float(schedule.alpha_bars[n]) == pytest.approx(product, rel=1e-13)
+    assert float(schedule.alpha_bars[-1]) == pytest.approx(0.280, abs=5e-4)  # the figure known for DiffWave
+
+
+def test_the_cosine_schedule_follows_its_curve_and_ends_in_noise() -> None:
+    schedule = cosine_schedule(100)
+    curve = np.cos((np.arange(101) / 100 + 0.008) / 1.008 * np.pi / 2) ** 2
+    np.testing.assert_allclose(schedule.alpha_bars[:-1], (curve / curve[0])[1:-1], rtol=1e-10)
+    assert float(schedule.alpha_bars[-1]) < 1e-6
+    assert float(schedule.betas.max()) == 0.999
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("num_steps", [1, 2, 5, 6, 7])
+def test_a_respaced_schedule_keeps_levels_and_starts_where_training_ended(
+    schedule: NoiseSchedule, num_steps: int
+) -> None:
+    fast = schedule.respaced(num_steps)
+    assert fast.num_steps == num_steps
+    assert int(fast.train_steps[-1]) == schedule.num_steps - 1
+    assert bool((fast.train_steps.diff() > 0).all())
+    torch.testing.assert_close(fast.alpha_bars, schedule.alpha_bars[fast.train_steps], rtol=1e-9, atol=1e-15)
+
+
+def test_respacing_to_all_steps_or_twice_changes_nothing_else() -> None:
+    schedule = linear_schedule(60)
+    torch.testing.assert_close(schedule.respaced(60).betas, schedule.betas)
+    twice = schedule.respaced(30).respaced(10)
+    assert torch.equal(twice.train_steps, schedule.respaced(10).train_steps)
+    torch.testing.assert_close(twice.alpha_bars, schedule.respaced(10).alpha_bars)
+
+
+def test_impossible_schedules_are_refused() -> None:
+    for num_steps in (0, 51):
+        with pytest.raises(ValueError, match="between 1 and 50"):
+            linear_schedule(50).respaced(num_steps)
+    for betas in ([], [0.0], [1.0], [float("nan")]):
+        with pytest.raises(ValueError, match="betas must be"):
+            NoiseSchedule(torch.tensor(betas), torch.arange(len(betas)))
+    with pytest.raises(ValueError, match="train_steps"):
+        NoiseSchedule(torch.tensor([0.1]), torch.arange(2))
+
+
+def test_diffusing_has_the_moments_of_the_closed_form_and_of_many_single_steps() -> None:
+    """mean sqrt(abar) x0, variance 1 - abar: for one jump, and for the chain of Eq. 3."""
+    schedule = linear_schedule()
+    count, x0 = 40_000, 1.5
+    step = torch.full((count,), 30)
+    jump = diffuse(torch.full((count, 1), x0, dtype=torch.float64), _normal(count, 1), step, schedule)
+    chain = torch.full((count, 1), x0, dtype=torch.float64)
+    for n in range(31):
+        beta = float(schedule.betas[n])
+        chain = math.sqrt(1 - beta) * chain + math.sqrt(beta) * _normal(count, 1, seed=n + 1)
+    alpha_bar = float(schedule.alpha_bars[30])
+    for values in (jump, chain):  # four standard errors
+        assert float(values.mean()) == pytest.approx(
+            math.sqrt(alpha_bar) * x0, abs=4 * math.sqrt((1 - alpha_bar) / count)
+        )
+        assert float(values.var()) == pytest.approx(1 - alpha_bar, rel=4 * math.sqrt(2 / count))
+
+
+def test_each_example_of_a_batch_has_its_own_step() -> None:
+    schedule = linear_schedule()
+    x0, noise, step = _normal(3, 2, 4), _normal(3, 2, 4, seed=1), torch.tensor([0, 20, 49])
+    batched = diffuse(x0, noise, step, schedule)
+    for index in range(3):
+        alpha_bar = float(schedule.alpha_bars[step[index]])
+        expected = math.sqrt(alpha_bar) * x0[index] + math.sqrt(1 - alpha_bar) * noise[index]
+        torch.testing.assert_close(batched[index], expected)
+
+
+# ------------------------------------------------------------------ parameterisations
+
+
+@settings(max_examples=30, deadline=None)
+@given(alpha_bar=st.floats(1e-4, 1 - 1e-4), seed=st.integers(0, 100))
+def test_every_prediction_gives_back_signal_and_noise(alpha_bar: float, seed: int) -> None:
+    x0, noise = _normal(2, 5, seed=seed), _normal(2, 5, seed=seed + 1)
+    noisy = math.sqrt(alpha_bar) * x0 + math.sqrt(1 - alpha_bar) * noise
+    for kind in ("noise", "x0", "v"):
+        output = target(kind, x0, noise, alpha_bar)
+        torch.testing.assert_close(to_x0(kind, output, noisy, alpha_bar), x0, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(noise_from_x0(x0, noisy, alpha_bar), noise, rtol=1e-9, atol=1e-9)
+
+
+def test_v_is_the_derivative_along_the_angle() -> None:
+    """With a = cos(phi) x0 + sin(phi) e, v = da/dphi."""
+    x0, noise, phi = _normal(1, 3), _normal(1, 3, seed=1), 0.9
+    angle = torch.tensor(phi, dtype=torch.float64)
+    derivative = torch.autograd.functional.jacobian(lambda a: a.cos() * x0 + a.sin() * noise, angle)
+    torch.testing.assert_close(target("v", x0, noise, math.cos(phi) ** 2), derivative)
+
+
+def test_an_unknown_kind_of_prediction_is_refused() -> None:
+    zero = torch.zeros(1, 1)
+    with pytest.raises(ValueError, match="unknown kind of prediction 'eps', expected one of noise, x0, v"):
+        target("eps", zero, zero, 0.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown kind"):
+        to_x0("eps", zero, zero, 0.5)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ samplers
+
+
+@pytest.mark.parametrize("sampler", [ddpm, ddim])
+def test_ancestral_sampling_follows_the_exact_recursion_of_mean_and_variance(sampler) -> None:
+    """For a Gaussian every step is affine: mean <- A mean + B, variance <- A^2 variance + sigma^2."""
+    schedule = cosine_schedule(40)
+    beta, after = schedule.betas.numpy(), schedule.alpha_bars.numpy()
+    before = np.concatenate([[1.0], after[:-1]])
+    gain = STD**2 * np.sqrt(after) / (STD**2 * after + 1 - after)
+    on_x0 = np.sqrt(before) * beta / (1 - after)
+    on_noisy = np.sqrt(1 - beta) * (1 - before) / (1 - after)
+    mean, variance = 0.0, 1.0
+    for n in reversed(range(40)):
+        slope = on_x0[n] * gain[n] + on_noisy[n]
+        mean = slope * mean + on_x0[n] * MEAN * (1 - gain[n] * np.sqrt(after[n]))
+        variance = slope**2 * variance + (1 - before[n]) / (1 - after[n]) * beta[n]
+
+    count = 40_000
+    extra = {"eta": 1.0} if sampler is ddim else {}
+    drawn = sampler(
+        GaussianDenoiser(schedule), _normal(count, 1, seed=5), schedule, generator=_generator(6), **extra
+    )
+    assert float(drawn.mean()) == pytest.approx(mean, abs=4 * math.sqrt(variance / count))
+    assert float(drawn.var()) == pytest.approx(variance, rel=4 * math.sqrt(2 / count))
+
+
+def test_ancestral_sampling_reproduces_the_distribution_of_the_data() -> None:
+    schedule = cosine_schedule(400)
+    count = 10_000
+    drawn = ddpm(GaussianDenoiser(schedule), _normal(count, 1, seed=7), schedule, _generator(8))
+    assert float(drawn.mean()) == pytest.approx(MEAN, abs=4 * STD / math.sqrt(count))
+    # four standard errors, and 1 % for the 400 steps
+    assert float(drawn.var()) == pytest.approx(STD**2, rel=4 * math.sqrt(2 / count) + 0.01)
+
+
+def test_ddpm_and_ddim_with_eta_one_are_the_same_sampler() -> None:
+    schedule = linear_schedule().respaced(9)
+    start = _normal(4, 3)
+    denoise = GaussianDenoiser(linear_schedule())
+    one = ddpm(denoise, start, schedule, _generator(1))
+    other = ddim(denoise, start, schedule, eta=1.0, generator=_generator(1))
+    torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_ddim_solves_the_probability_flow_to_first_order() -> None:
+    """Along the flow of a Gaussian every sample keeps its quantile; twice the steps must halve the error."""
+    fine = cosine_schedule(3200)
+    start = torch.linspace(-2, 2, 9, dtype=torch.float64)[:, None]
+    alpha_bar = float(fine.alpha_bars[-1])
+    exact = MEAN + STD * (start - math.sqrt(alpha_bar) * MEAN) / math.sqrt(alpha_bar * STD**2 + 1 - alpha_bar)
+    counts = [25, 50, 100, 200]
+    errors = [
+        float((ddim(GaussianDenoiser(fine), start, fine.respaced(count)) - exact).abs().max())
+        for count in counts
+    ]
+    orders = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
+    assert errors[-1] < 0.01
+    assert all(0.9 < order < 1.1 for order in orders), orders
+
+
+@pytest.mark.parametrize("sampler", [ddpm, ddim])
+def test_one_step_gives_the_estimate_of_the_denoiser(sampler) -> None:
+    schedule = cosine_schedule(50).respaced(1)
+    start = _normal(3, 4)
+    estimate = GaussianDenoiser(cosine_schedule(50))(start, torch.full((3,), 49))
+    assert torch.equal(sampler(GaussianDenoiser(cosine_schedule(50)), start, schedule), estimate)
+    # almost nothing of the signal is left at the last step, so the estimate is almost the mean
+    torch.testing.assert_close(estimate, torch.full_like(estimate, MEAN), atol=5e-3, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", [ddpm, ddim])
+def test_the_denoiser_is_told_the_steps_of_the_training_schedule(sampler) -> None:
+    denoise = GaussianDenoiser(linear_schedule(50))
+    sampler(denoise, _normal(2, 1), linear_schedule(50).respaced(5))
+    assert denoise.asked == [49, 39, 29, 19, 9]
+
+
+@pytest.mark.parametrize("name", ["ddpm", "ddim"])
+def test_randomness_comes_from_the_generator_alone(name: str) -> None:
+    schedule = linear_schedule(8)
+    denoise = GaussianDenoiser(schedule)
+    start = _normal(2, 6)
+    before = torch.get_rng_state()
+    first = sample(name, denoise, start, schedule, _generator(3))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first, sample(name, denoise, start, schedule, _generator(3)))
+    changed = not torch.equal(first, sample(name, denoise, start, schedule, _generator(4)))
+    assert changed == (name == "ddpm")
+    assert torch.equal(start, _normal(2, 6))
+
+
+def test_a_perfect_denoiser_is_followed_exactly_by_both() -> None:
+    x0 = _normal(2, 5, seed=9)
+    for name in ("ddpm", "ddim"):
+        result = sample(name, lambda noisy, step: x0, _normal(2, 5), linear_schedule(6), _generator())  # noqa: ARG005
+        assert torch.equal(result, x0)
+    with pytest.raises(ValueError, match="unknown sampler 'euler', expected one of ddpm, ddim"):
+        sample("euler", lambda noisy, step: x0, x0, linear_schedule(6))  # noqa: ARG005
