@@ -1,0 +1,48 @@
+"""What a training step sees: one batch of composed scenes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class SceneBatch:
+    """A batch of scenes at the model's sample rate.
+
+    Attributes:
+        stem_mid: (batch, clause, time), L + R of each named object; zero for an absent one.
+        stem_side: (batch, clause, time), L - R of each named object.
+        rest_mid: (batch, time), L + R of everything that no clause names.
+        clause_features: (batch, clause, channel), text features of the object phrases.
+        azimuth_deg: (batch, clause), where the prompt puts each object.
+        named: (batch, clause) bool, False for padding.
+        side_known: (batch) bool, False where ``stem_side`` is not to be learned from.
+        prompts: one caption per scene.
+    """
+
+    stem_mid: Tensor
+    stem_side: Tensor
+    rest_mid: Tensor
+    clause_features: Tensor
+    azimuth_deg: Tensor
+    named: Tensor
+    side_known: Tensor
+    prompts: tuple[str, ...]
+
+    @property
+    def mid(self) -> Tensor:
+        """The mixture L + R, (batch, time)."""
+        return self.stem_mid.sum(dim=1) + self.rest_mid
+
+    @property
+    def side(self) -> Tensor:
+        """L - R of everything named, (batch, time); what is not named counts as centred."""
+        return self.stem_side.sum(dim=1)
+
+    def to(self, device: torch.device) -> SceneBatch:
+        """The same batch on another device."""
+        moved = {f.name: getattr(self, f.name) for f in fields(self)}
+        return SceneBatch(**{k: v.to(device) if isinstance(v, Tensor) else v for k, v in moved.items()})

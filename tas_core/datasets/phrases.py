@@ -1,0 +1,61 @@
+"""Text features of every phrase that training may use, computed once and kept in a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from tas_core.datasets.catalogue import Category
+from tas_core.errors import InputError
+
+REST_PHRASES = ("everything else", "the rest", "the other instruments", "the background", "all other sounds")
+
+
+@dataclass(frozen=True)
+class PhraseTable:
+    """Phrases and their text features: ``features`` float32 (phrase, channel)."""
+
+    phrases: tuple[str, ...]
+    features: Tensor
+    encoder: str
+
+    @staticmethod
+    def build(
+        categories: Sequence[Category], encode: Callable[[Sequence[str]], Tensor], encoder_name: str
+    ) -> PhraseTable:
+        """Encode every training and held-out word of the categories, and the phrases for the rest."""
+        phrases = dict.fromkeys(w for c in categories for w in (*c.words, *c.held_out))
+        phrases.update(dict.fromkeys(REST_PHRASES))
+        listed = tuple(phrases)
+        return PhraseTable(listed, torch.as_tensor(encode(listed)).float(), encoder_name)
+
+    def rows(self, phrases: Sequence[str]) -> Tensor:
+        """Row numbers of phrases, int64."""
+        index = {p: i for i, p in enumerate(self.phrases)}
+        return torch.tensor([index[p] for p in phrases])
+
+    def save(self, path: Path) -> None:
+        """Write to one safetensors file."""
+        meta = {"phrases": json.dumps(self.phrases), "encoder": self.encoder}
+        save_file({"features": self.features}, str(path), metadata=meta)
+
+    @staticmethod
+    def load(path: Path) -> PhraseTable:
+        """Read a table.
+
+        Raises:
+            InputError: no such file, or not a phrase table.
+        """
+        try:
+            with safe_open(str(path), "pt") as file:
+                meta = file.metadata() or {}
+                return PhraseTable(tuple(json.loads(meta["phrases"])), file.get_tensor("features"), meta["encoder"])
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            raise InputError(f"{path}: not a readable phrase table ({error})") from error

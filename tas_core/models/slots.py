@@ -1,0 +1,303 @@
+"""The ``slots`` family: one query per clause, masks for *what*, a direction filter for *where*.
+
+A scene's side signal is modelled as
+
+    side = sum_k mask_k * G(azimuth_k) * mid + residual,
+
+where the masks (over clauses and "everything else", summing to one in every time-frequency bin) come from a
+band-split network that sees the sound and the text, but no direction. Mirrored prompts therefore give
+mirrored outputs and a prompt that puts everything in the centre gives no side signal, for any weights. See
+``docs/MODELS.md`` for how it relates to the paper's model.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from tas_core.batch import SceneBatch
+from tas_core.dsp import local_level, stft
+from tas_core.models.bands import BandMerge, BandSplit, band_count, bin_count
+from tas_core.models.direction import DirectionFilter
+
+_FEATURES = 3
+_MAX_SCORE = 8.0
+
+
+@dataclass(frozen=True)
+class SlotsConfig:
+    """Sizes of the network; ``n_fft`` and ``hop`` in samples at ``sample_rate_hz``."""
+
+    sample_rate_hz: int = 16000
+    n_fft: int = 1024
+    hop: int = 256
+    channels: int = 64
+    frame_channels: int = 8
+    blocks: int = 8
+    fusion_after: tuple[int, ...] = (2, 4, 6, 8)
+    context_frames: int = 64
+    level_frames: int = 128
+    mask_features: int = 16
+    text_encoder: str = "minilm"
+    text_width: int = 384
+
+
+class ChannelNorm(nn.Module):
+    """Root-mean-square normalisation over channels with a learned gain."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., channel) -> (..., channel)."""
+        return x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
+
+
+class FrameMixer(nn.Module):
+    """All bands of a frame and its neighbours together: a gated dilated convolution over time.
+
+    Every band contributes a few channels, so the convolution is dense and small.
+    """
+
+    def __init__(self, channels: int, frame_channels: int, bands: int, dilation: int) -> None:
+        super().__init__()
+        width = bands * frame_channels
+        self.norm = ChannelNorm(channels)
+        self.squeeze = nn.Linear(channels, frame_channels)
+        self.conv = nn.Conv1d(width, 2 * width, 3, padding=dilation, dilation=dilation)
+        self.expand = nn.Linear(frame_channels, channels)
+        nn.init.zeros_(self.expand.weight)
+        nn.init.zeros_(self.expand.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(batch, band, frame, channel) -> the same."""
+        batch, bands, frames, _ = h.shape
+        z = self.squeeze(self.norm(h)).permute(0, 1, 3, 2).reshape(batch, -1, frames)
+        value, gate = self.conv(z).chunk(2, dim=1)
+        z = (torch.tanh(value) * torch.sigmoid(gate)).reshape(batch, bands, -1, frames)
+        return h + self.expand(z.transpose(2, 3))
+
+
+class BandMixer(nn.Module):
+    """Every band by itself, with the same weights for all: three frames, then a gated linear unit."""
+
+    def __init__(self, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.dilation = dilation
+        self.norm = ChannelNorm(channels)
+        self.taps = nn.Parameter(torch.tensor([0.1, 1.0, 0.1])[:, None].repeat(1, channels))
+        self.rise = nn.Linear(channels, 4 * channels)
+        self.fall = nn.Linear(2 * channels, channels)
+        nn.init.normal_(self.fall.weight, std=0.02)
+        nn.init.zeros_(self.fall.bias)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """(batch, band, frame, channel) -> the same."""
+        frames, d = h.shape[2], self.dilation
+        x = self.norm(h)
+        padded = F.pad(x, (0, 0, d, d))
+        taps = self.taps.to(x.dtype)
+        x = taps[0] * padded[:, :, :frames] + taps[1] * x + taps[2] * padded[:, :, 2 * d : 2 * d + frames]
+        value, gate = self.rise(x).chunk(2, dim=-1)
+        return h + self.fall(value * F.silu(gate))
+
+
+class ClauseFusion(nn.Module):
+    """Semantic-aware fusion (paper, Eq. 6 to 8), once per clause and local in time.
+
+    For clause k with text features q_k and audio features h (band n, frame t):
+    Eq. 6 becomes an attention average over all bands and the frames within ``context`` of t; Eq. 7 is
+    unchanged; the convolution of Eq. 8 on the concatenation of both splits into a part for h, left to
+    the blocks that follow, and a part for the text-aware features, which every bin takes from the clauses in
+    proportion to how well they match it.
+    """
+
+    def __init__(self, channels: int, text_channels: int, context: int) -> None:
+        super().__init__()
+        self.context = context
+        self.query = nn.Linear(text_channels, channels)
+        self.keys = nn.Linear(channels, channels, bias=False)
+        self.values = nn.Linear(channels, channels, bias=False)
+        self.full = nn.Linear(channels, channels)
+        self.update = nn.Linear(channels, channels)
+        self.inject = nn.Linear(channels, channels)
+        self.norm = ChannelNorm(channels)
+        nn.init.normal_(self.inject.weight, std=0.02)
+
+    def forward(self, h: Tensor, clause: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
+        """Fuse.
+
+        Args:
+            h: audio features (batch, band, frame, channel).
+            clause: text features (batch, clause, channel), the last one standing for everything else.
+            active: (batch, clause, frame) bool.
+
+        Returns:
+            Audio features as before, and the clauses' keys (batch, clause, frame, channel).
+        """
+        batch, bands, frames, channels = h.shape
+        x = self.norm(h)
+        query = self.query(clause)
+        keys = self.keys(x).reshape(batch, bands * frames, channels)
+        score = torch.matmul(query, keys.transpose(1, 2)).float() / math.sqrt(channels)
+        score = _MAX_SCORE * torch.tanh(score / _MAX_SCORE)
+        score = score.reshape(batch, -1, bands, frames)
+        # Eq. 6: attention average over bands and neighbouring frames.
+        weight = score.exp() * active[:, :, None]
+        values = self.values(x).float()
+        top = torch.einsum("bknt,bntc->bkct", weight, values)
+        bottom = weight.sum(dim=2)
+        size = 2 * self.context + 1
+        pool = lambda z: F.avg_pool1d(z, size, 1, self.context)  # noqa: E731
+        count = query.shape[1]
+        top = pool(top.reshape(batch * count, channels, frames)).reshape(batch, count, channels, frames)
+        bottom = pool(bottom).clamp_min(1e-8)
+        aware = (top / bottom[:, :, None]).transpose(2, 3).to(h.dtype)
+        # Eq. 7.
+        fused = query[:, :, None] * (self.full(aware) + aware)
+        key = query[:, :, None] + self.update(fused)
+        # Eq. 8: every bin takes the text-aware features of the clauses that it matches.
+        match = torch.matmul(
+            x.permute(0, 2, 1, 3), key.permute(0, 2, 3, 1).to(x.dtype)
+        ).float() / math.sqrt(channels)
+        match = match.masked_fill(~active.permute(0, 2, 1)[:, :, None], -1e4)
+        share = match.softmax(dim=-1).to(h.dtype)
+        taken = torch.matmul(share, self.inject(fused).transpose(1, 2)).transpose(1, 2)
+        return h + taken, key
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What the network took each clause to be.
+
+    ``masks`` (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses.
+    """
+
+    masks: Tensor
+
+
+class SlotsModel(nn.Module):
+    """Text-guided separation into clauses, and a direction filter for each."""
+
+    family = "slots"
+
+    def __init__(self, config: SlotsConfig) -> None:
+        super().__init__()
+        self.config = config
+        c = config
+        bands = band_count()
+        if bin_count() != c.n_fft // 2:
+            raise ValueError(f"n_fft {c.n_fft} needs {c.n_fft // 2} bins, the bands cover {bin_count()}")
+        self.split = BandSplit(_FEATURES, c.channels)
+        self.band_offset = nn.Parameter(0.02 * torch.randn(bands, 1, c.channels))
+        self.text = nn.Sequential(nn.Linear(c.text_width, 256), nn.SiLU(), nn.Linear(256, c.channels * 2))
+        self.rest = nn.Parameter(0.1 * torch.randn(c.channels * 2))
+        dilations = [2 ** (i % 4) for i in range(c.blocks)]
+        self.frame_mixers = nn.ModuleList(FrameMixer(c.channels, c.frame_channels, bands, d) for d in dilations)
+        self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in dilations)
+        self.fusions = nn.ModuleList(
+            ClauseFusion(c.channels, c.channels * 2, c.context_frames) for _ in c.fusion_after
+        )
+        self.norm = ChannelNorm(c.channels)
+        self.merge = BandMerge(c.channels, c.mask_features)
+        self.mask_key = nn.Linear(c.channels, c.mask_features + 1)
+        self.direction = DirectionFilter(c.n_fft, c.sample_rate_hz)
+
+    @property
+    def context_frames(self) -> int:
+        """Frames on each side that an output frame depends on."""
+        c = self.config
+        conv = sum(2 * 2 ** (i % 4) for i in range(c.blocks))
+        return conv + len(c.fusion_after) * c.context_frames + c.level_frames
+
+    def features(self, spectrum: Tensor) -> Tensor:
+        """Compressed, level-independent features (batch, freq, frame, 3) of a spectrogram (batch, freq, frame)."""
+        magnitude = spectrum.abs()
+        level = local_level(magnitude.square().mean(dim=1), self.config.level_frames)
+        scaled = magnitude / (level[:, None] + 1e-8)
+        compressed = scaled.pow(0.3)
+        phase = spectrum / (magnitude + 1e-12)
+        return torch.stack([compressed - 0.5, compressed * phase.real, compressed * phase.imag], dim=-1)
+
+    def separate(self, spectrum: Tensor, clause_features: Tensor, active: Tensor) -> Separation:
+        """Masks for every clause.
+
+        Args:
+            spectrum: STFT of mid, complex (batch, freq, frame).
+            clause_features: text features (batch, clause, width).
+            active: which clause the prompt holds when, (batch, clause, frame) bool.
+        """
+        bins = bin_count()
+        frames = spectrum.shape[-1]
+        h = self.split(self.features(spectrum)[:, :bins]) + self.band_offset
+        clause = torch.cat(
+            [self.text(clause_features), self.rest.to(h.dtype).expand(len(clause_features), 1, -1)], dim=1
+        )
+        active = torch.cat([active, torch.ones_like(active[:, :1, :]) if active.shape[1] else active.new_ones(
+            len(active), 1, frames)], dim=1)
+        fused = 0
+        key = None
+        for i, (frame_mixer, band_mixer) in enumerate(zip(self.frame_mixers, self.band_mixers, strict=True)):
+            h = band_mixer(frame_mixer(h))
+            if i + 1 in self.config.fusion_after:
+                h, key = self.fusions[fused](h, clause, active)
+                fused += 1
+        assert key is not None
+        per_bin = self.merge(self.norm(h))
+        to_mask = self.mask_key(key).transpose(1, 2)
+        logits = torch.matmul(per_bin, to_mask[..., :-1].transpose(2, 3).to(per_bin.dtype)).float()
+        logits = logits / math.sqrt(self.config.mask_features) + to_mask[:, :, None, :, -1].float()
+        logits = logits.masked_fill(~active.transpose(1, 2)[:, :, None], -1e4)
+        masks = logits.softmax(dim=-1).permute(0, 3, 1, 2)
+        # The highest bin (half the sample rate) follows its neighbour.
+        return Separation(torch.cat([masks, masks[..., -1:]], dim=-1))
+
+    def directional(self, spectrum: Tensor, masks: Tensor, azimuth_deg: Tensor) -> Tensor:
+        """Side spectrogram (batch, freq, frame) of masked objects at azimuths (batch, clause, frame)."""
+        moving = azimuth_deg.shape[-1] > 1
+        gain = self.direction(azimuth_deg)
+        named = masks[:, :-1]
+        total = (named * gain).sum(dim=1) if moving else (named * gain).sum(dim=1)
+        return spectrum * total.transpose(1, 2)
+
+    def training_loss(self, batch: SceneBatch) -> dict[str, Tensor]:
+        """Losses of a batch of scenes; ``loss`` is what to minimise, the others are for the log.
+
+        Separation is scored as the error power of all clauses over the mixture's, in log units so that every
+        scene counts the same, plus the error of compressed magnitudes, where faint sounds count;
+        direction as the error power of the side signal over the power of mid.
+        """
+        c = self.config
+        frames_of = lambda x: stft(x, c.n_fft, c.hop)  # noqa: E731
+        stems = frames_of(torch.cat([batch.stem_mid, batch.rest_mid[:, None]], dim=1))
+        spectrum = stems.sum(dim=1)
+        frames = spectrum.shape[-1]
+        active = batch.named[..., None].expand(-1, -1, frames)
+        masks = self.separate(spectrum, batch.clause_features, active).masks.float()
+        stems = stems.transpose(2, 3)
+        mixture = spectrum.transpose(1, 2)[:, None]
+        estimate = masks * mixture
+        error = (estimate - stems).abs().square().sum(dim=(1, 2, 3))
+        power = mixture.abs().square().sum(dim=(1, 2, 3)) + 1e-6
+        separation = 10 * torch.log10(error / power + 1e-3)
+        level = local_level(spectrum.abs().square().mean(dim=1), c.level_frames)[:, None, :, None] + 1e-8
+        squeeze = lambda z: ((z.abs() / level) + 1e-6).sqrt()  # noqa: E731
+        compressed = (squeeze(estimate) - squeeze(stems)).square().sum(dim=1).mean(dim=(1, 2))
+        side = self.directional(spectrum, masks, batch.azimuth_deg[..., None])
+        target = frames_of(batch.side)
+        side_error = (side - target).abs().square().sum(dim=(1, 2))
+        side_db = 10 * torch.log10(side_error / power + 1e-3)
+        known = batch.side_known.float()
+        side_mean = (side_db * known).sum() / known.sum().clamp_min(1)
+        loss = 0.1 * separation.mean() + 4.0 * compressed.mean() + 0.1 * side_mean
+        return {
+            "loss": loss,
+            "separation_db": separation.mean().detach(),
+            "compressed": compressed.mean().detach(),
+            "side_db": side_mean.detach(),
+        }
