@@ -26,6 +26,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import NamedTuple
 
 from tas_core.directions import CHARACTERS, PromptText, vocabulary
@@ -62,6 +63,7 @@ class Clause:
         return Clause(self.object, self.azimuth.mirrored())
 
 
+@lru_cache(maxsize=4096)  # datasets repeat a few texts many times
 def parse_prompt(text: str) -> tuple[Clause, ...]:
     """Read a prompt.
 
