@@ -259,13 +259,16 @@ class SlotsModel(nn.Module):
 
     def directional(self, spectrum: Tensor, masks: Tensor, azimuth_deg: Tensor) -> Tensor:
         """Side spectrogram (batch, freq, frame) of masked objects at azimuths (batch, clause, frame)."""
-        moving = azimuth_deg.shape[-1] > 1
-        gain = self.direction(azimuth_deg)
-        named = masks[:, :-1]
-        total = (named * gain).sum(dim=1) if moving else (named * gain).sum(dim=1)
+        total = (masks[:, :-1] * self.direction(azimuth_deg)).sum(dim=1)
         return spectrum * total.transpose(1, 2)
 
-    def training_loss(self, batch: SceneBatch) -> dict[str, Tensor]:
+    def compile_parts(self) -> None:
+        """Compile the costly part of the forward pass, for training."""
+        self.separate = torch.compile(self.separate)  # type: ignore[method-assign]
+        global _errors
+        _errors = torch.compile(_errors)
+
+    def training_loss(self, batch: SceneBatch, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch of scenes; ``loss`` is what to minimise, the others are for the log.
 
         Separation is scored as the error power of all clauses over the mixture's, in log units so that every
@@ -273,25 +276,29 @@ class SlotsModel(nn.Module):
         direction as the error power of the side signal over the power of mid.
         """
         c = self.config
-        frames_of = lambda x: stft(x, c.n_fft, c.hop)  # noqa: E731
-        stems = frames_of(torch.cat([batch.stem_mid, batch.rest_mid[:, None]], dim=1))
-        spectrum = stems.sum(dim=1)
-        frames = spectrum.shape[-1]
-        active = batch.named[..., None].expand(-1, -1, frames)
-        masks = self.separate(spectrum, batch.clause_features, active).masks.float()
-        stems = stems.transpose(2, 3)
-        mixture = spectrum.transpose(1, 2)[:, None]
-        estimate = masks * mixture
-        error = (estimate - stems).abs().square().sum(dim=(1, 2, 3))
-        power = mixture.abs().square().sum(dim=(1, 2, 3)) + 1e-6
-        separation = 10 * torch.log10(error / power + 1e-3)
-        level = local_level(spectrum.abs().square().mean(dim=1), c.level_frames)[:, None, :, None] + 1e-8
-        squeeze = lambda z: ((z.abs() / level) + 1e-6).sqrt()  # noqa: E731
-        compressed = (squeeze(estimate) - squeeze(stems)).square().sum(dim=1).mean(dim=(1, 2))
-        side = self.directional(spectrum, masks, batch.azimuth_deg[..., None])
-        target = frames_of(batch.side)
-        side_error = (side - target).abs().square().sum(dim=(1, 2))
-        side_db = 10 * torch.log10(side_error / power + 1e-3)
+        frames_of = lambda x: stft(x, c.n_fft, c.hop).transpose(-1, -2)  # noqa: E731
+        with torch.no_grad():
+            stems = frames_of(torch.cat([batch.stem_mid, batch.rest_mid[:, None]], dim=1))
+            mixture = stems.sum(dim=1)
+            side = frames_of(batch.side)
+            power = mixture.abs().square()
+            level = local_level(power.mean(dim=-1), c.level_frames)[..., None] + 1e-8
+            scaled = (mixture.abs() / level)[:, None]
+            targets = ((stems.abs() / level[:, None]) + 1e-6).sqrt()
+            # The errors are expanded into real products, so that no complex number needs a gradient.
+            cross = (mixture.conj()[:, None] * stems).real
+            stem_power = stems.abs().square().sum(dim=(1, 2, 3))
+            side_cross = mixture * side.conj()
+            side_power = side.abs().square().sum(dim=(1, 2))
+            total_power = power.sum(dim=(1, 2)) + 1e-6
+        active = batch.named[..., None].expand(-1, -1, mixture.shape[1])
+        masks = self.separate(mixture.transpose(1, 2), batch.clause_features, active).masks.float()
+        gain = self.direction(batch.azimuth_deg)[:, :, None]
+        error, compressed, side_error = _errors(
+            masks, power, cross, scaled, targets, gain.real, gain.imag, side_cross.real, side_cross.imag
+        )
+        separation = 10 * torch.log10((error + stem_power).clamp_min(0) / total_power + 1e-3)
+        side_db = 10 * torch.log10((side_error + side_power).clamp_min(0) / total_power + 1e-3)
         known = batch.side_known.float()
         side_mean = (side_db * known).sum() / known.sum().clamp_min(1)
         loss = 0.1 * separation.mean() + 4.0 * compressed.mean() + 0.1 * side_mean
@@ -301,3 +308,28 @@ class SlotsModel(nn.Module):
             "compressed": compressed.mean().detach(),
             "side_db": side_mean.detach(),
         }
+
+
+def _errors(
+    masks: Tensor,
+    power: Tensor,
+    cross: Tensor,
+    scaled: Tensor,
+    targets: Tensor,
+    gain_real: Tensor,
+    gain_imag: Tensor,
+    side_cross_real: Tensor,
+    side_cross_imag: Tensor,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Error powers per scene, less the constants: of all clauses, of compressed magnitudes, of the side signal.
+
+    With mixture X, stem S, mask m: |m X - S|^2 = m^2 |X|^2 - 2 m Re(X* S) + |S|^2, and with T the sum of masks
+    times direction filters and side D: |T X - D|^2 = |T|^2 |X|^2 - 2 Re(T X D*) + |D|^2.
+    """
+    error = (masks.square() * power[:, None] - 2 * masks * cross).sum(dim=(1, 2, 3))
+    compressed = ((masks * scaled + 1e-6).sqrt() - targets).square().sum(dim=1).mean(dim=(1, 2))
+    real = (masks[:, :-1] * gain_real).sum(dim=1)
+    imag = (masks[:, :-1] * gain_imag).sum(dim=1)
+    turned = real * side_cross_real - imag * side_cross_imag
+    side_error = ((real.square() + imag.square()) * power - 2 * turned).sum(dim=(1, 2))
+    return error, compressed, side_error

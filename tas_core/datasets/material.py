@@ -1,0 +1,68 @@
+"""A folder with all that training on the fly needs: the stem bank, rooms and phrases.
+
+``bank.safetensors``, ``rooms-{train,val,test}.safetensors`` and ``phrases-{encoder}.safetensors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from tas_core.datasets.bank import StemBank, build_bank
+from tas_core.datasets.catalogue import SPLITS, Split, load_categories
+from tas_core.datasets.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.phrases import PhraseTable
+from tas_core.datasets.rooms import RoomBank, build_rooms
+from tas_core.errors import InputError
+
+
+def build_material(
+    folder: Path,
+    *,
+    clips_per_source: int = 4,
+    length_s: float = 8.0,
+    rooms: int = 500,
+    seed: int = 0,
+    jobs: int = 2,
+    encode: Callable[[Sequence[str]], Tensor],
+    encoder_name: str,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> None:
+    """Render the bank, simulate the rooms and encode the phrases into ``folder``; what is there is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    bank_path = folder / "bank.safetensors"
+    if not bank_path.exists():
+        bank = build_bank(
+            clips_per_source=clips_per_source, length_s=length_s, seed=seed, jobs=jobs, progress=progress
+        )
+        bank.save(bank_path)
+    for number, split in enumerate(SPLITS):
+        path = folder / f"rooms-{split}.safetensors"
+        if not path.exists():
+            build_rooms(rooms if split == "train" else max(4, rooms // 12), 8, seed=seed + number + 1).save(path)
+    path = folder / f"phrases-{encoder_name}.safetensors"
+    if not path.exists():
+        PhraseTable.build(load_categories(), encode, encoder_name).save(path)
+
+
+def open_material(
+    folder: Path, split: Split, encoder_name: str, config: CompositionConfig | None = None, seed: int = 0
+) -> SceneComposer:
+    """A composer over the material of a folder.
+
+    Raises:
+        InputError: the folder or one of its files is missing or not what it should be.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; expected one made by 'tas data bank'")
+    return SceneComposer(
+        StemBank.load(folder / "bank.safetensors"),
+        RoomBank.load(folder / f"rooms-{split}.safetensors"),
+        PhraseTable.load(folder / f"phrases-{encoder_name}.safetensors"),
+        load_categories(),
+        split,
+        config,
+        seed,
+    )

@@ -1,0 +1,39 @@
+"""Measures of spatial sound; pure functions of arrays with the ears on the second-last axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tas_core.types import LEFT_EAR, RIGHT_EAR
+
+SILENCE_DBFS = -60.0
+
+
+def spl_difference_db(ears: np.ndarray) -> float:
+    """Level of the left ear over that of the right (paper, Fig. 7), dB; positive is left.
+
+    Args:
+        ears: (ear, time), full scale 1.
+
+    Returns:
+        20 log10(rms_L / rms_R); nan where both ears are below -60 dBFS. One silent ear gives an infinity.
+    """
+    if ears.shape[-1] == 0:
+        return float("nan")
+    rms = np.sqrt(np.mean(np.square(ears, dtype=np.float64), axis=-1))
+    floor = 10 ** (SILENCE_DBFS / 20)
+    if max(rms[LEFT_EAR], rms[RIGHT_EAR]) < floor:
+        return float("nan")
+    with np.errstate(divide="ignore"):
+        return float(20 * (np.log10(rms[LEFT_EAR]) - np.log10(rms[RIGHT_EAR])))
+
+
+def spl_difference_curve_db(
+    ears: np.ndarray, sample_rate_hz: int, window_s: float = 0.1, hop_s: float = 0.05
+) -> tuple[np.ndarray, np.ndarray]:
+    """SPL difference over time: window centres in seconds (window) and values in dB (window), nan in silence."""
+    size = max(1, round(window_s * sample_rate_hz))
+    hop = max(1, round(hop_s * sample_rate_hz))
+    starts = np.arange(0, max(1, ears.shape[-1] - size + 1), hop)
+    values = np.array([spl_difference_db(ears[:, s : s + size]) for s in starts])
+    return (starts + size / 2) / sample_rate_hz, values

@@ -1,0 +1,181 @@
+"""From a mono signal and a timeline to two ears.
+
+The network works at its own rate (16 kHz). Its side signal is brought back to the input's rate, and above the
+model's band the side signal follows the level difference that the model chose just below, see
+:func:`extend_band`. In the end
+
+    left = x + side / 2,  right = x - side / 2,
+
+so that (left + right) / 2 is the input x exactly (DESIGN: mid = 2 x).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+import torch
+from torch import Tensor, nn
+
+from tas_core.dsp import istft, stft
+from tas_core.encoders.base import TextEncoder
+from tas_core.errors import InputError
+from tas_core.metrics import spl_difference_db
+from tas_core.models.slots import SlotsModel
+from tas_core.timeline import Segment, Timeline
+from tas_core.types import LEFT_EAR, RIGHT_EAR
+
+Progress = Callable[[float], None]
+"""Called with the share done, 0 to 1."""
+
+_BLOCK_S = 60.0
+_EDGE_SHARE = (0.60, 0.95)
+"""The part of the model's band, below half its rate, whose panning the band above follows."""
+
+
+@dataclass(frozen=True)
+class SegmentResult:
+    """A segment as it came out: its level difference between the ears, dB, positive left, nan in silence."""
+
+    segment: Segment
+    spl_difference_db: float
+
+
+@dataclass(frozen=True)
+class Spatialized:
+    """Ears (ear, time) float64 at the input's rate, and how each segment came out."""
+
+    ears: np.ndarray
+    segments: tuple[SegmentResult, ...]
+
+
+def spatialize(
+    samples: np.ndarray,
+    sample_rate_hz: int,
+    timeline: Timeline,
+    model: nn.Module,
+    encoder: TextEncoder,
+    *,
+    steps: int | None = None,
+    seed: int = 0,
+    progress: Progress = lambda share: None,
+) -> Spatialized:
+    """Put each named sound where the timeline says.
+
+    Args:
+        samples: mono signal (time), full scale 1.
+        sample_rate_hz: 8000 to 192000.
+        timeline: prompts; uncovered time is centred.
+        model: a trained model of any family, on its device.
+        encoder: the text encoder that the model was trained with.
+        steps: diffusion steps; None is the model's own default.
+        seed: of the noise, for models that use any.
+        progress: told the share done.
+
+    Raises:
+        InputError: ``steps`` below 1, or the timeline does not fit the signal.
+    """
+    if steps is not None and steps < 1:
+        raise InputError(f"steps is {steps}; expected 1 or more")
+    if samples.ndim != 1 or len(samples) == 0:
+        raise InputError(f"expected a mono signal (time), got shape {samples.shape}")
+    duration_s = len(samples) / sample_rate_hz
+    resolved = timeline.resolved(duration_s)
+    model_rate_hz = model.config.sample_rate_hz  # type: ignore[union-attr]
+    x = np.asarray(samples, np.float64)
+    low = x if sample_rate_hz == model_rate_hz else soxr.resample(x, sample_rate_hz, model_rate_hz, "VHQ")
+    mid = torch.from_numpy(2 * low).float()
+    if isinstance(model, SlotsModel):
+        side_low = slots_side(mid, resolved, duration_s, model, encoder, progress)
+    else:
+        from tas_core.windows import windowed_side
+
+        side_low = windowed_side(mid, resolved, duration_s, model, encoder, steps, seed, progress)
+    side = extend_band(x, low, side_low.double().numpy(), sample_rate_hz, model_rate_hz)
+    ears = np.empty((2, len(x)))
+    ears[LEFT_EAR] = x + side / 2
+    ears[RIGHT_EAR] = x - side / 2
+    results = []
+    for segment in resolved.segments:
+        assert segment.end_s is not None
+        at = slice(round(segment.start_s * sample_rate_hz), round(segment.end_s * sample_rate_hz))
+        results.append(SegmentResult(segment, spl_difference_db(ears[:, at])))
+    return Spatialized(ears, tuple(results))
+
+
+@torch.inference_mode()
+def slots_side(
+    mid: Tensor, timeline: Timeline, duration_s: float, model: SlotsModel, encoder: TextEncoder, progress: Progress
+) -> Tensor:
+    """Side signal (time) of a ``slots`` model for mid (time), both at the model's rate.
+
+    Long signals go through the network in blocks of a minute. Each block sees as many frames before and after
+    it as the network can look at, so that blocks do not show in the result.
+    """
+    config = model.config
+    device = next(model.parameters()).device
+    spectrum = stft(mid, config.n_fft, config.hop)[None]
+    frames = spectrum.shape[-1]
+    times_s = np.arange(frames) * config.hop / config.sample_rate_hz
+    tracks = timeline.tracks(times_s, duration_s)
+    out = torch.zeros_like(spectrum)
+    if not tracks:
+        return torch.zeros_like(mid)
+    features = encoder([t.object for t in tracks])[None].to(device)
+    azimuth = torch.from_numpy(np.stack([t.azimuth_deg for t in tracks])).float()[None]
+    active = torch.from_numpy(np.stack([t.active for t in tracks]))[None]
+    block = round(_BLOCK_S * config.sample_rate_hz / config.hop)
+    context = model.context_frames
+    for start in range(0, frames, block):
+        stop = min(frames, start + block)
+        first, last = max(0, start - context), min(frames, stop + context)
+        here = active[..., first:last]
+        used = here[0].any(dim=1)
+        if used.any():
+            part = spectrum[..., first:last].to(device)
+            masks = model.separate(part, features[:, used], here[:, used].to(device)).masks
+            side = model.directional(part, masks, azimuth[:, used, first:last].to(device))
+            out[..., start:stop] = side[..., start - first : stop - first].cpu()
+        progress(stop / frames)
+    return istft(out, config.n_fft, config.hop, mid.shape[-1])[0]
+
+
+def extend_band(
+    x: np.ndarray, low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, model_rate_hz: int
+) -> np.ndarray:
+    """Side signal (time) over the whole band of ``x``, from the one in the model's band.
+
+    What ``x`` holds above the model's band is panned by level alone (phase differences between the ears
+    carry no direction there): with p = (E_L - E_R) / (E_L + E_R), E the ears' magnitudes between 60 and
+    95 % of half the model's rate, smoothed over about 0.1 s, side = p * mid.
+
+    Args:
+        x: input (time) at ``sample_rate_hz``.
+        low: the same at ``model_rate_hz``.
+        side_low: side signal at ``model_rate_hz``.
+    """
+    if sample_rate_hz == model_rate_hz:
+        return side_low
+    side = _fit(soxr.resample(side_low, model_rate_hz, sample_rate_hz, "VHQ"), len(x))
+    if sample_rate_hz < model_rate_hz:
+        return side
+    high = x - _fit(soxr.resample(low, model_rate_hz, sample_rate_hz, "VHQ"), len(x))
+    n_fft, hop = 512, 256
+    ears = torch.from_numpy(np.stack([low + side_low / 2, low - side_low / 2]))
+    power = stft(ears, n_fft, hop).abs().square()
+    edges = [round(share * n_fft / 2) for share in _EDGE_SHARE]
+    power = power[:, edges[0] : edges[1]].sum(dim=1)
+    power = torch.nn.functional.avg_pool1d(power[:, None], 7, 1, 3, count_include_pad=False)[:, 0]
+    level = power.clamp_min(0).sqrt().numpy()
+    pan = (level[LEFT_EAR] - level[RIGHT_EAR]) / (level.sum(axis=0) + 1e-12)
+    positions = np.arange(pan.shape[0]) * hop * sample_rate_hz / model_rate_hz
+    return side + 2 * high * np.interp(np.arange(len(x)), positions, pan)
+
+
+def _fit(signal: np.ndarray, length: int) -> np.ndarray:
+    """Cut or zero-pad at the end; a resampler's output may be a sample longer or shorter."""
+    if len(signal) >= length:
+        return signal[:length]
+    return np.pad(signal, (0, length - len(signal)))

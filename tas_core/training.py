@@ -1,0 +1,273 @@
+"""Training: batches composed on the fly, AdamW, moving average, checkpoints, a log, exact resume.
+
+A run is a folder: ``log.jsonl`` (one object per logged step), ``training.safetensors`` (all that is needed to go
+on), ``checkpoint/`` (averaged weights, in the format of :mod:`tas_core.checkpoints`). Batches and noise depend
+on (seed, step) only, so a run that was killed and started again follows the same loss curve.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from torch import Tensor, nn
+
+from tas_core.batch import SceneBatch
+from tas_core.checkpoints import (
+    TRAINING_FILE,
+    TrainingState,
+    load_training_state,
+    save_checkpoint,
+    save_training_state,
+)
+from tas_core.datasets.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.material import open_material
+from tas_core.ema import EMA
+from tas_core.errors import InputError
+from tas_core.models.registry import build_preset, load_model
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How to train. ``warmup_steps`` rise linearly; the last ``decay_share`` of ``steps`` falls linearly to zero."""
+
+    preset: str = "slots"
+    steps: int = 3000
+    batch_size: int = 8
+    window_s: float = 3.0
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    warmup_steps: int = 200
+    decay_share: float = 0.4
+    clip_norm: float = 1.0
+    ema_decay: float = 0.999
+    seed: int = 0
+    precision: str = "bf16"
+    compile: bool = False
+    log_every: int = 10
+    validate_every: int = 250
+    validation_batches: int = 12
+    save_every: int = 100
+    init: str | None = None
+    train_only: tuple[str, ...] = ()
+
+
+PAPER_TRAINING = {"steps": 3000, "batch_size": 12, "window_s": 1.0, "learning_rate": 2e-4, "weight_decay": 0.0}
+"""What the paper's section 4.2 states."""
+
+
+def learning_rate_at(step: int, config: TrainingConfig) -> float:
+    """Learning rate of a step counted from 0."""
+    rise = min(1.0, (step + 1) / max(1, config.warmup_steps))
+    fall = min(1.0, (config.steps - step) / max(1.0, config.decay_share * config.steps))
+    return config.learning_rate * rise * fall
+
+
+class _Prefetcher:
+    """Composes the next batch in another thread while the present one is used."""
+
+    def __init__(self, composer: SceneComposer, batch_size: int) -> None:
+        self._composer, self._batch_size = composer, batch_size
+        self._pool = ThreadPoolExecutor(1)
+        self._next: tuple[int, Future[SceneBatch]] | None = None
+
+    def get(self, step: int) -> SceneBatch:
+        if self._next is None or self._next[0] != step:
+            self._next = (step, self._pool.submit(self._composer.compose, step, self._batch_size))
+        batch = self._next[1].result()
+        self._next = (step + 1, self._pool.submit(self._composer.compose, step + 1, self._batch_size))
+        return batch
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+LossFunction = Callable[[SceneBatch, torch.Generator], dict[str, Tensor]]
+
+
+def loss_function(model: nn.Module, encode: Callable[[list[str]], Tensor] | None) -> LossFunction:
+    """Losses of a batch for either family; ``encode`` turns whole captions into text features."""
+    if getattr(model, "family", None) == "slots":
+        return lambda batch, generator: model.training_loss(batch, generator)  # type: ignore[operator]
+    if encode is None:
+        raise InputError("training the paper's model needs a text encoder for whole captions")
+
+    def paper_loss(batch: SceneBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        assert encode is not None
+        text = encode(list(batch.prompts)).to(batch.mid.device)
+        return {"loss": model.training_loss(batch.mid, batch.side, text, generator)}  # type: ignore[operator]
+
+    return paper_loss
+
+
+@contextmanager
+def _autocast(device: torch.device, precision: str) -> Iterator[None]:
+    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+        yield
+
+
+def train(
+    data: Path,
+    out: Path,
+    config: TrainingConfig,
+    *,
+    device: torch.device,
+    encode: Callable[[list[str]], Tensor] | None = None,
+    composition: CompositionConfig | None = None,
+    progress: Callable[[int, dict[str, float]], None] = lambda step, figures: None,
+) -> Path:
+    """Train a preset on composed scenes; goes on where an earlier run in ``out`` stopped.
+
+    Args:
+        data: folder made by ``tas data bank``.
+        out: run folder.
+        encode: captions to text features (batch, channel); only the ``paper`` family needs it.
+        composition: how scenes are drawn; its window is replaced by the config's.
+
+    Returns:
+        The checkpoint folder.
+
+    Raises:
+        InputError: data, preset or an earlier run's settings do not fit.
+    """
+    torch.manual_seed(config.seed)
+    model = load_model(config.init) if config.init else build_preset(config.preset)
+    model = model.to(device).train()
+    if config.train_only:
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(name.split(".")[0] in config.train_only)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        parameters, config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
+    )
+    ema = EMA(model, config.ema_decay)
+    encoder_name = model.config.text_encoder
+    scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
+    composer = open_material(data, "train", encoder_name, scene, config.seed)
+    plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
+    judge = open_material(data, "val", encoder_name, plain, seed=12345)
+    out.mkdir(parents=True, exist_ok=True)
+    start, seconds = 0, 0.0
+    if (out / TRAINING_FILE).exists():
+        state = load_training_state(out)
+        _check_same_run(state.extra["config"], config, out)
+        model.load_state_dict(state.tensors["model"])
+        ema.load_state(state.tensors["ema"])
+        optimizer.load_state_dict(state.optimizer)
+        start, seconds = state.step, float(state.extra["seconds"])
+    compute = loss_function(model, encode)
+    if config.compile:
+        model.compile_parts()  # type: ignore[operator]
+
+    def save(step: int) -> Path:
+        tensors = {"model": model.state_dict(), "ema": ema.state()}
+        extra = {"config": asdict(config), "seconds": seconds}
+        save_training_state(out, TrainingState(step, optimizer.state_dict(), tensors, extra))
+        return save_checkpoint(
+            out / "checkpoint",
+            str(model.family),
+            asdict(model.config),
+            ema.averaged_state(model),
+            _provenance(config, composer, step, seconds, device),
+        )
+
+    feed = _Prefetcher(composer, config.batch_size)
+    _cut_log(out / "log.jsonl", start)
+    with (out / "log.jsonl").open("a", encoding="utf-8") as log:
+        try:
+            for step in range(start, config.steps):
+                began = time.perf_counter()
+                rate = learning_rate_at(step, config)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                batch = feed.get(step).to(device)
+                generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
+                with _autocast(device, config.precision):
+                    losses = compute(batch, generator)
+                optimizer.zero_grad(set_to_none=True)
+                losses["loss"].backward()
+                norm = nn.utils.clip_grad_norm_(parameters, config.clip_norm)
+                optimizer.step()
+                ema.update(model)
+                seconds += time.perf_counter() - began
+                done = step + 1
+                if done % config.log_every == 0 or done == config.steps:
+                    figures = {k: float(v.detach()) for k, v in losses.items()}
+                    figures |= {"gradient_norm": float(norm), "learning_rate": rate, "seconds": round(seconds, 2)}
+                    _write(log, done, figures)
+                    progress(done, figures)
+                if done % config.validate_every == 0 or done == config.steps:
+                    with ema.applied(model), torch.no_grad(), _autocast(device, config.precision):
+                        figures = validate(model, judge, config, compute, device)
+                    _write(log, done, figures)
+                    progress(done, figures)
+                if done % config.save_every == 0:
+                    save(done)
+        except KeyboardInterrupt:
+            save(step)
+            raise
+        finally:
+            feed.close()
+    return save(config.steps)
+
+
+def validate(
+    model: nn.Module, judge: SceneComposer, config: TrainingConfig, compute: LossFunction, device: torch.device
+) -> dict[str, float]:
+    """Mean losses over fixed scenes made of sources that training does not use; names get ``val_`` before them."""
+    model.eval()
+    totals: dict[str, float] = {}
+    for index in range(config.validation_batches):
+        batch = judge.compose(index, config.batch_size).to(device)
+        generator = torch.Generator(device).manual_seed(index)
+        for name, value in compute(batch, generator).items():
+            totals[name] = totals.get(name, 0.0) + float(value) / config.validation_batches
+    model.train()
+    return {f"val_{name}": value for name, value in totals.items()}
+
+
+def _write(log: TextIO, step: int, figures: dict[str, float]) -> None:
+    log.write(json.dumps({"step": step, **figures}) + "\n")
+    log.flush()
+
+
+def _cut_log(path: Path, start: int) -> None:
+    """Drop what an interrupted run logged after its last saved state, since it will be logged again."""
+    if not path.exists():
+        return
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    kept = [line for line in lines if json.loads(line)["step"] <= start]
+    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def _check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) -> None:
+    """A run may be made longer, logged or saved differently; everything else has to be as it was."""
+    free = {"steps", "log_every", "validate_every", "save_every", "validation_batches", "compile", "decay_share"}
+    now = json.loads(json.dumps(asdict(config)))
+    changed = sorted(k for k in now if k not in free and earlier.get(k) != now[k])
+    if changed:
+        listed = ", ".join(f"{k} (was {earlier.get(k)!r}, now {now[k]!r})" for k in changed)
+        raise InputError(f"{out}: holds a run with other settings: {listed}; choose another --out to start afresh")
+
+
+def _provenance(
+    config: TrainingConfig, composer: SceneComposer, step: int, seconds: float, device: torch.device
+) -> dict[str, Any]:
+    return {
+        "steps": step,
+        "training": asdict(config),
+        "composition": asdict(composer.config),
+        "sources": list(composer.bank.sources),
+        "hours": round(seconds / 3600, 3),
+        "device": device.type,
+        "machine": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+    }
