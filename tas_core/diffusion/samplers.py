@@ -33,15 +33,14 @@ def ddpm(
         denoise: estimate of the clean signal.
         noisy: start, standard normal, (batch, ...).
         schedule: noise levels, the training schedule or :meth:`NoiseSchedule.respaced` from it.
-        generator: source of randomness on the device of `noisy`.
+        generator: source of randomness, on any device.
     """
     alpha_bars = [1.0, *schedule.alpha_bars.tolist()]
     for index in range(schedule.num_steps - 1, 0, -1):
         before, now, beta = alpha_bars[index], alpha_bars[index + 1], float(schedule.betas[index])
         x0 = denoise(noisy, _steps(schedule, index, noisy))
-        noise = torch.randn(noisy.shape, generator=generator, dtype=noisy.dtype, device=noisy.device)
         mean = (before**0.5 * beta * x0 + (1 - beta) ** 0.5 * (1 - before) * noisy) / (1 - now)
-        noisy = mean + ((1 - before) / (1 - now) * beta) ** 0.5 * noise
+        noisy = mean + ((1 - before) / (1 - now) * beta) ** 0.5 * standard_normal(noisy, generator)
     return denoise(noisy, _steps(schedule, 0, noisy))
 
 
@@ -65,7 +64,7 @@ def ddim(
         schedule: noise levels, the training schedule or :meth:`NoiseSchedule.respaced` from it.
         eta: 0 is deterministic, a first-order solver of the probability-flow equation; 1 is
             ancestral sampling.
-        generator: source of randomness on the device of `noisy`; not used when `eta` is 0.
+        generator: source of randomness, on any device; not used when `eta` is 0.
     """
     alpha_bars = [1.0, *schedule.alpha_bars.tolist()]
     for index in range(schedule.num_steps - 1, 0, -1):
@@ -75,8 +74,7 @@ def ddim(
         variance = eta**2 * (1 - before) / (1 - now) * beta
         noisy = before**0.5 * x0 + (1 - before - variance) ** 0.5 * implied
         if eta:
-            fresh = torch.randn(noisy.shape, generator=generator, dtype=noisy.dtype, device=noisy.device)
-            noisy = noisy + variance**0.5 * fresh
+            noisy = noisy + variance**0.5 * standard_normal(noisy, generator)
     return denoise(noisy, _steps(schedule, 0, noisy))
 
 
@@ -96,6 +94,15 @@ def sample(
     if name == "ddim":
         return ddim(denoise, noisy, schedule)
     raise ValueError(f"unknown sampler {name!r}, expected one of {', '.join(SAMPLERS)}")
+
+
+def standard_normal(like: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Draw noise of the shape, type and device of `like`.
+
+    It is drawn where the generator lives: one on the CPU gives the same noise for every device.
+    """
+    device = like.device if generator is None else generator.device
+    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=device).to(like.device)
 
 
 def _steps(schedule: NoiseSchedule, index: int, noisy: Tensor) -> Tensor:

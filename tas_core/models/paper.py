@@ -1,0 +1,258 @@
+"""The paper's model: waveform features, one text vector, fusion, a diffusion network that predicts noise.
+
+    f_a   = Conv(ReLU(Conv(mid)))                 two convolutions, d channels at full rate     section 3.2
+    f_t   = text features, linear 768 -> 512      where their width is not d already            section 3.2
+    f_at  = SAF(f_a, f_t)                         or an ablation                                Eq. 6-8
+    y     = ReLU(Conv_1(a_n))                     a_n the noisy side signal                     Eq. 3
+    b_1, b_2, b_3 = residual blocks(y, step, f_at)                                              section 3.2
+    noise = Conv_1(ReLU(Conv_1(Concat[b_1, b_2, b_3])))                                         section 3.2
+
+Levels: each row of `mid` is scaled to a fixed RMS, and its side signal by the same factor, which is the mix's
+and never the ground truth's; so the output follows the level of the input, and silence gives silence. The
+side signal is then multiplied by `side_scale`, because the diffusion ends in noise of unit variance: at 10, a
+side signal as strong as its mid has unit variance too. Nothing is clamped, since a side signal has no bound.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import mse_loss
+
+from tas_core.diffusion import samplers
+from tas_core.diffusion.parameterisation import to_x0
+from tas_core.diffusion.schedule import NoiseSchedule, diffuse, linear_schedule
+from tas_core.fusion import FUSIONS, build_fusion, uses_text
+from tas_core.models.residual import ResidualStack, StepEmbedding
+
+MID_RMS: Final = 0.1
+"""RMS that every row of mid is scaled to, as in 2.5D Visual Sound (Gao and Grauman 2019)."""
+
+SILENCE_RMS: Final = 1e-8
+"""Rows of mid below this RMS (-160 dB) count as silent, so that a scale is never divided by zero."""
+
+
+@dataclass(frozen=True)
+class PaperConfig:
+    """Everything that fixes a :class:`PaperModel`; the defaults are the paper's where it gives a value.
+
+    Attributes:
+        sample_rate_hz: of mid and side.
+        window_s: length of a training clip and of an inference window.
+        hop_s: from one inference window to the next.
+        feature_channels: d of Eq. 6.
+        encoder_kernels: of the two convolutions of the audio encoder, odd (not in the paper).
+        residual_channels: of the residual layers (DiffWave's 64; not in the paper).
+        num_blocks: residual blocks.
+        layers_per_block: dilated convolutions in a block, dilation 1, 2, 4, ...
+        step_width: of the two fully connected layers for the diffusion step.
+        fusion: a key of :data:`tas_core.fusion.FUSIONS`.
+        text_encoder: name of the text encoder whose features the model was trained with.
+        text_width: of those features.
+        num_steps: N, diffusion steps in training.
+        beta_min: noise added in the first step.
+        beta_max: noise added in the last step.
+        side_scale: multiplies the normalised side signal.
+    """
+
+    sample_rate_hz: int = 16_000
+    window_s: float = 1.0
+    hop_s: float = 0.1
+    feature_channels: int = 512
+    encoder_kernels: tuple[int, int] = (31, 3)
+    residual_channels: int = 64
+    num_blocks: int = 3
+    layers_per_block: int = 10
+    step_width: int = 512
+    fusion: str = "saf"
+    text_encoder: str = "minilm"
+    text_width: int = 384
+    num_steps: int = 50
+    beta_min: float = 1e-4
+    beta_max: float = 0.05
+    side_scale: float = 10.0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "sample_rate_hz",
+            "window_s",
+            "hop_s",
+            "feature_channels",
+            "residual_channels",
+            "num_blocks",
+            "layers_per_block",
+            "step_width",
+            "text_width",
+            "num_steps",
+            "side_scale",
+        ):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if any(kernel < 1 or kernel % 2 == 0 for kernel in self.encoder_kernels):
+            raise ValueError(f"encoder_kernels must be odd, not {self.encoder_kernels}")
+        if self.fusion not in FUSIONS:
+            raise ValueError(f"fusion must be one of {', '.join(FUSIONS)}, not {self.fusion!r}")
+        if not 0 < self.beta_min <= self.beta_max < 1:
+            raise ValueError(
+                f"0 < beta_min <= beta_max < 1 is needed, not {self.beta_min} and {self.beta_max}"
+            )
+
+
+PRESETS: Final[dict[str, PaperConfig]] = {
+    "paper": PaperConfig(),
+    "paper-clip": PaperConfig(text_encoder="clip", text_width=512),
+    "paper-small": PaperConfig(feature_channels=64, residual_channels=24, step_width=128),
+}
+"""Configs by name. "paper" has the full width and the offline text encoder, "paper-clip" the paper's own text
+encoder, "paper-small" a reduced width, for CPUs; its results are not the paper's."""
+
+
+@dataclass(frozen=True)
+class Conditioner:
+    """What the residual layers need of audio and text, the same at every diffusion step.
+
+    Attributes:
+        projected: per layer, (batch, 2 residual_channels, time).
+        gain: factor from normalised side back to the level of the input, (batch, 1); 0 for silence.
+    """
+
+    projected: list[Tensor]
+    gain: Tensor
+
+
+class PaperModel(nn.Module):
+    """Predicts the noise in a noisy side signal from mid and text, by the formulas above."""
+
+    def __init__(self, config: PaperConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.schedule: NoiseSchedule = linear_schedule(config.num_steps, config.beta_min, config.beta_max)
+        width, channels = config.feature_channels, config.residual_channels
+        first, second = config.encoder_kernels
+        self.audio_encoder = nn.Sequential(
+            nn.Conv1d(1, width, first, padding=first // 2),
+            nn.ReLU(),
+            nn.Conv1d(width, width, second, padding=second // 2),
+        )
+        self.fusion = build_fusion(config.fusion, width)
+        self.uses_text = uses_text(self.fusion)
+        # Without text there is nothing to project; features of width d stay as they are (the paper's CLIP).
+        needs_projection = self.uses_text and config.text_width != width
+        self.text_projection = nn.Linear(config.text_width, width) if needs_projection else nn.Identity()
+        self.step_embedding = StepEmbedding(config.step_width)
+        self.input_projection = nn.Conv1d(1, channels, 1)
+        self.stack = ResidualStack(
+            channels, config.num_blocks, config.layers_per_block, width, config.step_width
+        )
+        self.output_projection = nn.Conv1d(config.num_blocks * channels, channels, 1)
+        self.output = nn.Conv1d(channels, 1, 1)
+        nn.init.kaiming_normal_(self.input_projection.weight)
+        nn.init.kaiming_normal_(self.output_projection.weight)
+        nn.init.zeros_(self.output.weight)
+        assert self.output.bias is not None
+        nn.init.zeros_(self.output.bias)
+
+    def encode(self, mid: Tensor, text_features: Tensor) -> Conditioner:
+        """Compute once what all diffusion steps share.
+
+        Args:
+            mid: left + right, (batch, time), any level.
+            text_features: (batch, text_width), rows of unit length as the text encoders give them.
+        """
+        normalised, gain = normalise(mid)
+        audio_features = self.audio_encoder(normalised.unsqueeze(1))
+        # Unit length spreads over text_width values; the layers expect values of unit variance.
+        text = (
+            self.text_projection(text_features * math.sqrt(self.config.text_width))
+            if self.uses_text
+            else None
+        )
+        fused = self.fusion(audio_features, text)
+        return Conditioner(self.stack.project_conditioner(fused), gain / self.config.side_scale)
+
+    def predict_noise(self, noisy: Tensor, step: Tensor, conditioner: Conditioner) -> Tensor:
+        """Estimate the standard normal noise in `noisy`.
+
+        Args:
+            noisy: a_n in normalised units, (batch, time).
+            step: (batch), int64, 0 to num_steps - 1.
+            conditioner: from :meth:`encode`.
+
+        Returns:
+            (batch, time).
+        """
+        x = self.input_projection(noisy.unsqueeze(1)).relu()
+        blocks = self.stack(x, self.step_embedding(step), conditioner.projected).blocks
+        return self.output(self.output_projection(torch.cat(blocks, dim=1)).relu()).squeeze(1)
+
+    def training_loss(
+        self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator
+    ) -> Tensor:
+        """Mean squared error of the predicted noise, at a random step for each example: a scalar.
+
+        Args:
+            mid: left + right, (batch, time).
+            side: left - right, (batch, time).
+            text_features: (batch, text_width).
+            generator: source of steps and noise, on any device.
+        """
+        step = torch.randint(
+            self.config.num_steps, mid.shape[:1], generator=generator, device=generator.device
+        ).to(mid.device)
+        noise = samplers.standard_normal(side, generator)
+        conditioner = self.encode(mid, text_features)
+        silent = conditioner.gain == 0
+        clean = torch.where(silent, 0.0, side / torch.where(silent, 1.0, conditioner.gain))
+        predicted = self.predict_noise(diffuse(clean, noise, step, self.schedule), step, conditioner)
+        return mse_loss(predicted, noise)
+
+    @torch.no_grad()
+    def sample(
+        self,
+        mid: Tensor,
+        text_features: Tensor,
+        num_steps: int | None = None,
+        generator: torch.Generator | None = None,
+        sampler: str = "ddpm",
+        noise: Tensor | None = None,
+    ) -> Tensor:
+        """Generate side (batch, time), at the level of `mid`.
+
+        Args:
+            mid: left + right, (batch, time).
+            text_features: (batch, text_width).
+            num_steps: evenly spaced steps to take, 1 to the config's; None for all.
+            generator: source of randomness, on any device; needed unless `noise` is given and `sampler` is
+                "ddim".
+            sampler: "ddpm" or "ddim".
+            noise: standard normal start, (batch, time); drawn from `generator` if None.
+
+        Raises:
+            ValueError: unknown sampler or `num_steps` out of range.
+        """
+        schedule = self.schedule.respaced(self.config.num_steps if num_steps is None else num_steps)
+        conditioner = self.encode(mid, text_features)
+
+        def denoise(noisy: Tensor, step: Tensor) -> Tensor:
+            predicted = self.predict_noise(noisy, step, conditioner)
+            return to_x0("noise", predicted, noisy, self.schedule.alpha_bar_at(step))
+
+        start = samplers.standard_normal(mid, generator) if noise is None else noise
+        return samplers.sample(sampler, denoise, start, schedule, generator) * conditioner.gain
+
+
+def normalise(mid: Tensor) -> tuple[Tensor, Tensor]:
+    """Scale each row of `mid` (batch, time) to RMS :data:`MID_RMS`.
+
+    Returns:
+        The scaled rows (batch, time), and the factors (batch, 1) that undo it; silent rows become zeros with
+        factor 0.
+    """
+    rms = mid.square().mean(dim=-1, keepdim=True).sqrt()
+    silent = rms < SILENCE_RMS
+    gain = torch.where(silent, 0.0, rms / MID_RMS)
+    return torch.where(silent, 0.0, mid / torch.where(silent, 1.0, gain)), gain

@@ -1,0 +1,320 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tas_core.checkpoints import config_from_dict, load_checkpoint, save_checkpoint
+from tas_core.errors import CheckpointError
+from tas_core.fusion import FUSIONS
+from tas_core.models.paper import PRESETS, PaperConfig, PaperModel, normalise
+from tas_core.models.residual import ResidualLayer, ResidualStack, StepEmbedding, step_features
+
+TIME = 96
+TINY = PaperConfig(
+    feature_channels=8,
+    encoder_kernels=(5, 3),
+    residual_channels=6,
+    num_blocks=2,
+    layers_per_block=3,
+    step_width=10,
+    text_width=4,
+    num_steps=5,
+    beta_max=0.5,  # abar ends at 0.205, near the 0.280 of the full schedule
+)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _model(config: PaperConfig = TINY, **changes: object) -> PaperModel:
+    """Random weights everywhere: at initialisation the last layer is zero and would hide everything."""
+    torch.manual_seed(0)
+    model = PaperModel(dataclasses.replace(config, **changes))  # type: ignore[arg-type]
+    nn.init.normal_(model.output.weight)
+    return model
+
+
+def _batch(batch: int = 2, time: int = TIME, width: int = 4) -> tuple[Tensor, Tensor, Tensor]:
+    generator = _generator(1)
+    mid = 0.2 * torch.randn(batch, time, generator=generator)
+    text = nn.functional.normalize(torch.randn(batch, width, generator=generator), dim=1)
+    return mid, 0.5 * mid, text
+
+
+# ------------------------------------------------------------------ residual parts
+
+
+def test_step_features_are_the_literal_sines_and_cosines() -> None:
+    features = step_features(torch.tensor([0, 7, 49]))
+    for row, step in enumerate((0, 7, 49)):
+        angles = [step * 10 ** (4 * j / 63) for j in range(64)]
+        expected = torch.tensor([math.sin(a) for a in angles] + [math.cos(a) for a in angles])
+        torch.testing.assert_close(features[row], expected, atol=1e-6, rtol=0)
+
+
+def test_every_step_has_its_own_embedding() -> None:
+    torch.manual_seed(0)
+    embedded = StepEmbedding(width=16)(torch.arange(50)).detach()
+    assert float(torch.pdist(embedded).min()) > 1e-3
+
+
+def test_a_residual_layer_is_its_formula() -> None:
+    """Frame by frame, with the dilated convolution written as a sum over its three taps."""
+    torch.manual_seed(0)
+    layer = ResidualLayer(channels=3, dilation=4, conditioner_channels=2, step_width=5).double()
+    x = torch.randn(1, 3, 20, dtype=torch.float64)
+    step, conditioner = torch.randn(1, 5, dtype=torch.float64), torch.randn(1, 2, 20, dtype=torch.float64)
+    new, skip = layer(x, step, layer.conditioner_projection(conditioner))
+
+    shifted = x[0] + layer.step_projection(step)[0][:, None]
+    frame = 10
+    weights = dict(layer.named_parameters())
+    y = weights["dilated_conv.bias"] + weights["conditioner_projection.bias"]
+    y = y + layer.conditioner_projection.weight[:, :, 0] @ conditioner[0, :, frame]
+    for tap, offset in enumerate((-4, 0, 4)):
+        y = y + layer.dilated_conv.weight[:, :, tap] @ shifted[:, frame + offset]
+    z = torch.tanh(y[:3]) * torch.sigmoid(y[3:])
+    out = layer.output_projection.weight[:, :, 0] @ z + weights["output_projection.bias"]
+    torch.testing.assert_close(new[0, :, frame], (x[0, :, frame] + out[:3]) / math.sqrt(2))
+    torch.testing.assert_close(skip[0, :, frame], out[3:])
+
+
+def test_the_stack_sums_skips_over_blocks_and_over_everything() -> None:
+    torch.manual_seed(0)
+    stack = ResidualStack(3, num_blocks=2, layers_per_block=3, conditioner_channels=2, step_width=5).double()
+    x, step = torch.randn(2, 3, 20, dtype=torch.float64), torch.randn(2, 5, dtype=torch.float64)
+    projected = stack.project_conditioner(torch.randn(2, 2, 20, dtype=torch.float64))
+    output = stack(x, step, projected)
+    skips = []
+    for layer, condition in zip(stack.layers, projected, strict=True):
+        x, skip = layer(x, step, condition)
+        skips.append(skip)
+    torch.testing.assert_close(output.skips, sum(skips) / math.sqrt(6))
+    torch.testing.assert_close(output.blocks[0], sum(skips[:3]) / math.sqrt(3))
+    torch.testing.assert_close(output.blocks[1], sum(skips[3:]) / math.sqrt(3))
+    assert [stack.get_submodule(f"layers.{i}.dilated_conv").dilation for i in range(6)] == [
+        (1,),
+        (2,),
+        (4,),
+    ] * 2
+    assert ResidualStack(1, 3, 10, 1, 1).receptive_field == 6139  # the figure known for DiffWave
+
+
+# ------------------------------------------------------------------ the model
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_fusion_trains_and_gradients_reach_every_parameter(fusion: str) -> None:
+    torch.manual_seed(0)
+    model = PaperModel(dataclasses.replace(TINY, fusion=fusion))
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    generator = _generator()
+    first = model.training_loss(*_batch(), generator)
+    # the last layer starts at zero: the first loss is the power of the noise, and only that layer learns
+    assert float(first.detach()) == pytest.approx(1.0, abs=6 * math.sqrt(2 / (2 * TIME)))
+    first.backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    second = model.training_loss(*_batch(), generator)
+    second.backward()
+    assert math.isfinite(float(second.detach()))
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert bool(parameter.grad.isfinite().all()), name
+        assert bool(parameter.grad.abs().sum() > 0), name
+
+
+@pytest.mark.slow
+def test_the_text_decides_the_side_that_a_trained_model_gives() -> None:
+    """One mid, two texts, two opposite sides: the loss falls, and samples follow the text."""
+    torch.manual_seed(0)
+    model = PaperModel(dataclasses.replace(TINY, feature_channels=16, residual_channels=16))
+    mid = _batch(1, 128)[0].repeat(2, 1)
+    side = torch.tensor([[0.8], [-0.8]]) * mid
+    text = torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
+    optimizer = torch.optim.Adam(model.parameters(), lr=5e-3)
+    generator = _generator()
+    losses = []
+    for _ in range(250):
+        optimizer.zero_grad()
+        loss = model.training_loss(mid.repeat(4, 1), side.repeat(4, 1), text.repeat(4, 1), generator)
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert sum(losses[-50:]) / 50 < 0.4
+    for sampler in ("ddpm", "ddim"):
+        drawn = model.sample(mid, text, generator=_generator(3), sampler=sampler)
+        ratios = (drawn * mid).sum(dim=1) / mid.square().sum(dim=1)
+        torch.testing.assert_close(ratios, torch.tensor([0.8, -0.8]), atol=0.15, rtol=0)
+
+
+@pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
+def test_one_seed_gives_one_sample_and_leaves_the_global_generator_alone(sampler: str) -> None:
+    model = _model()
+    mid, _, text = _batch()
+    before = torch.get_rng_state()
+    drawn = [model.sample(mid, text, 3, _generator(seed), sampler) for seed in (0, 0, 1)]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert drawn[0].shape == mid.shape
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.allclose(drawn[0], drawn[2])
+
+
+def test_the_start_can_be_given() -> None:
+    model = _model()
+    mid, _, text = _batch()
+    noise = torch.randn(mid.shape, generator=_generator(4))
+    by_noise = model.sample(mid, text, 3, sampler="ddim", noise=noise)
+    assert torch.equal(by_noise, model.sample(mid, text, 3, _generator(4), "ddim"))
+
+
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_the_text_matters_unless_there_is_no_fusion(fusion: str) -> None:
+    model = _model(fusion=fusion)
+    mid, _, text = _batch()
+    same = torch.equal(
+        model.sample(mid, text, 2, _generator(), "ddim"), model.sample(mid, -text, 2, _generator(), "ddim")
+    )
+    assert same == (fusion == "none")
+
+
+@pytest.mark.parametrize("gain", [2.0**-9, 0.3, -1.0, 1000.0])
+def test_the_side_follows_the_level_of_the_mid(gain: float) -> None:
+    """|gain|: the noise has no sign to follow, so a sign flip of mid is not a sign flip of side."""
+    model = _model()
+    mid, _, text = _batch()
+    base = model.sample(mid if gain > 0 else -mid, text, 3, _generator())
+    scaled = model.sample(gain * mid, text, 3, _generator())
+    torch.testing.assert_close(scaled, abs(gain) * base, rtol=1e-3, atol=1e-4 * abs(gain))
+
+
+def test_rows_are_independent_and_silence_gives_silence() -> None:
+    model = _model()
+    mid, side, text = _batch()
+    mid[0] = 0.0
+    drawn = model.sample(mid, text, 3, noise=torch.randn(mid.shape, generator=_generator()), sampler="ddim")
+    assert torch.equal(drawn[0], torch.zeros(TIME))
+    assert bool(drawn[1].abs().sum() > 0)
+    alone = model.sample(
+        mid[1:], text[1:], 3, noise=torch.randn(mid.shape, generator=_generator())[1:], sampler="ddim"
+    )
+    torch.testing.assert_close(drawn[1:], alone, rtol=1e-4, atol=1e-6)
+    assert math.isfinite(float(model.training_loss(mid, side, text, _generator()).detach()))
+
+
+def test_levels_are_those_of_the_mix() -> None:
+    mid = torch.stack([torch.full((8,), 0.5), torch.zeros(8), torch.full((8,), 1e-12)])
+    normalised, gain = normalise(mid)
+    torch.testing.assert_close(normalised, torch.tensor([[0.1], [0.0], [0.0]]).expand(3, 8))
+    torch.testing.assert_close(gain, torch.tensor([[5.0], [0.0], [0.0]]))
+
+
+def test_the_target_of_a_side_as_strong_as_its_mid_has_unit_variance() -> None:
+    model = _model()
+    mid, _, text = _batch(1, 4000)
+    conditioner = model.encode(mid, text)
+    target = mid.flip(1) / conditioner.gain
+    assert float(target.square().mean()) == pytest.approx(1.0, rel=1e-4)
+
+
+def test_the_output_sees_the_receptive_field_of_the_noise_and_no_more() -> None:
+    model = _model().double()
+    mid, _, text = (tensor.double() for tensor in _batch(1))
+    conditioner = model.encode(mid, text)
+    noisy = torch.randn(1, TIME, dtype=torch.float64, generator=_generator(), requires_grad=True)
+    model.predict_noise(noisy, torch.tensor([3]), conditioner)[0, TIME // 2].backward()
+    assert noisy.grad is not None
+    seen = noisy.grad[0].nonzero().flatten()
+    reach = (model.stack.receptive_field - 1) // 2
+    assert reach == 2 * (1 + 2 + 4)
+    assert (int(seen.min()), int(seen.max())) == (TIME // 2 - reach, TIME // 2 + reach)
+
+
+def test_conditioning_is_the_same_at_every_step_and_computed_once() -> None:
+    model = _model()
+    mid, _, text = _batch()
+    calls = []
+    model.audio_encoder.register_forward_hook(lambda *_: calls.append("encoder"))
+    projection = model.stack.get_submodule("layers.0.conditioner_projection")
+    projection.register_forward_hook(lambda *_: calls.append("projection"))
+    model.sample(mid, text, 5, _generator())
+    assert calls == ["encoder", "projection"]
+
+
+# ------------------------------------------------------------------ configs and checkpoints
+
+
+def test_presets_have_the_widths_of_the_paper() -> None:
+    paper = PRESETS["paper"]
+    assert (paper.feature_channels, paper.sample_rate_hz * paper.window_s) == (512, 16_000)
+    assert (paper.num_blocks, paper.layers_per_block, paper.num_steps) == (3, 10, 50)
+    assert PRESETS["paper-clip"].text_width == paper.feature_channels
+    for config in PRESETS.values():
+        assert config_from_dict(PaperConfig, dataclasses.asdict(config)) == config
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("fusion", FUSIONS)
+def test_every_preset_builds_trains_one_step_saves_loads_and_samples(
+    tmp_path: Path, preset: str, fusion: str
+) -> None:
+    config = dataclasses.replace(PRESETS[preset], fusion=fusion)
+    torch.manual_seed(0)
+    model = PaperModel(config)
+    mid, side, text = _batch(1, 64, config.text_width)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-4)
+    model.training_loss(mid, side, text, _generator()).backward()
+    optimizer.step()
+    save_checkpoint(tmp_path, "paper", dataclasses.asdict(config), model.state_dict())
+
+    loaded = load_checkpoint(tmp_path)
+    again = PaperModel(config_from_dict(PaperConfig, loaded.config))
+    again.load_state_dict(loaded.state)
+    expected = model.sample(mid, text, 2, _generator())
+    assert torch.equal(again.sample(mid, text, 2, _generator()), expected)
+
+
+def test_clip_features_are_used_as_they_are_and_others_are_projected() -> None:
+    assert not list(_model(text_width=8).text_projection.parameters())
+    assert _model(text_width=4).text_projection.weight.shape == (8, 4)
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"num_block": 3}, "unknown key 'num_block', did you mean 'num_blocks'"),
+        ({"num_blocks": 0}, "num_blocks must be above 0"),
+        ({"fusion": "sfa"}, "fusion must be one of saf, none, add, conv"),
+        ({"encoder_kernels": [31, 4]}, "encoder_kernels must be odd"),
+        ({"encoder_kernels": [31]}, "encoder_kernels must be tuple"),
+        ({"beta_min": 0.1}, "0 < beta_min <= beta_max < 1"),
+        ({"window_s": float("nan")}, "window_s must be above 0"),
+    ],
+)
+def test_wrong_configs_are_refused(mapping: dict, message: str) -> None:
+    with pytest.raises(CheckpointError, match=message):
+        config_from_dict(PaperConfig, mapping)
+
+
+def test_wrong_samplers_and_step_counts_are_refused() -> None:
+    model = _model()
+    mid, _, text = _batch()
+    with pytest.raises(ValueError, match="unknown sampler"):
+        model.sample(mid, text, sampler="euler")
+    with pytest.raises(ValueError, match="between 1 and 5"):
+        model.sample(mid, text, num_steps=6)
