@@ -82,9 +82,7 @@ def vocabulary() -> Vocabulary:
     lists = {k: Phrases((w, True) for w in v) for k, v in data.items() if _is_word_list(v)}
     sides = [(left, Side(LEFT_SIGN, right, deg)) for left, right, deg in pairs]
     sides += [(right, Side(-LEFT_SIGN, left, deg)) for left, right, deg in pairs]
-    words = (
-        [w for s in strengths.values() for w in s["words"]] + [w for w, _ in sides] + [w for w, _ in leads]
-    )
+    words = [w for s in strengths.values() for w in s["words"]] + [w for w, _ in sides] + [w for w, _ in leads]
     words += [*data["center"], *data["side_nouns"], *data["side_nouns_after_preposition"]]
     return Vocabulary(
         strengths=Phrases((w, float(s["degrees"])) for s in strengths.values() for w in s["words"]),
@@ -209,6 +207,4 @@ def _printable(text: str) -> str:
 
 def _columns(text: str) -> int:
     """Terminal columns that a text takes."""
-    return sum(
-        0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
-    )
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

@@ -176,9 +176,7 @@ class _Reader:
                 continue
             if self.moves_before(place) and place.lead in ("", "to", "from"):
                 missing = "an end" if place.lead == "from" else "a start"
-                self.text.fail(
-                    f"a movement without {missing}, expected from ... to ...", place.first - 1, place.stop
-                )
+                self.text.fail(f"a movement without {missing}, expected from ... to ...", place.first - 1, place.stop)
             if not named and not waiting:
                 held = place
                 continue
@@ -232,9 +230,7 @@ class _Reader:
             return [_Group(flat, places[0] if places else None, place_first)] if flat or places else []
         filled = list(map(bool, words))
         place_first = filled == [False, *[True] * len(places)]
-        if len({place.strong for place in places}) > 1 or not (
-            place_first or filled == [*[True] * len(places), False]
-        ):
+        if len({place.strong for place in places}) > 1 or not (place_first or filled == [*[True] * len(places), False]):
             self.text.fail(
                 "a second place for one object, expected a comma between clauses or quotes around the object",
                 places[1].first,
@@ -276,17 +272,13 @@ class _Reader:
             except PromptError:
                 self.text.fail("an object with a control character", first, stop)
             if clause.object in self.found:
-                self.text.fail(
-                    "the same object twice, expected a distinction such as first and second", first, stop
-                )
+                self.text.fail("the same object twice, expected a distinction such as first and second", first, stop)
             self.found[clause.object] = clause
             self.latest[clause.object] = words
 
     def suggestion(self, words: list[int]) -> str:
         """The direction word that a misspelt word may stand for."""
-        known = [
-            word for phrase in (*self.text.known.sides, *self.text.known.lists["center"]) for word in phrase
-        ]
+        known = [word for phrase in (*self.text.known.sides, *self.text.known.lists["center"]) for word in phrase]
         for i in words[:20]:
             if self.text.known.leads.match(self.text.tokens, i):
                 continue

@@ -73,9 +73,7 @@ class Segment:
         if self.end_s is not None:
             object.__setattr__(self, "end_s", float(self.end_s))
             if not self.start_s < self.end_s < math.inf:
-                raise self.error(
-                    f"the end is {self.end_s:g} s, expected a time after the start at {self.start_s:g} s"
-                )
+                raise self.error(f"the end is {self.end_s:g} s, expected a time after the start at {self.start_s:g} s")
 
     @classmethod
     def from_prompt(cls, start_s: float, end_s: float | None, text: str, where: str = "") -> Segment:
@@ -185,18 +183,14 @@ class Timeline:
         except UnicodeDecodeError as error:
             line = data.count(b"\n", 0, error.start) + 1
             column = error.start - data.rfind(b"\n", 0, error.start)
-            raise TimelineError(
-                f"{path}:{line}:{column}: not a UTF-8 character, expected UTF-8 text"
-            ) from error
+            raise TimelineError(f"{path}:{line}:{column}: not a UTF-8 character, expected UTF-8 text") from error
         return cls.from_yaml(text, str(path))
 
     def to_yaml(self) -> str:
         """The timeline as text that :meth:`from_yaml` reads back."""
         lines = ["prompts:"]
         for segment in self.segments:
-            quoted = yaml.safe_dump(
-                segment.text, default_style='"', allow_unicode=True, width=math.inf
-            ).strip()
+            quoted = yaml.safe_dump(segment.text, default_style='"', allow_unicode=True, width=math.inf).strip()
             end = "" if segment.end_s is None else f"end: {_format_seconds(segment.end_s)}, "
             lines.append(f"  - {{start: {_format_seconds(segment.start_s)}, {end}text: {quoted}}}")
         return "\n".join(lines) + "\n"
@@ -219,9 +213,7 @@ class Timeline:
         """
         for segment in self.segments:
             if segment.end_s is not None and segment.end_s > duration_s + END_TOLERANCE_S:
-                message = (
-                    f"the segment ends at {segment.end_s:g} s, after the audio of {duration_s:g} s; it is cut"
-                )
+                message = f"the segment ends at {segment.end_s:g} s, after the audio of {duration_s:g} s; it is cut"
                 warnings.warn(str(segment.error(message)), TimelineWarning, stacklevel=2)
         return self._closed(duration_s)
 
@@ -288,9 +280,7 @@ class _Composer(yaml.SafeLoader):
     def compose_node(self, parent: Node | None, index: Any) -> Node | None:
         event = self.peek_event()
         if self.check_event(yaml.AliasEvent) or getattr(event, "anchor", None):
-            raise yaml.MarkedYAMLError(
-                problem="anchors and aliases are not supported", problem_mark=event.start_mark
-            )
+            raise yaml.MarkedYAMLError(problem="anchors and aliases are not supported", problem_mark=event.start_mark)
         if getattr(event, "tag", None):
             raise yaml.MarkedYAMLError(problem="tags are not supported", problem_mark=event.start_mark)
         self.depth += 1
@@ -329,9 +319,7 @@ class _Document:
         fields = self.mapping(item, _KEYS, "a segment such as {start: 0, end: 3.2, text: ...}")
         for key in ("start", "text"):
             if key not in fields:
-                raise self.error(
-                    item, f"`{key}` is missing, expected a segment such as {{start: 0, text: ...}}"
-                )
+                raise self.error(item, f"`{key}` is missing, expected a segment such as {{start: 0, text: ...}}")
         start_s = self.time(fields["start"], "start")
         end_s = None
         if "end" in fields and not self.is_null(fields["end"]):
@@ -341,9 +329,7 @@ class _Document:
                 raise self.error(fields["end"], what)
         text = fields["text"]
         if not isinstance(text, ScalarNode) or not text.value.strip():
-            raise self.error(
-                text, "`text` is empty or not text, expected a prompt such as `cello on the left`"
-            )
+            raise self.error(text, "`text` is empty or not text, expected a prompt such as `cello on the left`")
         try:
             return Segment.from_prompt(start_s, end_s, text.value, self.where(item))
         except PromptError as error:

@@ -69,8 +69,7 @@ def test_scalars_stay_text() -> None:
 
 def test_folded_text_and_disordered_segments_are_accepted() -> None:
     timeline = Timeline.from_yaml(
-        "prompts:\n- start: 4\n  text: >\n    cello on the left,\n    piano right\n"
-        "- {start: 0, text: dog left}\n"
+        "prompts:\n- start: 4\n  text: >\n    cello on the left,\n    piano right\n- {start: 0, text: dog left}\n"
     )
     assert times(timeline) == [(0.0, None), (4.0, None)]
     assert [c.object for c in timeline.segments[1].clauses] == ["cello", "piano"]
@@ -304,9 +303,7 @@ def timelines(draw: st.DrawFn) -> Timeline:
     for start, end in zip(edges, edges[1:], strict=False):
         if draw(st.booleans()):
             open_end = draw(st.booleans())
-            segments.append(
-                Segment.from_prompt(start, None if open_end else end, draw(st.sampled_from(PROMPTS)))
-            )
+            segments.append(Segment.from_prompt(start, None if open_end else end, draw(st.sampled_from(PROMPTS))))
     return Timeline(tuple(segments or [Segment.from_prompt(edges[0], None, PROMPTS[0])]))
 
 

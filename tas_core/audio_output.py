@@ -1,0 +1,282 @@
+"""Writing audio files: checks before any work, and never half a file.
+
+Samples are ``(ear, time)`` arrays in which 1.0 is full scale. Nothing is rescaled, and
+nothing is clipped without permission.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NoReturn
+
+import numpy as np
+import soundfile
+
+from tas_core.errors import InputError, TasError
+
+MAX_CHUNK_BYTES: Final = 2**32 - 2**16
+"""WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
+
+FORMATS: Final = {
+    ".wav": "WAV",
+    ".flac": "FLAC",
+    ".ogg": "OGG",
+    ".aiff": "AIFF",
+    ".aif": "AIFF",
+    ".caf": "CAF",
+    ".w64": "W64",
+    ".rf64": "RF64",
+}
+"""Output extensions. MP3 is read but not written: its encoder changes the length."""
+
+_PCM_BITS: Final = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+_DEPTHS: Final = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
+_COMPANDED: Final = ("ULAW", "ALAW", "ADPCM", "GSM", "G72", "DWVW", "DPCM", "VOX", "NMS", "ALAC_16")
+_BLOCK_FRAMES: Final = 2**16
+
+
+def peak(samples: np.ndarray) -> float:
+    """Largest magnitude; above 1.0 an integer format clips. 0 for no samples."""
+    return max(float(samples.max()), -float(samples.min())) if samples.size else 0.0
+
+
+def same_file(a: str | Path, b: str | Path) -> bool:
+    """Whether two paths lead to one file, also through links, and whether or not it exists."""
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return os.path.realpath(a) == os.path.realpath(b)
+
+
+def check_output_path(path: str | Path, inputs: Sequence[str | Path] = (), overwrite: bool = False) -> None:
+    """Find out before any work whether a file can be written.
+
+    Args:
+        path: the output; its extension chooses the format.
+        inputs: files that must not be overwritten.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        InputError: unknown extension, a folder, a missing or read-only folder, an existing file, or an input.
+    """
+    _format(path)
+    for source in inputs:
+        if same_file(path, source):
+            raise InputError(f"{path}: the output is the input {source}, expected another file")
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise InputError(f"{path}: a folder, expected a file name")
+    if os.path.lexists(target) and not target.is_file():
+        raise InputError(f"{path}: not a regular file")
+    if target.exists() and not overwrite:
+        raise InputError(f"{path}: the file exists, expected a new name or permission to overwrite it")
+    if not target.parent.is_dir():
+        raise InputError(f"{path}: the folder {target.parent} does not exist")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: no permission to write to the folder {target.parent}")
+
+
+def output_subtype(path: str | Path, subtype: str) -> str:
+    """Sample encoding for an output: that of the input where the format has it, else the nearest.
+
+    Deeper is nearer than shallower. Companded speech codes count as 16 bit and lossy codecs as 24 bit.
+
+    Raises:
+        InputError: unknown extension.
+    """
+    container = _format(path)
+    if container == "OGG":
+        return "VORBIS"
+    if subtype not in _DEPTHS:
+        subtype = "PCM_16" if any(name in subtype for name in _COMPANDED) else "PCM_24"
+    i = _DEPTHS.index(subtype)
+    same = [s for s in _DEPTHS if _PCM_BITS.get(s) == _PCM_BITS.get(subtype, -1)]
+    candidates = (subtype, *same, *_DEPTHS[i:], *reversed(_DEPTHS[:i]))
+    return next(s for s in candidates if soundfile.check_format(container, s))
+
+
+class AudioWriter:
+    """A file in the making, which appears under its name complete or not at all; a context manager.
+
+    Samples go to a hidden file in the same folder. Leaving the context without an exception puts it
+    in place; any exception, an interrupt included, removes it. WAV files above 4 GiB become RF64.
+
+    Args:
+        path: the output; its extension chooses the format.
+        sample_rate_hz: sample rate.
+        num_channels: channels, 2 for (ear, time).
+        num_frames: samples per channel that will be written.
+        subtype: sample encoding that the format has, see :func:`output_subtype`.
+        overwrite: whether an existing file may be replaced.
+        allow_clipping: whether samples beyond full scale may be limited in integer formats.
+            They are never limited silently: look at :func:`peak` first, and scale or choose ``FLOAT``.
+
+    Raises:
+        InputError: as :func:`check_output_path`, or the format has no such subtype, rate or length.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        sample_rate_hz: int,
+        num_channels: int,
+        num_frames: int,
+        subtype: str,
+        *,
+        overwrite: bool = False,
+        allow_clipping: bool = False,
+    ) -> None:
+        check_output_path(path, overwrite=overwrite)
+        self.path = Path(path)
+        self.sample_rate_hz = sample_rate_hz
+        self.num_frames = num_frames
+        self.subtype = subtype
+        self.allow_clipping = allow_clipping
+        self._written = 0
+        container = _format(path)
+        if not soundfile.check_format(container, subtype):
+            known = ", ".join(soundfile.available_subtypes(container))
+            raise InputError(f"{path}: {container} has no {subtype}, expected one of {known}")
+        sample_bytes = {"FLOAT": 32, "DOUBLE": 64, **_PCM_BITS}.get(subtype, 16) // 8
+        if num_frames * num_channels * sample_bytes > MAX_CHUNK_BYTES:
+            if container == "AIFF":
+                raise InputError(f"{path}: AIFF holds at most 4 GiB, expected wav, flac, caf or w64")
+            container = "RF64" if container == "WAV" else container
+        target = Path(os.path.realpath(path))
+        self._target = target
+        self._partial = target.parent / f".tas-{secrets.token_hex(6)}.part"
+        try:
+            with open(self._partial, "xb"):
+                pass  # with the permissions that the umask gives
+            self._file = soundfile.SoundFile(
+                self._partial, "w", sample_rate_hz, num_channels, subtype, format=container
+            )
+        except soundfile.LibsndfileError as error:
+            self._remove()
+            raise InputError(
+                f"{path}: {container} {subtype} cannot hold {num_channels} channels at {sample_rate_hz} Hz"
+                f" ({error.error_string})"
+            ) from error
+        except OSError as error:
+            self._remove()
+            self._fail(error)
+        except BaseException:
+            self._remove()
+            raise
+
+    def write(self, samples: np.ndarray) -> None:
+        """Append samples, (ear, time), float, 1.0 is full scale.
+
+        Raises:
+            TasError: a sample is not finite, or beyond full scale in an integer format; or the disk is full.
+        """
+        for start in range(0, samples.shape[1], _BLOCK_FRAMES):  # long Vorbis blocks overflow libsndfile's stack
+            block = samples[:, start : start + _BLOCK_FRAMES].T
+            self._check(block)
+            try:
+                self._file.write(self._quantized(block))
+            except (soundfile.LibsndfileError, AssertionError, OSError) as error:
+                self._fail(error)
+            self._written += len(block)
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            try:
+                self._file.close()
+                if kind is None:
+                    self._finish()
+            except (soundfile.LibsndfileError, OSError) as problem:
+                if kind is None:
+                    self._fail(problem)
+        finally:
+            self._remove()
+
+    def _finish(self) -> None:
+        if self._written != self.num_frames:
+            raise TasError(f"{self.path}: {self._written} samples written, expected {self.num_frames}")
+        with soundfile.SoundFile(self._partial) as check:
+            if check.frames != self.num_frames:  # libsndfile does not report each failed write
+                raise TasError(f"{self.path}: the file could not be written completely; is the disk full?")
+        with open(self._partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(self._partial, self._target)
+
+    def _check(self, block: np.ndarray) -> None:
+        level = peak(block)  # NaN where a sample is
+        if not level < np.inf:
+            raise TasError(f"{self.path}: the samples to write are not finite numbers")
+        bounded = self.subtype not in ("FLOAT", "DOUBLE", "VORBIS", "OPUS")
+        if bounded and level > 1.0 and not self.allow_clipping:
+            raise TasError(
+                f"{self.path}: the output peaks at {level:.3f} near {self._written / self.sample_rate_hz:.3f} s,"
+                f" expected at most 1 in {self.subtype}; lower the level, allow clipping, or choose FLOAT"
+            )
+
+    def _quantized(self, block: np.ndarray) -> np.ndarray:
+        """Integers rounded to the nearest, so that what was read from PCM is written back bit by bit."""
+        if (bits := _PCM_BITS.get(self.subtype)) is None:
+            return block
+        full_scale = 2.0 ** (bits - 1)
+        steps = np.clip(np.rint(block.astype(np.float64) * full_scale), -full_scale, full_scale - 1)
+        return (steps * 2.0 ** (32 - bits)).astype(np.int32)
+
+    def _fail(self, error: BaseException) -> NoReturn:
+        reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or "incomplete write"
+        raise TasError(f"{self.path}: cannot write the file ({reason.rstrip('.')}); is the disk full?") from error
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):
+            self._partial.unlink()
+
+
+def write_audio(
+    path: str | Path,
+    samples: np.ndarray,
+    sample_rate_hz: int,
+    subtype: str,
+    overwrite: bool = False,
+    allow_clipping: bool = False,
+) -> None:
+    """Write a whole file, complete or not at all.
+
+    Args:
+        path: the output; its extension chooses the format.
+        samples: (ear, time), float, 1.0 is full scale; nothing is rescaled.
+        sample_rate_hz: sample rate.
+        subtype: sample encoding that the format has, see :func:`output_subtype`.
+        overwrite: whether an existing file may be replaced.
+        allow_clipping: as in :class:`AudioWriter`.
+
+    Raises:
+        InputError: as :class:`AudioWriter`.
+        TasError: as :meth:`AudioWriter.write`.
+    """
+    num_channels, num_frames = samples.shape
+    with AudioWriter(
+        path,
+        sample_rate_hz,
+        num_channels,
+        num_frames,
+        subtype,
+        overwrite=overwrite,
+        allow_clipping=allow_clipping,
+    ) as writer:
+        writer.write(samples)
+
+
+def _format(path: str | Path) -> str:
+    extension = Path(path).suffix.lower()
+    if extension not in FORMATS:
+        shown = f"the extension {extension}" if extension else "no extension"
+        raise InputError(f"{path}: {shown}, expected one of {', '.join(FORMATS)}")
+    return FORMATS[extension]
