@@ -15,14 +15,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import soxr
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tas_core.audio import resample
 from tas_core.dsp import istft, stft
-from tas_core.encoders.base import TextEncoder
+from tas_core.encoders.base import CachedEncoder, TextEncoder
 from tas_core.errors import InputError
 from tas_core.metrics import spl_difference_db
+from tas_core.models.paper import PaperModel
 from tas_core.models.slots import SlotsModel
 from tas_core.timeline import Segment, Timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
@@ -33,6 +34,13 @@ Progress = Callable[[float], None]
 _BLOCK_S = 60.0
 _EDGE_SHARE = (0.60, 0.95)
 """The part of the model's band, below half its rate, whose panning the band above follows."""
+
+
+def encode_objects(timeline: Timeline, encoder: TextEncoder) -> CachedEncoder:
+    """An encoder that knows every object phrase and prompt of a timeline already."""
+    cached = CachedEncoder(encoder)
+    cached(sorted({c.object for s in timeline.segments for c in s.clauses}))
+    return cached
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ def spatialize(
     samples: np.ndarray,
     sample_rate_hz: int,
     timeline: Timeline,
-    model: nn.Module,
+    model: SlotsModel | PaperModel,
     encoder: TextEncoder,
     *,
     steps: int | None = None,
@@ -83,16 +91,15 @@ def spatialize(
         raise InputError(f"expected a mono signal (time), got shape {samples.shape}")
     duration_s = len(samples) / sample_rate_hz
     resolved = timeline.resolved(duration_s)
-    model_rate_hz = model.config.sample_rate_hz  # type: ignore[union-attr]
+    model_rate_hz = int(model.config.sample_rate_hz)
     x = np.asarray(samples, np.float64)
-    low = x if sample_rate_hz == model_rate_hz else soxr.resample(x, sample_rate_hz, model_rate_hz, "VHQ")
+    low = x if sample_rate_hz == model_rate_hz else resample(x, sample_rate_hz, model_rate_hz)
     mid = torch.from_numpy(2 * low).float()
     if isinstance(model, SlotsModel):
         side_low = slots_side(mid, resolved, duration_s, model, encoder, progress)
     else:
-        from tas_core.windows import windowed_side
-
-        side_low = windowed_side(mid, resolved, duration_s, model, encoder, steps, seed, progress)
+        assert isinstance(model, PaperModel)
+        side_low = windowed_side(mid, resolved, model, encoder, steps or model.default_steps, seed, progress)
     side = extend_band(x, low, side_low.double().numpy(), sample_rate_hz, model_rate_hz)
     ears = np.empty((2, len(x)))
     ears[LEFT_EAR] = x + side / 2
@@ -107,7 +114,12 @@ def spatialize(
 
 @torch.inference_mode()
 def slots_side(
-    mid: Tensor, timeline: Timeline, duration_s: float, model: SlotsModel, encoder: TextEncoder, progress: Progress
+    mid: Tensor,
+    timeline: Timeline,
+    duration_s: float,
+    model: SlotsModel,
+    encoder: TextEncoder,
+    progress: Progress,
 ) -> Tensor:
     """Side signal (time) of a ``slots`` model for mid (time), both at the model's rate.
 
@@ -142,6 +154,61 @@ def slots_side(
     return istft(out, config.n_fft, config.hop, mid.shape[-1])[0]
 
 
+@torch.inference_mode()
+def windowed_side(
+    mid: Tensor,
+    timeline: Timeline,
+    model: PaperModel,
+    encoder: TextEncoder,
+    steps: int,
+    seed: int,
+    progress: Progress,
+    batch_size: int = 8,
+) -> Tensor:
+    """Side signal (time) of the paper's model for mid (time), by its own procedure (section 4.2).
+
+    Windows of one second, one every 0.1 s, each under the prompt that holds at its centre, are averaged where
+    they overlap. Windows without a prompt count as centred. Noise is keyed by (seed, window number).
+    """
+    config = model.config
+    device = next(model.parameters()).device
+    size, hop = round(config.window_s * config.sample_rate_hz), round(config.hop_s * config.sample_rate_hz)
+    reach = size - hop
+    padded = torch.nn.functional.pad(mid, (reach, reach + hop))
+    starts = range(0, mid.shape[-1] + reach, hop)
+    prompts = [_text_at(timeline, (start + size / 2 - reach) / config.sample_rate_hz) for start in starts]
+    total = torch.zeros(len(padded))
+    count = torch.zeros(len(padded))
+    wanted = [(number, start) for number, start in enumerate(starts) if prompts[number] is not None]
+    for start in starts:
+        count[start : start + size] += 1
+    for at in range(0, len(wanted), batch_size):
+        group = wanted[at : at + batch_size]
+        windows = torch.stack([padded[start : start + size] for _, start in group]).to(device)
+        text = encoder([str(prompts[number]) for number, _ in group]).to(device)
+        noise = torch.stack(
+            [
+                torch.randn(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + n))
+                for n, _ in group
+            ]
+        ).to(device)
+        sides = model.sample(windows, text, steps, sampler="ddim", noise=noise).cpu()
+        for (_, start), side in zip(group, sides, strict=True):
+            total[start : start + size] += side
+        progress((at + len(group)) / len(wanted))
+    return (total / count.clamp_min(1))[reach : reach + mid.shape[-1]]
+
+
+def _text_at(timeline: Timeline, time_s: float) -> str | None:
+    """The prompt that holds at a time, clamped to the signal; None in uncovered time."""
+    time_s = max(0.0, time_s)
+    for segment in timeline.segments:
+        assert segment.end_s is not None
+        if segment.start_s <= time_s < segment.end_s:
+            return segment.text
+    return None
+
+
 def extend_band(
     x: np.ndarray, low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, model_rate_hz: int
 ) -> np.ndarray:
@@ -158,10 +225,10 @@ def extend_band(
     """
     if sample_rate_hz == model_rate_hz:
         return side_low
-    side = _fit(soxr.resample(side_low, model_rate_hz, sample_rate_hz, "VHQ"), len(x))
+    side = resample(side_low, model_rate_hz, sample_rate_hz, len(x))
     if sample_rate_hz < model_rate_hz:
         return side
-    high = x - _fit(soxr.resample(low, model_rate_hz, sample_rate_hz, "VHQ"), len(x))
+    high = x - resample(low, model_rate_hz, sample_rate_hz, len(x))
     n_fft, hop = 512, 256
     ears = torch.from_numpy(np.stack([low + side_low / 2, low - side_low / 2]))
     power = stft(ears, n_fft, hop).abs().square()
@@ -172,10 +239,3 @@ def extend_band(
     pan = (level[LEFT_EAR] - level[RIGHT_EAR]) / (level.sum(axis=0) + 1e-12)
     positions = np.arange(pan.shape[0]) * hop * sample_rate_hz / model_rate_hz
     return side + 2 * high * np.interp(np.arange(len(x)), positions, pan)
-
-
-def _fit(signal: np.ndarray, length: int) -> np.ndarray:
-    """Cut or zero-pad at the end; a resampler's output may be a sample longer or shorter."""
-    if len(signal) >= length:
-        return signal[:length]
-    return np.pad(signal, (0, length - len(signal)))

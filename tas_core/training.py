@@ -60,7 +60,13 @@ class TrainingConfig:
     train_only: tuple[str, ...] = ()
 
 
-PAPER_TRAINING = {"steps": 3000, "batch_size": 12, "window_s": 1.0, "learning_rate": 2e-4, "weight_decay": 0.0}
+PAPER_TRAINING = {
+    "steps": 3000,
+    "batch_size": 12,
+    "window_s": 1.0,
+    "learning_rate": 2e-4,
+    "weight_decay": 0.0,
+}
 """What the paper's section 4.2 states."""
 
 
@@ -152,7 +158,9 @@ def train(
     encoder_name = model.config.text_encoder
     scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
     composer = open_material(data, "train", encoder_name, scene, config.seed)
-    plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
+    plain = CompositionConfig(
+        **{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0}
+    )
     judge = open_material(data, "val", encoder_name, plain, seed=12345)
     out.mkdir(parents=True, exist_ok=True)
     start, seconds = 0, 0.0
@@ -201,11 +209,15 @@ def train(
                 done = step + 1
                 if done % config.log_every == 0 or done == config.steps:
                     figures = {k: float(v.detach()) for k, v in losses.items()}
-                    figures |= {"gradient_norm": float(norm), "learning_rate": rate, "seconds": round(seconds, 2)}
+                    figures |= {
+                        "gradient_norm": float(norm),
+                        "learning_rate": rate,
+                        "seconds": round(seconds, 2),
+                    }
                     _write(log, done, figures)
                     progress(done, figures)
                 if done % config.validate_every == 0 or done == config.steps:
-                    with ema.applied(model), torch.no_grad(), _autocast(device, config.precision):
+                    with ema.applied(model), torch.no_grad():
                         figures = validate(model, judge, config, compute, device)
                     _write(log, done, figures)
                     progress(done, figures)
@@ -220,7 +232,11 @@ def train(
 
 
 def validate(
-    model: nn.Module, judge: SceneComposer, config: TrainingConfig, compute: LossFunction, device: torch.device
+    model: nn.Module,
+    judge: SceneComposer,
+    config: TrainingConfig,
+    compute: LossFunction,
+    device: torch.device,
 ) -> dict[str, float]:
     """Mean losses over fixed scenes made of sources that training does not use; names get ``val_`` before them."""
     model.eval()
@@ -228,7 +244,9 @@ def validate(
     for index in range(config.validation_batches):
         batch = judge.compose(index, config.batch_size).to(device)
         generator = torch.Generator(device).manual_seed(index)
-        for name, value in compute(batch, generator).items():
+        with _autocast(device, config.precision):
+            losses = compute(batch, generator)
+        for name, value in losses.items():
             totals[name] = totals.get(name, 0.0) + float(value) / config.validation_batches
     model.train()
     return {f"val_{name}": value for name, value in totals.items()}
@@ -250,12 +268,22 @@ def _cut_log(path: Path, start: int) -> None:
 
 def _check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) -> None:
     """A run may be made longer, logged or saved differently; everything else has to be as it was."""
-    free = {"steps", "log_every", "validate_every", "save_every", "validation_batches", "compile", "decay_share"}
+    free = {
+        "steps",
+        "log_every",
+        "validate_every",
+        "save_every",
+        "validation_batches",
+        "compile",
+        "decay_share",
+    }
     now = json.loads(json.dumps(asdict(config)))
     changed = sorted(k for k in now if k not in free and earlier.get(k) != now[k])
     if changed:
         listed = ", ".join(f"{k} (was {earlier.get(k)!r}, now {now[k]!r})" for k in changed)
-        raise InputError(f"{out}: holds a run with other settings: {listed}; choose another --out to start afresh")
+        raise InputError(
+            f"{out}: holds a run with other settings: {listed}; choose another --out to start afresh"
+        )
 
 
 def _provenance(
@@ -265,7 +293,7 @@ def _provenance(
         "steps": step,
         "training": asdict(config),
         "composition": asdict(composer.config),
-        "sources": list(composer.bank.sources),
+        "sources": composer.source_names(),
         "hours": round(seconds / 3600, 3),
         "device": device.type,
         "machine": platform.processor() or platform.machine(),

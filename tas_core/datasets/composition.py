@@ -80,6 +80,11 @@ class SceneComposer:
         """Samples in a scene."""
         return round(self.config.window_s * self.bank.sample_rate_hz)
 
+    def source_names(self) -> list[str]:
+        """Names of the soundfont presets, voices and recordings that scenes are made of."""
+        used = torch.cat([self.bank.source[clips] for clips in self.clips.values()]).unique()
+        return [self.bank.sources[int(i)] for i in used]
+
     def compose(self, step: int, batch_size: int) -> SceneBatch:
         """The scenes of one training step."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)

@@ -41,7 +41,9 @@ def build_material(
     for number, split in enumerate(SPLITS):
         path = folder / f"rooms-{split}.safetensors"
         if not path.exists():
-            build_rooms(rooms if split == "train" else max(4, rooms // 12), 8, seed=seed + number + 1).save(path)
+            build_rooms(rooms if split == "train" else max(4, rooms // 12), 8, seed=seed + number + 1).save(
+                path
+            )
     path = folder / f"phrases-{encoder_name}.safetensors"
     if not path.exists():
         PhraseTable.build(load_categories(), encode, encoder_name).save(path)

@@ -78,7 +78,9 @@ class FontSynth:
                 "pip install 'tas[simulate]' and apt-get install libfluidsynth3"
             ) from error
         if not font.path.exists():
-            raise TasError(f"{font.path}: soundfont {font.name} is not installed; see scripts/install-material.sh")
+            raise TasError(
+                f"{font.path}: soundfont {font.name} is not installed; see scripts/install-material.sh"
+            )
         self._synth = fluidsynth.Synth(samplerate=float(_SYNTH_RATE_HZ), gain=0.4)
         self._synth.setting("synth.reverb.active", 0)
         self._synth.setting("synth.chorus.active", 0)
@@ -214,7 +216,9 @@ def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: 
         for pattern in voice.patterns:
             files += sorted(p for p in Path(voice.argument).rglob(pattern) if p.stat().st_size > 3000)
         if not files:
-            raise TasError(f"{voice.argument}: no recordings of voice {voice.name}; see scripts/install-material.sh")
+            raise TasError(
+                f"{voice.argument}: no recordings of voice {voice.name}; see scripts/install-material.sh"
+            )
     category = {"any": "person talking", "male": "man talking", "female": "woman talking"}[voice.speaker]
     for index in range(clips):
         rng = source_rng(seed, voice.name, index)

@@ -198,13 +198,16 @@ class RoomBank:
             with safe_open(str(path), "pt") as file:
                 rate_hz = int((file.metadata() or {})["sample_rate_hz"])
                 return RoomBank(
-                    **{k: file.get_tensor(k) for k in ("responses", "azimuth_deg", "rt60_s")}, sample_rate_hz=rate_hz
+                    **{k: file.get_tensor(k) for k in ("responses", "azimuth_deg", "rt60_s")},
+                    sample_rate_hz=rate_hz,
                 )
         except (SafetensorError, OSError, KeyError) as error:
             raise InputError(f"{path}: not a readable bank of rooms ({error})") from error
 
 
-def build_rooms(rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0) -> RoomBank:
+def build_rooms(
+    rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0
+) -> RoomBank:
     """Random rooms, each heard from ``sources`` random places in front, 0.7 to 4 m away."""
     responses = np.zeros((rooms, sources, 2, round(length_s * rate_hz)), np.float16)
     azimuth = np.zeros((rooms, sources), np.float32)
@@ -216,7 +219,7 @@ def build_rooms(rooms: int, sources: int, *, rate_hz: int = 16000, length_s: flo
         for s in range(sources):
             azimuth[r, s] = rng.uniform(-90, 90)
             distance_m = float(np.exp(rng.uniform(np.log(0.7), np.log(4.0))))
-            responses[r, s] = binaural_response(room, float(azimuth[r, s]), distance_m, rate_hz, length_s, rng)
-    return RoomBank(
-        torch.from_numpy(responses), torch.from_numpy(azimuth), torch.from_numpy(rt60), rate_hz
-    )
+            responses[r, s] = binaural_response(
+                room, float(azimuth[r, s]), distance_m, rate_hz, length_s, rng
+            )
+    return RoomBank(torch.from_numpy(responses), torch.from_numpy(azimuth), torch.from_numpy(rt60), rate_hz)

@@ -127,6 +127,9 @@ class Conditioner:
 class PaperModel(nn.Module):
     """Predicts the noise in a noisy side signal from mid and text, by the formulas above."""
 
+    family = "paper"
+    default_steps = 6
+
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
         self.config = config

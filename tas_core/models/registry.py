@@ -2,33 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-
-from torch import nn
 
 from tas_core.checkpoints import Checkpoint, load_checkpoint
 from tas_core.configs import config_from_dict
-from tas_core.errors import InputError
+from tas_core.errors import CheckpointError, InputError
+from tas_core.models.paper import PRESETS as PAPER_PRESETS
+from tas_core.models.paper import PaperConfig, PaperModel
 from tas_core.models.slots import SlotsConfig, SlotsModel
 
 _WEIGHTS = Path(__file__).resolve().parent / "weights"
 DEFAULT_MODEL = "slots"
 
-PRESETS: dict[str, Callable[[], nn.Module]] = {
-    "slots": lambda: SlotsModel(SlotsConfig()),
-}
+PRESETS: dict[str, PaperConfig | SlotsConfig] = {"slots": SlotsConfig(), **PAPER_PRESETS}
+"""Configs by name; the class of a config says which family it belongs to."""
 
 
-def build_preset(name: str) -> nn.Module:
-    """A freshly initialised model.
+def preset_family(name: str) -> str:
+    """``slots`` or ``paper``.
 
     Raises:
         InputError: unknown name.
     """
     if name not in PRESETS:
         raise InputError(f"unknown preset '{name}'; expected one of {', '.join(PRESETS)}")
-    return PRESETS[name]()
+    return "slots" if isinstance(PRESETS[name], SlotsConfig) else "paper"
+
+
+def build_preset(name: str) -> SlotsModel | PaperModel:
+    """A freshly initialised model; weights come from torch's global random state.
+
+    Raises:
+        InputError: unknown name.
+    """
+    preset_family(name)
+    return _build(PRESETS[name])
+
+
+def _build(config: PaperConfig | SlotsConfig) -> SlotsModel | PaperModel:
+    return SlotsModel(config) if isinstance(config, SlotsConfig) else PaperModel(config)
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -55,27 +67,22 @@ def find_checkpoint(name: str) -> Path:
     )
 
 
-def model_from_checkpoint(checkpoint: Checkpoint) -> nn.Module:
+def model_from_checkpoint(checkpoint: Checkpoint) -> SlotsModel | PaperModel:
     """The network of a checkpoint with its weights, in evaluation mode.
 
     Raises:
         CheckpointError: the config or the weights do not fit the family.
     """
-    from tas_core.errors import CheckpointError
-
-    if checkpoint.family == "slots":
-        model: nn.Module = SlotsModel(config_from_dict(SlotsConfig, checkpoint.config))
-    else:
-        raise CheckpointError(f"family {checkpoint.family} is unknown")
+    kind: type[SlotsConfig] | type[PaperConfig] = SlotsConfig if checkpoint.family == "slots" else PaperConfig
+    model = _build(config_from_dict(kind, checkpoint.config))
     try:
         model.load_state_dict(checkpoint.state)
     except RuntimeError as error:
-        raise CheckpointError(
-            f"the weights do not fit the config of a {checkpoint.family} model: {str(error).splitlines()[-1].strip()}"
-        ) from error
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"the weights do not fit a {checkpoint.family} model: {reason}") from error
     return model.eval()
 
 
-def load_model(name: str) -> nn.Module:
+def load_model(name: str) -> SlotsModel | PaperModel:
     """A model by shipped name or checkpoint folder, in evaluation mode."""
     return model_from_checkpoint(load_checkpoint(find_checkpoint(name)))

@@ -55,7 +55,11 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., channel) -> (..., channel)."""
-        return x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
+        return (
+            x
+            * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
+            * self.gain.to(x.dtype)
+        )
 
 
 class FrameMixer(nn.Module):
@@ -162,9 +166,9 @@ class ClauseFusion(nn.Module):
         fused = query[:, :, None] * (self.full(aware) + aware)
         key = query[:, :, None] + self.update(fused)
         # Eq. 8: every bin takes the text-aware features of the clauses that it matches.
-        match = torch.matmul(
-            x.permute(0, 2, 1, 3), key.permute(0, 2, 3, 1).to(x.dtype)
-        ).float() / math.sqrt(channels)
+        match = torch.matmul(x.permute(0, 2, 1, 3), key.permute(0, 2, 3, 1).to(x.dtype)).float() / math.sqrt(
+            channels
+        )
         match = match.masked_fill(~active.permute(0, 2, 1)[:, :, None], -1e4)
         share = match.softmax(dim=-1).to(h.dtype)
         taken = torch.matmul(share, self.inject(fused).transpose(1, 2)).transpose(1, 2)
@@ -185,6 +189,7 @@ class SlotsModel(nn.Module):
     """Text-guided separation into clauses, and a direction filter for each."""
 
     family = "slots"
+    default_steps = 1
 
     def __init__(self, config: SlotsConfig) -> None:
         super().__init__()
@@ -198,7 +203,9 @@ class SlotsModel(nn.Module):
         self.text = nn.Sequential(nn.Linear(c.text_width, 256), nn.SiLU(), nn.Linear(256, c.channels * 2))
         self.rest = nn.Parameter(0.1 * torch.randn(c.channels * 2))
         dilations = [2 ** (i % 4) for i in range(c.blocks)]
-        self.frame_mixers = nn.ModuleList(FrameMixer(c.channels, c.frame_channels, bands, d) for d in dilations)
+        self.frame_mixers = nn.ModuleList(
+            FrameMixer(c.channels, c.frame_channels, bands, d) for d in dilations
+        )
         self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in dilations)
         self.fusions = nn.ModuleList(
             ClauseFusion(c.channels, c.channels * 2, c.context_frames) for _ in c.fusion_after
@@ -238,8 +245,15 @@ class SlotsModel(nn.Module):
         clause = torch.cat(
             [self.text(clause_features), self.rest.to(h.dtype).expand(len(clause_features), 1, -1)], dim=1
         )
-        active = torch.cat([active, torch.ones_like(active[:, :1, :]) if active.shape[1] else active.new_ones(
-            len(active), 1, frames)], dim=1)
+        active = torch.cat(
+            [
+                active,
+                torch.ones_like(active[:, :1, :])
+                if active.shape[1]
+                else active.new_ones(len(active), 1, frames),
+            ],
+            dim=1,
+        )
         fused = 0
         key = None
         for i, (frame_mixer, band_mixer) in enumerate(zip(self.frame_mixers, self.band_mixers, strict=True)):

@@ -1,0 +1,58 @@
+"""Make the inputs in examples/ from material with clean licences; needs scripts/install-material.sh.
+
+duet.flac   violin and piano, CsoundGM soundfont (public domain), a melody drawn by tas_core.datasets.melodies
+voice.wav   flite's voice awb (CMU, BSD-style licence), 16 kHz
+tabla.flac  loop_tabla of Sonic Pi (CC0), a real recording
+crow.flac   misc_crow of Sonic Pi (CC0), a real recording of a sound that is in no training category
+"""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+
+from tas_core.datasets.catalogue import SOUNDFONTS
+from tas_core.datasets.melodies import melody
+from tas_core.datasets.rendering import FontSynth
+
+OUT = Path("examples")
+SONIC_PI = Path("/usr/share/sonic-pi/samples")
+
+
+def scaled(samples, peak):
+    return samples * (peak / np.abs(samples).max())
+
+
+def duet():
+    font = next(f for f in SOUNDFONTS if f.name == "CsoundGM")
+    synth = FontSynth(font)
+    parts = []
+    for program, style, seed, level in ((40, "line", 5, 0.30), (0, "chords", 6, 0.38)):
+        notes = melody(program, 10.0, np.random.default_rng(seed), style=style)
+        parts.append(scaled(synth.render(notes, 10.0, program=program), level))
+    sf.write(OUT / "duet.flac", sum(parts), 44100, subtype="PCM_16")
+
+
+def voice():
+    text = (
+        "This is one voice, and nothing else. It begins on the left hand side, "
+        "then it stands right in front of you, and at the end it comes from the right."
+    )
+    subprocess.run(["flite", "-voice", "awb", "-t", text, "-o", "/tmp/voice.wav"], check=True)
+    samples, rate = sf.read("/tmp/voice.wav")
+    sf.write(OUT / "voice.wav", scaled(samples, 0.5), rate, subtype="PCM_16")
+
+
+def sample(name, out, repeats, gap_s):
+    samples, rate = sf.read(SONIC_PI / f"{name}.flac", always_2d=True)
+    mono = np.concatenate([samples.mean(axis=1), np.zeros(round(gap_s * rate))])
+    sf.write(OUT / out, scaled(np.tile(mono, repeats), 0.5), rate, subtype="PCM_16")
+
+
+duet()
+voice()
+sample("loop_tabla", "tabla.flac", 1, 0.0)
+sample("misc_crow", "crow.flac", 4, 0.6)
+for path in sorted(OUT.glob("*.[wf]*")):
+    print(path, sf.info(path).duration, sf.info(path).samplerate, path.stat().st_size)

@@ -1,0 +1,51 @@
+"""The ``tas`` command. Commands parse arguments, call one core function and print; nothing heavy is imported here."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from typing import Any
+
+import typer
+
+from tas_cli import data_command, spatialize_command, train_command
+from tas_core.errors import TasError
+
+app = typer.Typer(
+    name="tas",
+    help="Make mono sound binaural by following words: 'cello on the left, piano on the right'.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("spatialize")(spatialize_command.spatialize)
+app.command("train")(train_command.train)
+app.add_typer(data_command.app, name="data")
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"tas: warning: {message}", file=sys.stderr)
+
+
+def main() -> None:
+    """Run the command line; exit codes: 0 ok, 1 something failed, 2 usage or input, 130 interrupted."""
+    warnings.showwarning = _show_warning
+    warnings.simplefilter("ignore")
+    warnings.filterwarnings("always", module=r"tas_core(\..*)?")
+    warnings.filterwarnings("always", category=UserWarning, module=r"tas_cli(\..*)?")
+    try:
+        app()
+    except TasError as error:
+        print(f"tas: error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("tas: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

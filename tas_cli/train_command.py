@@ -1,0 +1,55 @@
+"""``tas train``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def train(
+    data: Path = typer.Option(..., help="Folder made by 'tas data bank'."),
+    out: Path = typer.Option(..., "--out", "-o", help="Run folder; an earlier run in it is gone on with."),
+    preset: str = typer.Option(
+        "slots", help="slots, paper, paper-small, or an ablation; see docs/MODELS.md."
+    ),
+    steps: int | None = typer.Option(None, min=1, help="Training steps."),
+    batch_size: int | None = typer.Option(None, min=1, help="Scenes per step."),
+    window: float | None = typer.Option(None, min=0.5, max=30.0, help="Length of a scene in seconds."),
+    learning_rate: float | None = typer.Option(None, min=0.0, help="Peak learning rate of AdamW."),
+    seed: int = typer.Option(0, min=0, help="Seed of initialisation, scenes and noise."),
+    device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    precision: str = typer.Option("bf16", help="bf16 (mixed) or fp32."),
+    compile_model: bool = typer.Option(False, "--compile", help="Compile the network; pays after minutes."),
+    init: str | None = typer.Option(None, help="Start from this model or checkpoint instead of afresh."),
+    log_every: int = typer.Option(10, min=1, help="Steps between lines of log.jsonl."),
+    validate_every: int = typer.Option(250, min=1, help="Steps between validations."),
+    save_every: int = typer.Option(100, min=1, help="Steps between checkpoints."),
+) -> None:
+    """Train a model on scenes composed on the fly; kill it and run it again to go on."""
+    from tas_core.train_job import run_training
+
+    chosen = {
+        "steps": steps,
+        "batch_size": batch_size,
+        "window_s": window,
+        "learning_rate": learning_rate,
+    }
+    folder = run_training(
+        data,
+        out,
+        preset,
+        device=device,
+        overrides={k: v for k, v in chosen.items() if v is not None},
+        seed=seed,
+        precision=precision,
+        compile=compile_model,
+        init=init,
+        log_every=log_every,
+        validate_every=validate_every,
+        save_every=save_every,
+        progress=lambda step, figures: typer.echo(
+            f"{step:6d}  " + "  ".join(f"{k} {v:.4g}" for k, v in figures.items()), err=True
+        ),
+    )
+    typer.echo(str(folder))

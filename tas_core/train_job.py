@@ -1,0 +1,49 @@
+"""``tas train`` as one call: settings for a preset, device, text encoder, run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tas_core.encoders.base import CachedEncoder
+from tas_core.encoders.registry import build_text_encoder
+from tas_core.errors import InputError
+from tas_core.models.registry import preset_family
+from tas_core.runtime import choose_device, keep_freed_memory
+from tas_core.training import PAPER_TRAINING, TrainingConfig, train
+
+
+def run_training(
+    data: Path,
+    out: Path,
+    preset: str,
+    *,
+    device: str = "auto",
+    overrides: dict[str, Any],
+    progress: Callable[[int, dict[str, float]], None],
+    **settings: Any,
+) -> Path:
+    """Train ``preset`` on the material in ``data``; returns the checkpoint folder.
+
+    Args:
+        overrides: settings of :class:`TrainingConfig` that replace the preset's own.
+        settings: further settings of :class:`TrainingConfig`.
+
+    Raises:
+        InputError: unknown preset or precision, unusable data, or a run folder with other settings.
+    """
+    if settings.get("precision", "bf16") not in ("bf16", "fp32"):
+        raise InputError(f"unknown precision '{settings['precision']}'; expected bf16 or fp32")
+    is_paper = preset_family(preset) == "paper"
+    chosen = {**(PAPER_TRAINING if is_paper else {}), **overrides, **settings, "preset": preset}
+    encode = None
+    if is_paper:
+        from tas_core.models.registry import build_preset
+
+        encode = CachedEncoder(
+            build_text_encoder(build_preset(preset).config.text_encoder), max_entries=65536
+        )
+    where = choose_device(device)
+    keep_freed_memory()
+    return train(data, out, TrainingConfig(**chosen), device=where, encode=encode, progress=progress)
