@@ -253,7 +253,7 @@ def write_audio(
         path: the output; its extension chooses the format.
         samples: (ear, time), float, 1.0 is full scale; nothing is rescaled.
         sample_rate_hz: sample rate.
-        subtype: sample encoding that the format has, see :func:`output_subtype`.
+        subtype: sample encoding, or the nearest that the format has, see :func:`output_subtype`.
         overwrite: whether an existing file may be replaced.
         allow_clipping: as in :class:`AudioWriter`.
 
@@ -267,7 +267,7 @@ def write_audio(
         sample_rate_hz,
         num_channels,
         num_frames,
-        subtype,
+        output_subtype(path, subtype),
         overwrite=overwrite,
         allow_clipping=allow_clipping,
     ) as writer:

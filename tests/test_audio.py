@@ -312,6 +312,11 @@ def test_the_depth_of_the_input_is_kept_where_possible(name: str, subtype: str, 
     assert output_subtype(name, subtype) == expected
 
 
+def test_a_float_input_can_be_written_as_flac(tmp_path: Path) -> None:
+    write_audio(tmp_path / "a.flac", noise(), RATE, "FLOAT")
+    assert read_audio(tmp_path / "a.flac").subtype == "PCM_24"
+
+
 # ------------------------------------------------------------------ writing
 
 
@@ -415,7 +420,7 @@ def test_what_a_format_cannot_hold_is_refused(
     tmp_path: Path, name: str, channels: int, subtype: str, what: str
 ) -> None:
     with pytest.raises(InputError, match=what):
-        write_audio(tmp_path / name, noise(channels), RATE, subtype)
+        AudioWriter(tmp_path / name, RATE, channels, 1000, subtype)
     assert os.listdir(tmp_path) == []
 
 
