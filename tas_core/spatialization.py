@@ -23,6 +23,7 @@ from tas_core.dsp import istft, stft
 from tas_core.encoders.base import CachedEncoder, TextEncoder
 from tas_core.errors import InputError
 from tas_core.metrics import spl_difference_db
+from tas_core.models.diffuse import unit_noise
 from tas_core.models.paper import PaperModel
 from tas_core.models.slots import SlotsModel
 from tas_core.timeline import Segment, Timeline
@@ -96,7 +97,7 @@ def spatialize(
     low = x if sample_rate_hz == model_rate_hz else resample(x, sample_rate_hz, model_rate_hz)
     mid = torch.from_numpy(2 * low).float()
     if isinstance(model, SlotsModel):
-        side_low = slots_side(mid, resolved, duration_s, model, encoder, progress)
+        side_low = slots_side(mid, resolved, duration_s, model, encoder, steps or model.default_steps, seed, progress)
     else:
         assert isinstance(model, PaperModel)
         side_low = windowed_side(mid, resolved, model, encoder, steps or model.default_steps, seed, progress)
@@ -119,9 +120,15 @@ def slots_side(
     duration_s: float,
     model: SlotsModel,
     encoder: TextEncoder,
+    steps: int,
+    seed: int,
     progress: Progress,
 ) -> Tensor:
     """Side signal (time) of a ``slots`` model for mid (time), both at the model's rate.
+
+    One step is the least-squares estimate: masks and direction filters. Each further step is one evaluation
+    of the diffusion model that adds the diffuse part; its noise is keyed by (seed, sample number). Uncovered
+    time stays without a side signal.
 
     Long signals go through the network in blocks of a minute. Each block sees as many frames before and after
     it as the network can look at, so that blocks do not show in the result.
@@ -139,7 +146,11 @@ def slots_side(
     azimuth = torch.from_numpy(np.stack([t.azimuth_deg for t in tracks])).float()[None]
     active = torch.from_numpy(np.stack([t.active for t in tracks]))[None]
     block = round(_BLOCK_S * config.sample_rate_hz / config.hop)
-    context = model.context_frames
+    context = model.context_frames + (steps - 1) * model.diffuse.reach
+    noise = torch.empty(0)
+    if steps > 1:
+        white = torch.randn(mid.shape[-1], generator=torch.Generator().manual_seed(seed))
+        noise = unit_noise(white[None], config.n_fft, config.hop)
     for start in range(0, frames, block):
         stop = min(frames, start + block)
         first, last = max(0, start - context), min(frames, stop + context)
@@ -147,8 +158,11 @@ def slots_side(
         used = here[0].any(dim=1)
         if used.any():
             part = spectrum[..., first:last].to(device)
-            masks = model.separate(part, features[:, used], here[:, used].to(device)).masks
-            side = model.directional(part, masks, azimuth[:, used, first:last].to(device))
+            found = model.separate(part, features[:, used], here[:, used].to(device))
+            side = model.directional(part, found.masks, azimuth[:, used, first:last].to(device))
+            if steps > 1:
+                drawn = model.diffuse_part(part, found.features, noise[..., first:last].to(device), steps - 1)
+                side = side + drawn * here.any(dim=1).to(device)
             out[..., start:stop] = side[..., start - first : stop - first].cpu()
         progress(stop / frames)
     return istft(out, config.n_fft, config.hop, mid.shape[-1])[0]
@@ -187,10 +201,7 @@ def windowed_side(
         windows = torch.stack([padded[start : start + size] for _, start in group]).to(device)
         text = encoder([str(prompts[number]) for number, _ in group]).to(device)
         noise = torch.stack(
-            [
-                torch.randn(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + n))
-                for n, _ in group
-            ]
+            [torch.randn(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + n)) for n, _ in group]
         ).to(device)
         sides = model.sample(windows, text, steps, sampler="ddim", noise=noise).cpu()
         for (_, start), side in zip(group, sides, strict=True):

@@ -175,7 +175,10 @@ def _diffuse_tail(room: Room, images: np.ndarray, rate_hz: int, rng: np.random.G
 
 @dataclass(frozen=True)
 class RoomBank:
-    """Binaural responses made beforehand: ``responses`` float16 (room, source, ear, tap), ``azimuth_deg`` (room, source)."""
+    """Binaural responses made beforehand.
+
+    ``responses`` float16 (room, source, ear, tap); ``azimuth_deg`` (room, source); ``rt60_s`` (room).
+    """
 
     responses: Tensor
     azimuth_deg: Tensor
@@ -205,9 +208,7 @@ class RoomBank:
             raise InputError(f"{path}: not a readable bank of rooms ({error})") from error
 
 
-def build_rooms(
-    rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0
-) -> RoomBank:
+def build_rooms(rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0) -> RoomBank:
     """Random rooms, each heard from ``sources`` random places in front, 0.7 to 4 m away."""
     responses = np.zeros((rooms, sources, 2, round(length_s * rate_hz)), np.float16)
     azimuth = np.zeros((rooms, sources), np.float32)
@@ -219,7 +220,5 @@ def build_rooms(
         for s in range(sources):
             azimuth[r, s] = rng.uniform(-90, 90)
             distance_m = float(np.exp(rng.uniform(np.log(0.7), np.log(4.0))))
-            responses[r, s] = binaural_response(
-                room, float(azimuth[r, s]), distance_m, rate_hz, length_s, rng
-            )
+            responses[r, s] = binaural_response(room, float(azimuth[r, s]), distance_m, rate_hz, length_s, rng)
     return RoomBank(torch.from_numpy(responses), torch.from_numpy(azimuth), torch.from_numpy(rt60), rate_hz)

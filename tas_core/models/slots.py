@@ -20,8 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tas_core.batch import SceneBatch
+from tas_core.diffusion.samplers import standard_normal
 from tas_core.dsp import local_level, stft
 from tas_core.models.bands import BandMerge, BandSplit, band_count, bin_count
+from tas_core.models.diffuse import DiffuseResidual, unit_noise
 from tas_core.models.direction import DirectionFilter
 
 _FEATURES = 3
@@ -42,6 +44,8 @@ class SlotsConfig:
     context_frames: int = 64
     level_frames: int = 128
     mask_features: int = 16
+    diffuse_channels: int = 128
+    diffuse_layers: int = 4
     text_encoder: str = "minilm"
     text_width: int = 384
 
@@ -55,11 +59,7 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., channel) -> (..., channel)."""
-        return (
-            x
-            * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype)
-            * self.gain.to(x.dtype)
-        )
+        return x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
 
 
 class FrameMixer(nn.Module):
@@ -166,9 +166,7 @@ class ClauseFusion(nn.Module):
         fused = query[:, :, None] * (self.full(aware) + aware)
         key = query[:, :, None] + self.update(fused)
         # Eq. 8: every bin takes the text-aware features of the clauses that it matches.
-        match = torch.matmul(x.permute(0, 2, 1, 3), key.permute(0, 2, 3, 1).to(x.dtype)).float() / math.sqrt(
-            channels
-        )
+        match = torch.matmul(x.permute(0, 2, 1, 3), key.permute(0, 2, 3, 1).to(x.dtype)).float() / math.sqrt(channels)
         match = match.masked_fill(~active.permute(0, 2, 1)[:, :, None], -1e4)
         share = match.softmax(dim=-1).to(h.dtype)
         taken = torch.matmul(share, self.inject(fused).transpose(1, 2)).transpose(1, 2)
@@ -179,10 +177,12 @@ class ClauseFusion(nn.Module):
 class Separation:
     """What the network took each clause to be.
 
-    ``masks`` (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses.
+    ``masks`` (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses;
+    ``features`` (batch, band, frame, channel), what the network knows of the sound.
     """
 
     masks: Tensor
+    features: Tensor
 
 
 class SlotsModel(nn.Module):
@@ -203,17 +203,14 @@ class SlotsModel(nn.Module):
         self.text = nn.Sequential(nn.Linear(c.text_width, 256), nn.SiLU(), nn.Linear(256, c.channels * 2))
         self.rest = nn.Parameter(0.1 * torch.randn(c.channels * 2))
         dilations = [2 ** (i % 4) for i in range(c.blocks)]
-        self.frame_mixers = nn.ModuleList(
-            FrameMixer(c.channels, c.frame_channels, bands, d) for d in dilations
-        )
+        self.frame_mixers = nn.ModuleList(FrameMixer(c.channels, c.frame_channels, bands, d) for d in dilations)
         self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in dilations)
-        self.fusions = nn.ModuleList(
-            ClauseFusion(c.channels, c.channels * 2, c.context_frames) for _ in c.fusion_after
-        )
+        self.fusions = nn.ModuleList(ClauseFusion(c.channels, c.channels * 2, c.context_frames) for _ in c.fusion_after)
         self.norm = ChannelNorm(c.channels)
         self.merge = BandMerge(c.channels, c.mask_features)
         self.mask_key = nn.Linear(c.channels, c.mask_features + 1)
         self.direction = DirectionFilter(c.n_fft, c.sample_rate_hz)
+        self.diffuse = DiffuseResidual(c.n_fft // 2 + 1, bands, c.channels, c.diffuse_channels, c.diffuse_layers)
 
     @property
     def context_frames(self) -> int:
@@ -248,9 +245,7 @@ class SlotsModel(nn.Module):
         active = torch.cat(
             [
                 active,
-                torch.ones_like(active[:, :1, :])
-                if active.shape[1]
-                else active.new_ones(len(active), 1, frames),
+                torch.ones_like(active[:, :1, :]) if active.shape[1] else active.new_ones(len(active), 1, frames),
             ],
             dim=1,
         )
@@ -262,14 +257,26 @@ class SlotsModel(nn.Module):
                 h, key = self.fusions[fused](h, clause, active)
                 fused += 1
         assert key is not None
-        per_bin = self.merge(self.norm(h))
+        features = self.norm(h)
+        per_bin = self.merge(features)
         to_mask = self.mask_key(key).transpose(1, 2)
         logits = torch.matmul(per_bin, to_mask[..., :-1].transpose(2, 3).to(per_bin.dtype)).float()
         logits = logits / math.sqrt(self.config.mask_features) + to_mask[:, :, None, :, -1].float()
         logits = logits.masked_fill(~active.transpose(1, 2)[:, :, None], -1e4)
         masks = logits.softmax(dim=-1).permute(0, 3, 1, 2)
         # The highest bin (half the sample rate) follows its neighbour.
-        return Separation(torch.cat([masks, masks[..., -1:]], dim=-1))
+        return Separation(torch.cat([masks, masks[..., -1:]], dim=-1), features)
+
+    def diffuse_part(self, spectrum: Tensor, features: Tensor, noise: Tensor, steps: int) -> Tensor:
+        """Diffuse side spectrogram (batch, freq, frame) by ``steps`` network evaluations.
+
+        Args:
+            spectrum: STFT of mid, complex (batch, freq, frame).
+            features: from :meth:`separate`.
+            noise: from :func:`tas_core.models.diffuse.unit_noise`.
+            steps: 1 to 50.
+        """
+        return self.diffuse.sample(spectrum, features, noise, steps)
 
     def directional(self, spectrum: Tensor, masks: Tensor, azimuth_deg: Tensor) -> Tensor:
         """Side spectrogram (batch, freq, frame) of masked objects at azimuths (batch, clause, frame)."""
@@ -306,7 +313,8 @@ class SlotsModel(nn.Module):
             side_power = side.abs().square().sum(dim=(1, 2))
             total_power = power.sum(dim=(1, 2)) + 1e-6
         active = batch.named[..., None].expand(-1, -1, mixture.shape[1])
-        masks = self.separate(mixture.transpose(1, 2), batch.clause_features, active).masks.float()
+        found = self.separate(mixture.transpose(1, 2), batch.clause_features, active)
+        masks = found.masks.float()
         gain = self.direction(batch.azimuth_deg)[:, :, None]
         error, compressed, side_error = _errors(
             masks, power, cross, scaled, targets, gain.real, gain.imag, side_cross.real, side_cross.imag
@@ -315,13 +323,36 @@ class SlotsModel(nn.Module):
         side_db = 10 * torch.log10((side_error + side_power).clamp_min(0) / total_power + 1e-3)
         known = batch.side_known.float()
         side_mean = (side_db * known).sum() / known.sum().clamp_min(1)
-        loss = 0.1 * separation.mean() + 4.0 * compressed.mean() + 0.1 * side_mean
+        diffuse = self._diffuse_loss(mixture, side, masks, gain, found.features, known, generator)
+        loss = 0.1 * separation.mean() + 4.0 * compressed.mean() + 0.1 * side_mean + 0.1 * diffuse
         return {
             "loss": loss,
             "separation_db": separation.mean().detach(),
             "compressed": compressed.mean().detach(),
             "side_db": side_mean.detach(),
+            "diffuse": diffuse.detach(),
         }
+
+    def _diffuse_loss(
+        self,
+        mixture: Tensor,
+        side: Tensor,
+        masks: Tensor,
+        gain: Tensor,
+        features: Tensor,
+        known: Tensor,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Loss of the diffuse part, which learns from the separation and does not change it."""
+        c = self.config
+        with torch.no_grad():
+            directional = mixture * (masks[:, :-1] * gain).sum(dim=1)
+            residual = (side - directional).transpose(1, 2)
+            samples = (mixture.shape[1] - 1) * c.hop
+            white = standard_normal(residual.real.new_empty(len(residual), samples), generator)
+            noise = unit_noise(white, c.n_fft, c.hop)
+        per_scene = self.diffuse.training_loss(residual, mixture.transpose(1, 2), features.detach(), noise, generator)
+        return (per_scene * known).sum() / known.sum().clamp_min(1)
 
 
 def _errors(
