@@ -122,9 +122,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     _check_keys(description, _CONFIG_KEYS, path)
     family = description.get("family")
     if family not in FAMILIES:
-        raise CheckpointError(
-            f"{path}: unknown model family {family!r}, expected one of {', '.join(FAMILIES)}"
-        )
+        raise CheckpointError(f"{path}: unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
     description.setdefault("provenance", {})
     for key in ("config", "provenance"):
         if not isinstance(description.get(key), dict):
@@ -136,9 +134,7 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     weights = _read(weights_path)
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     if description.get("weights_sha256", weights_sha256) != weights_sha256:
-        raise CheckpointError(
-            f"{weights_path} is damaged or belongs to another {CONFIG_FILE}: its SHA-256 differs"
-        )
+        raise CheckpointError(f"{weights_path} is damaged or belongs to another {CONFIG_FILE}: its SHA-256 differs")
     try:
         stored = safetensors.torch.load(weights)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
@@ -222,10 +218,7 @@ def load_training_state(folder: str | Path) -> TrainingState:
     _check_keys(header, _STATE_KEYS, path)
     try:
         groups = [
-            {
-                key: tuple(value) if key in group["tuples"] else value
-                for key, value in group["options"].items()
-            }
+            {key: tuple(value) if key in group["tuples"] else value for key, value in group["options"].items()}
             for group in header["param_groups"]
         ]
         entries: dict[int, dict[str, Any]] = {}

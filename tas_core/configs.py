@@ -42,9 +42,7 @@ def config_from_dict(
     for key in mapping:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
-            hint = (
-                f", did you mean {near[0]!r}?" if near else f", expected some of {', '.join(sorted(fields))}"
-            )
+            hint = f", did you mean {near[0]!r}?" if near else f", expected some of {', '.join(sorted(fields))}"
             raise error(f"{where}: unknown key {key!r}{hint}")
     hints = typing.get_type_hints(cls)
     values: dict[str, Any] = {}
@@ -95,9 +93,7 @@ def _coerce(value: Any, kind: Any, where: str, error: type[TasError]) -> Any:
 
 
 def _kind_name(kind: Any) -> str:
-    return (
-        "null" if kind is type(None) else getattr(kind, "__name__", "") if type(kind) is type else str(kind)
-    )
+    return "null" if kind is type(None) else getattr(kind, "__name__", "") if type(kind) is type else str(kind)
 
 
 def describe(value: Any) -> str:

@@ -168,8 +168,6 @@ def _segment_report(result: Any) -> SegmentReport:
         start_s=segment.start_s,
         end_s=segment.end_s,
         text=segment.text,
-        clauses=tuple(
-            ClauseReport(c.object, c.azimuth.start_deg, c.azimuth.end_deg) for c in segment.clauses
-        ),
+        clauses=tuple(ClauseReport(c.object, c.azimuth.start_deg, c.azimuth.end_deg) for c in segment.clauses),
         spl_difference_db=difference if math.isfinite(difference) else None,
     )

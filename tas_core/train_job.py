@@ -41,9 +41,7 @@ def run_training(
     if is_paper:
         from tas_core.models.registry import build_preset
 
-        encode = CachedEncoder(
-            build_text_encoder(build_preset(preset).config.text_encoder), max_entries=65536
-        )
+        encode = CachedEncoder(build_text_encoder(build_preset(preset).config.text_encoder), max_entries=65536)
     where = choose_device(device)
     keep_freed_memory()
     return train(data, out, TrainingConfig(**chosen), device=where, encode=encode, progress=progress)

@@ -151,16 +151,12 @@ def train(
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name.split(".")[0] in config.train_only)
     parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
-    )
+    optimizer = torch.optim.AdamW(parameters, config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     ema = EMA(model, config.ema_decay)
     encoder_name = model.config.text_encoder
     scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
     composer = open_material(data, "train", encoder_name, scene, config.seed)
-    plain = CompositionConfig(
-        **{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0}
-    )
+    plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
     judge = open_material(data, "val", encoder_name, plain, seed=12345)
     out.mkdir(parents=True, exist_ok=True)
     start, seconds = 0, 0.0
@@ -281,9 +277,7 @@ def _check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) 
     changed = sorted(k for k in now if k not in free and earlier.get(k) != now[k])
     if changed:
         listed = ", ".join(f"{k} (was {earlier.get(k)!r}, now {now[k]!r})" for k in changed)
-        raise InputError(
-            f"{out}: holds a run with other settings: {listed}; choose another --out to start afresh"
-        )
+        raise InputError(f"{out}: holds a run with other settings: {listed}; choose another --out to start afresh")
 
 
 def _provenance(

@@ -143,8 +143,8 @@ def build_bank(
     chunks: list[np.ndarray] = []
     position = 0
     with ProcessPoolExecutor(max_workers=jobs) as pool:
-        for done, clips in enumerate(pool.map(_render_job, plan)):
-            for category_name, source, split, samples in clips:
+        for done, rendered in enumerate(pool.map(_render_job, plan)):
+            for category_name, source, split, samples in rendered:
                 if source not in sources:
                     sources.append(source)
                 columns["start"].append(position)

@@ -7,6 +7,7 @@ step n sees the batches that it would have seen; convolution runs as one batched
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,6 +17,9 @@ from tas_core.datasets.bank import StemBank
 from tas_core.datasets.catalogue import Category, Split
 from tas_core.datasets.phrases import REST_PHRASES, PhraseTable
 from tas_core.datasets.rooms import RoomBank
+from tas_core.errors import PromptError
+from tas_core.prompts import parse_prompt
+from tas_core.types import LEFT_SIGN
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ class SceneComposer:
             kind = category.kind
             self.kinds[number] = f"{kind} {category.program // 8}" if category.program is not None else kind
         self.numbers = sorted(self.clips)
+        # Only names that this split may use: held-out words must not slip in as odd names.
+        self.trained_rows = torch.cat([self.rows[n] for n in self.numbers]).unique()
         self.rest_rows = phrases.rows(REST_PHRASES)
         # Drum kits and voices stand for far more of real sound than one preset among 128 does.
         weight = {"speech": 9.0, "kit": 8.0, "percussion": 0.45, "recording": 0.8}
@@ -89,7 +95,7 @@ class SceneComposer:
         """The scenes of one training step."""
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         scenes = [self._draw(generator) for _ in range(batch_size)]
-        return self._render(scenes)
+        return self._render(scenes, generator)
 
     # ---- what is in a scene
 
@@ -130,7 +136,7 @@ class SceneComposer:
         words = [self._any(self.rows[n], generator) for n in numbers]
         if count == 1 and _chance(c.odd_name_share, generator):
             # A single sound under a name of something else: who names one thing means what sounds.
-            words[0] = int(torch.randint(len(self.phrases.phrases), (), generator=generator))
+            words[0] = self._any(self.trained_rows, generator)
         unnamed = [count > 1 and _chance(c.unnamed_share, generator) for _ in numbers]
         if all(unnamed):
             unnamed[0] = False
@@ -140,7 +146,7 @@ class SceneComposer:
         absent: int | None = None
         if _chance(c.absent_share, generator):
             other = self.numbers[self._pick(self.weights, generator)]
-            taken = {int(r) for n in numbers for r in self.rows[n]}
+            taken = {int(r) for n in numbers for r in self.rows[n]} | set(words)
             if not taken & {int(r) for r in self.rows[other]}:
                 absent = self._any(self.rows[other], generator)
         return {
@@ -174,9 +180,9 @@ class SceneComposer:
             if float(best.square().mean()) > 0.05 * float(source.square().mean()):
                 break
         if len(best) != window:
-            best = torch.nn.functional.interpolate(
-                best[None, None], size=window, mode="linear", align_corners=False
-            )[0, 0]
+            best = torch.nn.functional.interpolate(best[None, None], size=window, mode="linear", align_corners=False)[
+                0, 0
+            ]
         if c.augment and _chance(c.gate_share, generator):
             best = best * _gate(window, self.bank.sample_rate_hz, generator)
         # Loudness over the active part, so that sparse sounds are not made loud.
@@ -191,7 +197,7 @@ class SceneComposer:
 
     # ---- what it sounds like
 
-    def _render(self, scenes: list[dict]) -> SceneBatch:
+    def _render(self, scenes: list[dict], generator: torch.Generator) -> SceneBatch:
         window, batch = self.window, len(scenes)
         taps = self.rooms.responses.shape[-1]
         size = _fast_size(window + taps)
@@ -205,10 +211,9 @@ class SceneComposer:
         side_known = torch.ones(batch, dtype=torch.bool)
         signals = torch.cat([s["signals"] for s in scenes])
         responses = torch.cat([self.rooms.responses[s["room"], s["places"]] for s in scenes]).float()
-        equaliser = torch.Generator().manual_seed(int(signals.abs().sum() * 1e3) % (2**62))
         spectrum = torch.fft.rfft(signals, n=size)
         if self.config.augment:
-            spectrum = spectrum * _equaliser(len(signals), size, self.config.equalised_share, equaliser)
+            spectrum = spectrum * _equaliser(len(signals), size, self.config.equalised_share, generator)
         ears = torch.fft.irfft(spectrum[:, None] * torch.fft.rfft(responses, n=size), n=size)[..., :window]
         plain = torch.fft.irfft(spectrum, n=size)[..., :window]
         captions = []
@@ -216,7 +221,6 @@ class SceneComposer:
         for b, scene in enumerate(scenes):
             slot = 0
             names = []
-            rest_side = torch.zeros(window)
             for i, word in enumerate(scene["words"]):
                 left, right = ears[row, 0], ears[row, 1]
                 m, d = left + right, left - right
@@ -226,7 +230,6 @@ class SceneComposer:
                 row += 1
                 if scene["unnamed"][i]:
                     rest[b] += m
-                    rest_side += d
                     continue
                 mid[b, slot], side[b, slot] = m, d
                 azimuth[b, slot], named[b, slot] = place, True
@@ -258,9 +261,20 @@ def _chance(share: float, generator: torch.Generator) -> bool:
 def _caption(name: str, azimuth_deg: float) -> str:
     """A clause in the prompt language, with the azimuth in whole degrees."""
     degrees = round(azimuth_deg)
+    shown = f'"{name}"' if _needs_quotes(name) else name
     if degrees == 0:
-        return f"{name} in the center"
-    return f"{name} {abs(degrees)} degrees to the {'left' if degrees > 0 else 'right'}"
+        return f"{shown} in the center"
+    return f"{shown} {abs(degrees)} degrees to the {'left' if degrees * LEFT_SIGN > 0 else 'right'}"
+
+
+@lru_cache(maxsize=4096)
+def _needs_quotes(name: str) -> bool:
+    """Whether the prompt language takes a bare name for something else, as in "slap and pop bass" or "ride"."""
+    try:
+        clauses = parse_prompt(f"{name} 1 degree to the left")
+    except PromptError:
+        return True
+    return len(clauses) > 1 or clauses[0].azimuth.is_moving
 
 
 def _gate(window: int, rate_hz: int, generator: torch.Generator) -> Tensor:

@@ -34,16 +34,12 @@ def build_material(
     folder.mkdir(parents=True, exist_ok=True)
     bank_path = folder / "bank.safetensors"
     if not bank_path.exists():
-        bank = build_bank(
-            clips_per_source=clips_per_source, length_s=length_s, seed=seed, jobs=jobs, progress=progress
-        )
+        bank = build_bank(clips_per_source=clips_per_source, length_s=length_s, seed=seed, jobs=jobs, progress=progress)
         bank.save(bank_path)
     for number, split in enumerate(SPLITS):
         path = folder / f"rooms-{split}.safetensors"
         if not path.exists():
-            build_rooms(rooms if split == "train" else max(4, rooms // 12), 8, seed=seed + number + 1).save(
-                path
-            )
+            build_rooms(rooms if split == "train" else max(4, rooms // 12), 8, seed=seed + number + 1).save(path)
     path = folder / f"phrases-{encoder_name}.safetensors"
     if not path.exists():
         PhraseTable.build(load_categories(), encode, encoder_name).save(path)

@@ -156,6 +156,6 @@ def kit_pattern(duration_s: float, rng: np.random.Generator) -> list[Note]:
             hit(offset + position, 36)
         for position in snare:
             hit(offset + position, 38)
-        for step in np.arange(0, 4, hat_step):
-            hit(offset + float(step), hat_key, 40)
+        for number in range(round(4 / hat_step)):
+            hit(offset + number * hat_step, hat_key, 40)
     return sorted(n for n in notes if n.start_s < duration_s - 0.05)

@@ -56,8 +56,6 @@ class PhraseTable:
         try:
             with safe_open(str(path), "pt") as file:
                 meta = file.metadata() or {}
-                return PhraseTable(
-                    tuple(json.loads(meta["phrases"])), file.get_tensor("features"), meta["encoder"]
-                )
+                return PhraseTable(tuple(json.loads(meta["phrases"])), file.get_tensor("features"), meta["encoder"])
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise InputError(f"{path}: not a readable phrase table ({error})") from error

@@ -78,9 +78,7 @@ class FontSynth:
                 "pip install 'tas[simulate]' and apt-get install libfluidsynth3"
             ) from error
         if not font.path.exists():
-            raise TasError(
-                f"{font.path}: soundfont {font.name} is not installed; see scripts/install-material.sh"
-            )
+            raise TasError(f"{font.path}: soundfont {font.name} is not installed; see scripts/install-material.sh")
         self._synth = fluidsynth.Synth(samplerate=float(_SYNTH_RATE_HZ), gain=0.4)
         self._synth.setting("synth.reverb.active", 0)
         self._synth.setting("synth.chorus.active", 0)
@@ -145,9 +143,7 @@ def render_font(
             tuning = float(rng.uniform(-60, 60))
             if category.kind == "melodic":
                 assert category.program is not None
-                notes = melody(
-                    category.program, length_s, rng, pitch_range=category.pitch_range, style=category.style
-                )
+                notes = melody(category.program, length_s, rng, pitch_range=category.pitch_range, style=category.style)
                 samples = synth.render(notes, length_s, program=category.program, tuning_cents=tuning)
             elif category.kind == "percussion":
                 assert category.key is not None
@@ -216,9 +212,7 @@ def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: 
         for pattern in voice.patterns:
             files += sorted(p for p in Path(voice.argument).rglob(pattern) if p.stat().st_size > 3000)
         if not files:
-            raise TasError(
-                f"{voice.argument}: no recordings of voice {voice.name}; see scripts/install-material.sh"
-            )
+            raise TasError(f"{voice.argument}: no recordings of voice {voice.name}; see scripts/install-material.sh")
     category = {"any": "person talking", "male": "man talking", "female": "woman talking"}[voice.speaker]
     for index in range(clips):
         rng = source_rng(seed, voice.name, index)

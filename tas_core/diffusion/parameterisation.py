@@ -65,6 +65,4 @@ def noise_from_x0(x0: Tensor, noisy: Tensor, alpha_bar: Tensor | float) -> Tenso
 
 def _check(kind: str) -> None:
     if kind not in get_args(Prediction):
-        raise ValueError(
-            f"unknown kind of prediction {kind!r}, expected one of {', '.join(get_args(Prediction))}"
-        )
+        raise ValueError(f"unknown kind of prediction {kind!r}, expected one of {', '.join(get_args(Prediction))}")

@@ -19,9 +19,7 @@ from tas_core.diffusion.schedule import NoiseSchedule
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 
 
-def ddpm(
-    denoise: Denoiser, noisy: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None = None
-) -> Tensor:
+def ddpm(denoise: Denoiser, noisy: Tensor, schedule: NoiseSchedule, generator: torch.Generator | None = None) -> Tensor:
     """Sample by ancestry (Ho et al. 2020, Eq. 7): each step draws from q(a_{n-1} | a_n, x0).
 
         mean      (sqrt(abar_{n-1}) beta_n x0 + sqrt(alpha_n) (1 - abar_{n-1}) a_n) / (1 - abar_n)

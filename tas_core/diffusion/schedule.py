@@ -39,9 +39,7 @@ class NoiseSchedule:
         if betas.ndim != 1 or len(betas) == 0 or not bool(((betas > 0) & (betas < 1)).all()):
             raise ValueError("betas must be a non-empty vector of values between 0 and 1, both excluded")
         if self.train_steps.shape != betas.shape:
-            raise ValueError(
-                f"{len(betas)} betas need as many train_steps, not {tuple(self.train_steps.shape)}"
-            )
+            raise ValueError(f"{len(betas)} betas need as many train_steps, not {tuple(self.train_steps.shape)}")
         object.__setattr__(self, "betas", betas)
         object.__setattr__(self, "alpha_bars", torch.cumprod(1.0 - betas, dim=0))
 
@@ -81,9 +79,7 @@ def linear_schedule(num_steps: int = 50, beta_min: float = 1e-4, beta_max: float
     With these defaults the last abar is 0.280: the noisiest training example still holds 53 % of the
     amplitude of the signal, while sampling starts from none.
     """
-    return NoiseSchedule(
-        torch.linspace(beta_min, beta_max, num_steps, dtype=torch.float64), torch.arange(num_steps)
-    )
+    return NoiseSchedule(torch.linspace(beta_min, beta_max, num_steps, dtype=torch.float64), torch.arange(num_steps))
 
 
 def cosine_schedule(num_steps: int = 50, offset: float = 0.008, max_beta: float = 0.999) -> NoiseSchedule:

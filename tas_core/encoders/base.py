@@ -56,9 +56,7 @@ class CachedEncoder:
         new = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         if new:
             # Cloned rows: a view would keep the whole batch alive after the others are forgotten.
-            self._vectors.update(
-                (text, row.clone()) for text, row in zip(new, self._encoder(new), strict=True)
-            )
+            self._vectors.update((text, row.clone()) for text, row in zip(new, self._encoder(new), strict=True))
         for text in texts:
             self._vectors.move_to_end(text)
         result = torch.stack([self._vectors[text] for text in texts]) if texts else torch.zeros(0, self.width)

@@ -71,9 +71,7 @@ def _resolve(location: str | Path | None) -> tuple[str, str | None]:
         return f"local-dir:{path}", None
     if path.is_file():
         if path.suffix != ".safetensors":
-            raise EncoderError(
-                f"text encoder 'clip': {path} is not a .safetensors file (pickles are not loaded)"
-            )
+            raise EncoderError(f"text encoder 'clip': {path} is not a .safetensors file (pickles are not loaded)")
         return ARCHITECTURE, str(path)
     name = str(location).removeprefix("hf-hub:")
     if is_hub_name(name):

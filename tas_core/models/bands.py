@@ -42,9 +42,7 @@ class _PerBand(nn.Module):
 class BandSplit(nn.Module):
     """Features per bin to features per band: (batch, freq, frame, feature) -> (batch, band, frame, channel)."""
 
-    def __init__(
-        self, features: int, channels: int, groups: tuple[tuple[int, int], ...] = BAND_GROUPS
-    ) -> None:
+    def __init__(self, features: int, channels: int, groups: tuple[tuple[int, int], ...] = BAND_GROUPS) -> None:
         super().__init__()
         self.groups = groups
         self.maps = nn.ModuleList(_PerBand(n, width * features, channels) for n, width in groups)
@@ -64,9 +62,7 @@ class BandSplit(nn.Module):
 class BandMerge(nn.Module):
     """Features per band to features per bin: (batch, band, frame, channel) -> (batch, frame, freq, feature)."""
 
-    def __init__(
-        self, channels: int, features: int, groups: tuple[tuple[int, int], ...] = BAND_GROUPS
-    ) -> None:
+    def __init__(self, channels: int, features: int, groups: tuple[tuple[int, int], ...] = BAND_GROUPS) -> None:
         super().__init__()
         self.groups = groups
         self.features = features

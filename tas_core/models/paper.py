@@ -97,9 +97,7 @@ class PaperConfig:
         if self.fusion not in FUSIONS:
             raise ValueError(f"fusion must be one of {', '.join(FUSIONS)}, not {self.fusion!r}")
         if not 0 < self.beta_min <= self.beta_max < 1:
-            raise ValueError(
-                f"0 < beta_min <= beta_max < 1 is needed, not {self.beta_min} and {self.beta_max}"
-            )
+            raise ValueError(f"0 < beta_min <= beta_max < 1 is needed, not {self.beta_min} and {self.beta_max}")
 
 
 PRESETS: Final[dict[str, PaperConfig]] = {
@@ -148,9 +146,7 @@ class PaperModel(nn.Module):
         self.text_projection = nn.Linear(config.text_width, width) if needs_projection else nn.Identity()
         self.step_embedding = StepEmbedding(config.step_width)
         self.input_projection = nn.Conv1d(1, channels, 1)
-        self.stack = ResidualStack(
-            channels, config.num_blocks, config.layers_per_block, width, config.step_width
-        )
+        self.stack = ResidualStack(channels, config.num_blocks, config.layers_per_block, width, config.step_width)
         self.output_projection = nn.Conv1d(config.num_blocks * channels, channels, 1)
         self.output = nn.Conv1d(channels, 1, 1)
         nn.init.kaiming_normal_(self.input_projection.weight)
@@ -169,11 +165,7 @@ class PaperModel(nn.Module):
         normalised, gain = normalise(mid)
         audio_features = self.audio_encoder(normalised.unsqueeze(1))
         # Unit length spreads over text_width values; the layers expect values of unit variance.
-        text = (
-            self.text_projection(text_features * math.sqrt(self.config.text_width))
-            if self.uses_text
-            else None
-        )
+        text = self.text_projection(text_features * math.sqrt(self.config.text_width)) if self.uses_text else None
         fused = self.fusion(audio_features, text)
         return Conditioner(self.stack.project_conditioner(fused), gain / self.config.side_scale)
 
@@ -192,9 +184,7 @@ class PaperModel(nn.Module):
         blocks = self.stack(x, self.step_embedding(step), conditioner.projected).blocks
         return self.output(self.output_projection(torch.cat(blocks, dim=1)).relu()).squeeze(1)
 
-    def training_loss(
-        self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator
-    ) -> Tensor:
+    def training_loss(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:
         """Mean squared error of the predicted noise, at a random step for each example: a scalar.
 
         Args:
@@ -203,9 +193,9 @@ class PaperModel(nn.Module):
             text_features: (batch, text_width).
             generator: source of steps and noise, on any device.
         """
-        step = torch.randint(
-            self.config.num_steps, mid.shape[:1], generator=generator, device=generator.device
-        ).to(mid.device)
+        step = torch.randint(self.config.num_steps, mid.shape[:1], generator=generator, device=generator.device).to(
+            mid.device
+        )
         noise = samplers.standard_normal(side, generator)
         conditioner = self.encode(mid, text_features)
         silent = conditioner.gain == 0

@@ -58,9 +58,7 @@ class ResidualLayer(nn.Module):
         step_width: of the step embedding.
     """
 
-    def __init__(
-        self, channels: int, dilation: int, conditioner_channels: int, step_width: int = 512
-    ) -> None:
+    def __init__(self, channels: int, dilation: int, conditioner_channels: int, step_width: int = 512) -> None:
         super().__init__()
         self.step_projection = nn.Linear(step_width, channels)
         self.dilated_conv = nn.Conv1d(channels, 2 * channels, KERNEL, dilation=dilation, padding=dilation)
