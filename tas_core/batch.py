@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -44,5 +44,13 @@ class SceneBatch:
 
     def to(self, device: torch.device) -> SceneBatch:
         """The same batch on another device."""
-        tensors = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, Tensor)}
-        return replace(self, **tensors)
+        return SceneBatch(
+            stem_mid=self.stem_mid.to(device),
+            stem_side=self.stem_side.to(device),
+            rest_mid=self.rest_mid.to(device),
+            clause_features=self.clause_features.to(device),
+            azimuth_deg=self.azimuth_deg.to(device),
+            named=self.named.to(device),
+            side_known=self.side_known.to(device),
+            prompts=self.prompts,
+        )
