@@ -4,6 +4,9 @@ duet.flac   violin and piano, CsoundGM soundfont (public domain), a melody drawn
 voice.wav   flite's voice awb (CMU, BSD-style licence), 16 kHz
 tabla.flac  loop_tabla of Sonic Pi (CC0), a real recording
 crow.flac   misc_crow of Sonic Pi (CC0), a real recording of a sound that is in no training category
+
+stems/      the two instruments of the duet by themselves, its first 7 s at 16 kHz: no input, but what a test
+            needs to tell in which time-frequency bins of the duet which instrument sounds
 """
 
 import subprocess
@@ -12,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
+from tas_core.audio import resample
 from tas_core.datasets.catalogue import SOUNDFONTS
 from tas_core.datasets.melodies import melody
 from tas_core.datasets.rendering import FontSynth
 
 OUT = Path("examples")
+STEM_RATE_HZ, STEM_S = 16000, 7.0
 SONIC_PI = Path("/usr/share/sonic-pi/samples")
 
 
@@ -32,6 +37,10 @@ def duet():
         notes = melody(program, 10.0, np.random.default_rng(seed), style=style)
         parts.append(scaled(synth.render(notes, 10.0, program=program), level))
     sf.write(OUT / "duet.flac", sum(parts), 44100, subtype="PCM_16")
+    (OUT / "stems").mkdir(exist_ok=True)
+    for name, part in zip(("violin", "piano"), parts, strict=True):
+        low = resample(part, 44100, STEM_RATE_HZ)[: round(STEM_S * STEM_RATE_HZ)]
+        sf.write(OUT / "stems" / f"{name}.flac", low, STEM_RATE_HZ, subtype="PCM_16")
 
 
 def voice():
