@@ -1,0 +1,124 @@
+"""Fixtures that several test files share: small inputs, the command line run in this process or as a process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+# Before torch is imported: a fixed number of threads makes results repeatable from one machine to the next.
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+import numpy as np
+import pytest
+import soundfile
+
+TAS = Path(sys.executable).with_name("tas")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """How a run of the command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error_line(self) -> str:
+        """The one line that says what was wrong; fails where there are more, or none."""
+        lines = self.err.splitlines()
+        assert len(lines) == 1, f"expected one line on stderr, got: {self.err!r}"
+        assert lines[0].startswith("tas: error: ")
+        return lines[0].removeprefix("tas: error: ")
+
+
+@pytest.fixture
+def tas(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Finished]:
+    """Runs ``tas`` with arguments in this process, which is much faster than a new one."""
+    from tas_cli.main import main
+
+    def run(*arguments: object) -> Finished:
+        capsys.readouterr()
+        with monkeypatch.context() as patch, warnings.catch_warnings():
+            patch.setattr(sys, "argv", ["tas", *map(str, arguments)])
+            try:
+                main()
+                code: object = 0
+            except SystemExit as stop:
+                code = stop.code or 0
+        assert isinstance(code, int)
+        captured = capsys.readouterr()
+        return Finished(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tas_process() -> Callable[..., Finished]:
+    """Runs ``tas`` with arguments as a process of its own, as a user does."""
+
+    def run(*arguments: object, cwd: Path | None = None) -> Finished:
+        command = [str(TAS), *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+def tone(seconds: float = 1.0, rate_hz: int = 16_000, level: float = 0.25, channels: int = 1) -> np.ndarray:
+    """(channel, time): a decaying harmonic tone under noise, another one in every channel."""
+    rng = np.random.default_rng(3)
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    partials = np.array([1, 2, 3, 5, 8])[:, None]
+    rows = [
+        np.sin(2 * np.pi * 220 * (1 + c) * partials * t).sum(axis=0) / 5 + 0.3 * rng.standard_normal(len(t))
+        for c in range(channels)
+    ]
+    return level * np.array(rows) / 2
+
+
+@pytest.fixture
+def make_audio(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a short harmonic tone; returns its path."""
+
+    def write(name: str = "in.wav", subtype: str = "PCM_16", **shape: float | int) -> Path:
+        path = tmp_path / name
+        rate_hz = int(shape.get("rate_hz", 16_000))
+        soundfile.write(path, tone(**shape).T, rate_hz, subtype=subtype)  # type: ignore[arg-type]
+        return path
+
+    return write
+
+
+@pytest.fixture
+def make_timeline(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a timeline of entries such as ``start: 0, text: cello on the left``; returns its path."""
+
+    def write(*entries: str, name: str = "scene.yaml") -> Path:
+        path = tmp_path / name
+        path.write_text("prompts:\n" + "".join(f"  - {{{entry}}}\n" for entry in entries))
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Checkpoint folder of a small, untrained model: it works at once, and what it says where is arbitrary."""
+    import torch
+
+    from tas_core.checkpoints import save_checkpoint
+    from tas_core.models.slots import SlotsConfig, SlotsModel
+
+    sizes = {"channels": 8, "frame_channels": 2, "blocks": 2, "fusion_after": (1, 2), "context_frames": 4}
+    config = SlotsConfig(**sizes, level_frames=8, mask_features=4)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(11)
+        model = SlotsModel(config)
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    return save_checkpoint(folder, "slots", asdict(config), model.state_dict(), {"made_for": "tests"})
