@@ -1,0 +1,132 @@
+"""Small stand-ins that several test files share: a text encoder, networks, and material without soundfonts."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tas_core.datasets.bank import StemBank
+from tas_core.datasets.catalogue import SPLITS, load_categories
+from tas_core.datasets.phrases import PhraseTable
+from tas_core.datasets.rooms import RoomBank, build_rooms, direct_response
+from tas_core.models.paper import PaperConfig
+from tas_core.models.slots import SlotsConfig, SlotsModel
+
+RATE_HZ = 16000
+
+TINY_SLOTS = SlotsConfig(
+    channels=8,
+    frame_channels=2,
+    blocks=2,
+    fusion_after=(1, 2),
+    context_frames=3,
+    level_frames=6,
+    mask_features=4,
+    text_encoder="hash",
+    text_width=8,
+    diffuse_channels=8,
+    diffuse_layers=2,
+)
+
+TINY_PAPER = PaperConfig(
+    feature_channels=8,
+    encoder_kernels=(5, 3),
+    residual_channels=6,
+    num_blocks=2,
+    layers_per_block=3,
+    step_width=10,
+    text_encoder="hash",
+    text_width=8,
+    num_steps=5,
+    beta_max=0.5,
+)
+
+
+class HashEncoder:
+    """A text encoder without weights: every text gets its own fixed unit vector."""
+
+    name = "hash"
+    width = 8
+
+    def __call__(self, texts: Sequence[str]) -> Tensor:
+        rows = []
+        for text in texts:
+            seed = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+            row = np.random.default_rng(seed).standard_normal(self.width)
+            rows.append(row / np.linalg.norm(row))
+        return torch.from_numpy(np.array(rows).reshape(len(rows), self.width)).float()
+
+
+def tiny_slots(seed: int = 0, **changes: object) -> SlotsModel:
+    """A small network with random weights everywhere, since layers that start at zero would hide the others."""
+    torch.manual_seed(seed)
+    model = SlotsModel(replace(TINY_SLOTS, **changes))  # type: ignore[arg-type]
+    for parameter in model.parameters():
+        if not bool(parameter.detach().any()):
+            nn.init.normal_(parameter, std=0.3)
+    # Scores and masks of a fresh network hardly differ from uniform; make the text matter.
+    with torch.no_grad():
+        model.mask_key.weight *= 4
+        for fusion in model.fusions:
+            fusion.inject.weight *= 20
+    return model.eval()
+
+
+CATEGORIES = ("piano", "cello", "violin", "glockenspiel", "church organ")
+
+
+def tone_bank(length_s: float = 2.0, clips: int = 2) -> StemBank:
+    """Every category a chord of its own with a little noise, in every split, from a source of its own."""
+    rng = np.random.default_rng(7)
+    time_s = np.arange(round(length_s * RATE_HZ)) / RATE_HZ
+    rows: list[tuple[int, int, int, np.ndarray]] = []
+    sources: list[str] = []
+    for split in range(len(SPLITS)):
+        for number in range(len(CATEGORIES)):
+            sources.append(f"{SPLITS[split]} font/{CATEGORIES[number]}")
+            for clip in range(clips):
+                base_hz = 220.0 * 1.6**number * (1 + 0.03 * clip + 0.01 * split)
+                tone = sum(np.sin(2 * np.pi * base_hz * k * time_s + rng.uniform(0, 6)) / k for k in (1, 2, 3, 5))
+                sound = tone + 0.05 * rng.standard_normal(len(time_s))
+                sound *= 0.9 / np.abs(sound).max()
+                rows.append((number, len(sources) - 1, split, np.round(sound * 32767).astype(np.int16)))
+    size = len(time_s)
+    return StemBank(
+        samples=torch.from_numpy(np.concatenate([r[3] for r in rows])),
+        start=torch.arange(len(rows)) * size,
+        length=torch.full((len(rows),), size),
+        category=torch.tensor([r[0] for r in rows]),
+        source=torch.tensor([r[1] for r in rows]),
+        split=torch.tensor([r[2] for r in rows]),
+        categories=CATEGORIES,
+        sources=tuple(sources),
+        sample_rate_hz=RATE_HZ,
+    )
+
+
+def dry_rooms(azimuth_deg: Sequence[float] = (-70.0, -35.0, -10.0, 10.0, 35.0, 70.0)) -> RoomBank:
+    """One room without reflections, heard from the given directions."""
+    responses = np.stack([direct_response(a, RATE_HZ) for a in azimuth_deg])[None]
+    return RoomBank(
+        torch.from_numpy(responses.astype(np.float16)), torch.tensor([list(azimuth_deg)]), torch.zeros(1), RATE_HZ
+    )
+
+
+def phrase_table() -> PhraseTable:
+    return PhraseTable.build(load_categories(), HashEncoder(), HashEncoder.name)
+
+
+def write_material(folder: Path) -> Path:
+    """A folder such as ``tas data bank`` makes, a thousand times smaller."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tone_bank().save(folder / "bank.safetensors")
+    for number, split in enumerate(SPLITS):
+        build_rooms(2, 5, length_s=0.1, seed=number).save(folder / f"rooms-{split}.safetensors")
+    phrase_table().save(folder / f"phrases-{HashEncoder.name}.safetensors")
+    return folder
