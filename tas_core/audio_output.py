@@ -164,7 +164,7 @@ class AudioWriter:
             ) from error
         except OSError as error:
             self._remove()
-            self._fail(error)
+            raise InputError(f"{path}: no file can be made in {target.parent} ({error.strerror})") from error
         except BaseException:
             self._remove()
             raise
