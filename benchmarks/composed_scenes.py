@@ -30,7 +30,7 @@ from tas_core.datasets.material import open_material
 from tas_core.dsp import istft, stft
 from tas_core.models.diffuse import unit_noise
 from tas_core.models.registry import load_model
-from tas_core.models.slots import SlotsModel
+from tas_core.models.slots import Separation, SlotsModel
 from tas_core.runtime import keep_freed_memory
 
 PLAIN = {"unnamed_share": 0.0, "absent_share": 0.0, "odd_name_share": 0.0, "dry_share": 0.0, "augment": False}
@@ -59,7 +59,7 @@ def score(model: SlotsModel, batch: SceneBatch, steps: int) -> tuple[Tensor, Ten
     spectrum = stft(batch.mid, c.n_fft, c.hop)
     active = batch.named[..., None].expand(-1, -1, spectrum.shape[-1])
     found = model.separate(spectrum, batch.clause_features, active)
-    side = model.directional(spectrum, found.masks, batch.azimuth_deg[..., None])
+    side = model.directional(spectrum, found, batch.azimuth_deg[..., None])
     if steps > 1:
         white = torch.randn(batch.mid.shape, generator=torch.Generator().manual_seed(0))
         side = side + model.diffuse_part(spectrum, found.features, unit_noise(white, c.n_fft, c.hop), steps - 1)
@@ -77,7 +77,8 @@ def oracle(model: SlotsModel, batch: SceneBatch) -> Tensor:
     power = stft(batch.stem_mid, c.n_fft, c.hop).abs().square().transpose(2, 3)
     masks = power / power.sum(dim=1, keepdim=True).clamp_min(1e-12)
     masks = torch.cat([masks, torch.zeros_like(masks[:, :1])], dim=1)
-    side = model.directional(spectrum, masks, batch.azimuth_deg[..., None])
+    ideal = Separation(masks, torch.ones_like(masks[:, 0]), masks)
+    side = model.directional(spectrum, ideal, batch.azimuth_deg[..., None])
     return snr_db(to_ears(batch.mid, side_of(side, model, batch.mid.shape[-1])), to_ears(batch.mid, batch.side))
 
 

@@ -159,7 +159,7 @@ def slots_side(
         if used.any():
             part = spectrum[..., first:last].to(device)
             found = model.separate(part, features[:, used], here[:, used].to(device))
-            side = model.directional(part, found.masks, azimuth[:, used, first:last].to(device))
+            side = model.directional(part, found, azimuth[:, used, first:last].to(device))
             if steps > 1:
                 drawn = model.diffuse_part(part, found.features, noise[..., first:last].to(device), steps - 1)
                 side = side + drawn * here.any(dim=1).to(device)

@@ -105,7 +105,7 @@ SOUNDFONTS: tuple[SoundFont, ...] = (
     SoundFont("FluidR3", _SF2 / "FluidR3_GM.sf2", "train", "MIT"),
     # MuseScore General grew out of FluidR3 and shares samples with it, so both stay in one split.
     SoundFont("MuseScore", Path("/usr/share/sounds/sf3/MuseScore_General_Full.sf3"), "train", "MIT"),
-    SoundFont("OPL3", _SF2 / "OPL-3_FM_128M.sf2", "train", "CC0-1.0"),
+    SoundFont("OPL3", _SF2 / "OPL-3_FM_128M.sf2", "train", "CC-BY-SA-4.0"),
     SoundFont("BlackPearl", _SF2 / "Black_Pearl_4_LV2.sf2", "train", "CC-BY-SA-3.0", only_percussion=True),
     SoundFont("RedZeppelin", _SF2 / "Red_Zeppelin_4_LV2.sf2", "train", "CC-BY-SA-3.0", only_percussion=True),
     SoundFont("TimGM6mb", _SF2 / "TimGM6mb.sf2", "val", "GPL-2"),

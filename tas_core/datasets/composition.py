@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from tas_core.datasets.catalogue import Category, Split
 from tas_core.datasets.phrases import REST_PHRASES, PhraseTable
 from tas_core.datasets.rooms import RoomBank
 from tas_core.errors import PromptError
+from tas_core.geometry import direction_ratio
 from tas_core.prompts import parse_prompt
 from tas_core.types import LEFT_SIGN
 
@@ -224,9 +226,11 @@ class SceneComposer:
             for i, word in enumerate(scene["words"]):
                 left, right = ears[row, 0], ears[row, 1]
                 m, d = left + right, left - right
-                if scene["dry"]:
-                    m, d = 2 * plain[row], torch.zeros(window)
                 place = float(self.rooms.azimuth_deg[scene["room"], scene["places"][i]])
+                if scene["dry"]:
+                    # A user's mono file: not coloured by head and room, but with the ratio of the ears as it should be.
+                    ratio = _ratio_spectrum(place, size, self.bank.sample_rate_hz)
+                    m, d = 2 * plain[row], torch.fft.irfft(2 * spectrum[row] * ratio, n=size)[:window]
                 row += 1
                 if scene["unnamed"][i]:
                     rest[b] += m
@@ -248,8 +252,6 @@ class SceneComposer:
                 features[b, slot] = self.phrases.features[scene["absent_word"]]
                 azimuth[b, slot], named[b, slot] = scene["absent_azimuth"], True
                 names.append(_caption(self.phrases.phrases[scene["absent_word"]], scene["absent_azimuth"]))
-            if scene["dry"]:
-                side_known[b] = False
             captions.append(", ".join(names))
         return SceneBatch(mid, side, rest, features, azimuth, named, side_known, tuple(captions))
 
@@ -303,6 +305,24 @@ def _equaliser(count: int, size: int, share: float, generator: torch.Generator) 
     low = low.long()
     curve = points.gather(2, low) * (1 - weight) + points.gather(2, low + 1) * weight
     return (10 ** (curve / 20))[:, 0]
+
+
+@lru_cache(maxsize=1)
+def _ratio_table(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies (freq) and side-to-mid ratios (azimuth, freq) of the measured head, every degree from -90 to 90."""
+    freqs_hz = np.linspace(0, rate_hz / 2, 2049)
+    return freqs_hz, direction_ratio(np.arange(-90.0, 91.0), freqs_hz)
+
+
+def _ratio_spectrum(azimuth_deg: float, size: int, rate_hz: int) -> Tensor:
+    """Side-to-mid ratio at one azimuth on the bins of a real FFT of ``size``, complex64 (freq)."""
+    freqs_hz, table = _ratio_table(rate_hz)
+    position = min(max(azimuth_deg + 90.0, 0.0), 180.0 - 1e-6)
+    low = int(position)
+    ratio = (low + 1 - position) * table[low] + (position - low) * table[low + 1]
+    bins_hz = np.arange(size // 2 + 1) * rate_hz / size
+    real, imaginary = np.interp(bins_hz, freqs_hz, ratio.real), np.interp(bins_hz, freqs_hz, ratio.imag)
+    return torch.from_numpy(real + 1j * imaginary).to(torch.complex64)
 
 
 def _fast_size(size: int) -> int:

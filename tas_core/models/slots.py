@@ -2,10 +2,11 @@
 
 A scene's side signal is modelled as
 
-    side = sum_k mask_k * G(azimuth_k) * mid + residual,
+    side = directness * sum_k mask_k * G(azimuth_k) * mid + residual,
 
-where the masks (over clauses and "everything else", summing to one in every time-frequency bin) come from a
-band-split network that sees the sound and the text, but no direction. Mirrored prompts therefore give
+where the masks (over clauses and "everything else", summing to one in every time-frequency bin) and the directness
+(0 where reverberation has no direction left, 1 in dry sound) come from a band-split network that sees the sound and
+the text, but no direction. Mirrored prompts therefore give
 mirrored outputs and a prompt that puts everything in the centre gives no side signal, for any weights. See
 ``docs/MODELS.md`` for how it relates to the paper's model.
 """
@@ -28,6 +29,7 @@ from tas_core.models.direction import DirectionFilter
 
 _FEATURES = 3
 _MAX_SCORE = 8.0
+_DIRECT_AT_START = 2.0
 
 
 @dataclass(frozen=True)
@@ -178,10 +180,12 @@ class Separation:
     """What the network took each clause to be.
 
     ``masks`` (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses;
+    ``directness`` (batch, frame, freq), 0..1, how much of a bin has the direction of its object;
     ``features`` (batch, band, frame, channel), what the network knows of the sound.
     """
 
     masks: Tensor
+    directness: Tensor
     features: Tensor
 
 
@@ -209,6 +213,9 @@ class SlotsModel(nn.Module):
         self.norm = ChannelNorm(c.channels)
         self.merge = BandMerge(c.channels, c.mask_features)
         self.mask_key = nn.Linear(c.channels, c.mask_features + 1)
+        self.direct = BandMerge(c.channels, 1)
+        for name, parameter in self.direct.named_parameters():
+            nn.init.constant_(parameter, _DIRECT_AT_START if name.endswith("bias") else 0.0)
         self.direction = DirectionFilter(c.n_fft, c.sample_rate_hz)
         self.diffuse = DiffuseResidual(c.n_fft // 2 + 1, bands, c.channels, c.diffuse_channels, c.diffuse_layers)
 
@@ -265,7 +272,12 @@ class SlotsModel(nn.Module):
         logits = logits.masked_fill(~active.transpose(1, 2)[:, :, None], -1e4)
         masks = logits.softmax(dim=-1).permute(0, 3, 1, 2)
         # The highest bin (half the sample rate) follows its neighbour.
-        return Separation(torch.cat([masks, masks[..., -1:]], dim=-1), features)
+        directness = torch.sigmoid(self.direct(features)[..., 0].float())
+        return Separation(
+            torch.cat([masks, masks[..., -1:]], dim=-1),
+            torch.cat([directness, directness[..., -1:]], dim=-1),
+            features,
+        )
 
     def diffuse_part(self, spectrum: Tensor, features: Tensor, noise: Tensor, steps: int) -> Tensor:
         """Diffuse side spectrogram (batch, freq, frame) by ``steps`` network evaluations.
@@ -278,9 +290,15 @@ class SlotsModel(nn.Module):
         """
         return self.diffuse.sample(spectrum, features, noise, steps)
 
-    def directional(self, spectrum: Tensor, masks: Tensor, azimuth_deg: Tensor) -> Tensor:
-        """Side spectrogram (batch, freq, frame) of masked objects at azimuths (batch, clause, frame)."""
-        total = (masks[:, :-1] * self.direction(azimuth_deg)).sum(dim=1)
+    def directional(self, spectrum: Tensor, found: Separation, azimuth_deg: Tensor) -> Tensor:
+        """Directional side spectrogram (batch, freq, frame).
+
+        Args:
+            spectrum: STFT of mid, complex (batch, freq, frame).
+            found: from :meth:`separate`.
+            azimuth_deg: (batch, clause, frame), or (batch, clause, 1) where nothing moves.
+        """
+        total = (found.masks[:, :-1] * self.direction(azimuth_deg)).sum(dim=1) * found.directness
         return spectrum * total.transpose(1, 2)
 
     def compile_parts(self) -> None:
@@ -317,13 +335,22 @@ class SlotsModel(nn.Module):
         masks = found.masks.float()
         gain = self.direction(batch.azimuth_deg)[:, :, None]
         error, compressed, side_error = _errors(
-            masks, power, cross, scaled, targets, gain.real, gain.imag, side_cross.real, side_cross.imag
+            masks,
+            found.directness,
+            power,
+            cross,
+            scaled,
+            targets,
+            gain.real,
+            gain.imag,
+            side_cross.real,
+            side_cross.imag,
         )
         separation = 10 * torch.log10((error + stem_power).clamp_min(0) / total_power + 1e-3)
         side_db = 10 * torch.log10((side_error + side_power).clamp_min(0) / total_power + 1e-3)
         known = batch.side_known.float()
         side_mean = (side_db * known).sum() / known.sum().clamp_min(1)
-        diffuse = self._diffuse_loss(mixture, side, masks, gain, found.features, known, generator)
+        diffuse = self._diffuse_loss(mixture, side, found, batch.azimuth_deg, known, generator)
         loss = 0.1 * separation.mean() + 4.0 * compressed.mean() + 0.1 * side_mean + 0.1 * diffuse
         return {
             "loss": loss,
@@ -337,26 +364,26 @@ class SlotsModel(nn.Module):
         self,
         mixture: Tensor,
         side: Tensor,
-        masks: Tensor,
-        gain: Tensor,
-        features: Tensor,
+        found: Separation,
+        azimuth_deg: Tensor,
         known: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
         """Loss of the diffuse part, which learns from the separation and does not change it."""
         c = self.config
         with torch.no_grad():
-            directional = mixture * (masks[:, :-1] * gain).sum(dim=1)
-            residual = (side - directional).transpose(1, 2)
+            spectrum = mixture.transpose(1, 2)
+            residual = side.transpose(1, 2) - self.directional(spectrum, found, azimuth_deg[..., None])
             samples = (mixture.shape[1] - 1) * c.hop
             white = standard_normal(residual.real.new_empty(len(residual), samples), generator)
             noise = unit_noise(white, c.n_fft, c.hop)
-        per_scene = self.diffuse.training_loss(residual, mixture.transpose(1, 2), features.detach(), noise, generator)
+        per_scene = self.diffuse.training_loss(residual, spectrum, found.features.detach(), noise, generator)
         return (per_scene * known).sum() / known.sum().clamp_min(1)
 
 
 def _errors(
     masks: Tensor,
+    directness: Tensor,
     power: Tensor,
     cross: Tensor,
     scaled: Tensor,
@@ -369,12 +396,12 @@ def _errors(
     """Error powers per scene, less the constants: of all clauses, of compressed magnitudes, of the side signal.
 
     With mixture X, stem S, mask m: |m X - S|^2 = m^2 |X|^2 - 2 m Re(X* S) + |S|^2, and with T the sum of masks
-    times direction filters and side D: |T X - D|^2 = |T|^2 |X|^2 - 2 Re(T X D*) + |D|^2.
+    times direction filters, times the directness, and side D: |T X - D|^2 = |T|^2 |X|^2 - 2 Re(T X D*) + |D|^2.
     """
     error = (masks.square() * power[:, None] - 2 * masks * cross).sum(dim=(1, 2, 3))
     compressed = ((masks * scaled + 1e-6).sqrt() - targets).square().sum(dim=1).mean(dim=(1, 2))
-    real = (masks[:, :-1] * gain_real).sum(dim=1)
-    imag = (masks[:, :-1] * gain_imag).sum(dim=1)
+    real = (masks[:, :-1] * gain_real).sum(dim=1) * directness
+    imag = (masks[:, :-1] * gain_imag).sum(dim=1) * directness
     turned = real * side_cross_real - imag * side_cross_imag
     side_error = ((real.square() + imag.square()) * power - 2 * turned).sum(dim=(1, 2))
     return error, compressed, side_error
