@@ -96,7 +96,7 @@ def spatialize_file(
     if audio.samples.shape[0] > 1:
         warnings.warn(f"{source}: {audio.samples.shape[0]} channels mixed down to mono", stacklevel=2)
     mono = to_mono(audio)
-    timeline.resolved(len(mono) / audio.sample_rate_hz)
+    timeline = timeline.resolved(len(mono) / audio.sample_rate_hz)
     from tas_core.models.registry import find_checkpoint
 
     folder = find_checkpoint(model_name)
