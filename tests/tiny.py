@@ -72,7 +72,7 @@ def tiny_slots(seed: int = 0, **changes: object) -> SlotsModel:
             nn.init.normal_(parameter, std=0.3)
     # Scores and masks of a fresh network hardly differ from uniform; make the text matter.
     with torch.no_grad():
-        model.mask_key.weight *= 4
+        model.mask_key.weight *= 40
         for fusion in model.fusions:
             fusion.inject.weight *= 20
     return model.eval()
