@@ -115,8 +115,17 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tas_core.checkpoints import save_checkpoint
     from tas_core.models.slots import SlotsConfig, SlotsModel
 
-    sizes = {"channels": 8, "frame_channels": 2, "blocks": 2, "fusion_after": (1, 2), "context_frames": 4}
-    config = SlotsConfig(**sizes, level_frames=8, mask_features=4)
+    config = SlotsConfig(
+        channels=8,
+        frame_channels=2,
+        blocks=2,
+        fusion_after=(1, 2),
+        context_frames=4,
+        level_frames=8,
+        mask_features=4,
+        diffuse_channels=8,
+        diffuse_layers=2,
+    )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
         model = SlotsModel(config)

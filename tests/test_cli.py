@@ -386,7 +386,7 @@ def test_an_interrupt_during_a_long_job_exits_with_130_and_leaves_nothing(
 ) -> None:
     """Ctrl-C after sampling began, in a process of its own; a word on stdout tells when that is."""
     source = tmp_path / "long.wav"
-    soundfile.write(source, np.tile(tone(10.0, 8000)[0], 60), 8000, subtype="PCM_16")  # ten minutes
+    soundfile.write(source, np.tile(tone(10.0, 8000)[0], 24), 8000, subtype="PCM_16")  # four blocks
     timeline = make_timeline("start: 0, text: a tone on the left")
     before = sorted(os.listdir(tmp_path))
     program = (
