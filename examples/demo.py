@@ -16,7 +16,17 @@ def main() -> int:
     for timeline in sorted(HERE.glob("*.yaml")):
         source = next(p for p in sorted(HERE.glob(f"{timeline.stem}.*")) if p.suffix in (".wav", ".flac"))
         out = OUT / f"{timeline.stem}.binaural.wav"
-        command = [str(tas), "spatialize", str(source), "--timeline", str(timeline), "-o", str(out), "--force", "--json"]
+        command = [
+            str(tas),
+            "spatialize",
+            str(source),
+            "--timeline",
+            str(timeline),
+            "-o",
+            str(out),
+            "--force",
+            "--json",
+        ]
         done = subprocess.run(command, capture_output=True, text=True)
         sys.stderr.write(done.stderr)
         if done.returncode:

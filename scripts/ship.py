@@ -1,6 +1,6 @@
 """Copy a run's checkpoint to the shipped weights, in half precision.
 
-    python scripts/ship.py runs/slots-1/checkpoint slots
+python scripts/ship.py runs/slots-1/checkpoint slots
 """
 
 import sys

@@ -24,6 +24,7 @@ from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 SPEED_OF_SOUND_M_S = 343.0
 _LOWEST_MEASURED_HZ = 200.0
+_FINE_FFT = 2048
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,9 @@ class HrirSet:
         flat = np.abs(self.elevation_deg) < 0.5
         order = np.argsort(self.azimuth_deg[flat])
         grid_deg = self.azimuth_deg[flat][order]
-        taps = np.arange(self.hrir.shape[-1])
         # Phase is unwrapped on a fine grid that starts at 0 Hz, then read off at the wanted frequencies.
-        fine_hz = np.linspace(0.0, self.sample_rate_hz / 2, 1025)
-        turn = np.exp(-2j * np.pi * np.outer(taps, fine_hz) / self.sample_rate_hz)
-        spectrum = self.hrir[flat][order] @ turn
+        fine_hz = np.fft.rfftfreq(_FINE_FFT, 1 / self.sample_rate_hz)
+        spectrum = np.fft.rfft(self.hrir[flat][order], _FINE_FFT)
         log_magnitude = np.log(np.maximum(np.abs(spectrum), 1e-6))
         phase = np.unwrap(np.angle(spectrum), axis=-1)
         # Below 200 Hz the measurement's loudspeaker was mute: there a head is a pure delay.

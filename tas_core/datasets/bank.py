@@ -24,6 +24,7 @@ from tas_core.datasets.catalogue import SPLITS, Split, load_categories
 from tas_core.errors import InputError
 
 BANK_FORMAT = 1
+_TENSORS = ("samples", "start", "length", "category", "source", "split")
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,7 @@ class StemBank:
             "categories": json.dumps(self.categories),
             "sources": json.dumps(self.sources),
         }
-        names = ("samples", "start", "length", "category", "source", "split")
-        save_file({n: getattr(self, n) for n in names}, str(path), metadata=meta)
+        save_file({name: getattr(self, name) for name in _TENSORS}, str(path), metadata=meta)
 
     @staticmethod
     def load(path: Path) -> StemBank:
@@ -82,15 +82,14 @@ class StemBank:
                 meta = file.metadata() or {}
                 if meta.get("format") != str(BANK_FORMAT):
                     raise InputError(f"{path}: stem bank format {meta.get('format')}, expected {BANK_FORMAT}")
-                tensors = {name: file.get_tensor(name) for name in file.keys()}
-        except (SafetensorError, OSError) as error:
+                return StemBank(
+                    **{name: file.get_tensor(name) for name in _TENSORS},
+                    categories=tuple(json.loads(meta["categories"])),
+                    sources=tuple(json.loads(meta["sources"])),
+                    sample_rate_hz=int(meta["sample_rate_hz"]),
+                )
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise InputError(f"{path}: not a readable stem bank ({error})") from error
-        return StemBank(
-            **tensors,
-            categories=tuple(json.loads(meta["categories"])),
-            sources=tuple(json.loads(meta["sources"])),
-            sample_rate_hz=int(meta["sample_rate_hz"]),
-        )
 
 
 def _render_job(job: tuple) -> list:

@@ -37,8 +37,18 @@ class PhraseTable:
         return PhraseTable(listed, torch.as_tensor(encode(listed)).float(), encoder_name)
 
     def rows(self, phrases: Sequence[str]) -> Tensor:
-        """Row numbers of phrases, int64."""
+        """Row numbers of phrases, int64.
+
+        Raises:
+            InputError: a phrase is not in the table.
+        """
         index = {p: i for i, p in enumerate(self.phrases)}
+        for phrase in phrases:
+            if phrase not in index:
+                raise InputError(
+                    f"the phrase table holds no features of '{phrase}', so it was made for other objects; "
+                    "delete it and run 'tas data bank' again"
+                )
         return torch.tensor([index[p] for p in phrases])
 
     def save(self, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from tas_core.checkpoints import Checkpoint, load_checkpoint
@@ -74,15 +75,23 @@ def model_from_checkpoint(checkpoint: Checkpoint) -> SlotsModel | PaperModel:
         CheckpointError: the config or the weights do not fit the family.
     """
     kind: type[SlotsConfig] | type[PaperConfig] = SlotsConfig if checkpoint.family == "slots" else PaperConfig
-    model = _build(config_from_dict(kind, checkpoint.config))
+    try:
+        model = _build(config_from_dict(kind, checkpoint.config))
+    except ValueError as error:
+        raise CheckpointError(f"the config makes no {checkpoint.family} model: {error}") from error
     try:
         model.load_state_dict(checkpoint.state)
     except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
+        reason = textwrap.shorten(str(error).splitlines()[-1], 200)
         raise CheckpointError(f"the weights do not fit a {checkpoint.family} model: {reason}") from error
     return model.eval()
 
 
 def load_model(name: str) -> SlotsModel | PaperModel:
     """A model by shipped name or checkpoint folder, in evaluation mode."""
-    return model_from_checkpoint(load_checkpoint(find_checkpoint(name)))
+    folder = find_checkpoint(name)
+    checkpoint = load_checkpoint(folder)
+    try:
+        return model_from_checkpoint(checkpoint)
+    except CheckpointError as error:
+        raise CheckpointError(f"{folder}: {error}") from error
