@@ -78,6 +78,7 @@ class SceneComposer:
         self.numbers = sorted(self.clips)
         # Only names that this split may use: held-out words must not slip in as odd names.
         self.trained_rows = torch.cat([self.rows[n] for n in self.numbers]).unique()
+        self.all_rows = torch.cat([self.rows[n] for n in self.numbers]).unique()
         self.rest_rows = phrases.rows(REST_PHRASES)
         # Drum kits and voices stand for far more of real sound than one preset among 128 does.
         weight = {"speech": 9.0, "kit": 8.0, "percussion": 0.45, "recording": 0.8}
