@@ -9,9 +9,10 @@ from it on the fly, see :mod:`tas_core.datasets.composition`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tas_core.datasets.catalogue import SPLITS, Split, load_categories
+from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.errors import InputError
 
 BANK_FORMAT = 1
@@ -92,20 +93,34 @@ class StemBank:
             raise InputError(f"{path}: not a readable stem bank ({error})") from error
 
 
-def _render_job(job: tuple) -> list:
+@dataclass(frozen=True)
+class _Job:
+    """One source to render: a soundfont, a voice, or the recordings of a category in a split."""
+
+    subject: SoundFont | Voice | tuple[Category, Split]
+    clips: int
+    length_s: float
+    rate_hz: int
+    seed: int
+    categories: tuple[Category, ...]
+
+    @property
+    def name(self) -> str:
+        return self.subject[0].name if isinstance(self.subject, tuple) else self.subject.name
+
+
+def _render_job(job: _Job) -> list[tuple[str, str, Split, np.ndarray]]:
     """Render one source in a worker process; returns (category, source, split, int16 samples)."""
     from tas_core.datasets import rendering
 
-    kind, subject, clips, length_s, rate_hz, seed = job
-    categories = load_categories()
     found: Iterator[rendering.DryClip]
-    if kind == "font":
-        found = rendering.render_font(subject, categories, clips, length_s, rate_hz, seed)
-    elif kind == "voice":
-        found = rendering.render_voice(subject, clips, length_s, rate_hz, seed)
+    if isinstance(job.subject, SoundFont):
+        found = rendering.render_font(job.subject, job.categories, job.clips, job.length_s, job.rate_hz, job.seed)
+    elif isinstance(job.subject, Voice):
+        found = rendering.render_voice(job.subject, job.clips, job.length_s, job.rate_hz, job.seed)
     else:
-        category, split = subject
-        found = rendering.render_recordings(category, split, clips, length_s, rate_hz, seed)
+        category, split = job.subject
+        found = rendering.render_recordings(category, split, job.clips, job.length_s, job.rate_hz, job.seed)
     return [(c.category, c.source, c.split, np.round(c.samples * 32767).astype(np.int16)) for c in found]
 
 
@@ -117,31 +132,40 @@ def build_bank(
     seed: int = 0,
     jobs: int = 2,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+    categories: tuple[Category, ...] | None = None,
+    fonts: Sequence[SoundFont] = SOUNDFONTS,
+    voices: Sequence[Voice] = VOICES,
 ) -> StemBank:
     """Render every category from every soundfont, voice and recording.
 
     The result depends on the arguments and the installed material, not on ``jobs``.
-    Voices of real people give four times as many clips, since their material is long.
-    """
-    from tas_core.datasets.catalogue import SOUNDFONTS, VOICES
+    Synthesized voices give three times as many clips, and voices of real people, whose material is long, eight times.
 
-    categories = load_categories()
-    plan: list[tuple] = []
-    for font in SOUNDFONTS:
-        plan.append(("font", font, clips_per_source, length_s, rate_hz, seed))
-    for voice in VOICES:
-        clips = clips_per_source * (8 if voice.engine == "files" else 3)
-        plan.append(("voice", voice, clips, length_s, rate_hz, seed))
+    Args:
+        clips_per_source: clips of a category from one soundfont.
+        length_s: of a clip.
+        rate_hz: of the bank.
+        seed: of melodies, sentences and levels.
+        jobs: processes.
+        progress: told (sources done, of how many, name).
+        categories: what to render; None is everything in ``prompts/objects.yaml``.
+        fonts: soundfonts to use.
+        voices: voices to use.
+    """
+    categories = load_categories() if categories is None else categories
+    how = (length_s, rate_hz, seed, categories)
+    plan = [_Job(font, clips_per_source, *how) for font in fonts]
+    plan += [_Job(voice, clips_per_source * (8 if voice.engine == "files" else 3), *how) for voice in voices]
     for category in categories:
         if category.kind == "recording":
-            for split in SPLITS:
-                plan.append(("recording", (category, split), clips_per_source, length_s, rate_hz, seed))
+            plan += [_Job((category, split), clips_per_source, *how) for split in SPLITS]
     names = [c.name for c in categories]
     sources: list[str] = []
     columns: dict[str, list[int]] = {k: [] for k in ("start", "length", "category", "source", "split")}
     chunks: list[np.ndarray] = []
     position = 0
-    with ProcessPoolExecutor(max_workers=jobs) as pool:
+    # Fresh processes: a fork would inherit locks held by threads of this one (torch, FluidSynth) and wait forever.
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
         for done, rendered in enumerate(pool.map(_render_job, plan)):
             for category_name, source, split, samples in rendered:
                 if source not in sources:
@@ -153,8 +177,7 @@ def build_bank(
                 columns["split"].append(SPLITS.index(split))
                 chunks.append(samples)
                 position += len(samples)
-            subject = plan[done][1]
-            progress(done + 1, len(plan), getattr(subject, "name", None) or subject[0].name)
+            progress(done + 1, len(plan), plan[done].name)
     return StemBank(
         samples=torch.from_numpy(np.concatenate(chunks)),
         categories=tuple(names),

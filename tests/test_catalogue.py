@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tas_core.datasets import rendering
+from tas_core.datasets.catalogue import RECORDING_FOLDERS, SOUNDFONTS, SPLITS, VOICES, Category, load_categories
+from tas_core.datasets.rendering import recording_files, recording_split
+
+CATEGORIES = load_categories()
+
+
+# ------------------------------------------------------------------ words
+
+
+def test_every_category_has_words_and_they_are_clean() -> None:
+    assert len({c.name for c in CATEGORIES}) == len(CATEGORIES) > 150
+    for category in CATEGORIES:
+        assert category.words, category.name
+        for word in (*category.words, *category.held_out):
+            assert word == " ".join(word.split()), word
+            assert word, category.name
+            assert len(word) < 60, word
+        assert len(set(category.words)) == len(category.words), category.name
+
+
+def test_every_program_can_be_heard() -> None:
+    programs = [c.program for c in CATEGORIES if c.program is not None]
+    assert set(programs) == set(range(128))
+
+
+def test_a_category_has_one_kind_of_sound() -> None:
+    for category in CATEGORIES:
+        given = [
+            category.program is not None,
+            category.key is not None,
+            bool(category.samples),
+            category.speaker is not None,
+            category.kind == "kit",
+        ]
+        assert sum(given) == 1, category.name
+        if category.key is not None:
+            assert 27 <= category.key <= 87
+        if category.pitch_range:
+            assert 0 < category.pitch_range[0] < category.pitch_range[1] <= 127
+
+
+def test_held_out_words_are_no_training_words() -> None:
+    trained = {word.lower() for category in CATEGORIES for word in category.words}
+    leaked = {(c.name, w) for c in CATEGORIES for w in c.held_out if w.lower() in trained}
+    assert leaked == set()
+
+
+def test_kinds_kept_for_zero_shot_tests_are_in_no_training_word_or_sample() -> None:
+    """The examples use a crow, a dog and a fox, so that they show sounds no model was trained on."""
+    kept = {"crow", "crows", "dog", "dogs", "fox", "foxes", "barking", "bark"}
+    for category in CATEGORIES:
+        for text in (category.name, *category.words):
+            assert not kept & set(text.lower().replace("-", " ").split()), text
+        for sample in category.samples:
+            assert not kept & set(sample.lower().strip("*").replace("-", "_").split("_")), sample
+
+
+# ------------------------------------------------------------------ splits
+
+
+def test_no_source_is_in_two_splits() -> None:
+    for sources in (SOUNDFONTS, VOICES):
+        names = [source.name for source in sources]
+        assert len(set(names)) == len(names)
+        assert {source.split for source in sources} == set(SPLITS)
+    assert len({font.path for font in SOUNDFONTS}) == len(SOUNDFONTS)
+    speakers = [(v.engine, v.argument, v.patterns) for v in VOICES]
+    assert len(set(speakers)) == len(speakers)
+    assert all(source.licence for source in (*SOUNDFONTS, *VOICES))
+    assert all(licence for _, licence in RECORDING_FOLDERS)
+
+
+def test_installed_soundfonts_are_different_files() -> None:
+    real = [font.path.resolve() for font in SOUNDFONTS if font.path.exists()]
+    if not real:
+        pytest.skip("no soundfont is installed")
+    assert len(set(real)) == len(real)
+
+
+def test_every_split_has_melodies_drums_and_voices_of_both_kinds() -> None:
+    for split in SPLITS:
+        assert any(f.split == split and not f.only_percussion for f in SOUNDFONTS)
+        voices = [v for v in VOICES if v.split == split]
+        assert {"male", "female"} <= {v.speaker for v in voices} or "any" in {v.speaker for v in voices}
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 9])
+def test_recordings_are_shared_out_once(count: int) -> None:
+    files = [Path(f"{i}.ogg") for i in range(count)]
+    parts = {split: recording_split(files, split) for split in SPLITS}
+    assert sorted(sum(parts.values(), [])) == files
+    assert (len(parts["train"]) > 0) == (count > 0)
+    if count >= 3:
+        assert len(parts["val"]) == len(parts["test"]) == 1
+
+
+def _recordings(categories: tuple[Category, ...]) -> dict[Path, set[str]]:
+    splits: dict[Path, set[str]] = defaultdict(set)
+    for category in categories:
+        if category.kind == "recording":
+            files = recording_files(category)
+            for split in SPLITS:
+                for path in recording_split(files, split):
+                    splits[path].add(split)
+    return splits
+
+
+def test_no_recording_is_in_two_splits_by_way_of_two_categories() -> None:
+    splits = _recordings(CATEGORIES)
+    if not splits:
+        pytest.skip("no recordings are installed, see scripts/install-material.sh")
+    assert {str(path): found for path, found in splits.items() if len(found) > 1} == {}
+
+
+def test_recordings_are_found_by_name_and_descriptions_are_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("bell.ogg", "bell_2.wav", "bell_desc_fr.ogg", "doorbell.ogg", "bell.txt", "sub/bell_3.flac"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    monkeypatch.setattr(rendering, "RECORDING_FOLDERS", ((tmp_path, "CC0"), (tmp_path / "missing", "CC0")))
+    category = Category("bell", ("bell",), (), "recording", samples=("bell*",))
+    assert [p.name for p in recording_files(category)] == ["bell.ogg", "bell_2.wav", "bell_3.flac"]

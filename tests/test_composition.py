@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+
+import pytest
+import torch
+from torch import Tensor
+
+from tas_core.batch import SceneBatch
+from tas_core.datasets.catalogue import load_categories
+from tas_core.datasets.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.phrases import REST_PHRASES
+from tas_core.datasets.rooms import RoomBank, build_rooms
+from tas_core.dsp import stft
+from tas_core.prompts import parse_prompt
+from tests.tiny import CATEGORIES, RATE_HZ, dry_rooms, phrase_table, tone_bank
+
+BANK = tone_bank()
+PHRASES = phrase_table()
+WINDOW_S = 1.0
+
+
+@pytest.fixture(scope="module")
+def rooms() -> RoomBank:
+    return build_rooms(2, 5, length_s=0.1, seed=0)
+
+
+def _composer(rooms: RoomBank, seed: int = 0, split: str = "train", **settings: object) -> SceneComposer:
+    config = CompositionConfig(**{"window_s": WINDOW_S, **settings})  # type: ignore[arg-type]
+    return SceneComposer(BANK, rooms, PHRASES, load_categories(), split, config, seed)  # type: ignore[arg-type]
+
+
+def _same(a: SceneBatch, b: SceneBatch) -> bool:
+    def equal(x: object, y: object) -> bool:
+        return torch.equal(x, y) if isinstance(x, Tensor) and isinstance(y, Tensor) else x == y
+
+    return all(equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(SceneBatch))
+
+
+# ------------------------------------------------------------------ determinism
+
+
+def test_a_batch_depends_on_seed_and_step_only(rooms: RoomBank) -> None:
+    composer = _composer(rooms)
+    first = composer.compose(3, 4)
+    composer.compose(17, 2)
+    assert _same(composer.compose(3, 4), first)
+    assert _same(_composer(rooms).compose(3, 4), first)
+    assert not torch.equal(composer.compose(4, 4).mid, first.mid)
+    assert not torch.equal(_composer(rooms, seed=1).compose(3, 4).mid, first.mid)
+
+
+def test_batches_are_the_same_in_any_order_and_thread(rooms: RoomBank) -> None:
+    straight = [_composer(rooms).compose(step, 2) for step in range(6)]
+    composer = _composer(rooms)
+    with ThreadPoolExecutor(3) as pool:
+        jobs = {step: pool.submit(composer.compose, step, 2) for step in (5, 0, 3, 1, 4, 2)}
+        for step, job in jobs.items():
+            assert _same(job.result(), straight[step])
+
+
+def test_batches_do_not_depend_on_the_number_of_threads(rooms: RoomBank) -> None:
+    before = torch.get_num_threads()
+    drawn = []
+    try:
+        for threads in (1, 4):
+            torch.set_num_threads(threads)
+            drawn.append(_composer(rooms, equalised_share=1.0).compose(0, 8))
+    finally:
+        torch.set_num_threads(before)
+    assert drawn[0].prompts == drawn[1].prompts
+    # Sums may be rounded differently; what is drawn may not.
+    torch.testing.assert_close(drawn[0].mid, drawn[1].mid, rtol=0, atol=1e-5)
+
+
+def test_the_global_random_state_is_not_touched(rooms: RoomBank) -> None:
+    before = torch.get_rng_state()
+    batch = _composer(rooms).compose(0, 2)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(999)
+    assert _same(_composer(rooms).compose(0, 2), batch)
+
+
+# ------------------------------------------------------------------ what is in a batch
+
+
+def test_mixture_is_all_stems_and_the_rest(rooms: RoomBank) -> None:
+    batch = _composer(rooms, unnamed_share=0.5, rest_clause_share=0.5).compose(0, 12)
+    torch.testing.assert_close(batch.mid, batch.stem_mid.sum(dim=1) + batch.rest_mid, rtol=0, atol=0)
+    torch.testing.assert_close(batch.side, batch.stem_side.sum(dim=1), rtol=0, atol=0)
+    assert batch.mid.shape == (12, round(WINDOW_S * RATE_HZ))
+    assert bool(batch.rest_mid.any())
+    assert bool(torch.isfinite(batch.mid).all())
+    assert bool((batch.mid.square().mean(dim=1) > 1e-6).all())
+
+
+def test_padding_is_empty(rooms: RoomBank) -> None:
+    batch = _composer(rooms).compose(1, 12)
+    padding = ~batch.named
+    assert bool(padding.any())
+    for value in (batch.stem_mid, batch.stem_side, batch.clause_features):
+        assert not value[padding].any()
+    assert not batch.azimuth_deg[padding].any()
+    # Clauses come first, padding after them.
+    assert torch.equal(batch.named.int().sort(dim=1, descending=True).values, batch.named.int())
+    assert bool(batch.named.any(dim=1).all())
+
+
+def test_named_clauses_carry_the_features_of_their_words(rooms: RoomBank) -> None:
+    batch = _composer(rooms).compose(2, 12)
+    for b in range(12):
+        for k in torch.nonzero(batch.named[b])[:, 0].tolist():
+            distance = (PHRASES.features - batch.clause_features[b, k]).norm(dim=1)
+            assert float(distance.min()) < 1e-6
+            assert PHRASES.phrases[int(distance.argmin())] in batch.prompts[b]
+
+
+def test_unnamed_objects_go_to_the_rest(rooms: RoomBank) -> None:
+    settings = {"absent_share": 0.0, "object_shares": (0.0, 1.0, 0.0, 0.0), "rest_clause_share": 0.0}
+    everything = _composer(rooms, unnamed_share=0.0, **settings).compose(0, 8)
+    assert not everything.rest_mid.any()
+    assert torch.equal(everything.named.sum(dim=1), torch.full((8,), 2))
+    some = _composer(rooms, unnamed_share=0.6, **settings).compose(0, 8)
+    left_out = some.named.sum(dim=1) == 1
+    assert bool(left_out.any())
+    assert torch.equal(some.rest_mid.any(dim=1), left_out)
+    for b in range(8):
+        assert len(parse_prompt(some.prompts[b])) == int(some.named[b].sum())
+
+
+def test_a_clause_for_the_rest_takes_what_is_unnamed(rooms: RoomBank) -> None:
+    settings = {"absent_share": 0.0, "object_shares": (0.0, 0.0, 1.0, 0.0), "unnamed_share": 0.6}
+    batch = _composer(rooms, rest_clause_share=1.0, **settings).compose(0, 12)
+    assert not batch.rest_mid.any()
+    found = 0
+    for b, prompt in enumerate(batch.prompts):
+        if any(phrase in prompt for phrase in REST_PHRASES):
+            last = int(batch.named[b].sum()) - 1
+            assert bool(batch.stem_mid[b, last].any())
+            # Its parts come from several places, so no side signal is right for one direction.
+            assert not bool(batch.side_known[b])
+            assert not batch.stem_side[b, last].any()
+            found += 1
+    assert found > 3
+
+
+def test_an_absent_object_is_named_and_silent(rooms: RoomBank) -> None:
+    settings = {"unnamed_share": 0.0, "odd_name_share": 0.0, "object_shares": (1.0, 0.0, 0.0, 0.0)}
+    batch = _composer(rooms, absent_share=1.0, **settings).compose(0, 12)
+    twice = batch.named.sum(dim=1) == 2
+    assert bool(twice.any())
+    assert bool(batch.stem_mid[:, 0].any(dim=1).all())
+    assert not batch.stem_mid[:, 1].any()
+    assert not batch.stem_side[:, 1].any()
+    # What is named and absent is not what sounds.
+    for b in torch.nonzero(twice)[:, 0].tolist():
+        words = [clause.object for clause in parse_prompt(batch.prompts[b])]
+        kinds = {c.name for c in load_categories() for w in words if w in {x.lower() for x in c.words}}
+        assert len(kinds & set(CATEGORIES)) != 1
+
+
+# ------------------------------------------------------------------ captions
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+def test_captions_say_what_the_batch_holds(rooms: RoomBank, held_out: bool) -> None:
+    settings = {"odd_name_share": 0.7, "unnamed_share": 0.3, "absent_share": 0.5, "window_s": 0.2}
+    composer = _composer(rooms, held_out_names=held_out, **settings)
+    for step in range(15):
+        batch = composer.compose(step, 8)
+        for b, prompt in enumerate(batch.prompts):
+            clauses = parse_prompt(prompt)
+            count = int(batch.named[b].sum())
+            assert len(clauses) == count, prompt
+            assert len({c.object for c in clauses}) == count, prompt
+            for k, clause in enumerate(clauses):
+                assert not clause.azimuth.is_moving
+                # Captions are in whole degrees.
+                assert abs(clause.azimuth.start_deg - float(batch.azimuth_deg[b, k])) <= 0.5 + 1e-4, prompt
+
+
+def test_every_phrase_is_understood_as_one_object_at_one_place() -> None:
+    """Bare "slap and pop bass" would be two objects, and a bare "ride" a movement: such names come in quotes."""
+    from tas_core.datasets.composition import _caption
+
+    for phrase in PHRASES.phrases:
+        for azimuth_deg in (-41.3, 0.2, 90.0):
+            clauses = parse_prompt(_caption(phrase, azimuth_deg))
+            assert len(clauses) == 1, phrase
+            assert clauses[0].azimuth.start_deg == clauses[0].azimuth.end_deg == round(azimuth_deg), phrase
+            # Articles and "playing" may go, the other words stay.
+            words = re.findall(r"[\w'&-]+", clauses[0].object)
+            assert words
+            assert set(words) <= set(re.findall(r"[\w'&-]+", phrase.lower())), phrase
+
+
+def test_training_never_sees_held_out_words(rooms: RoomBank) -> None:
+    categories = load_categories()
+    held_out = {w for c in categories for w in c.held_out} - {w for c in categories for w in c.words}
+    rows = PHRASES.rows(sorted(held_out))
+    composer = _composer(rooms, odd_name_share=1.0, absent_share=0.5, window_s=0.2)
+    for step in range(25):
+        batch = composer.compose(step, 8)
+        used = batch.clause_features[batch.named]
+        distance = torch.cdist(used, PHRASES.features[rows])
+        assert float(distance.min()) > 1e-3
+
+
+# ------------------------------------------------------------------ left is left
+
+
+@pytest.mark.parametrize("dry", [0.0, 1.0])
+def test_text_and_sound_agree_on_left(dry: float) -> None:
+    """From the words of the caption to the energy at the ears, with no shared constant for the sign."""
+    rooms = dry_rooms()
+    composer = _composer(
+        rooms,
+        object_shares=(1.0, 0.0, 0.0, 0.0),
+        absent_share=0.0,
+        odd_name_share=0.0,
+        dry_share=dry,
+        window_s=0.5,
+    )
+    seen = set()
+    for step in range(3):
+        batch = composer.compose(step, 8)
+        assert bool(batch.side_known.all())
+        for b, prompt in enumerate(batch.prompts):
+            mid, side = batch.stem_mid[b, 0], batch.stem_side[b, 0]
+            ears = torch.stack([(mid + side) / 2, (mid - side) / 2])  # L + R and L - R solved for L and R
+            energy = stft(ears, 1024, 256).abs().square()[:, 96:].sum(dim=(1, 2))  # above 1.5 kHz
+            word = re.search(r"(\d+) degrees to the (left|right)", prompt)
+            assert word is not None
+            assert (float(energy[0]) > float(energy[1])) == (word[2] == "left"), prompt
+            seen.add(word[0])
+    assert len(seen) >= 5  # the six places of the room were heard
+
+
+def test_dry_scenes_carry_the_ratio_of_the_head(rooms: RoomBank) -> None:
+    """A user's dry file: side / mid is the measured (H_L - H_R) / (H_L + H_R) in every bin that sounds."""
+    from tas_core.geometry import direction_ratio
+
+    composer = _composer(rooms, object_shares=(1.0, 0, 0, 0), absent_share=0.0, dry_share=1.0, gate_share=0.0)
+    batch = composer.compose(0, 6)
+    mid, side = (stft(x, 4096, 1024) for x in (batch.stem_mid[:, 0], batch.stem_side[:, 0]))
+    for b in range(6):
+        freqs_hz = torch.arange(2049) * RATE_HZ / 4096
+        at = (freqs_hz > 200) & (freqs_hz < 1200)  # where the ratio is smooth over the width of the window
+        cross = (side[b] * mid[b].conj())[at].sum(dim=1)
+        power = mid[b].abs().square()[at].sum(dim=1)
+        expected = torch.from_numpy(direction_ratio(batch.azimuth_deg[b, :1].double().numpy(), freqs_hz[at].numpy())[0])
+        error = ((cross / power - expected).abs() * power).sum() / (expected.abs() * power).sum()
+        assert float(error) < 0.05
+
+
+# ------------------------------------------------------------------ splits and configuration
+
+
+def test_a_split_uses_its_own_sources(rooms: RoomBank) -> None:
+    names = {split: set(_composer(rooms, split=split).source_names()) for split in ("train", "val", "test")}
+    for split, found in names.items():
+        assert found == {f"{split} font/{c}" for c in CATEGORIES}
+
+
+def test_four_objects_fit_and_have_four_names(rooms: RoomBank) -> None:
+    composer = _composer(rooms, object_shares=(0, 0, 0, 1.0), unnamed_share=0.0, absent_share=1.0)
+    batch = composer.compose(0, 4)
+    assert bool((batch.named.sum(dim=1) >= 4).all())
+    assert bool(batch.stem_mid[:, :4].any(dim=2).all())
+    # Different directions, too.
+    for b in range(4):
+        assert len(set(batch.azimuth_deg[b, :4].tolist())) == 4
+
+
+def test_without_augmentation_the_sound_is_the_clip(rooms: RoomBank) -> None:
+    """A dry single scene is a stretch of a clip of the bank, up to level and sign."""
+    composer = _composer(rooms, object_shares=(1.0, 0, 0, 0), augment=False, dry_share=1.0, absent_share=0.0)
+    batch = composer.compose(0, 2)
+    clips = [BANK.clip(i) for i in range(len(BANK.start))]
+    for b in range(2):
+        piece = batch.stem_mid[b, 0]
+        best = 0.0
+        for clip in clips:
+            size = 1 << 16
+            correlation = torch.fft.irfft(torch.fft.rfft(clip, n=size) * torch.fft.rfft(piece, n=size).conj(), n=size)
+            lag = int(correlation.abs()[: len(clip) - len(piece) + 1].argmax())
+            cut = clip[lag : lag + len(piece)]
+            best = max(best, abs(float(torch.cosine_similarity(cut, piece, dim=0))))
+        assert best > 0.9999
