@@ -30,6 +30,8 @@ from tas_core.errors import TasError
 from tas_core.resources import prompts_dir
 
 _SYNTH_RATE_HZ = 44100
+_SYNTH_PERIOD = 48000
+"""FluidSynth's dither repeats after this many samples, a multiple of the 64 that it computes at a time."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,9 @@ class FontSynth:
         end = round(duration_s * _SYNTH_RATE_HZ)
         if end > now:
             pieces.append(self._synth.get_samples(end - now))
-        self._synth.system_reset()
+        # All sound off (MIDI controller 120), since a system reset lets notes ring on into the next clip.
+        self._synth.cc(channel, 120, 0)
+        self._synth.get_samples(-end % _SYNTH_PERIOD + _SYNTH_PERIOD)
         stereo = np.concatenate(pieces).reshape(-1, 2).astype(np.float32) / 32768.0
         return stereo.sum(axis=1)
 
