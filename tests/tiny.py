@@ -71,10 +71,9 @@ def tiny_slots(seed: int = 0, **changes: object) -> SlotsModel:
         if not bool(parameter.detach().any()):
             nn.init.normal_(parameter, std=0.3)
     # Scores and masks of a fresh network hardly differ from uniform; make the text matter.
-    with torch.no_grad():
-        model.mask_key.weight *= 40
-        for fusion in model.fusions:
-            fusion.inject.weight *= 20
+    nn.init.normal_(model.mask_key.weight, std=8.0)
+    for fusion in model.fusions:
+        nn.init.normal_(fusion.get_parameter("inject.weight"), std=0.4)
     return model.eval()
 
 
