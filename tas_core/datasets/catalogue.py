@@ -115,8 +115,8 @@ SOUNDFONTS: tuple[SoundFont, ...] = (
 _ESPEAK_TRAIN = (
     ("en-us", "male"), ("en-gb", "male"), ("en-gb-scotland", "male"), ("de", "male"), ("fr-fr", "male"),
     ("es", "male"), ("it", "male"), ("pt", "male"), ("nl", "male"), ("sv", "male"), ("pl", "male"),
-    ("en-us+f1", "female"), ("en-gb+f2", "female"), ("de+f3", "female"), ("fr-fr+f4", "female"),
-    ("es+f5", "female"), ("it+Annie", "female"), ("en-us+m3", "male"), ("en-gb+m5", "male"),
+    ("en-us+f1", "female"), ("en-gb+f2", "female"), ("de+f1", "female"), ("fr-fr+f4", "female"),
+    ("es+f4", "female"), ("it+Annie", "female"), ("en-us+m3", "male"), ("en-gb+m5", "male"),
     ("en-us+m7", "male"), ("sv+f2", "female"), ("pl+f1", "female"), ("en-us+whisper", "any"),
 )  # fmt: skip
 

@@ -32,7 +32,7 @@ class CompositionConfig:
     """
 
     window_s: float = 3.0
-    object_shares: tuple[float, ...] = (0.2, 0.4, 0.25, 0.15)
+    object_shares: tuple[float, ...] = (0.15, 0.45, 0.25, 0.15)
     level_spread_db: float = 7.0
     unnamed_share: float = 0.1
     rest_clause_share: float = 0.5

@@ -74,11 +74,10 @@ class FrameMixer(nn.Module):
         super().__init__()
         width = bands * frame_channels
         self.norm = ChannelNorm(channels)
-        self.squeeze = nn.Linear(channels, frame_channels)
+        self.squeeze = nn.Linear(channels, frame_channels, bias=False)
         self.conv = nn.Conv1d(width, 2 * width, 3, padding=dilation, dilation=dilation)
-        self.expand = nn.Linear(frame_channels, channels)
-        nn.init.zeros_(self.expand.weight)
-        nn.init.zeros_(self.expand.bias)
+        self.expand = nn.Linear(frame_channels, channels, bias=False)
+        nn.init.normal_(self.expand.weight, std=0.05)
 
     def forward(self, h: Tensor) -> Tensor:
         """(batch, band, frame, channel) -> the same."""
@@ -97,10 +96,10 @@ class BandMixer(nn.Module):
         self.dilation = dilation
         self.norm = ChannelNorm(channels)
         self.taps = nn.Parameter(torch.tensor([0.1, 1.0, 0.1])[:, None].repeat(1, channels))
-        self.rise = nn.Linear(channels, 4 * channels)
-        self.fall = nn.Linear(2 * channels, channels)
-        nn.init.normal_(self.fall.weight, std=0.02)
-        nn.init.zeros_(self.fall.bias)
+        # No biases: their gradients are sums over every band and frame, and the norms before make up for them.
+        self.rise = nn.Linear(channels, 4 * channels, bias=False)
+        self.fall = nn.Linear(2 * channels, channels, bias=False)
+        nn.init.normal_(self.fall.weight, std=0.05)
 
     def forward(self, h: Tensor) -> Tensor:
         """(batch, band, frame, channel) -> the same."""
@@ -133,7 +132,6 @@ class ClauseFusion(nn.Module):
         self.update = nn.Linear(channels, channels)
         self.inject = nn.Linear(channels, channels)
         self.norm = ChannelNorm(channels)
-        nn.init.normal_(self.inject.weight, std=0.02)
 
     def forward(self, h: Tensor, clause: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse.
@@ -204,8 +202,10 @@ class SlotsModel(nn.Module):
             raise ValueError(f"n_fft {c.n_fft} needs {c.n_fft // 2} bins, the bands cover {bin_count()}")
         self.split = BandSplit(_FEATURES, c.channels)
         self.band_offset = nn.Parameter(0.02 * torch.randn(bands, 1, c.channels))
-        self.text = nn.Sequential(nn.Linear(c.text_width, 256), nn.SiLU(), nn.Linear(256, c.channels * 2))
-        self.rest = nn.Parameter(0.1 * torch.randn(c.channels * 2))
+        self.text = nn.Sequential(
+            nn.Linear(c.text_width, 256), nn.SiLU(), nn.Linear(256, 2 * c.channels), ChannelNorm(2 * c.channels)
+        )
+        self.rest = nn.Parameter(torch.randn(2 * c.channels))
         dilations = [2 ** (i % 4) for i in range(c.blocks)]
         self.frame_mixers = nn.ModuleList(FrameMixer(c.channels, c.frame_channels, bands, d) for d in dilations)
         self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in dilations)
@@ -246,8 +246,9 @@ class SlotsModel(nn.Module):
         bins = bin_count()
         frames = spectrum.shape[-1]
         h = self.split(self.features(spectrum)[:, :bins]) + self.band_offset
+        # Encoders give unit vectors; a hundred small numbers would hardly move the network.
         clause = torch.cat(
-            [self.text(clause_features), self.rest.to(h.dtype).expand(len(clause_features), 1, -1)], dim=1
+            [self.text(clause_features * math.sqrt(self.config.text_width)), self.rest.to(h.dtype).expand(len(clause_features), 1, -1)], dim=1
         )
         active = torch.cat(
             [
@@ -268,7 +269,7 @@ class SlotsModel(nn.Module):
         per_bin = self.merge(features)
         to_mask = self.mask_key(key).transpose(1, 2)
         logits = torch.matmul(per_bin, to_mask[..., :-1].transpose(2, 3).to(per_bin.dtype)).float()
-        logits = logits / math.sqrt(self.config.mask_features) + to_mask[:, :, None, :, -1].float()
+        logits = logits + to_mask[:, :, None, :, -1].float()
         logits = logits.masked_fill(~active.transpose(1, 2)[:, :, None], -1e4)
         masks = logits.softmax(dim=-1).permute(0, 3, 1, 2)
         # The highest bin (half the sample rate) follows its neighbour.
