@@ -182,7 +182,8 @@ def windowed_side(
     """Side signal (time) of the paper's model for mid (time), by its own procedure (section 4.2).
 
     Windows of one second, one every 0.1 s, each under the prompt that holds at its centre, are averaged where
-    they overlap. Windows without a prompt count as centred. Noise is keyed by (seed, window number).
+    they overlap. Windows centred beyond either end take the prompt that holds there; windows without a prompt
+    count as centred. Noise is keyed by (seed, window number).
     """
     config = model.config
     device = next(model.parameters()).device
@@ -190,7 +191,9 @@ def windowed_side(
     reach = size - hop
     padded = torch.nn.functional.pad(mid, (reach, reach + hop))
     starts = range(0, mid.shape[-1] + reach, hop)
-    prompts = [_text_at(timeline, (start + size / 2 - reach) / config.sample_rate_hz) for start in starts]
+    last = mid.shape[-1] - 1
+    centres = [min(max(start + size / 2 - reach, 0), last) for start in starts]
+    prompts = [_text_at(timeline, centre / config.sample_rate_hz) for centre in centres]
     total = torch.zeros(len(padded))
     count = torch.zeros(len(padded))
     wanted = [(number, start) for number, start in enumerate(starts) if prompts[number] is not None]
@@ -211,8 +214,7 @@ def windowed_side(
 
 
 def _text_at(timeline: Timeline, time_s: float) -> str | None:
-    """The prompt that holds at a time, clamped to the signal; None in uncovered time."""
-    time_s = max(0.0, time_s)
+    """The prompt that holds at a time; None in uncovered time."""
     for segment in timeline.segments:
         assert segment.end_s is not None
         if segment.start_s <= time_s < segment.end_s:

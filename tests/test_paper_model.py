@@ -209,9 +209,7 @@ def test_rows_are_independent_and_silence_gives_silence() -> None:
     drawn = model.sample(mid, text, 3, noise=torch.randn(mid.shape, generator=_generator()), sampler="ddim")
     assert torch.equal(drawn[0], torch.zeros(TIME))
     assert bool(drawn[1].abs().sum() > 0)
-    alone = model.sample(
-        mid[1:], text[1:], 3, noise=torch.randn(mid.shape, generator=_generator())[1:], sampler="ddim"
-    )
+    alone = model.sample(mid[1:], text[1:], 3, noise=torch.randn(mid.shape, generator=_generator())[1:], sampler="ddim")
     torch.testing.assert_close(drawn[1:], alone, rtol=1e-4, atol=1e-6)
     assert math.isfinite(float(model.training_loss(mid, side, text, _generator()).detach()))
 
@@ -270,9 +268,7 @@ def test_presets_have_the_widths_of_the_paper() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("fusion", FUSIONS)
-def test_every_preset_builds_trains_one_step_saves_loads_and_samples(
-    tmp_path: Path, preset: str, fusion: str
-) -> None:
+def test_every_preset_builds_trains_one_step_saves_loads_and_samples(tmp_path: Path, preset: str, fusion: str) -> None:
     config = dataclasses.replace(PRESETS[preset], fusion=fusion)
     torch.manual_seed(0)
     model = PaperModel(config)

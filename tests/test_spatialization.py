@@ -355,7 +355,6 @@ def test_overlapping_windows_average_to_the_signal() -> None:
     np.testing.assert_allclose(side[:8000], 2 * x[:8000], rtol=0, atol=1e-5)
 
 
-@pytest.mark.xfail(strict=True, reason="windows centred after the end of the signal count as without a prompt")
 def test_the_last_half_second_is_as_far_left_as_the_rest() -> None:
     model = _Echo(TINY_PAPER).eval()
     x = _noise(40000)

@@ -246,10 +246,10 @@ class SlotsModel(nn.Module):
         bins = bin_count()
         frames = spectrum.shape[-1]
         h = self.split(self.features(spectrum)[:, :bins]) + self.band_offset
-        # Encoders give unit vectors; a hundred small numbers would hardly move the network.
-        clause = torch.cat(
-            [self.text(clause_features * math.sqrt(self.config.text_width)), self.rest.to(h.dtype).expand(len(clause_features), 1, -1)], dim=1
-        )
+        # Encoders give unit vectors; a few hundred numbers that small would hardly move the network.
+        named = self.text(clause_features * math.sqrt(self.config.text_width))
+        rest = self.rest.to(named.dtype).expand(len(named), 1, -1)
+        clause = torch.cat([named, rest], dim=1)
         active = torch.cat(
             [
                 active,
