@@ -26,7 +26,7 @@ class Category:
     """One kind of sounding object.
 
     ``words`` are phrases that training may use, the first being the canonical name;
-    ``held_out`` are synonyms that training never sees.
+    ``held_out`` are synonyms that training never sees; ``common`` objects are drawn more often.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Category:
     speaker: Literal["any", "male", "female"] | None = None
     pitch_range: tuple[int, int] | None = None
     style: str | None = None
+    common: bool = False
 
 
 def load_categories(path: Path | None = None) -> tuple[Category, ...]:
@@ -70,6 +71,7 @@ def load_categories(path: Path | None = None) -> tuple[Category, ...]:
                 speaker=entry.get("speaker"),
                 pitch_range=(pitch_range[0], pitch_range[1]) if pitch_range else None,
                 style=entry.get("style"),
+                common=bool(entry.get("common", False)),
             )
         )
     return tuple(categories)

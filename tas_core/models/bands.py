@@ -25,6 +25,15 @@ def bin_count(groups: tuple[tuple[int, int], ...] = BAND_GROUPS) -> int:
     return sum(n * width for n, width in groups)
 
 
+def band_sums(x: Tensor, groups: tuple[tuple[int, int], ...] = BAND_GROUPS) -> Tensor:
+    """Sums over the bins of each band: (..., freq) -> (..., band); bins beyond the last band are ignored."""
+    start, out = 0, []
+    for bands, width in groups:
+        out.append(x[..., start : start + bands * width].unflatten(-1, (bands, width)).sum(dim=-1))
+        start += bands * width
+    return torch.cat(out, dim=-1)
+
+
 class _PerBand(nn.Module):
     """One linear map per band of a group: (..., band, in) -> (..., band, out)."""
 

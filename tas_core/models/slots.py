@@ -23,13 +23,14 @@ from torch.nn import functional as F
 from tas_core.batch import SceneBatch
 from tas_core.diffusion.samplers import standard_normal
 from tas_core.dsp import local_level, stft
-from tas_core.models.bands import BandMerge, BandSplit, band_count, bin_count
+from tas_core.models.bands import BandMerge, BandSplit, band_count, band_sums, bin_count
 from tas_core.models.diffuse import DiffuseResidual, unit_noise
 from tas_core.models.direction import DirectionFilter
 
 _FEATURES = 3
 _MAX_SCORE = 8.0
 _DIRECT_AT_START = 2.0
+_RECOGNITION_WEIGHT = 0.2
 
 
 @dataclass(frozen=True)
@@ -187,6 +188,49 @@ class Separation:
     features: Tensor
 
 
+class Recognition(nn.Module):
+    """Training only: which of all names in the batch belongs to a sound (contrastive, as in CLAP).
+
+    Masks alone teach what names mean only where two sounds compete in one scene. Here the features of the bins
+    that a stem truly dominates, averaged, have to find the stem's name among those of all scenes (InfoNCE).
+    """
+
+    def __init__(self, channels: int, text_channels: int, width: int = 64) -> None:
+        super().__init__()
+        self.sound = nn.Linear(channels, width)
+        self.name = nn.Linear(text_channels, width)
+        self.log_scale = nn.Parameter(torch.tensor(2.0))
+
+    def forward(
+        self, features: Tensor, stems: Tensor, clauses: Tensor, clause_features: Tensor, named: Tensor
+    ) -> Tensor:
+        """Mean cross entropy, a scalar.
+
+        Args:
+            features: (batch, band, frame, channel).
+            stems: complex (batch, clause, frame, freq).
+            clauses: (batch, clause, text_channel).
+            clause_features: text features (batch, clause, width), to see which names are the same.
+            named: (batch, clause) bool.
+        """
+        with torch.no_grad():
+            power = stems.abs().square()
+            share = power / power.sum(dim=1, keepdim=True).clamp_min(1e-12)
+            weight = band_sums(share.square() * power).sqrt()
+            heard = named & (power.sum(dim=(2, 3)) > 1e-4 * power.sum(dim=(1, 2, 3))[:, None])
+        pooled = torch.einsum("bktn,bntc->bkc", weight, features.float())
+        pooled = pooled / weight.sum(dim=(2, 3)).clamp_min(1e-8)[..., None]
+        sound = F.normalize(self.sound(pooled)[heard].float(), dim=-1)
+        name = F.normalize(self.name(clauses)[heard].float(), dim=-1)
+        logits = self.log_scale.exp().clamp(max=50.0) * sound @ name.T
+        text = F.normalize(clause_features[heard].float(), dim=-1)
+        # The same name elsewhere in the batch is no wrong answer.
+        alike = (text @ text.T > 0.999) & ~torch.eye(len(text), dtype=torch.bool, device=text.device)
+        logits = logits.masked_fill(alike, -1e4)
+        target = torch.arange(len(logits), device=logits.device)
+        return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+
+
 class SlotsModel(nn.Module):
     """Text-guided separation into clauses, and a direction filter for each."""
 
@@ -211,6 +255,7 @@ class SlotsModel(nn.Module):
         self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in dilations)
         self.fusions = nn.ModuleList(ClauseFusion(c.channels, c.channels * 2, c.context_frames) for _ in c.fusion_after)
         self.norm = ChannelNorm(c.channels)
+        self.recognise = Recognition(c.channels, 2 * c.channels)
         self.merge = BandMerge(c.channels, c.mask_features)
         self.mask_key = nn.Linear(c.channels, c.mask_features + 1)
         self.direct = BandMerge(c.channels, 1)
@@ -235,6 +280,11 @@ class SlotsModel(nn.Module):
         phase = spectrum / (magnitude + 1e-12)
         return torch.stack([compressed - 0.5, compressed * phase.real, compressed * phase.imag], dim=-1)
 
+    def clause_vectors(self, clause_features: Tensor) -> Tensor:
+        """Text features (batch, clause, width) as the network uses them, (batch, clause, channel)."""
+        # Encoders give unit vectors; a few hundred numbers that small would hardly move the network.
+        return self.text(clause_features * math.sqrt(self.config.text_width))
+
     def separate(self, spectrum: Tensor, clause_features: Tensor, active: Tensor) -> Separation:
         """Masks for every clause.
 
@@ -246,8 +296,7 @@ class SlotsModel(nn.Module):
         bins = bin_count()
         frames = spectrum.shape[-1]
         h = self.split(self.features(spectrum)[:, :bins]) + self.band_offset
-        # Encoders give unit vectors; a few hundred numbers that small would hardly move the network.
-        named = self.text(clause_features * math.sqrt(self.config.text_width))
+        named = self.clause_vectors(clause_features)
         rest = self.rest.to(named.dtype).expand(len(named), 1, -1)
         clause = torch.cat([named, rest], dim=1)
         active = torch.cat(
@@ -352,13 +401,27 @@ class SlotsModel(nn.Module):
         known = batch.side_known.float()
         side_mean = (side_db * known).sum() / known.sum().clamp_min(1)
         diffuse = self._diffuse_loss(mixture, side, found, batch.azimuth_deg, known, generator)
-        loss = 0.1 * separation.mean() + 4.0 * compressed.mean() + 0.1 * side_mean + 0.1 * diffuse
+        recognition = self.recognise(
+            found.features,
+            stems[:, :-1],
+            self.clause_vectors(batch.clause_features),
+            batch.clause_features,
+            batch.named,
+        )
+        loss = (
+            0.1 * separation.mean()
+            + 4.0 * compressed.mean()
+            + 0.1 * side_mean
+            + 0.1 * diffuse
+            + _RECOGNITION_WEIGHT * recognition
+        )
         return {
             "loss": loss,
             "separation_db": separation.mean().detach(),
             "compressed": compressed.mean().detach(),
             "side_db": side_mean.detach(),
             "diffuse": diffuse.detach(),
+            "recognition": recognition.detach(),
         }
 
     def _diffuse_loss(
