@@ -1,6 +1,6 @@
 """Make the inputs in examples/ from material with clean licences; needs scripts/install-material.sh.
 
-duet.flac   violin and piano, CsoundGM soundfont (public domain), a melody drawn by tas_core.datasets.melodies
+duet.flac   trumpet and drums, CsoundGM soundfont (public domain), music drawn by tas_core.datasets.melodies
 voice.wav   flite's voice awb (CMU, BSD-style licence), 16 kHz
 tabla.flac  loop_tabla of Sonic Pi (CC0), a real recording
 crow.flac   misc_crow of Sonic Pi (CC0), a real recording of a sound that is in no training category
@@ -17,7 +17,7 @@ import soundfile as sf
 
 from tas_core.audio import resample
 from tas_core.datasets.catalogue import SOUNDFONTS
-from tas_core.datasets.melodies import melody
+from tas_core.datasets.melodies import kit_pattern, melody
 from tas_core.datasets.rendering import FontSynth
 
 OUT = Path("examples")
@@ -32,13 +32,12 @@ def scaled(samples, peak):
 def duet():
     font = next(f for f in SOUNDFONTS if f.name == "CsoundGM")
     synth = FontSynth(font)
-    parts = []
-    for program, style, seed, level in ((40, "line", 5, 0.30), (0, "chords", 6, 0.38)):
-        notes = melody(program, 10.0, np.random.default_rng(seed), style=style)
-        parts.append(scaled(synth.render(notes, 10.0, program=program), level))
+    trumpet = synth.render(melody(56, 10.0, np.random.default_rng(5), style="line"), 10.0, program=56)
+    drums = synth.render(kit_pattern(10.0, np.random.default_rng(6)), 10.0)
+    parts = [scaled(trumpet, 0.3), scaled(drums, 0.4)]
     sf.write(OUT / "duet.flac", sum(parts), 44100, subtype="PCM_16")
     (OUT / "stems").mkdir(exist_ok=True)
-    for name, part in zip(("violin", "piano"), parts, strict=True):
+    for name, part in zip(("trumpet", "drums"), parts, strict=True):
         low = resample(part, 44100, STEM_RATE_HZ)[: round(STEM_S * STEM_RATE_HZ)]
         sf.write(OUT / "stems" / f"{name}.flac", low, STEM_RATE_HZ, subtype="PCM_16")
 
