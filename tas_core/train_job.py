@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from tas_core.encoders.base import CachedEncoder
 from tas_core.encoders.registry import build_text_encoder
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TasError
 from tas_core.models.registry import preset_family
 from tas_core.runtime import choose_device, keep_freed_memory
 from tas_core.training import PAPER_TRAINING, TrainingConfig, train
@@ -22,16 +23,19 @@ def run_training(
     device: str = "auto",
     overrides: dict[str, Any],
     progress: Callable[[int, dict[str, float]], None],
+    tensorboard: bool = False,
     **settings: Any,
 ) -> Path:
     """Train ``preset`` on the material in ``data``; returns the checkpoint folder.
 
     Args:
+        tensorboard: also write every logged figure to ``out``/tensorboard.
         overrides: settings of :class:`TrainingConfig` that replace the preset's own.
         settings: further settings of :class:`TrainingConfig`.
 
     Raises:
         InputError: unknown preset or precision, unusable data, or a run folder with other settings.
+        TasError: TensorBoard is wanted and not installed.
     """
     if settings.get("precision", "bf16") not in ("bf16", "fp32"):
         raise InputError(f"unknown precision '{settings['precision']}'; expected bf16 or fp32")
@@ -44,4 +48,27 @@ def run_training(
         encode = CachedEncoder(build_text_encoder(build_preset(preset).config.text_encoder), max_entries=65536)
     where = choose_device(device)
     keep_freed_memory()
-    return train(data, out, TrainingConfig(**chosen), device=where, encode=encode, progress=progress)
+    with _tensorboard(out, progress) if tensorboard else nullcontext(progress) as report:
+        return train(data, out, TrainingConfig(**chosen), device=where, encode=encode, progress=report)
+
+
+@contextmanager
+def _tensorboard(
+    out: Path, progress: Callable[[int, dict[str, float]], None]
+) -> Iterator[Callable[[int, dict[str, float]], None]]:
+    """Yields ``progress`` with a second sink, a TensorBoard event file."""
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise TasError("--tensorboard needs the package tensorboard: pip install 'tas[logs]'") from error
+    writer = SummaryWriter(str(out / "tensorboard"))
+
+    def report(step: int, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            writer.add_scalar(name, value, step)
+        progress(step, figures)
+
+    try:
+        yield report
+    finally:
+        writer.close()
