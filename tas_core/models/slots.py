@@ -204,7 +204,7 @@ class Recognition(nn.Module):
     def forward(
         self, features: Tensor, stems: Tensor, clauses: Tensor, clause_features: Tensor, named: Tensor
     ) -> Tensor:
-        """Mean cross entropy, a scalar.
+        """Mean cross entropy, a scalar; zero for a batch in which nothing sounds.
 
         Args:
             features: (batch, band, frame, channel).
@@ -218,6 +218,8 @@ class Recognition(nn.Module):
             share = power / power.sum(dim=1, keepdim=True).clamp_min(1e-12)
             weight = band_sums(share.square() * power).sqrt()
             heard = named & (power.sum(dim=(2, 3)) > 1e-4 * power.sum(dim=(1, 2, 3))[:, None])
+        if not heard.any():
+            return 0.0 * (self.sound.weight.sum() + self.name.weight.sum() + self.log_scale)
         pooled = torch.einsum("bktn,bntc->bkc", weight, features.float())
         pooled = pooled / weight.sum(dim=(2, 3)).clamp_min(1e-8)[..., None]
         sound = F.normalize(self.sound(pooled)[heard].float(), dim=-1)
