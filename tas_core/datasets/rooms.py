@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import soxr
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -74,6 +73,9 @@ def source_position(room: Room, azimuth_deg: float, distance_m: float) -> np.nda
 @lru_cache(maxsize=4)
 def _head(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
     """KEMAR at a rate: impulse responses (direction, ear, tap) and unit vectors (direction, xyz)."""
+    # Here and not above: training needs this module but no resampler, and may run where there is none.
+    import soxr
+
     kemar = load_kemar()
     flat = kemar.hrir.reshape(-1, kemar.hrir.shape[-1]).T
     resampled = soxr.resample(flat, kemar.sample_rate_hz, rate_hz, quality="VHQ")
