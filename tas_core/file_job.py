@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from tas_core.audio import check_output_path, read_audio, to_mono, write_audio
+from tas_core.audio import check_output_path, output_subtype, read_audio, to_mono, write_audio
 from tas_core.timeline import Timeline
 
 _INTEGER_PEAK = 1.0 - 2.0**-15
@@ -119,7 +119,7 @@ def spatialize_file(
     ears = result.ears
     peak = float(np.abs(ears).max())
     gain = 1.0
-    if peak > _INTEGER_PEAK and not writes_float(out, audio.subtype):
+    if peak > _INTEGER_PEAK and output_subtype(out, audio.subtype) not in ("FLOAT", "DOUBLE"):
         gain = _INTEGER_PEAK / peak
         warnings.warn(
             f"{out}: an ear would reach {20 * math.log10(peak):+.2f} dBFS; "
@@ -147,17 +147,6 @@ def spatialize_file(
         peak=peak * gain,
         gain_db=20 * math.log10(gain),
         segments=tuple(_segment_report(s) for s in result.segments),
-    )
-
-
-def writes_float(out: Path, subtype: str) -> bool:
-    """Whether a file of this name and subtype holds floating-point samples, which may pass full scale."""
-    return subtype.upper() in ("FLOAT", "DOUBLE") and out.suffix.lower() in (
-        ".wav",
-        ".w64",
-        ".rf64",
-        ".aiff",
-        ".au",
     )
 
 
