@@ -14,9 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from tas_core.audio import check_output_path, output_subtype, read_audio, to_mono, write_audio
+from tas_core.audio import check_output_path, output_subtype, peak, read_audio, to_mono, write_audio
 from tas_core.timeline import Timeline
 
 _INTEGER_PEAK = 1.0 - 2.0**-15
@@ -117,12 +115,12 @@ def spatialize_file(
     )
     sampled = time.perf_counter()
     ears = result.ears
-    peak = float(np.abs(ears).max())
+    highest = peak(ears)
     gain = 1.0
-    if peak > _INTEGER_PEAK and output_subtype(out, audio.subtype) not in ("FLOAT", "DOUBLE"):
-        gain = _INTEGER_PEAK / peak
+    if highest > _INTEGER_PEAK and output_subtype(out, audio.subtype) not in ("FLOAT", "DOUBLE"):
+        gain = _INTEGER_PEAK / highest
         warnings.warn(
-            f"{out}: an ear would reach {20 * math.log10(peak):+.2f} dBFS; "
+            f"{out}: an ear would reach {20 * math.log10(highest):+.2f} dBFS; "
             f"the whole file was turned down by {-20 * math.log10(gain):.2f} dB",
             stacklevel=2,
         )
@@ -144,7 +142,7 @@ def spatialize_file(
             "write": written - sampled,
         },
         real_time_factor=(sampled - encoded) / duration_s,
-        peak=peak * gain,
+        peak=highest * gain,
         gain_db=20 * math.log10(gain),
         segments=tuple(_segment_report(s) for s in result.segments),
     )

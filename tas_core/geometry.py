@@ -120,15 +120,3 @@ def direction_ratio(azimuth_deg: np.ndarray, freqs_hz: np.ndarray, *, limit: flo
     difference = ears[:, LEFT_EAR] - ears[:, RIGHT_EAR]
     ratio = difference / np.where(np.abs(total) < 1e-9, 1e-9, total)
     return ratio / (1.0 + (np.abs(ratio) / limit) ** 4) ** 0.25
-
-
-def interaural_level_ratio(azimuth_deg: np.ndarray, low_hz: float, high_hz: float) -> np.ndarray:
-    """Real panning gain (azimuth) of a band: (|H_L| - |H_R|) / (|H_L| + |H_R|) with band-average magnitudes.
-
-    Above the model's band this replaces G: phase differences between the ears carry no
-    direction there (Blauert, Spatial Hearing, 1997, section 2.4), level differences do.
-    """
-    freqs_hz = np.linspace(low_hz, high_hz, 64)
-    magnitude = np.sqrt((np.abs(load_kemar().horizontal(azimuth_deg, freqs_hz)) ** 2).mean(axis=-1))
-    left, right = magnitude[:, LEFT_EAR], magnitude[:, RIGHT_EAR]
-    return (left - right) / (left + right)

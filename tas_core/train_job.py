@@ -10,7 +10,7 @@ from typing import Any
 from tas_core.encoders.base import CachedEncoder
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import InputError, TasError
-from tas_core.models.registry import preset_family
+from tas_core.models.registry import PRESETS, preset_family
 from tas_core.runtime import choose_device, keep_freed_memory
 from tas_core.training import PAPER_TRAINING, TrainingConfig, train
 
@@ -43,9 +43,7 @@ def run_training(
     chosen = {**(PAPER_TRAINING if is_paper else {}), **overrides, **settings, "preset": preset}
     encode = None
     if is_paper:
-        from tas_core.models.registry import build_preset
-
-        encode = CachedEncoder(build_text_encoder(build_preset(preset).config.text_encoder), max_entries=65536)
+        encode = CachedEncoder(build_text_encoder(PRESETS[preset].text_encoder), max_entries=65536)
     where = choose_device(device)
     keep_freed_memory()
     with _tensorboard(out, progress) if tensorboard else nullcontext(progress) as report:

@@ -52,6 +52,11 @@ class SlotsConfig:
     text_encoder: str = "minilm"
     text_width: int = 384
 
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """Frames between the taps of each block: 1, 2, 4, 8, and again."""
+        return tuple(2 ** (i % 4) for i in range(self.blocks))
+
 
 class ChannelNorm(nn.Module):
     """Root-mean-square normalisation over channels with a learned gain."""
@@ -252,9 +257,8 @@ class SlotsModel(nn.Module):
             nn.Linear(c.text_width, 256), nn.SiLU(), nn.Linear(256, 2 * c.channels), ChannelNorm(2 * c.channels)
         )
         self.rest = nn.Parameter(torch.randn(2 * c.channels))
-        dilations = [2 ** (i % 4) for i in range(c.blocks)]
-        self.frame_mixers = nn.ModuleList(FrameMixer(c.channels, c.frame_channels, bands, d) for d in dilations)
-        self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in dilations)
+        self.frame_mixers = nn.ModuleList(FrameMixer(c.channels, c.frame_channels, bands, d) for d in c.dilations)
+        self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in c.dilations)
         self.fusions = nn.ModuleList(ClauseFusion(c.channels, c.channels * 2, c.context_frames) for _ in c.fusion_after)
         self.norm = ChannelNorm(c.channels)
         self.recognise = Recognition(c.channels, 2 * c.channels)
@@ -264,14 +268,15 @@ class SlotsModel(nn.Module):
         for name, parameter in self.direct.named_parameters():
             nn.init.constant_(parameter, _DIRECT_AT_START if name.endswith("bias") else 0.0)
         self.direction = DirectionFilter(c.n_fft, c.sample_rate_hz)
+        self._scene_errors = _scene_errors
         self.diffuse = DiffuseResidual(c.n_fft // 2 + 1, bands, c.channels, c.diffuse_channels, c.diffuse_layers)
 
     @property
     def context_frames(self) -> int:
         """Frames on each side that an output frame depends on."""
         c = self.config
-        conv = sum(2 * 2 ** (i % 4) for i in range(c.blocks))
-        return conv + len(c.fusion_after) * c.context_frames + c.level_frames
+        # Both mixers of a block look one dilation to each side.
+        return 2 * sum(c.dilations) + len(c.fusion_after) * c.context_frames + c.level_frames
 
     def features(self, spectrum: Tensor) -> Tensor:
         """Compressed, level-independent features (batch, freq, frame, 3) of a spectrogram (batch, freq, frame)."""
@@ -356,8 +361,7 @@ class SlotsModel(nn.Module):
     def compile_parts(self) -> None:
         """Compile the costly part of the forward pass, for training."""
         self.separate = torch.compile(self.separate)  # type: ignore[method-assign]
-        global _errors
-        _errors = torch.compile(_errors)
+        self._scene_errors = torch.compile(self._scene_errors)
 
     def training_loss(self, batch: SceneBatch, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch of scenes; ``loss`` is what to minimise, the others are for the log.
@@ -386,7 +390,7 @@ class SlotsModel(nn.Module):
         found = self.separate(mixture.transpose(1, 2), batch.clause_features, active)
         masks = found.masks.float()
         gain = self.direction(batch.azimuth_deg)[:, :, None]
-        error, compressed, side_error = _errors(
+        error, compressed, side_error = self._scene_errors(
             masks,
             found.directness,
             power,
@@ -447,7 +451,7 @@ class SlotsModel(nn.Module):
         return (per_scene * known).sum() / known.sum().clamp_min(1)
 
 
-def _errors(
+def _scene_errors(
     masks: Tensor,
     directness: Tensor,
     power: Tensor,
