@@ -1,0 +1,165 @@
+"""The on-disk layout of TASBench: FAIR-Play's own, with a timeline beside every clip.
+
+A data set is a folder::
+
+    binaural_audios/000001.wav      two channels, left first, some 10 s
+    splits/split1/train.h5          one data set "audio": paths, of which only the file stem counts
+    timelines/000001.yaml           what sounds where and when, as for 'tas spatialize --timeline'
+    stems/000001/1-cello.flac       simulated data only: the clip's objects one by one, two channels each
+    stems/000001/scene.json         simulated data only: room, places, sources, seeds
+    dataset.json                    simulated data only: how the folder was made
+
+FAIR-Play's split files hold absolute paths of its authors' machine, sometimes as bytes; hence the file stem is
+what names a clip (Gao and Grauman, "2.5D Visual Sound", 2019).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from tas_core.datasets.catalogue import SPLITS, Split
+from tas_core.errors import InputError
+from tas_core.timeline import Timeline
+
+AUDIO_FOLDER = "binaural_audios"
+SPLIT_FOLDER = "splits"
+TIMELINE_FOLDER = "timelines"
+STEM_FOLDER = "stems"
+SCENE_FILE = "scene.json"
+FRAME_S = 0.1
+"""Annotations come at 10 frames a second."""
+
+
+@dataclass(frozen=True)
+class TasBench:
+    """A data set in TASBench's layout; only paths are kept, files are read when asked for.
+
+    Args:
+        root: its folder.
+
+    Raises:
+        InputError: no such folder, or no ``binaural_audios`` in it.
+    """
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        if not (self.root / AUDIO_FOLDER).is_dir():
+            raise InputError(f"{self.root}: no folder {AUDIO_FOLDER} in it, expected a data set in TASBench's layout")
+
+    def clips(self) -> tuple[str, ...]:
+        """Names of all clips, sorted: the file stems of ``binaural_audios/*.wav``."""
+        return tuple(sorted(p.stem for p in (self.root / AUDIO_FOLDER).glob("*.wav")))
+
+    def audio_path(self, clip: str) -> Path:
+        """The binaural recording of a clip."""
+        return self.root / AUDIO_FOLDER / f"{clip}.wav"
+
+    def timeline_path(self, clip: str) -> Path:
+        """The annotation of a clip."""
+        return self.root / TIMELINE_FOLDER / f"{clip}.yaml"
+
+    def stem_folder(self, clip: str) -> Path:
+        """Where the objects of a simulated clip lie one by one."""
+        return self.root / STEM_FOLDER / clip
+
+    def split_path(self, split: Split, number: int = 1) -> Path:
+        """The list of clips of a part of a split."""
+        return self.root / SPLIT_FOLDER / f"split{number}" / f"{split}.h5"
+
+    def split_numbers(self) -> tuple[int, ...]:
+        """Numbers of the splits that are there, sorted; FAIR-Play has 1 to 10."""
+        found = []
+        for folder in (self.root / SPLIT_FOLDER).glob("split*"):
+            digits = folder.name.removeprefix("split")
+            if digits.isdecimal() and folder.is_dir():
+                found.append(int(digits))
+        return tuple(sorted(found))
+
+    def split_clips(self, split: Split, number: int = 1) -> tuple[str, ...]:
+        """Clips of a part of a split, in the order of its file.
+
+        Raises:
+            InputError: the file is missing or unreadable, or names a clip that is not there.
+        """
+        path = self.split_path(split, number)
+        clips = read_split(path)
+        for clip in clips:
+            if not self.audio_path(clip).is_file():
+                raise InputError(f"{path}: names clip {clip}, but {self.audio_path(clip)} does not exist")
+        return clips
+
+    def timeline(self, clip: str) -> Timeline:
+        """The annotation of a clip.
+
+        Raises:
+            TimelineError: missing, or not a timeline.
+        """
+        return Timeline.load(self.timeline_path(clip))
+
+    def scene(self, clip: str) -> dict[str, Any]:
+        """How a simulated clip was made.
+
+        Raises:
+            InputError: the clip is not a simulated one, or its description cannot be read.
+        """
+        path = self.stem_folder(clip) / SCENE_FILE
+        try:
+            scene = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}, expected the description of a simulated clip") from error
+        except ValueError as error:
+            raise InputError(f"{path}: not JSON ({error})") from error
+        if not isinstance(scene, dict):
+            raise InputError(f"{path}: expected a JSON object")
+        return scene
+
+
+def read_split(path: Path) -> tuple[str, ...]:
+    """File stems listed in a split file, in its order.
+
+    Raises:
+        InputError: no such file, not HDF5, or without a list of paths named "audio".
+    """
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            if "audio" not in file:
+                raise InputError(f"{path}: no data set 'audio' in it, expected one that lists the clips' paths")
+            entries = file["audio"][()].ravel().tolist()
+    except (OSError, AttributeError) as error:
+        raise InputError(f"{path}: not a readable split file ({error})") from error
+    stems = []
+    for entry in entries:
+        text = entry.decode("utf-8", "replace") if isinstance(entry, bytes) else str(entry)
+        # Paths of either kind of system, whatever this one is.
+        flavour = PureWindowsPath if "\\" in text else PurePosixPath
+        stems.append(flavour(text).stem)
+    return tuple(stems)
+
+
+def write_split(path: Path, clips: Iterable[str]) -> None:
+    """Write a split file as FAIR-Play has it: variable-length bytes, here with paths relative to the data set."""
+    import h5py
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    entries = [f"{AUDIO_FOLDER}/{clip}.wav".encode() for clip in clips]
+    part = path.with_name(f".{path.name}.part")
+    with h5py.File(part, "w") as file:
+        file.create_dataset("audio", data=entries, shape=(len(entries),), dtype=h5py.string_dtype("ascii"))
+    part.replace(path)
+
+
+def is_tasbench(folder: Path) -> bool:
+    """Whether a folder is in TASBench's layout."""
+    return (folder / AUDIO_FOLDER).is_dir()
+
+
+def all_splits(data: TasBench, number: int = 1) -> dict[Split, tuple[str, ...]]:
+    """Clips of train, val and test of a split."""
+    return {split: data.split_clips(split, number) for split in SPLITS}
