@@ -87,6 +87,10 @@ class SoundFont:
     licence: str
     only_percussion: bool = False
 
+    def plays(self, category: Category) -> bool:
+        """Whether sounds of this kind come from soundfonts, and from this one."""
+        return category.kind in ("percussion", "kit") or (category.kind == "melodic" and not self.only_percussion)
+
 
 @dataclass(frozen=True)
 class Voice:

@@ -131,30 +131,34 @@ class FontSynth:
         self._synth.delete()
 
 
+def font_clip(
+    synth: FontSynth, category: Category, length_s: float, rate_hz: int, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Random music of one category on a soundfont: float32 (time), peak 0.9; None where the font has no such preset."""
+    tuning = float(rng.uniform(-60, 60))
+    if category.kind == "melodic":
+        assert category.program is not None
+        notes = melody(category.program, length_s, rng, pitch_range=category.pitch_range, style=category.style)
+        samples = synth.render(notes, length_s, program=category.program, tuning_cents=tuning)
+    elif category.kind == "percussion":
+        assert category.key is not None
+        samples = synth.render(percussion_hits(category.key, length_s, rng), length_s)
+    else:
+        samples = synth.render(kit_pattern(length_s, rng), length_s)
+    return None if samples is None else _finish(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
+
+
 def render_font(
     font: SoundFont, categories: Sequence[Category], clips: int, length_s: float, rate_hz: int, seed: int
 ) -> Iterator[DryClip]:
     """Clips of every category that a soundfont can play."""
     synth = FontSynth(font)
     for category in categories:
-        if category.kind not in ("melodic", "percussion", "kit"):
-            continue
-        if font.only_percussion and category.kind == "melodic":
+        if not font.plays(category):
             continue
         count = clips * 6 if category.kind == "kit" else clips
         for index in range(count):
-            rng = source_rng(seed, font.name, category.name, index)
-            tuning = float(rng.uniform(-60, 60))
-            if category.kind == "melodic":
-                assert category.program is not None
-                notes = melody(category.program, length_s, rng, pitch_range=category.pitch_range, style=category.style)
-                samples = synth.render(notes, length_s, program=category.program, tuning_cents=tuning)
-            elif category.kind == "percussion":
-                assert category.key is not None
-                samples = synth.render(percussion_hits(category.key, length_s, rng), length_s)
-            else:
-                samples = synth.render(kit_pattern(length_s, rng), length_s)
-            done = None if samples is None else _finish(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
+            done = font_clip(synth, category, length_s, rate_hz, source_rng(seed, font.name, category.name, index))
             if done is not None:
                 yield DryClip(category.name, f"{font.name}/{category.name}", font.split, done)
     synth.close()
@@ -192,12 +196,15 @@ def _read_recording(path: Path) -> tuple[np.ndarray, int]:
 
 def _string_together(
     files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator, *, vary: bool
-) -> np.ndarray:
-    """Recordings one after another with short gaps, drawn from ``files``; ``vary`` changes their speed."""
+) -> tuple[np.ndarray, tuple[Path, ...]]:
+    """Recordings one after another with short gaps, drawn from ``files``, and which; ``vary`` changes their speed."""
     pieces: list[np.ndarray] = []
+    used: set[Path] = set()
     total = 0
     while total < length_s * rate_hz:
-        samples, from_hz = _read_recording(files[int(rng.integers(len(files)))])
+        path = files[int(rng.integers(len(files)))]
+        used.add(path)
+        samples, from_hz = _read_recording(path)
         speed = float(2.0 ** rng.uniform(-0.35, 0.35)) if vary else 1.0
         if len(samples) < 16:
             samples = np.zeros(16, np.float32)
@@ -206,25 +213,40 @@ def _string_together(
         gap = np.zeros(int(rng.uniform(0.05, 0.6) * rate_hz), np.float32)
         pieces += [(samples / peak).astype(np.float32), gap]
         total += len(samples) + len(gap)
-    return np.concatenate(pieces)
+    return np.concatenate(pieces), tuple(sorted(used))
+
+
+@lru_cache(maxsize=64)
+def voice_files(voice: Voice) -> tuple[Path, ...]:
+    """Recordings of a speaker, in a fixed order; none for a synthesizer.
+
+    Raises:
+        TasError: they are not installed.
+    """
+    if voice.engine != "files":
+        return ()
+    found: list[Path] = []
+    for pattern in voice.patterns:
+        found += sorted(p for p in Path(voice.argument).rglob(pattern) if p.stat().st_size > 3000)
+    if not found:
+        raise TasError(f"{voice.argument}: no recordings of voice {voice.name}; see scripts/install-material.sh")
+    return tuple(found)
+
+
+def voice_clip(voice: Voice, length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Random sentences of one speaker: float32 (time), peak 0.9, at most ``length_s``; None where nothing sounds."""
+    if voice.engine == "files":
+        samples, _ = _string_together(voice_files(voice), length_s, rate_hz, rng, vary=False)
+        return _finish(samples, rate_hz, rate_hz, length_s)
+    samples, from_hz = _speak(voice, rng)
+    return _finish(samples, from_hz, rate_hz, length_s)
 
 
 def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:
     """Clips of one speaker, under the category that fits what is known of the speaker."""
-    files: list[Path] = []
-    if voice.engine == "files":
-        for pattern in voice.patterns:
-            files += sorted(p for p in Path(voice.argument).rglob(pattern) if p.stat().st_size > 3000)
-        if not files:
-            raise TasError(f"{voice.argument}: no recordings of voice {voice.name}; see scripts/install-material.sh")
     category = {"any": "person talking", "male": "man talking", "female": "woman talking"}[voice.speaker]
     for index in range(clips):
-        rng = source_rng(seed, voice.name, index)
-        if voice.engine == "files":
-            samples, from_hz = _string_together(files, length_s, rate_hz, rng, vary=False), rate_hz
-        else:
-            samples, from_hz = _speak(voice, rng)
-        done = _finish(samples, from_hz, rate_hz, length_s)
+        done = voice_clip(voice, length_s, rate_hz, source_rng(seed, voice.name, index))
         if done is not None:
             yield DryClip(category, voice.name, voice.split, done)
 
@@ -246,6 +268,14 @@ def recording_split(files: Sequence[Path], split: Split) -> list[Path]:
     return {"train": list(files[:-2]), "val": [files[-2]], "test": [files[-1]]}[split]
 
 
+def recording_clip(
+    files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator
+) -> tuple[np.ndarray | None, tuple[Path, ...]]:
+    """Recorded one-shots in a row, at varied speeds: float32 (time), peak 0.9, and the files that were used."""
+    samples, used = _string_together(files, length_s, rate_hz, rng, vary=True)
+    return _finish(samples, rate_hz, rate_hz, length_s), used
+
+
 def render_recordings(
     category: Category, split: Split, clips: int, length_s: float, rate_hz: int, seed: int
 ) -> Iterator[DryClip]:
@@ -253,7 +283,6 @@ def render_recordings(
     files = recording_split(recording_files(category), split)
     for index in range(clips if files else 0):
         rng = source_rng(seed, category.name, split, index)
-        samples = _string_together(files, length_s, rate_hz, rng, vary=True)
-        done = _finish(samples, rate_hz, rate_hz, length_s)
+        done, _ = recording_clip(files, length_s, rate_hz, rng)
         if done is not None:
             yield DryClip(category.name, f"recordings/{category.name}", split, done)
