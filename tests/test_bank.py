@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 from collections import defaultdict
 from dataclasses import fields, replace
+from ctypes.util import find_library
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +24,8 @@ TIM = next(font for font in SOUNDFONTS if font.name == "TimGM6mb")
 ESPEAK = next(voice for voice in VOICES if voice.name == "espeak en-us+m1")
 
 needs_fluidsynth = pytest.mark.skipif(
-    importlib.util.find_spec("fluidsynth") is None or not TIM.path.exists() or shutil.which("fluidsynth") is None,
-    reason="needs pyfluidsynth, FluidSynth and TimGM6mb.sf2, see scripts/install-material.sh",
+    importlib.util.find_spec("fluidsynth") is None or not TIM.path.exists() or find_library("fluidsynth") is None,
+    reason="needs pyfluidsynth, libfluidsynth and TimGM6mb.sf2, see scripts/install-material.sh",
 )
 needs_espeak = pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="needs espeak-ng")
 
