@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from tas_cli import data_command, spatialize_command, train_command
+from tas_cli import data_command, plot_command, spatialize_command, train_command
 from tas_core.errors import TasError
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("spatialize")(spatialize_command.spatialize)
+app.command("plot")(plot_command.plot)
 app.command("train")(train_command.train)
 app.add_typer(data_command.app, name="data")
 

@@ -26,10 +26,10 @@ from tas_core.audio_output import (
     check_output_path,
     output_subtype,
     peak,
-    same_file,
     write_audio,
 )
 from tas_core.errors import AudioError
+from tas_core.output_files import same_file
 
 __all__ = [
     "Audio",

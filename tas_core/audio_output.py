@@ -18,6 +18,7 @@ import numpy as np
 import soundfile
 
 from tas_core.errors import InputError, TasError
+from tas_core.output_files import check_new_file
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
@@ -45,14 +46,6 @@ def peak(samples: np.ndarray) -> float:
     return max(float(samples.max()), -float(samples.min())) if samples.size else 0.0
 
 
-def same_file(a: str | Path, b: str | Path) -> bool:
-    """Whether two paths lead to one file, also through links, and whether or not it exists."""
-    try:
-        return os.path.samefile(a, b)
-    except OSError:
-        return os.path.realpath(a) == os.path.realpath(b)
-
-
 def check_output_path(path: str | Path, inputs: Sequence[str | Path] = (), overwrite: bool = False) -> None:
     """Find out before any work whether a file can be written.
 
@@ -65,20 +58,7 @@ def check_output_path(path: str | Path, inputs: Sequence[str | Path] = (), overw
         InputError: unknown extension, a folder, a missing or read-only folder, an existing file, or an input.
     """
     _format(path)
-    for source in inputs:
-        if same_file(path, source):
-            raise InputError(f"{path}: the output is the input {source}, expected another file")
-    target = Path(os.path.realpath(path))
-    if target.is_dir():
-        raise InputError(f"{path}: a folder, expected a file name")
-    if os.path.lexists(target) and not target.is_file():
-        raise InputError(f"{path}: not a regular file")
-    if target.exists() and not overwrite:
-        raise InputError(f"{path}: the file exists, expected a new name or permission to overwrite it")
-    if not target.parent.is_dir():
-        raise InputError(f"{path}: the folder {target.parent} does not exist")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: no permission to write to the folder {target.parent}")
+    check_new_file(path, inputs, overwrite)
 
 
 def output_subtype(path: str | Path, subtype: str) -> str:

@@ -1,0 +1,42 @@
+"""``tas plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def plot(
+    sources: list[Path] = typer.Argument(..., metavar="AUDIO...", help="Binaural files, two channels each."),
+    kind: str = typer.Option(..., "--kind", "-k", help="spl, envelope or spectrogram."),
+    out: Path = typer.Option(..., "--out", "-o", help="Picture to write: .png, .svg or .pdf."),
+    timeline: list[Path] = typer.Option(
+        [], "--timeline", "-t", help="YAML file of prompts to show below: one for all sounds, or one for each in turn."
+    ),
+    reference: Path | None = typer.Option(None, help="Binaural file to compare with."),
+    csv: Path | None = typer.Option(None, help="Also write the numbers of the picture as a table."),
+    label: list[str] = typer.Option([], help="Name of each sound in turn, and of the reference; default: file names."),
+    title: str = typer.Option("", help="Title of the picture."),
+    force: bool = typer.Option(False, "--force", "--overwrite", help="Overwrite existing outputs."),
+) -> None:
+    """Draw how binaural files sound over time, with their prompts."""
+    import logging
+
+    from tas_core.plot_job import plot_files
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its font cache on first use
+    plot_files(
+        sources,
+        out,
+        kind,
+        timeline_paths=timeline,
+        reference=reference,
+        csv_out=csv,
+        labels=label,
+        title=title,
+        force=force,
+    )
+    for path in (out, csv):
+        if path is not None:
+            typer.echo(str(path))

@@ -1,0 +1,83 @@
+"""Output files of any kind: checks before any work, and never half a file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tas_core.errors import InputError, TasError
+
+
+def same_file(a: str | Path, b: str | Path) -> bool:
+    """Whether two paths lead to one file, also through links, and whether or not it exists."""
+    try:
+        return os.path.samefile(a, b)
+    except OSError:
+        return os.path.realpath(a) == os.path.realpath(b)
+
+
+def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrite: bool = False) -> None:
+    """Find out before any work whether a file can be written.
+
+    Args:
+        path: the output.
+        inputs: files that must not be overwritten.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        InputError: a folder, a missing or read-only folder, an existing file, or an input.
+    """
+    for source in inputs:
+        if same_file(path, source):
+            raise InputError(f"{path}: the output is the input {source}, expected another file")
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise InputError(f"{path}: a folder, expected a file name")
+    if os.path.lexists(target) and not target.is_file():
+        raise InputError(f"{path}: not a regular file")
+    if target.exists() and not overwrite:
+        raise InputError(f"{path}: the file exists, expected a new name or permission to overwrite it")
+    if not target.parent.is_dir():
+        raise InputError(f"{path}: the folder {target.parent} does not exist")
+    if not os.access(target.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: no permission to write to the folder {target.parent}")
+
+
+def write_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files so that each appears under its name complete or not at all, and none before all are on disk.
+
+    An existing file is replaced; where a name is a link, what it leads to is.
+
+    Raises:
+        InputError: a folder takes no files.
+        TasError: writing failed, for example because the disk is full.
+    """
+    written: list[tuple[Path, Path]] = []
+    try:
+        for path, data in contents.items():
+            target = Path(os.path.realpath(path))
+            partial = target.parent / f".tas-{secrets.token_hex(6)}.part"
+            try:
+                file = open(partial, "xb")
+            except OSError as error:
+                raise InputError(f"{path}: no file can be made in {target.parent} ({error.strerror})") from error
+            written.append((partial, target))
+            try:
+                with file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
+        for partial, target in written:
+            try:
+                os.replace(partial, target)
+            except OSError as error:
+                raise TasError(f"{target}: cannot write the file ({error.strerror})") from error
+    finally:
+        for partial, _ in written:
+            with contextlib.suppress(OSError):
+                partial.unlink()

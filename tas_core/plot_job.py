@@ -1,0 +1,154 @@
+"""Pictures of files: read, check, compute, draw, write.
+
+Everything that can be wrong with the request is checked before matplotlib is imported and before anything is
+written.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tas_core.audio import read_audio
+from tas_core.errors import InputError
+from tas_core.output_files import check_new_file, same_file, write_files
+from tas_core.plotting.curves import PlotData, Source, check_kind, plot_data
+from tas_core.timeline import Timeline
+
+if TYPE_CHECKING:
+    from tas_core.plotting.curves import Row
+
+FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
+"""Endings of pictures."""
+
+REFERENCE_LABEL = "reference"
+_LENGTH_TOLERANCE_S = 0.1
+
+
+def plot_files(
+    sources: Sequence[Path],
+    out: Path,
+    kind: str,
+    *,
+    timeline_paths: Sequence[Path] = (),
+    reference: Path | None = None,
+    csv_out: Path | None = None,
+    labels: Sequence[str] = (),
+    title: str = "",
+    force: bool = False,
+) -> PlotData:
+    """Draw binaural files, and write the numbers of the picture as a table.
+
+    Args:
+        sources: files of two channels, at least one.
+        out: picture; its ending is one of :data:`FORMATS`.
+        kind: one of :data:`tas_core.plotting.curves.KINDS`.
+        timeline_paths: none, one for all sources, or one for each.
+        reference: file of two channels to compare with.
+        csv_out: table, see :func:`table`.
+        labels: none, one for each source, or one more for the reference. By default file names without endings.
+        title: above the picture.
+        force: whether existing outputs may be replaced.
+
+    Warns:
+        UserWarning: the reference is longer or shorter than a source by more than 0.1 s (both are drawn from their
+            beginnings), no installed font has a character, or a timeline outlasts the sound.
+
+    Raises:
+        InputError: anything about the request that cannot be carried out; nothing is written then.
+        TasError: writing failed.
+    """
+    check_kind(kind)
+    if out.suffix.lower() not in FORMATS:
+        shown = f"the extension {out.suffix}" if out.suffix else "no extension"
+        raise InputError(f"{out}: {shown}, expected one of {', '.join(FORMATS)}")
+    inputs = [*sources, *timeline_paths, *([reference] if reference else [])]
+    check_new_file(out, inputs, overwrite=force)
+    if csv_out is not None:
+        check_new_file(csv_out, inputs, overwrite=force)
+        if same_file(csv_out, out):
+            raise InputError(f"{csv_out}: the table is the picture, expected another file")
+    if len(timeline_paths) not in (0, 1, len(sources)):
+        raise InputError(
+            f"{len(timeline_paths)} timelines for {len(sources)} sounds, expected one for all or one for each"
+        )
+    names = _labels(sources, labels, reference)
+    timelines: list[Timeline | None] = [Timeline.load(path) for path in timeline_paths] or [None]
+    if len(timelines) == 1:
+        timelines *= len(sources)
+    sounds = [_read(path, label, timeline) for path, label, timeline in zip(sources, names, timelines, strict=False)]
+    if reference is not None:
+        compared = _read(reference, names[-1], None, is_reference=True)
+        for path, sound in zip(sources, sounds, strict=True):
+            if abs(sound.duration_s - compared.duration_s) > _LENGTH_TOLERANCE_S:
+                warnings.warn(
+                    f"{path} is {sound.duration_s:.2f} s long and the reference {reference}"
+                    f" {compared.duration_s:.2f} s; both are drawn from their beginnings",
+                    stacklevel=2,
+                )
+        sounds.append(compared)
+    data = plot_data(kind, sounds)
+    from tas_core.plotting.figures import draw
+
+    contents = {out: draw(data, FORMATS[out.suffix.lower()], title=title)}
+    if csv_out is not None:
+        contents[csv_out] = table(data).encode("utf-8", "replace")
+    write_files(contents)
+    return data
+
+
+def table(data: PlotData) -> str:
+    """The numbers of a picture as CSV: a header, then a row per window; silence is an empty cell.
+
+    The columns after ``time_s`` (centre of the window, seconds) and ``label`` depend on the kind:
+
+    - ``spl``: ``spl_difference_db``, positive left; ``inf`` or ``-inf`` where one ear is silent.
+    - ``envelope``: ``left`` and ``right``, full scale 1.
+    - ``spectrogram``: ``frequency_hz`` and ``level_db``, a row per window and frequency; 0 dB is a sine of amplitude 1.
+    - ``azimuth``: ``object`` and ``azimuth_deg``, positive left. An empty object is the estimate for the whole sound;
+      a row for every object that a prompt names at that time is what was asked.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(data.columns)
+    writer.writerows(map(_cells, data.rows()))
+    return text.getvalue()
+
+
+def _cells(row: Row) -> list[str]:
+    time_s, *values = row
+    cells = [value if isinstance(value, str) else "" if math.isnan(value) else f"{value:.6g}" for value in values]
+    return [f"{time_s:.6f}", *cells]
+
+
+def _read(path: Path, label: str, timeline: Timeline | None, is_reference: bool = False) -> Source:
+    audio = read_audio(path)
+    channels = len(audio.samples)
+    if channels != 2:
+        raise InputError(f"{path}: {channels} channel{'s' * (channels != 1)}, expected 2, left and right")
+    return Source(label, audio.samples, audio.sample_rate_hz, timeline, is_reference)
+
+
+def _labels(sources: Sequence[Path], labels: Sequence[str], reference: Path | None) -> list[str]:
+    """A label for each source and the reference: those given, else the shortest part of the paths that tells."""
+    wanted = len(sources) + (reference is not None)
+    if labels:
+        if len(labels) not in (len(sources), wanted):
+            raise InputError(f"--label is given {len(labels)} times for {len(sources)} sounds, expected one for each")
+        names = list(labels)
+        if len(names) < wanted:
+            names.append(REFERENCE_LABEL)
+    else:
+        stems, files, whole = [p.stem for p in sources], [p.name for p in sources], [str(p) for p in sources]
+        names = next((n for n in (stems, files) if len(set(n)) == len(n)), whole)
+        if reference is not None:
+            names = [*names, str(reference) if REFERENCE_LABEL in names else REFERENCE_LABEL]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError(f"the label {name!r} is given twice, expected a different one for each sound (--label)")
+    return names

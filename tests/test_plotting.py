@@ -1,0 +1,313 @@
+"""Pictures: the numbers behind them against known signals, and what the files hold."""
+
+from __future__ import annotations
+
+import io
+import sys
+import warnings
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tas_core.errors import InputError
+from tas_core.plotting.curves import (
+    KINDS,
+    DifferenceSpectrogram,
+    EnvelopeCurve,
+    PlotData,
+    Source,
+    SplCurve,
+    analytic_magnitude,
+    plot_data,
+)
+from tas_core.plotting.figures import FORMATS, draw
+from tas_core.timeline import Segment, Timeline, TimelineWarning
+
+RATE = 16_000
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def sine(hz: float, seconds: float, level: float = 0.5, rate_hz: int = RATE) -> np.ndarray:
+    return level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)
+
+
+def noise(seconds: float, seed: int = 0, rate_hz: int = RATE) -> np.ndarray:
+    return 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate_hz))
+
+
+def duet(label: str = "duet", timeline: Timeline | None = None, seconds: float = 2.0, **options: bool) -> Source:
+    """Another noise in each ear, louder on the left."""
+    return Source(label, np.stack([noise(seconds, 1), 0.5 * noise(seconds, 2)]), RATE, timeline, **options)
+
+
+def two_prompts(first: str = "cello on the left", second: str = "cello moves from the left to the right") -> Timeline:
+    return Timeline((Segment.from_prompt(0, 1, first), Segment.from_prompt(1, None, second)))
+
+
+def svg_texts(data: bytes) -> list[str]:
+    return ["".join(element.itertext()) for element in ElementTree.fromstring(data).iter(f"{SVG}text")]
+
+
+# ------------------------------------------------------------------ spl
+
+
+def test_spl_has_the_sign_of_the_side_and_the_value_of_the_level() -> None:
+    tone = sine(440, 1.0)
+    ears = np.block([[tone, 0.5 * tone], [0.5 * tone, tone]])
+    (curve,) = plot_data("spl", [Source("tone", ears, RATE)]).curves
+    assert isinstance(curve, SplCurve)
+    np.testing.assert_allclose(curve.time_s, np.arange(1, 40) * 0.05)
+    np.testing.assert_allclose(curve.spl_difference_db[curve.time_s < 0.94], 20 * np.log10(2), atol=1e-6)
+    np.testing.assert_allclose(curve.spl_difference_db[curve.time_s > 1.06], -20 * np.log10(2), atol=1e-6)
+
+
+def test_silence_is_nan_and_one_silent_ear_is_infinite() -> None:
+    tone = sine(440, 0.5)
+    silence = np.zeros_like(tone)
+    ears = np.block([[tone, silence, silence], [silence, silence, tone]])
+    (curve,) = plot_data("spl", [Source("tone", ears, RATE)]).curves
+    assert isinstance(curve, SplCurve)
+    at = dict(zip(np.round(curve.time_s, 3).tolist(), curve.spl_difference_db.tolist(), strict=True))
+    assert (at[0.25], at[1.25]) == (np.inf, -np.inf)
+    assert np.isnan(at[0.75])
+    assert draw(plot_data("spl", [Source("tone", ears, RATE)]), "svg").count("\N{INFINITY}".encode()) == 2
+
+
+# ------------------------------------------------------------------ envelope
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 44_100])
+def test_envelope_of_an_amplitude_modulated_tone_is_its_modulation(rate_hz: int) -> None:
+    """A slow modulation passes: a Hann window of 20 ms takes 0.3 % off the depth of 2 Hz."""
+    t = np.arange(3 * rate_hz) / rate_hz
+    modulation = 0.5 * (1 + 0.8 * np.cos(2 * np.pi * 2 * t))
+    ears = np.stack([modulation, 0.25 * modulation]) * np.sin(2 * np.pi * 1000 * t)
+    (curve,) = plot_data("envelope", [Source("am", ears, rate_hz)]).curves
+    assert isinstance(curve, EnvelopeCurve)
+    hop = round(0.005 * rate_hz)
+    np.testing.assert_allclose(curve.time_s, np.arange(len(curve.time_s)) * hop / rate_hz)
+    inside = (curve.time_s > 0.05) & (curve.time_s < 2.95)
+    wanted = 0.5 * (1 + 0.8 * np.cos(2 * np.pi * 2 * curve.time_s))
+    np.testing.assert_allclose(curve.envelope[0, inside], wanted[inside], atol=0.004)
+    np.testing.assert_allclose(curve.envelope[1, inside], 0.25 * wanted[inside], atol=0.001)
+    # The ends average what is there; without that they would be half as high.
+    assert curve.envelope[0, 0] == pytest.approx(0.9, rel=0.1)
+
+
+def test_analytic_magnitude_of_blocks_is_that_of_the_whole() -> None:
+    """Against SciPy's transform of the whole, across the border between two blocks."""
+    signal = pytest.importorskip("scipy.signal")
+    samples = noise(40.0)
+    magnitude = analytic_magnitude(samples)
+    whole = np.abs(signal.hilbert(samples))
+    level = np.sqrt(np.mean(whole**2))
+    for inside in (slice(10_000, -10_000), slice(2**19 - 100, 2**19 + 100)):
+        error = np.sqrt(np.mean((magnitude - whole)[inside] ** 2)) / level
+        assert error < 3e-3  # white noise is the worst case: the transform's tail falls only with 1 / distance
+
+
+# ------------------------------------------------------------------ spectrogram
+
+
+@pytest.mark.parametrize(("rate_hz", "hz"), [(16_000, 1000), (44_100, 3000), (48_000, 12_000), (11_025, 2000)])
+def test_difference_spectrogram_of_a_tone_peaks_at_its_frequency_and_level(rate_hz: int, hz: float) -> None:
+    tone = sine(hz, 1.0, 0.2, rate_hz)
+    (panel,) = plot_data("spectrogram", [Source("tone", np.stack([tone, -0.5 * tone]), rate_hz)]).curves
+    assert isinstance(panel, DifferenceSpectrogram)
+    assert panel.level_db.shape == (len(panel.frequency_hz), len(panel.time_s))
+    middle = panel.level_db[:, (panel.time_s > 0.1) & (panel.time_s < 0.9)]
+    assert set(panel.frequency_hz[middle.argmax(axis=0)]) == {hz}
+    np.testing.assert_allclose(middle.max(axis=0), 20 * np.log10(0.3), atol=0.01)
+
+
+def test_what_both_ears_share_is_not_in_the_difference() -> None:
+    shared = noise(1.0)
+    (panel,) = plot_data("spectrogram", [Source("mono", np.stack([shared, shared]), RATE)]).curves
+    assert isinstance(panel, DifferenceSpectrogram)
+    assert np.isneginf(panel.level_db).all()
+    assert draw(plot_data("spectrogram", [Source("mono", np.stack([shared, shared]), RATE)]))
+
+
+# ------------------------------------------------------------------ all kinds
+
+
+def test_long_sounds_get_longer_windows_and_not_more() -> None:
+    """A rate of 100 Hz stands for a long file here; nothing below the reader of files minds it."""
+    rate_hz, seconds = 400, 3600
+    ears = np.random.default_rng(0).standard_normal((2, seconds * rate_hz))
+    counts = {}
+    for kind in ("spl", "envelope", "spectrogram"):
+        data = plot_data(kind, [Source("long", ears, rate_hz)])
+        counts[kind] = len(data.curves[0].time_s)
+        assert data.curves[0].time_s[-1] == pytest.approx(seconds, abs=10)
+    assert 10_000 < counts["spl"] <= 12_000
+    assert 3_500 < counts["envelope"] <= 4_000
+    assert 500 < counts["spectrogram"] <= 601
+
+
+def test_the_reference_comes_last_and_rates_and_lengths_may_differ() -> None:
+    fast = np.stack([noise(1.0, 5, 44_100), noise(1.0, 6, 44_100)])
+    sources = [duet("truth", is_reference=True), duet("a"), Source("b", fast, 44_100)]
+    for kind in ("spl", "envelope", "spectrogram"):
+        data = plot_data(kind, sources)
+        assert [(c.label, c.is_reference) for c in data.curves] == [("a", False), ("b", False), ("truth", True)]
+        assert data.duration_s == 2.0
+        assert [c.time_s[-1] for c in data.curves] == pytest.approx([2.0, 1.0, 2.0], abs=0.06)
+
+
+def test_a_timeline_that_sounds_share_gives_one_lane() -> None:
+    same, equal, other = two_prompts(), two_prompts(), Timeline.from_prompt("cello in the center")
+    data = plot_data("spl", [duet("a", same), duet("b", equal), duet("c", other), duet("d")])
+    assert [lane.labels for lane in data.lanes] == [("a", "b"), ("c",)]
+    assert [(s.start_s, s.end_s) for s in data.lanes[0].segments] == [(0, 1), (1, 2)]
+
+
+def test_a_timeline_that_outlasts_the_sound_warns() -> None:
+    timeline = Timeline((Segment.from_prompt(0, 5, "cello left"),))
+    with pytest.warns(TimelineWarning, match=r"ends at 5 s, after the audio of 2 s"):
+        data = plot_data("spl", [duet("a", timeline)])
+    assert data.lanes[0].segments[0].end_s == 2.0
+
+
+@pytest.mark.parametrize(
+    ("sources", "message"),
+    [
+        ([], "no sound to plot"),
+        ([duet("a")] * 41, "41 sounds for one picture, expected at most 40"),
+        ([duet("a"), duet("a")], "the label 'a' is given twice"),
+        ([Source("m", np.zeros((1, 100)), RATE)], "m: 1 channel, expected 2"),
+        ([Source("m", np.zeros(100), RATE)], "m: 1 channel, expected 2"),
+        ([Source("m", np.zeros((6, 100)), RATE)], "m: 6 channels, expected 2"),
+        ([Source("m", np.zeros((2, 0)), RATE)], "m: no samples"),
+    ],
+)
+def test_sources_are_checked(sources: list[Source], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        plot_data("spl", sources)
+
+
+def test_unknown_kinds_and_formats_are_refused() -> None:
+    with pytest.raises(InputError, match="unknown kind of picture 'pie'; expected one of spl, envelope, spectrogram"):
+        plot_data("pie", [duet()])
+    with pytest.raises(InputError, match="unknown format 'gif'; expected one of png, svg, pdf"):
+        draw(plot_data("spl", [duet()]), "gif")
+
+
+# ------------------------------------------------------------------ pictures
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def data(request: pytest.FixtureRequest) -> PlotData:
+    sources = [duet("one", two_prompts()), duet("two", two_prompts()), duet("truth", is_reference=True)]
+    return plot_data(request.param, sources)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_kind_in_every_format_is_whole_and_repeatable(data: PlotData, format: str) -> None:
+    first = draw(data, format, title="A title")
+    assert draw(data, format, title="A title") == first
+    if format == "png":
+        with Image.open(io.BytesIO(first)) as image:
+            image.load()
+            assert image.format == "PNG"
+            assert image.size[0] == 1350
+            assert 300 < image.size[1] < 1500
+            assert image.info["Title"] == "A title"
+            assert "cello moves" in image.info["Description"]
+            assert len(image.convert("RGB").getcolors(2**24) or []) > 10
+    elif format == "svg":
+        texts = svg_texts(first)
+        assert {"A title", "time (s)", "cello on the left"} <= set(texts)
+        assert b"<dc:date>" not in first
+    else:
+        assert first.startswith(b"%PDF-1.")
+        assert first.rstrip().endswith(b"%%EOF")
+        assert b"CreationDate" not in first
+
+
+def test_signs_of_formulas_and_of_xml_are_shown_as_they_are() -> None:
+    odd = r"$x_1^2$ & <b>_a_\frac"
+    timeline = Timeline.from_prompt('"costs $5 & <more> than $4" on the left')
+    source = duet("_under $y$", timeline)
+    picture = draw(plot_data("spl", [source, duet(odd)]), "svg", title=odd)
+    texts = svg_texts(picture)
+    assert texts.count(odd) == 2
+    assert "_under $y$" in texts
+    assert '"costs $5 & <more> than $4" on the left' in texts
+    for format in ("png", "pdf"):
+        assert draw(plot_data("spl", [source]), format, title=odd)
+
+
+def test_unreadable_characters_do_not_break_the_file() -> None:
+    source = duet("bell\x07 and half\ud800 of a pair\nsecond line")
+    texts = svg_texts(draw(plot_data("spl", [source, duet("b")]), "svg", title="\x1b[1m\ufffe"))
+    assert "bell\ufffd and half\ufffd of a pair second line" in texts
+    assert "\ufffd[1m\ufffd" in texts
+
+
+def test_letters_that_no_font_has_are_told_once_and_stay_in_svg(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tas_core.plotting import figures
+
+    monkeypatch.setattr(figures, "_FALLBACK_FONTS", ())
+    timeline = Timeline.from_prompt('"大提琴 и čело" on the left')
+    data = plot_data("spl", [duet("a", timeline)])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        png = draw(data, "png")
+        svg = draw(data, "svg")
+    assert [str(w.message) for w in caught] == [
+        "no installed font has the characters 大 提 琴; the picture shows boxes instead"
+    ]
+    assert png.startswith(b"\x89PNG\r\n\x1a\n")
+    assert '"大提琴 и čело" on the left' in svg_texts(svg)
+
+
+def test_long_prompts_are_wrapped_then_shortened_and_kept_in_the_description() -> None:
+    def lines_of(timeline: Timeline) -> list[str]:
+        picture = draw(plot_data("spl", [duet("a", timeline)]), "svg")
+        text = timeline.segments[0].text
+        assert text in "".join(ElementTree.fromstring(picture).itertext())
+        return [t for t in svg_texts(picture) if len(t) > 4 and t.rstrip("\N{HORIZONTAL ELLIPSIS}") in text]
+
+    wide = Timeline.from_prompt(", ".join(f"instrument number {i} on the left" for i in range(8)))
+    lines = lines_of(wide)
+    assert len(lines) > 1
+    assert " ".join(lines) == wide.segments[0].text
+    words = ", ".join(f"instrument number {i} on the left" for i in range(40))
+    narrow = Timeline((Segment.from_prompt(0, 0.3, words), Segment.from_prompt(0.3, 0.301, words)))
+    lines = lines_of(narrow)
+    assert 1 < len(lines) <= 4
+    assert lines[-1].endswith("\N{HORIZONTAL ELLIPSIS}")
+    assert words.startswith(" ".join(lines).rstrip("\N{HORIZONTAL ELLIPSIS}"))
+
+
+def test_many_curves_differ_without_colour() -> None:
+    from tas_core.plotting.figures import _styles
+
+    sources = [duet(f"take {i}", seconds=0.5) for i in range(8)]
+    data = plot_data("spl", sources)
+    styles = _styles(data.curves).values()
+    assert len({(str(s.dashes), s.marker) for s in styles}) == 8
+    texts = svg_texts(draw(data, "svg"))
+    assert {f"take {i}" for i in range(8)} <= set(texts)
+
+
+def test_settings_of_the_program_neither_matter_nor_change() -> None:
+    import matplotlib
+
+    data = plot_data("spl", [duet("a", two_prompts())])
+    before = draw(data, "svg")
+    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.parse_math": True}):
+        assert draw(data, "svg") == before
+        assert matplotlib.rcParams["axes.facecolor"] == "red"
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("samples", [1, 50, 1700])
+def test_very_short_and_silent_sounds_have_pictures(kind: str, samples: int) -> None:
+    for level in (0.0, 0.5):
+        source = Source("short", np.full((2, samples), level), RATE, Timeline.from_prompt("cello left"))
+        assert draw(plot_data(kind, [source]), "png").startswith(b"\x89PNG")
