@@ -6,8 +6,9 @@ cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-python3}"
 VENV="${VENV:-.venv}"
 
-# Rendering instruments and voices (tests of the generator) needs these; the main job does not.
-packages=(libfluidsynth3 timgm6mb-soundfont espeak-ng)
+# Tests need these, the main job does not: the generator renders instruments and voices, and a browser opens the page
+# of a listening study.
+packages=(libfluidsynth3 timgm6mb-soundfont espeak-ng chromium chromium-driver)
 missing=()
 if command -v dpkg-query >/dev/null; then
   for package in "${packages[@]}"; do
@@ -19,7 +20,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
   else
-    echo "note: without ${missing[*]} the tests of the sound generator are skipped" >&2
+    echo "note: without ${missing[*]} the tests of the sound generator or of the study page are skipped" >&2
   fi
 fi
 

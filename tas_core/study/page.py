@@ -1,0 +1,361 @@
+"""The page of a study: one HTML file that holds everything it needs and asks no network for anything.
+
+Sounds are FLAC, 16 bit, at most 48 kHz, in base64. Chromium, Firefox and Safari (from 11 on) play it, and unlike
+Opus, Vorbis and MP3 it keeps what is judged here: lossy codecs code the two ears jointly. One channel becomes two
+equal ones, the files of a set get one rate and one length, and one gain where the loudest of them would clip, so
+that nothing but the sound itself tells systems apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import io
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import soundfile
+
+from tas_core.audio import Audio, peak, read_audio, resample
+from tas_core.audio_output import FORMATS
+from tas_core.errors import InputError
+from tas_core.output_files import check_new_file, write_files
+from tas_core.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
+from tas_core.timeline import Timeline
+from tas_core.types import LEFT_EAR, RIGHT_EAR
+
+PAGE_NAME: Final = "study.html"
+
+MAX_PAGE_BYTES: Final = 200_000_000
+"""Larger pages are refused; one of this size opens in some 4 s. 30 clips of 10 s from 5 systems take about 75 MB at
+16 kHz and 160 MB at 48 kHz."""
+
+MAX_RATE_HZ: Final = 48_000
+LENGTH_TOLERANCE_S: Final = 0.1
+"""Files of one set may differ by this much in length; shorter ones end in silence."""
+
+_ITEM_NUMBERS: Final = range(1000, 10_000)
+_SUFFIXES: Final = (*FORMATS, ".mp3")
+_TIMELINE_SUFFIXES: Final = (".yaml", ".yml")
+_TEMPLATES: Final = Path(__file__).resolve().parent.parent / "_data" / "study"
+
+_TONE_RATE_HZ: Final = 16_000
+_TONE_S: Final = 0.8
+
+# "the cello", but not "the everything else" or "the my voice".
+_DETERMINED: Final = frozenset(
+    "all any both every everybody everyone everything her his its my our some that their these this those your".split()
+)
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """What was made; ``as_dict`` gives plain values.
+
+    Args:
+        page: the HTML file, for the listeners.
+        key: the key file, for whoever scores.
+        study: name of the study, 16 hexadecimal digits.
+        clips: how many clips are in it.
+        items: how many recordings a listener hears, clips times systems.
+        questions: how many questions a listener answers.
+        page_bytes: size of the page.
+        unmatched: clips that a system or the timelines lack, which were left out.
+        moving: clips in whose timeline an object moves or has several places, which were left out.
+    """
+
+    page: str
+    key: str
+    study: str
+    clips: int
+    items: int
+    questions: int
+    page_bytes: int
+    unmatched: tuple[str, ...]
+    moving: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def make_study(
+    out: Path,
+    systems: Mapping[str, Path],
+    timelines: Path,
+    *,
+    clips: int | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+    progress: Callable[[float], None] = lambda share: None,
+) -> StudyReport:
+    """Make the page of a listening study and its key.
+
+    Each clip is a set: the files of all systems, in an order and under numbers drawn with the seed. The same
+    input and seed give the same bytes.
+
+    Args:
+        out: an ``.html`` file, or a folder that gets ``study.html``; ``key.json`` goes beside it.
+        systems: name -> folder of audio files with one or two channels; the file stem names the clip.
+        timelines: folder of ``<clip>.yaml``. A clip is used if no object in it moves or has two places.
+        clips: how many clips to draw; all by default.
+        seed: seed of everything that is drawn, 0 or more.
+        overwrite: whether existing files may be replaced.
+        progress: called with the share that is done, 0 to 1.
+
+    Raises:
+        InputError: a folder, file or timeline that cannot be used, too few clips, or a page above 200 MB. Nothing
+            is written then.
+        TasError: writing failed.
+    """
+    page_path = out if out.suffix.lower() in (".html", ".htm") else out / PAGE_NAME
+    key_path = page_path.with_name(KEY_NAME)
+    made_folder = page_path.parent == out and not out.exists()
+    if not made_folder:
+        for path in (page_path, key_path):
+            check_new_file(path, overwrite=overwrite)
+    elif not out.parent.is_dir():
+        raise InputError(f"{out}: the folder {out.parent} does not exist")
+    files, asked, unmatched, moving = _usable(systems, timelines)
+    rng = np.random.default_rng(seed)
+    count = len(asked) if clips is None else clips
+    if not 1 <= count <= len(asked):
+        raise InputError(
+            f"{timelines}: {len(asked)} clips can be used, expected {'one' if clips is None else count} or more"
+            f" ({len(unmatched)} are not in every folder, in {len(moving)} an object moves)"
+        )
+    chosen = [sorted(asked)[i] for i in rng.permutation(len(asked))[:count]]
+    if count * len(systems) > len(_ITEM_NUMBERS):
+        raise InputError(f"{count * len(systems)} recordings, expected at most {len(_ITEM_NUMBERS)}; use fewer clips")
+    numbers = rng.choice(np.array(_ITEM_NUMBERS), count * len(systems), replace=False).tolist()
+
+    items: list[KeyItem] = []
+    shown: list[dict[str, Any]] = []
+    sounds = {"tone-left": _tone(LEFT_EAR), "tone-right": _tone(RIGHT_EAR)}
+    size = 0
+    for position, clip in enumerate(chosen):
+        coded = _encode_set({name: files[name][clip] for name in systems}, asked[clip])
+        questions = [question(each.object) for each in asked[clip].clip.objects]
+        for i in rng.permutation(len(systems)):
+            name = list(systems)[i]
+            item = KeyItem(numbers[len(items)], clip, name)
+            items.append(item)
+            shown.append({"item": item.item, "set": position + 1, "questions": questions})
+            sounds[str(item.item)] = coded[name]
+            size += len(coded[name]) * 4 // 3
+        if size > MAX_PAGE_BYTES:
+            raise InputError(
+                f"{page_path}: the page would be larger than {MAX_PAGE_BYTES // 10**6} MB, reached by clip"
+                f" {position + 1} of {count}; use fewer clips, shorter ones or a lower sample rate"
+            )
+        progress((position + 1) / count)
+
+    study = _digest(shown, sounds)
+    page = render_page({"study": study, "sets": count, "items": shown}, sounds)
+    key = Key(FORMAT, study, seed, tuple(systems), tuple(asked[clip].clip for clip in chosen), tuple(items))
+    if made_folder:
+        try:
+            out.mkdir()
+        except OSError as error:
+            raise InputError(f"{out}: no folder can be made ({error.strerror})") from error
+    try:
+        write_files({key_path: key.as_json(), page_path: page})
+    except BaseException:
+        if made_folder:
+            with contextlib.suppress(OSError):
+                out.rmdir()
+        raise
+    return StudyReport(
+        page=str(page_path),
+        key=str(key_path),
+        study=study,
+        clips=count,
+        items=len(items),
+        questions=sum(len(each["questions"]) for each in shown),
+        page_bytes=len(page),
+        unmatched=unmatched,
+        moving=moving,
+    )
+
+
+def question(phrase: str) -> str:
+    """The question for an object; it fits one sound and several ("the drums") alike."""
+    article = "" if phrase.split()[0] in _DETERMINED else "the "
+    return f"Where do you hear {article}{phrase}?"
+
+
+def render_page(study: Mapping[str, Any], sounds: Mapping[str, bytes]) -> bytes:
+    """The HTML file, UTF-8.
+
+    What comes from prompts is in the JSON only, in which ``<``, ``>`` and ``&`` are escaped, so that no text can
+    end the block or begin a tag. The policy in the page's head forbids every request, and every script and style
+    but the two of this page.
+
+    Args:
+        study: "study": name of the study; "sets": how many clips; "items": number, set (from 1) and questions
+            of each recording in order.
+        sounds: item number or ``tone-left`` and ``tone-right`` -> FLAC file.
+    """
+    template, style, script = ((_TEMPLATES / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    policy = (
+        f"default-src 'none'; script-src {_source_hash(script)}; style-src {_source_hash(style)}; media-src blob:;"
+        " base-uri 'none'; form-action 'none'"
+    )
+    audio = b"\n".join(
+        b'<script id="sound-%s" type="text/plain">%s</script>' % (name.encode("ascii"), base64.b64encode(data))
+        for name, data in sounds.items()
+    )
+    parts = {
+        b"@@POLICY@@": policy.encode(),
+        b"@@STYLE@@": style.encode(),
+        b"@@STUDY@@": _inert_json(study),
+        b"@@AUDIO@@": audio,
+        b"@@SCRIPT@@": script.encode(),
+    }
+    page = []
+    rest = template.encode()
+    for mark, content in parts.items():  # in the order of the template; what was filled in is not searched again
+        before, found, rest = rest.partition(mark)
+        assert found, mark
+        page += [before, content]
+    return b"".join([*page, rest])
+
+
+# ---------------------------------------------------------------------------- clips
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A clip with its timeline and what is asked about it."""
+
+    clip: KeyClip
+    timeline: Timeline
+
+
+def _usable(
+    systems: Mapping[str, Path], timelines: Path
+) -> tuple[dict[str, dict[str, Path]], dict[str, _Asked], tuple[str, ...], tuple[str, ...]]:
+    """Files per system and clip, clips that can be used, and those that cannot: unmatched and moving."""
+    if not systems:
+        raise InputError("no system, expected at least one name and folder")
+    for name in systems:
+        if not name.strip() or not name.isprintable():
+            raise InputError(f"{name!r} is not a name of a system, expected printable characters")
+    files = {name: _by_stem(folder, _SUFFIXES, "audio") for name, folder in systems.items()}
+    scenes = _by_stem(timelines, _TIMELINE_SUFFIXES, "timeline")
+    everywhere = set(scenes).intersection(*files.values())
+    unmatched = tuple(sorted(set(scenes).union(*files.values()) - everywhere))
+    asked: dict[str, _Asked] = {}
+    moving = []
+    for clip in sorted(everywhere):
+        timeline = Timeline.load(scenes[clip])
+        objects = fixed_objects(timeline)
+        if objects is None:
+            moving.append(clip)
+        else:
+            asked[clip] = _Asked(KeyClip(clip, objects), timeline)
+    return files, asked, unmatched, tuple(moving)
+
+
+def fixed_objects(timeline: Timeline) -> tuple[KeyObject, ...] | None:
+    """Objects of a timeline in the order of the text, or None if one moves or has more than one place."""
+    places: dict[str, float] = {}
+    for segment in timeline.segments:
+        for clause in segment.clauses:
+            azimuth_deg = clause.azimuth.start_deg
+            if clause.azimuth.is_moving or places.setdefault(clause.object, azimuth_deg) != azimuth_deg:
+                return None
+    return tuple(KeyObject(name, azimuth_deg) for name, azimuth_deg in places.items())
+
+
+def _by_stem(folder: Path, suffixes: tuple[str, ...], kind: str) -> dict[str, Path]:
+    try:
+        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}, expected a folder of {kind} files") from error
+    files: dict[str, Path] = {}
+    for path in found:
+        if path.name.startswith("."):
+            continue
+        if path.stem in files:
+            raise InputError(f"{path}: {files[path.stem].name} has the same stem, expected one {kind} file per clip")
+        files[path.stem] = path
+    if not files:
+        raise InputError(f"{folder}: no {kind} files in it, expected {', '.join(suffixes)}")
+    return files
+
+
+# ---------------------------------------------------------------------------- sound
+
+
+def _encode_set(paths: Mapping[str, Path], asked: _Asked) -> dict[str, bytes]:
+    """FLAC files of one clip by system, alike in rate, length and channels, with the level relations kept."""
+    audio = {name: read_audio(path) for name, path in paths.items()}
+    first = next(iter(paths))
+    for name, path in paths.items():
+        channels = len(audio[name].samples)
+        if channels > 2:
+            raise InputError(f"{path}: {channels} channels, expected one or two")
+        if abs(audio[name].duration_s - audio[first].duration_s) > LENGTH_TOLERANCE_S:
+            raise InputError(
+                f"{path}: lasts {audio[name].duration_s:.2f} s, but {paths[first]} lasts"
+                f" {audio[first].duration_s:.2f} s, expected one length per clip"
+            )
+    asked.timeline.resolved(max(each.duration_s for each in audio.values()))
+    rate_hz = min(MAX_RATE_HZ, max(each.sample_rate_hz for each in audio.values()))
+    ears = {name: _ears(each, rate_hz) for name, each in audio.items()}
+    length = max(each.shape[-1] for each in ears.values())
+    gain = min(1.0, (1.0 - 2.0**-15) / max(1e-9, *(peak(each) for each in ears.values())))
+    return {
+        name: _flac(np.pad(gain * each, ((0, 0), (0, length - each.shape[-1]))), rate_hz) for name, each in ears.items()
+    }
+
+
+def _ears(audio: Audio, rate_hz: int) -> np.ndarray:
+    """(ear, time), float64, at a rate."""
+    samples = resample(audio.samples.astype(np.float64), audio.sample_rate_hz, rate_hz)
+    return np.broadcast_to(samples, (2, samples.shape[-1]))
+
+
+def _tone(ear: int) -> bytes:
+    """The tone of the headphone check, in one ear."""
+    time_s = np.arange(round(_TONE_S * _TONE_RATE_HZ)) / _TONE_RATE_HZ
+    fade = np.clip(np.minimum(time_s, _TONE_S - time_s) / 0.05, 0.0, 1.0)
+    ears = np.zeros((2, len(time_s)))
+    ears[ear] = 0.1 * fade * sum(np.sin(2 * np.pi * f * time_s) for f in (500, 1000, 1500))
+    return _flac(ears, _TONE_RATE_HZ)
+
+
+def _flac(ears: np.ndarray, rate_hz: int) -> bytes:
+    whole = np.clip(np.rint(ears * 2.0**15), -(2**15), 2**15 - 1).astype(np.int16)
+    file = io.BytesIO()
+    soundfile.write(file, whole.T, rate_hz, format="FLAC", subtype="PCM_16")
+    return file.getvalue()
+
+
+# ---------------------------------------------------------------------------- page
+
+
+def _inert_json(value: Any) -> bytes:
+    """JSON that is plain ASCII and, inside HTML, nothing but text."""
+    text = json.dumps(value)
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text.encode("ascii")
+
+
+def _source_hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _digest(shown: list[dict[str, Any]], sounds: Mapping[str, bytes]) -> str:
+    """Name of a study: what it asks and plays."""
+    digest = hashlib.sha256(json.dumps(shown, sort_keys=True).encode())
+    for name, data in sorted(sounds.items()):
+        digest.update(name.encode() + hashlib.sha256(data).digest())
+    return digest.hexdigest()[:16]

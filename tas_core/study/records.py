@@ -1,0 +1,201 @@
+"""The two files of a study besides its page: the key, and a listener's answers.
+
+Both are JSON. The key is written by this program and the answers by the page, but answers travel by mail, so
+everything in them is checked before it counts.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
+
+from tas_core.configs import config_from_dict, one_line
+from tas_core.errors import InputError
+from tas_core.types import LEFT_SIGN
+
+FORMAT: Final = 1
+KEY_NAME: Final = "key.json"
+
+CENTER_LIMIT_DEG: Final = 15.0
+"""Azimuths up to this far from straight ahead are the center; beyond it are left and right."""
+
+MAX_JSON_BYTES: Final = 50_000_000
+"""Longer files are refused unread: ten thousand answers take 2 MB."""
+
+Place = Literal["left", "center", "right"]
+PLACES: Final[tuple[Place, ...]] = get_args(Place)
+
+
+def place_of(azimuth_deg: float) -> Place:
+    """The answer that is right for an azimuth, degrees, positive left."""
+    if abs(azimuth_deg) <= CENTER_LIMIT_DEG:
+        return "center"
+    return "left" if azimuth_deg * LEFT_SIGN > 0 else "right"
+
+
+@dataclass(frozen=True)
+class KeyObject:
+    """An object that is asked for, and the azimuth that the timeline asks for, degrees, positive left."""
+
+    object: str
+    azimuth_deg: float
+
+
+@dataclass(frozen=True)
+class KeyClip:
+    """A clip by its file stem, and its objects in the order of the page's questions."""
+
+    clip: str
+    objects: tuple[KeyObject, ...]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The right answers."""
+        return tuple(place_of(each.azimuth_deg) for each in self.objects)
+
+
+@dataclass(frozen=True)
+class KeyItem:
+    """The number under which the page shows a system's file of a clip."""
+
+    item: int
+    clip: str
+    system: str
+
+
+@dataclass(frozen=True)
+class Key:
+    """What the page must not say: which number is which system.
+
+    Args:
+        format: version of this layout.
+        study: 16 hexadecimal digits that name the page.
+        seed: what the order, the numbers and the choice of clips were drawn with.
+        systems: names, in the order in which they were given.
+        clips: all clips.
+        items: all numbers, in the order of the page; each clip once per system.
+
+    Raises:
+        ValueError: another format, or clips, systems and items that do not fit together.
+    """
+
+    format: int
+    study: str
+    seed: int
+    systems: tuple[str, ...]
+    clips: tuple[KeyClip, ...]
+    items: tuple[KeyItem, ...]
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"format {self.format} cannot be read, this version reads format {FORMAT}")
+        pairs = [(item.clip, item.system) for item in self.items]
+        expected = {(clip.clip, system) for clip in self.clips for system in self.systems}
+        if len(pairs) != len(expected) or set(pairs) != expected:
+            raise ValueError("the items are not each clip once per system")
+        if len({item.item for item in self.items}) != len(self.items):
+            raise ValueError("two items with one number")
+        if not expected or not all(clip.objects for clip in self.clips):
+            raise ValueError("no items, or a clip without objects")
+
+    def as_json(self) -> bytes:
+        """The file's content."""
+        return (json.dumps(asdict(self), indent=1) + "\n").encode("ascii")  # file names need not be Unicode
+
+
+@dataclass(frozen=True)
+class HeadphoneCheck:
+    """Whether the listener told left tones from right ones in the last of so many attempts."""
+
+    passed: bool
+    attempts: int
+
+
+@dataclass(frozen=True)
+class ItemAnswers:
+    """What one listener answered to one item.
+
+    Args:
+        item: its number.
+        answers: one per object, None where it is open.
+        plays: how often it was heard to its end.
+        listened_s: for how long in all, seconds.
+    """
+
+    item: int
+    answers: tuple[Place | None, ...]
+    plays: int
+    listened_s: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One listener's file.
+
+    Args:
+        format: version of this layout.
+        study: name of the page, as in :class:`Key`.
+        session: random digits of this listener's session.
+        participant: what the listener typed as participant id; may be empty.
+        started: time, ISO 8601.
+        finished: time, ISO 8601; None if the file was saved before the end.
+        check: result of the headphone check.
+        items: answers, in any order.
+
+    Raises:
+        ValueError: another format.
+    """
+
+    format: int
+    study: str
+    session: str
+    participant: str
+    started: str
+    finished: str | None
+    check: HeadphoneCheck
+    items: tuple[ItemAnswers, ...]
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(f"format {self.format} cannot be read, this version reads format {FORMAT}")
+
+
+def read_key(path: Path) -> Key:
+    """Read a key file.
+
+    Raises:
+        InputError: unreadable, or not a key; one line that names the file.
+    """
+    return config_from_dict(Key, _read_object(path, "the key of a study"), str(path), InputError)
+
+
+def read_answers(path: Path) -> Answers:
+    """Read a listener's file; whether it fits a key is not looked at.
+
+    Raises:
+        InputError: unreadable, or no answers; one line that names the file.
+    """
+    return config_from_dict(Answers, _read_object(path, "the answers of a listener"), str(path), InputError)
+
+
+def _read_object(path: Path, what: str) -> dict[str, Any]:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_JSON_BYTES + 1)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(data) > MAX_JSON_BYTES:
+        raise InputError(f"{path}: more than {MAX_JSON_BYTES} bytes, expected {what}")
+    try:
+        found = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: not JSON ({one_line(error)}), expected {what}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: not a JSON object, expected {what}")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
