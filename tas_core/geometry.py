@@ -14,7 +14,7 @@ to get the side signal that puts it at azimuth a and keeps L + R as it was.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -44,15 +44,9 @@ class HrirSet:
         """Directions as vectors (direction, xyz): x front, y left, z up."""
         return direction_vectors(self.azimuth_deg, self.elevation_deg)
 
-    def horizontal(self, azimuth_deg: np.ndarray, freqs_hz: np.ndarray) -> np.ndarray:
-        """Head-related transfer functions on the horizontal plane, complex128 (azimuth, ear, freq).
-
-        Between measured directions, log magnitude and unwrapped phase are interpolated linearly.
-
-        Args:
-            azimuth_deg: (azimuth), -180..180.
-            freqs_hz: (freq), 0 to half the sample rate.
-        """
+    @cached_property
+    def _horizontal_grid(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Measured azimuths with a neighbour on each end, their rows, frequencies, log magnitude and phase."""
         flat = np.abs(self.elevation_deg) < 0.5
         order = np.argsort(self.azimuth_deg[flat])
         grid_deg = self.azimuth_deg[flat][order]
@@ -71,6 +65,18 @@ class HrirSet:
         log_magnitude[..., :low] = log_magnitude[..., low : low + 1]
         grid_deg = np.concatenate([grid_deg[-1:] - 360.0, grid_deg, grid_deg[:1] + 360.0])
         around = np.r_[len(grid_deg) - 3, np.arange(len(grid_deg) - 2), 0]
+        return grid_deg, around, fine_hz, log_magnitude, phase
+
+    def horizontal(self, azimuth_deg: np.ndarray, freqs_hz: np.ndarray) -> np.ndarray:
+        """Head-related transfer functions on the horizontal plane, complex128 (azimuth, ear, freq).
+
+        Between measured directions, log magnitude and unwrapped phase are interpolated linearly.
+
+        Args:
+            azimuth_deg: (azimuth), -180..180.
+            freqs_hz: (freq), 0 to half the sample rate.
+        """
+        grid_deg, around, fine_hz, log_magnitude, phase = self._horizontal_grid
         wanted = np.asarray(azimuth_deg, float)
         upper = np.clip(np.searchsorted(grid_deg, wanted), 1, len(grid_deg) - 1)
         weight = (wanted - grid_deg[upper - 1]) / (grid_deg[upper] - grid_deg[upper - 1])

@@ -173,15 +173,20 @@ def _speak(voice: Voice, rng: np.random.Generator) -> tuple[np.ndarray, int]:
     """A few sentences by a speech synthesizer: samples (time) and rate."""
     text = " ".join(rng.choice(_sentences(), size=5, replace=False))
     if voice.engine == "espeak":
-        command = ["espeak-ng", "-v", voice.argument, "-s", str(int(rng.integers(120, 190)))]
-        command += ["-p", str(int(rng.integers(25, 75))), "--stdout", text]
-    else:
-        stretch = f"duration_stretch={rng.uniform(0.85, 1.2):.2f}"
-        command = ["flite", "-voice", voice.argument, "--seti", stretch, "-t", text, "-o", "/dev/stdout"]
-    done = subprocess.run(command, capture_output=True, check=True).stdout
-    at = done.find(b"data")
+        pace = ["-s", str(int(rng.integers(120, 190))), "-p", str(int(rng.integers(25, 75)))]
+        return _synthesized(["espeak-ng", "-v", voice.argument, *pace, "--stdout", text])
+    stretch = f"duration_stretch={rng.uniform(0.85, 1.2):.2f}"
+    return _synthesized(["flite", "-voice", voice.argument, "--setf", stretch, "-o", "/dev/stdout", "-t", text])
+
+
+def _synthesized(command: Sequence[str]) -> tuple[np.ndarray, int]:
+    """Samples (time) and rate of the WAV that a program writes to a pipe, whose header does not know its length."""
+    try:
+        done = subprocess.run(command, capture_output=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise TasError(f"{command[0]} does not speak ({error}); see scripts/install-material.sh") from error
     rate_hz = int.from_bytes(done[24:28], "little")
-    payload = done[at + 8 :]
+    payload = done[done.find(b"data") + 8 :]
     return np.frombuffer(payload[: len(payload) // 2 * 2], "<i2").astype(np.float32) / 32768.0, rate_hz
 
 
@@ -251,14 +256,15 @@ def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: 
             yield DryClip(category, voice.name, voice.split, done)
 
 
-def recording_files(category: Category) -> list[Path]:
+@lru_cache(maxsize=256)
+def recording_files(category: Category) -> tuple[Path, ...]:
     """Recorded one-shots of a category, in a fixed order."""
     found: list[Path] = []
     for folder, _ in RECORDING_FOLDERS:
         for pattern in category.samples:
             for ending in (".ogg", ".wav", ".flac"):
                 found += folder.rglob(pattern + ending)
-    return sorted({p for p in found if "_desc" not in p.name})
+    return tuple(sorted({p for p in found if "_desc" not in p.name}))
 
 
 def recording_split(files: Sequence[Path], split: Split) -> list[Path]:
@@ -285,4 +291,4 @@ def render_recordings(
         rng = source_rng(seed, category.name, split, index)
         done, _ = recording_clip(files, length_s, rate_hz, rng)
         if done is not None:
-            yield DryClip(category.name, f"recordings/{category.name}", split, done)
+            yield DryClip(category.name, f"recordings/{category.name} ({split})", split, done)

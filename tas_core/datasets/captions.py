@@ -1,0 +1,197 @@
+"""Words for places: prompts that say what sounds where, in varied wording, and timelines of them.
+
+Templates and synonyms are data, in ``prompts/tasbench.yaml``. Every caption is read back by the prompt
+language before it is used, so none can say anything but what it was made for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import numpy as np
+import yaml
+
+from tas_core.directions import vocabulary
+from tas_core.errors import PromptError, TasError
+from tas_core.prompts import parse_prompt
+from tas_core.resources import prompts_dir
+from tas_core.timeline import Segment
+from tas_core.types import LEFT_SIGN
+
+CaptionStyle = Literal["coarse", "words", "degrees"]
+STYLES: tuple[CaptionStyle, ...] = ("coarse", "words", "degrees")
+CENTER_DEG = 15.0
+"""Within this of the front a place is called the center, as listeners are scored (rank_object)."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An object over a segment: its name in lower case, as prompts are read, and its azimuths in degrees."""
+
+    name: str
+    start_deg: float
+    end_deg: float
+
+
+@lru_cache(maxsize=1)
+def benchmark_data() -> dict[str, Any]:
+    """``prompts/tasbench.yaml``, read once."""
+    data: dict[str, Any] = yaml.safe_load((prompts_dir() / "tasbench.yaml").read_text(encoding="utf-8"))
+    return data
+
+
+@lru_cache(maxsize=4096)
+def quoted(name: str) -> str:
+    """A name, in lower case, as a prompt has to spell it: in quotes where bare it would read as something else."""
+    try:
+        clauses = parse_prompt(f"{name} 1 degree to the left")
+    except PromptError:
+        return f'"{name}"'
+    return f'"{name}"' if len(clauses) > 1 or clauses[0].azimuth.is_moving or clauses[0].object != name else name
+
+
+@lru_cache(maxsize=1)
+def _word_steps() -> tuple[tuple[str, float], ...]:
+    """Names of the steps of "words" and the degrees that the prompt language takes them for."""
+    known = vocabulary()
+    places = benchmark_data()["places"]["words"]
+    steps = []
+    for name, wordings in places.items():
+        wording = wordings[0].format(side="left")
+        steps.append((name, abs(parse_prompt(f"x {wording}")[0].azimuth.start_deg)))
+    assert dict(steps)["plain"] == known.plain_deg
+    return tuple(steps)
+
+
+def said_azimuth_deg(azimuth_deg: float, style: CaptionStyle) -> float:
+    """The azimuth that a caption of this style stands for: what the prompt language reads from it."""
+    magnitude = abs(azimuth_deg)
+    if style == "degrees":
+        said = float(round(magnitude))
+    elif style == "coarse":
+        said = 0.0 if magnitude <= CENTER_DEG else vocabulary().plain_deg
+    else:
+        said = min((degrees for _, degrees in _word_steps()), key=lambda d: abs(d - magnitude))
+    return said if azimuth_deg >= 0 else 0.0 - said
+
+
+class Captioner:
+    """Words scenes; one captioner keeps to its choice of wordings, as one annotator would.
+
+    Args:
+        style: "coarse" (left, center, right), "words" (slightly, far, ...) or "degrees".
+        rng: chooses the wordings.
+    """
+
+    def __init__(self, style: CaptionStyle, rng: np.random.Generator) -> None:
+        self.style = style
+        data = benchmark_data()
+        choose = lambda options: str(options[int(rng.integers(len(options)))])  # noqa: E731
+        self._places = {step: choose(wordings) for step, wordings in data["places"][style].items()}
+        self._clause = choose(data["clauses"])
+        self._moving = choose(data["moving"])
+        place_first = self._clause.startswith("{place}")
+        self._joiner = choose(data["joiners_place_first" if place_first else "joiners"])
+
+    def place(self, azimuth_deg: float) -> str:
+        """The wording of a place."""
+        said = said_azimuth_deg(azimuth_deg, self.style)
+        if said == 0:
+            return self._places["center"]
+        side = "left" if said * LEFT_SIGN > 0 else "right"
+        if self.style == "degrees":
+            return self._places["degrees"].format(n=f"{abs(said):g}", side=side)
+        if self.style == "coarse":
+            return self._places["plain"].format(side=side)
+        step = next(name for name, degrees in _word_steps() if degrees == abs(said))
+        return self._places[step].format(side=side)
+
+    def caption(self, placed: Sequence[Placed]) -> str:
+        """One prompt, from left to right (as in the paper); empty for no objects.
+
+        Raises:
+            TasError: the templates make a prompt that reads as something else.
+        """
+        ordered = sorted(placed, key=lambda p: (-LEFT_SIGN * (p.start_deg + p.end_deg), p.name))
+        clauses = []
+        wanted = []
+        for p in ordered:
+            name = quoted(p.name)
+            start, end = said_azimuth_deg(p.start_deg, self.style), said_azimuth_deg(p.end_deg, self.style)
+            wanted.append((p.name, start, end))
+            if start == end:
+                clauses.append(self._clause.format(name=name, place=self.place(p.start_deg)))
+            else:
+                places = {"start": self.place(p.start_deg), "end": self.place(p.end_deg)}
+                # "moves from at 30 degrees to in the center" is no English.
+                places = {key: text.removeprefix("at ").removeprefix("in ") for key, text in places.items()}
+                clauses.append(self._moving.format(name=name, **places))
+        text = self._joiner.join(clauses)
+        if clauses:
+            read = [(c.object, c.azimuth.start_deg, c.azimuth.end_deg) for c in parse_prompt(text)]
+            if read != wanted:
+                raise TasError(f"the caption {text!r} reads as {read}, expected {wanted}; see prompts/tasbench.yaml")
+        return text
+
+
+def dense_segments(
+    captioner: Captioner,
+    names: Sequence[str],
+    azimuth_deg: Mapping[str, np.ndarray] | Sequence[np.ndarray],
+    active: Sequence[np.ndarray],
+    frame_s: float,
+    length_s: float,
+) -> tuple[Segment, ...]:
+    """Segments of a clip from what sounds in each frame and where; frames in which nothing sounds stay uncovered.
+
+    In "degrees" a stretch of even movement becomes one moving clause. In the other styles a moving object is
+    where it is at the middle of each frame, as the paper's annotators put it.
+
+    Args:
+        captioner: words the prompts.
+        names: object phrases (object).
+        azimuth_deg: per object, azimuth at the edges of the frames, (frame + 1), degrees.
+        active: per object, whether it sounds, (frame) bool.
+        frame_s: length of a frame.
+        length_s: length of the clip; the last segment ends there at the latest.
+    """
+    edges = [np.asarray(azimuth_deg[name] if isinstance(azimuth_deg, Mapping) else azimuth_deg[i], float)
+             for i, name in enumerate(names)]  # fmt: skip
+    frames = len(active[0]) if len(active) else 0
+    states: list[tuple[tuple[str, object], ...]] = []
+    for t in range(frames):
+        state: list[tuple[str, object]] = []
+        for i, name in enumerate(names):
+            if not active[i][t]:
+                continue
+            start, end = edges[i][t], edges[i][t + 1]
+            middle = (start + end) / 2
+            if captioner.style == "degrees":
+                # Frames of one even movement share their slope; resting frames share their place.
+                slope = round(float(end - start), 3)
+                state.append((name, ("slope", slope) if slope else ("place", said_azimuth_deg(middle, "degrees"))))
+            else:
+                state.append((name, said_azimuth_deg(middle, captioner.style)))
+        states.append(tuple(state))
+    segments = []
+    first = 0
+    for t in range(1, frames + 1):
+        if t < frames and states[t] == states[first]:
+            continue
+        if states[first]:
+            placed = []
+            for i, name in enumerate(names):
+                if not active[i][first]:
+                    continue
+                if captioner.style == "degrees":
+                    placed.append(Placed(name, float(edges[i][first]), float(edges[i][t])))
+                else:
+                    middle = float(edges[i][first] + edges[i][first + 1]) / 2
+                    placed.append(Placed(name, middle, middle))
+            start_s, end_s = round(first * frame_s, 6), min(round(t * frame_s, 6), length_s)
+            segments.append(Segment.from_prompt(start_s, end_s, captioner.caption(placed)))
+        first = t
+    return tuple(segments)

@@ -1,0 +1,241 @@
+"""What a clip of TASBench-Sim holds, before anything is rendered: objects, places, times, sources, room.
+
+A scene depends on (seed, clip number) only. The split follows from the number: of every ten clips eight
+are for training, one for validation and one for testing, which makes the paper's 1497/187/187 of 1871;
+and a split uses source material (soundfonts, voices, recordings) of its own.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tas_core.configs import config_from_dict
+from tas_core.datasets.captions import STYLES, Captioner, CaptionStyle, benchmark_data, dense_segments, quoted
+from tas_core.datasets.catalogue import SOUNDFONTS, VOICES, Category, SoundFont, Split, Voice, load_categories
+from tas_core.datasets.rendering import recording_files, recording_split, source_rng
+from tas_core.datasets.rooms import Room, random_room
+from tas_core.datasets.tasbench import FRAME_S
+from tas_core.errors import InputError
+from tas_core.timeline import Timeline
+
+LENGTH_S = 10.0
+_STYLE_SHARES = (0.5, 0.25, 0.25)
+_MOVING_SHARE = 0.15
+_WHOLE_SHARE = 0.5
+_LEAD_WHOLE_SHARE = 0.9
+_EQUAL_LOUDNESS_SHARE = 0.4
+_LEVEL_SPREAD_DB = 6.0
+_LEAST_APART_DEG = 15.0
+_PEAK_DBFS = (-10.0, -1.0)
+
+
+@dataclass(frozen=True)
+class SceneObject:
+    """One sounding object.
+
+    ``phrase`` is its name in captions; ``source`` the preset, voice or recordings it is rendered from;
+    ``material`` the recorded files, if any; ``seed`` keys melody and sentences; ``path`` is azimuth over time as
+    (seconds, degrees) points with straight lines between; ``distance_m`` from the listener;
+    it plays from ``start_s`` to ``stop_s`` at ``level_db`` relative to the clip's other objects.
+    ``active`` are the frames of 0.1 s in which its stem sounds, as runs (first, last + 1); known after rendering.
+    """
+
+    category: str
+    phrase: str
+    file: str
+    source: str
+    seed: int
+    path: tuple[tuple[float, float], ...]
+    distance_m: float
+    start_s: float
+    stop_s: float
+    level_db: float
+    material: tuple[str, ...] = ()
+    active: tuple[tuple[int, int], ...] = ()
+
+    def azimuth_deg(self, times_s: np.ndarray) -> np.ndarray:
+        """Azimuths (time) at times (time) in seconds, degrees."""
+        times, azimuths = zip(*self.path, strict=True)
+        return np.interp(times_s, times, azimuths)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether it changes its place."""
+        return len({azimuth for _, azimuth in self.path}) > 1
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A clip: its room, objects from left to right, how its captions are worded, and its level."""
+
+    clip: str
+    split: Split
+    seed: int
+    rate_hz: int
+    length_s: float
+    room: Room
+    style: CaptionStyle
+    peak_dbfs: float
+    objects: tuple[SceneObject, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """What ``scene.json`` holds."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_json(data: dict[str, Any], where: str) -> Scene:
+        """Read it back.
+
+        Raises:
+            InputError: not such a description.
+        """
+        return config_from_dict(Scene, data, where, InputError)
+
+    def timeline(self, style: CaptionStyle | None = None, phrases: Sequence[str] | None = None) -> Timeline | None:
+        """The annotation of a rendered scene; None if nothing sounds in it.
+
+        Args:
+            style: "coarse", "words" or "degrees" instead of the scene's own.
+            phrases: other names for the objects, e.g. synonyms.
+        """
+        frames = round(self.length_s / FRAME_S)
+        names = [o.phrase for o in self.objects] if phrases is None else [p.lower() for p in phrases]
+        edges = np.arange(frames + 1) * FRAME_S
+        active = []
+        for item in self.objects:
+            sounding = np.zeros(frames, bool)
+            for first, stop in item.active:
+                sounding[first:stop] = True
+            active.append(sounding)
+        captioner = Captioner(style or self.style, source_rng(self.seed, self.clip, "captions"))
+        segments = dense_segments(
+            captioner, names, [o.azimuth_deg(edges) for o in self.objects], active, FRAME_S, self.length_s
+        )
+        return Timeline(segments) if segments else None
+
+
+def clip_split(number: int) -> Split:
+    """The part of the split that clip ``number`` (from 1) belongs to."""
+    return {9: "val", 0: "test"}.get(number % 10, "train")  # type: ignore[return-value]
+
+
+@lru_cache(maxsize=1)
+def _categories() -> dict[str, Category]:
+    wanted = benchmark_data()["categories"]
+    return {c.name: c for c in load_categories() if c.name in wanted}
+
+
+def fonts_for(category: Category, split: Split) -> tuple[SoundFont, ...]:
+    """Soundfonts of a split that may hold a category."""
+    return tuple(font for font in SOUNDFONTS if font.split == split and font.plays(category))
+
+
+def voices_for(category: Category, split: Split) -> tuple[Voice, ...]:
+    """Voices of a split that fit a category of speech."""
+    return tuple(v for v in VOICES if v.split == split and category.speaker in ("any", v.speaker))
+
+
+def files_for(category: Category, split: Split) -> tuple[Path, ...]:
+    """Recordings of a category that a split may use."""
+    return tuple(recording_split(recording_files(category), split))
+
+
+def _draw_source(category: Category, split: Split, rng: np.random.Generator) -> str:
+    """Name of the source material of an object."""
+    if category.kind == "speech":
+        voices = voices_for(category, split)
+        return voices[int(rng.integers(len(voices)))].name
+    if category.kind == "recording":
+        return f"recordings/{category.name} ({split})"
+    fonts = fonts_for(category, split)
+    return f"{fonts[int(rng.integers(len(fonts)))].name}/{category.name}"
+
+
+def _draw_azimuth(rng: np.random.Generator) -> float:
+    """A third each in front, left and right, any azimuth within."""
+    third = int(rng.integers(3))
+    return float(rng.uniform(-15, 15) if third == 0 else rng.uniform(15, 90) * (1 if third == 1 else -1))
+
+
+def _draw_path(start_deg: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+    """Azimuth over time: at rest, or one even movement of 30 degrees or more on the 0.1 s grid."""
+    if rng.random() >= _MOVING_SHARE:
+        return ((0.0, start_deg), (LENGTH_S, start_deg))
+    end_deg = float(rng.uniform(-90, 90))
+    while abs(end_deg - start_deg) < 30:
+        end_deg = float(rng.uniform(-90, 90))
+    length = int(rng.integers(20, 81))
+    first = int(rng.integers(0, round(LENGTH_S / FRAME_S) - length + 1))
+    begin_s, stop_s = round(first * FRAME_S, 3), round((first + length) * FRAME_S, 3)
+    return ((0.0, start_deg), (begin_s, start_deg), (stop_s, end_deg), (LENGTH_S, end_deg))
+
+
+def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
+    """The scene of a clip; ``active`` and ``material`` of its objects are left open until it is rendered.
+
+    Args:
+        seed: of the data set.
+        number: of the clip, from 1.
+        rate_hz: sample rate that it is to be rendered at.
+    """
+    clip, split = f"{number:06d}", clip_split(number)
+    rng = source_rng(seed, "scene", number)
+    data, known = benchmark_data(), _categories()
+    names = list(data["categories"])
+    weights = np.array([float(data["categories"][n]) for n in names])
+    shares = np.array(data["object_shares"], float)
+    count = 1 + int(rng.choice(len(shares), p=shares / shares.sum()))
+    chosen: list[Category] = []
+    while len(chosen) < count:
+        candidate = known[names[int(rng.choice(len(names), p=weights / weights.sum()))]]
+        # No two objects may go by one name ("acoustic guitar", "person").
+        if not any(set(candidate.words) & set(c.words) or (c.kind == candidate.kind == "speech") for c in chosen):
+            chosen.append(candidate)
+    places: list[float] = []
+    while len(places) < count:
+        azimuth = round(_draw_azimuth(rng), 1)
+        if all(abs(azimuth - p) >= _LEAST_APART_DEG for p in places):
+            places.append(azimuth)
+    places.sort(reverse=True)
+    equal = rng.random() < _EQUAL_LOUDNESS_SHARE
+    lead = int(rng.integers(count))
+    objects = []
+    for i, category in enumerate(chosen):
+        words = [w.lower() for w in category.words if quoted(w.lower()) == w.lower()]
+        # As in a recording session, somebody plays nearly all the time.
+        whole = rng.random() < (_LEAD_WHOLE_SHARE if i == lead else _WHOLE_SHARE)
+        start_s = 0.0 if whole else round(float(rng.uniform(0, 4)), 2)
+        stop_s = LENGTH_S if whole else round(float(rng.uniform(6, LENGTH_S)), 2)
+        objects.append(
+            SceneObject(
+                category=category.name,
+                phrase=words[int(rng.integers(len(words)))],
+                file=f"{i + 1}-{category.name.replace(' ', '-')}.flac",
+                source=_draw_source(category, split, rng),
+                # Unlike in any other clip: (data set, clip, object) in one number.
+                seed=(seed * 1_000_003 + number) * 8 + i,
+                path=tuple((t, round(a, 1)) for t, a in _draw_path(places[i], rng)),
+                distance_m=round(float(np.exp(rng.uniform(np.log(0.7), np.log(4.0)))), 2),
+                start_s=start_s,
+                stop_s=stop_s,
+                level_db=0.0 if equal else round(float(rng.uniform(-_LEVEL_SPREAD_DB, _LEVEL_SPREAD_DB)), 1),
+            )
+        )
+    return Scene(
+        clip=clip,
+        split=split,
+        seed=seed,
+        rate_hz=rate_hz,
+        length_s=LENGTH_S,
+        room=random_room(rng),
+        style=STYLES[int(rng.choice(len(STYLES), p=_STYLE_SHARES))],
+        peak_dbfs=round(float(rng.uniform(*_PEAK_DBFS)), 1),
+        objects=tuple(objects),
+    )

@@ -1,0 +1,336 @@
+"""TASBench-Sim: simulated binaural clips with stems and annotations, in TASBench's layout.
+
+A clip is rendered from its scene (:mod:`tas_core.datasets.scenes`): every object's dry sound goes through the
+binaural room impulse response of its place, and through a series of them while it moves. Annotations are made
+from the finished stems: an object is in the text of a frame if and only if its stem sounds in it.
+
+Each clip is made in a hidden folder and moved into place, ``scene.json`` last; a clip with a ``scene.json`` is
+complete. Same seed, same bytes, whatever the number of processes.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from tas_core.audio_output import write_audio
+from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
+from tas_core.datasets.rendering import FontSynth, font_clip, recording_clip, source_rng, voice_clip
+from tas_core.datasets.rooms import Room, binaural_response
+from tas_core.datasets.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
+from tas_core.datasets.tasbench import (
+    AUDIO_FOLDER,
+    FRAME_S,
+    SCENE_FILE,
+    STEM_FOLDER,
+    TIMELINE_FOLDER,
+    TasBench,
+    write_split,
+)
+from tas_core.errors import InputError, TasError
+
+DATASET_FILE = "dataset.json"
+SIMULATION_FORMAT = 1
+ACTIVE_DB = -50.0
+"""A frame sounds if its level is above this, relative to the loudest frame of the stem."""
+_LOUDNESS = 0.06
+_FADE_S = 0.02
+_DIRECT_STEP_DEG = 2.0
+_ROOM_STEP_DEG = 15.0
+_TAIL_S = 0.1
+_ATTEMPTS = 8
+
+Progress = Callable[[float], None]
+
+
+# ---------------------------------------------------------------------------- sound
+
+
+@cache
+def _synth(name: str) -> FontSynth:
+    return FontSynth(next(font for font in SOUNDFONTS if font.name == name))
+
+
+def _dry(item: SceneObject, split: Split, rate_hz: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """An object's dry sound, float64 (time), and the recorded files in it.
+
+    Raises:
+        TasError: its source renders nothing but silence.
+    """
+    category = next(c for c in load_categories() if c.name == item.category)
+    size = round(LENGTH_S * rate_hz)
+    for attempt in range(_ATTEMPTS):
+        rng = source_rng(item.seed, item.source, attempt)
+        files: tuple[str, ...] = ()
+        if category.kind == "speech":
+            voice = next(v for v in VOICES if v.name == item.source)
+            found = voice_clip(voice, LENGTH_S, rate_hz, rng)
+        elif category.kind == "recording":
+            found, used = recording_clip(files_for(category, split), LENGTH_S, rate_hz, rng)
+            files = tuple(p.name for p in used)
+        else:
+            found = font_clip(_synth(item.source.partition("/")[0]), category, LENGTH_S, rate_hz, rng)
+        if found is not None:
+            out = np.zeros(size)
+            out[: len(found)] = found
+            out *= _gate(item, size, rate_hz)
+            if np.abs(out).max() > 1e-3:
+                return out, files
+    raise TasError(f"{item.source} renders nothing for '{item.category}'; is the material complete?")
+
+
+def _gate(item: SceneObject, size: int, rate_hz: int) -> np.ndarray:
+    """Envelope (time) of an object that plays from ``start_s`` to ``stop_s``, with raised-cosine ends."""
+    time_s = np.arange(size) / rate_hz
+    ramp = lambda x: 0.5 - 0.5 * np.cos(np.pi * np.clip(x / _FADE_S, 0, 1))  # noqa: E731
+    opening = ramp(time_s - item.start_s) if item.start_s > 0 else 1.0
+    closing = ramp(item.stop_s - time_s) if item.stop_s < LENGTH_S else 1.0
+    return np.ones(size) * opening * closing
+
+
+def _convolve(signal: np.ndarray, response: np.ndarray) -> np.ndarray:
+    """Full convolution of (time) with (ear, tap), in float32: its rounding lies 120 dB below the signal."""
+    from scipy.signal import oaconvolve
+
+    return oaconvolve(signal[None].astype(np.float32), response.astype(np.float32), axes=-1)
+
+
+def _crossfaded(
+    dry: np.ndarray, azimuth_deg: np.ndarray, step_deg: float, response: Callable[[float], np.ndarray]
+) -> np.ndarray:
+    """Sound (ear, time) of a source on the move, whose azimuth never turns back.
+
+    Responses at evenly spaced azimuths are each fed with the part of the signal that is sent from near it, with
+    weights that fall linearly to the neighbours.
+    """
+    position = azimuth_deg / step_deg
+    rising = position if position[-1] >= position[0] else -position
+    out = np.zeros((2, len(dry)))
+    for index in range(int(np.floor(rising[0])), int(np.ceil(rising[-1])) + 1):
+        first, stop = np.searchsorted(rising, index - 1, "right"), np.searchsorted(rising, index + 1, "left")
+        if first == stop:
+            continue
+        weight = 1 - np.abs(rising[first:stop] - index)
+        azimuth = index * step_deg if rising is position else -index * step_deg
+        heard = _convolve(dry[first:stop] * weight, response(azimuth))
+        end = min(len(dry), first + heard.shape[-1])
+        out[:, first:end] += heard[:, : end - first]
+    return out
+
+
+def render_object(dry: np.ndarray, item: SceneObject, room: Room, rate_hz: int) -> np.ndarray:
+    """Binaural sound (ear, time) of an object in a room, as long as ``dry`` (time).
+
+    At rest: one binaural room response. On the move: the direct sound changes every 2 degrees (whose interaural
+    delay is a fraction of a sample), reflections and tail every 15; the tail's noise stays the same.
+    """
+    length_s = max(_TAIL_S, room.rt60_s + _TAIL_S)
+
+    def full(azimuth_deg: float) -> np.ndarray:
+        rng = np.random.default_rng([item.seed, 77])
+        return binaural_response(room, azimuth_deg, item.distance_m, rate_hz, length_s, rng)
+
+    if not item.is_moving:
+        return _convolve(dry, full(item.path[0][1]))[:, : len(dry)]
+    anechoic = replace(room, rt60_s=0.0)
+
+    def direct(azimuth_deg: float) -> np.ndarray:
+        rng = np.random.default_rng(0)
+        return binaural_response(anechoic, azimuth_deg, item.distance_m, rate_hz, _TAIL_S / 2, rng)
+
+    def reflected(azimuth_deg: float) -> np.ndarray:
+        response = full(azimuth_deg)
+        first = direct(azimuth_deg)
+        response[:, : first.shape[-1]] -= first
+        return response
+
+    azimuth = item.azimuth_deg(np.arange(len(dry)) / rate_hz)
+    out = _crossfaded(dry, azimuth, _DIRECT_STEP_DEG, direct)
+    if room.rt60_s > 0:
+        out += _crossfaded(dry, azimuth, _ROOM_STEP_DEG, reflected)
+    return out
+
+
+def sounding_frames(stem: np.ndarray, rate_hz: int) -> np.ndarray:
+    """Which frames of 0.1 s a stem (ear, time) sounds in, (frame) bool; see :data:`ACTIVE_DB`."""
+    size = round(FRAME_S * rate_hz)
+    frames = stem.shape[-1] // size
+    power = np.square(stem[:, : frames * size]).reshape(2, frames, size).mean(axis=(0, 2))
+    return power > power.max(initial=0.0) * 10 ** (ACTIVE_DB / 10)
+
+
+def _runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Stretches of True as (first, last + 1)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
+    return tuple((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True))
+
+
+def render_scene(scene: Scene) -> tuple[Scene, np.ndarray]:
+    """Render a scene.
+
+    Returns:
+        The scene with ``active`` and ``material`` filled in, and its stems (object, ear, time), full scale 1.
+    """
+    rate_hz = scene.rate_hz
+    stems = []
+    objects = []
+    for item in scene.objects:
+        dry, files = _dry(item, scene.split, rate_hz)
+        stem = render_object(dry, item, scene.room, rate_hz)
+        sounding = sounding_frames(stem, rate_hz)
+        size = round(FRAME_S * rate_hz)
+        # Loudness over the frames that sound, so that sparse sounds are not made loud.
+        power = np.square(stem).mean(axis=0)[: len(sounding) * size].reshape(-1, size).mean(axis=1)
+        rms = float(np.sqrt(power[sounding].mean()))
+        stems.append(stem * (_LOUDNESS / rms) * 10 ** (item.level_db / 20))
+        objects.append(replace(item, material=files, active=_runs(sounding)))
+    found = np.stack(stems)
+    loudest = max(float(np.abs(found).max()), float(np.abs(found.sum(axis=0)).max()))
+    found *= 10 ** (scene.peak_dbfs / 20) / loudest
+    return replace(scene, objects=tuple(objects)), found
+
+
+# ---------------------------------------------------------------------------- files
+
+
+def write_clip(root: Path, scene: Scene, stems: np.ndarray) -> None:
+    """Write a rendered clip: into a hidden folder first, then into place, the description last."""
+    clip = scene.clip
+    part = root / f".part-{clip}"
+    shutil.rmtree(part, ignore_errors=True)
+    (part / STEM_FOLDER).mkdir(parents=True)
+    write = lambda path, samples: write_audio(path, samples, scene.rate_hz, "PCM_24")  # noqa: E731
+    for item, stem in zip(scene.objects, stems, strict=True):
+        write(part / STEM_FOLDER / item.file, stem)
+    write(part / "mix.wav", stems.sum(axis=0))
+    timeline = scene.timeline()
+    if timeline is None:
+        raise TasError(f"clip {clip}: nothing sounds in it")
+    (part / "timeline.yaml").write_text(timeline.to_yaml(), encoding="utf-8")
+    text = json.dumps(scene.to_json(), indent=1, sort_keys=True) + "\n"
+    (part / STEM_FOLDER / SCENE_FILE).write_text(text, encoding="utf-8")
+    target = root / STEM_FOLDER / clip
+    shutil.rmtree(target, ignore_errors=True)
+    (part / "mix.wav").replace(root / AUDIO_FOLDER / f"{clip}.wav")
+    (part / "timeline.yaml").replace(root / TIMELINE_FOLDER / f"{clip}.yaml")
+    (part / STEM_FOLDER).replace(target)
+    part.rmdir()
+
+
+def _make(root: Path, seed: int, number: int, rate_hz: int) -> int:
+    """Draw, render and write one clip, in a worker process."""
+    try:
+        write_clip(root, *render_scene(draw_scene(seed, number, rate_hz)))
+    except OSError as error:
+        shutil.rmtree(root / f".part-{number:06d}", ignore_errors=True)
+        full = " (disk full)" if error.errno == errno.ENOSPC else ""
+        raise TasError(f"{root}: clip {number:06d} could not be written: {error.strerror}{full}") from error
+    except BaseException:
+        shutil.rmtree(root / f".part-{number:06d}", ignore_errors=True)
+        raise
+    return number
+
+
+def is_complete(root: Path, clip: str) -> bool:
+    """Whether a clip has been made to its end."""
+    return (root / STEM_FOLDER / clip / SCENE_FILE).is_file()
+
+
+def _prepare(root: Path, seed: int, rate_hz: int) -> None:
+    """Make the folders; refuse a folder that holds something else."""
+    made_with = {
+        "format": SIMULATION_FORMAT,
+        "kind": "TASBench-Sim",
+        "seed": seed,
+        "rate_hz": rate_hz,
+        "length_s": LENGTH_S,
+    }
+    path = root / DATASET_FILE
+    if path.exists():
+        try:
+            earlier = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not readable ({error})") from error
+        if earlier != made_with:
+            raise InputError(f"{path}: the folder was made with {earlier}, now asked for {made_with}; choose another")
+    elif root.is_dir() and any(root.iterdir()):
+        raise InputError(f"{root}: the folder is not empty and holds no {DATASET_FILE}; choose another")
+    try:
+        for name in (AUDIO_FOLDER, TIMELINE_FOLDER, STEM_FOLDER):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        part = root / f".{DATASET_FILE}.part"
+        part.write_text(json.dumps(made_with, indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise InputError(f"{root}: cannot be written: {error.strerror}") from error
+    for left in root.glob(".part-*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def simulate(
+    root: Path,
+    clips: int,
+    *,
+    seed: int = 0,
+    rate_hz: int = 48000,
+    splits: Sequence[Split] = SPLITS,
+    jobs: int = 1,
+    progress: Progress = lambda share: None,
+) -> TasBench:
+    """Make TASBench-Sim, or go on with it: complete clips are kept.
+
+    There is one split, ``split1``, since the source material decides which part a clip belongs to.
+
+    Args:
+        root: folder to write.
+        clips: how many clips the whole data set has, numbered from 1; 1871 makes the paper's 1497/187/187.
+        seed: of everything random.
+        rate_hz: sample rate.
+        splits: the parts to make; clips of the others are left out.
+        jobs: processes.
+        progress: told the share done, 0 to 1.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be written.
+        TasError: material is missing, or the disk is full; complete clips stay.
+    """
+    _prepare(root, seed, rate_hz)
+    wanted = [n for n in range(1, clips + 1) if clip_split(n) in splits]
+    left = [n for n in wanted if not is_complete(root, f"{n:06d}")]
+    done = len(wanted) - len(left)
+    for _ in _made(root, seed, rate_hz, left, jobs):
+        done += 1
+        progress(done / len(wanted))
+    complete = [n for n in range(1, clips + 1) if is_complete(root, f"{n:06d}")]
+    for split in SPLITS:
+        listed = [f"{n:06d}" for n in complete if clip_split(n) == split]
+        write_split(TasBench(root).split_path(split), listed)
+    return TasBench(root)
+
+
+def _made(root: Path, seed: int, rate_hz: int, numbers: Sequence[int], jobs: int) -> Iterable[int]:
+    """Make clips in worker processes; yields the number of each as it is done."""
+    if jobs == 1 or len(numbers) < 2:
+        for number in numbers:
+            yield _make(root, seed, number, rate_hz)
+        return
+    # One process, one core: the workers' own threads would only fight each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
+        futures = [pool.submit(_make, root, seed, number, rate_hz) for number in numbers]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
