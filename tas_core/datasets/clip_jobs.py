@@ -1,0 +1,50 @@
+"""The same work for every clip of a data set, by several processes where that is worth their start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import TypeVar
+
+T = TypeVar("T")
+
+MIN_CLIPS = 128
+"""Fewer clips are done before other processes have started."""
+
+
+def map_clips(
+    work: Callable[[str], T],
+    clips: Sequence[str],
+    jobs: int = 1,
+    progress: Callable[[float], None] = lambda share: None,
+) -> list[T]:
+    """Results of ``work`` for every clip, in the order of the clips.
+
+    Args:
+        work: takes the name of a clip; for more than one job a function that can be pickled, as can its results.
+        clips: names.
+        jobs: processes, at least 1.
+        progress: is told the share done, 0 to 1.
+
+    Raises:
+        TasError: whatever ``work`` raises.
+    """
+    results: list[T] = []
+
+    def take(result: T) -> None:
+        results.append(result)
+        progress(len(results) / len(clips))
+
+    if jobs == 1 or len(clips) < MIN_CLIPS:
+        for clip in clips:
+            take(work(clip))
+        return results
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            for result in pool.map(work, clips, chunksize=8):
+                take(result)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return results
