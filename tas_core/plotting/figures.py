@@ -8,12 +8,10 @@ pictures survive a grey printer. Text is drawn as it is, never as a formula, and
 from __future__ import annotations
 
 import io
-import unicodedata
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -28,6 +26,7 @@ from tas_core.plotting.curves import (
     PlotData,
     SplCurve,
 )
+from tas_core.plotting.lettering import plain, text_width_in, wrapped
 from tas_core.timeline import Segment
 from tas_core.types import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
 
@@ -46,7 +45,6 @@ _LANE_PT: Final = 7.5
 _LANE_LINE_IN: Final = 0.135
 _LANE_LINES: Final = 4
 _KEY_LINE_IN: Final = 0.2
-_INCH_PT: Final = 72.0
 
 _COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _DASHES: Final = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1.2, 1, 1.2, 1, 1.2)))
@@ -98,7 +96,7 @@ def draw(data: PlotData, format: str = "png", title: str = "") -> bytes:
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
     with _settings(), _missing_glyphs(format) as missing:
-        figure = _Page(data, _plain(title)).figure()
+        figure = _Page(data, plain(title)).figure()
         buffer = io.BytesIO()
         figure.savefig(buffer, format=format, dpi=_DPI, metadata=_metadata(data, format, title))
     if missing:
@@ -160,7 +158,7 @@ class _Page:
         figure = Figure(figsize=(_WIDTH_IN, height_in))
         at_in = 0.12
         if self.title:
-            shown = _wrapped(self.title, _WIDTH_IN - _LEFT_IN - 0.2, _TEXT_PT + 2, 1)
+            shown = wrapped(self.title, _WIDTH_IN - _LEFT_IN - 0.2, _TEXT_PT + 2, 1)
             figure.text(
                 _LEFT_IN / _WIDTH_IN, 1 - at_in / height_in, "".join(shown), fontsize=_TEXT_PT + 2, va="top", ha="left"
             )
@@ -321,18 +319,18 @@ class _Page:
         return [panel(curve) for curve in sounds]
 
     def _panel_name(self, ax: Axes, label: str) -> None:
-        shown = "".join(_wrapped(_plain(label), self.lane_in, _TEXT_PT, 1))
+        shown = "".join(wrapped(plain(label), self.lane_in, _TEXT_PT, 1))
         ax.set_title(shown, fontsize=_TEXT_PT, loc="left", pad=3)
 
     def _key_entries(self) -> list[tuple[str, _Style]]:
         if self.keyed:
-            return [(_plain(curve.label), self.styles[curve.label]) for curve in self.data.curves]
+            return [(plain(curve.label), self.styles[curve.label]) for curve in self.data.curves]
         if self.data.kind != "azimuth":
             return []
-        references = [(_plain(c.label), _REFERENCE_HEARD) for c in self.data.curves if c.is_reference]
+        references = [(plain(c.label), _REFERENCE_HEARD) for c in self.data.curves if c.is_reference]
         if not references and not self.objects:
             return []
-        asked = [(f"asked: {_plain(name)}", style) for name, style in self.objects.items()]
+        asked = [(f"asked: {plain(name)}", style) for name, style in self.objects.items()]
         return [("estimate", _HEARD), *references, *asked]
 
     # ------------------------------------------------------------------ parts
@@ -340,8 +338,8 @@ class _Page:
     def _lane(self, lane: Lane) -> _Panel:
         def lines(segment: Segment, most: int) -> list[str]:
             start_s, end_s = _span(segment)
-            width_in = (end_s - start_s) / self.data.duration_s * self.lane_in - 0.08
-            return _wrapped(_plain(segment.text), width_in, _LANE_PT, most)
+            room_in = (end_s - start_s) / self.data.duration_s * self.lane_in - 0.08
+            return wrapped(plain(segment.text), room_in, _LANE_PT, most)
 
         texts = [lines(segment, _LANE_LINES) for segment in lane.segments]
         height_in = 0.13 + _LANE_LINE_IN * max(1, *map(len, texts))
@@ -371,10 +369,10 @@ class _Page:
 
         whose = [label for label in lane.labels if label in self.names]
         to_all = set(whose) == self.names
-        name = "prompts" if to_all else _plain(", ".join(whose))
+        name = "prompts" if to_all else plain(", ".join(whose))
         sample = not to_all and self.keyed and len(whose) == 1
         points = 1 / self.lane_in
-        shown = "\n".join(_wrapped(name, _LEFT_IN - (0.43 if sample else 0.13), _LANE_PT - 0.5, 2))
+        shown = "\n".join(wrapped(name, _LEFT_IN - (0.43 if sample else 0.13), _LANE_PT - 0.5, 2))
         ax.text(
             -(0.38 if sample else 0.06) * points,
             0.5,
@@ -454,7 +452,7 @@ def _object_styles(curves: Sequence[Curve]) -> dict[str, _Style]:
     styles = {}
     for i, name in enumerate(dict.fromkeys(clause.object for clause in clauses)):
         color = _COLORS[(i + 1) % len(_COLORS)]
-        styles[name] = _Style(color, _DASHES[i % len(_DASHES)], "", max(1.5, 5.0 - 1.4 * i), 2.0 + 0.01 * i)
+        styles[name] = _Style(color, _DASHES[i % len(_DASHES)], "", max(1.5, 4.2 - 1.2 * i), 2.0 + 0.01 * i)
     return styles
 
 
@@ -522,76 +520,19 @@ def _edges(centres: np.ndarray, lowest: float) -> np.ndarray:
     return np.maximum(np.concatenate([[ends[0]], between, [ends[1]]]), lowest)
 
 
-# ---------------------------------------------------------------------------- text
-
-
-def _plain(text: str) -> str:
-    """One line without characters that no file can hold; unreadable ones become U+FFFD."""
-    words = " ".join(text.split())
-    return "".join("\ufffd" if unicodedata.category(c) in ("Cc", "Cs") or c in "\ufffe\uffff" else c for c in words)
-
-
-def _width_in(text: str, size_pt: float) -> float:
-    """Width of a line of text in the current font, inches."""
-    from matplotlib.font_manager import FontProperties
-
-    width, _, _ = _renderer().get_text_width_height_descent(text, FontProperties(size=size_pt), False)
-    return width / _INCH_PT
-
-
-@lru_cache(maxsize=1)
-def _renderer() -> Any:
-    from matplotlib.backends.backend_agg import RendererAgg
-
-    return RendererAgg(16, 16, _INCH_PT)
-
-
-def _wrapped(text: str, width_in: float, size_pt: float, most: int) -> list[str]:
-    """At most ``most`` lines that fit, broken between words where possible, the last shortened where needed.
-
-    Empty where not even the first letter fits.
-    """
-    lines: list[str] = []
-    rest = text
-    while rest and len(lines) < most:
-        count = _fitting(rest, width_in, size_pt)
-        if count < len(rest) and len(lines) == most - 1:
-            count = _fitting(rest, width_in, size_pt, "\N{HORIZONTAL ELLIPSIS}")
-            return [*lines, rest[:count].rstrip(" ,;") + "\N{HORIZONTAL ELLIPSIS}"] if count else lines
-        if count == 0:
-            return lines
-        if count < len(rest) and rest[count] != " " and " " in rest[:count]:
-            count = rest.rindex(" ", 0, count)
-        lines.append(rest[:count].rstrip())
-        rest = rest[count:].lstrip()
-    return lines
-
-
-def _fitting(text: str, width_in: float, size_pt: float, tail: str = "") -> int:
-    """How many characters of a text fit, followed by ``tail``."""
-    low, high = 0, len(text)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if _width_in(text[:middle] + tail, size_pt) <= width_in:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
 def _key_rows(entries: Sequence[tuple[str, _Style]]) -> list[list[tuple[float, str, _Style]]]:
     """Where the entries of the key go: rows of (left end in inches, text, style)."""
     rows: list[list[tuple[float, str, _Style]]] = []
     x_in = _WIDTH_IN
     for label, style in entries:
         room_in = _WIDTH_IN - _LEFT_IN - _RIGHT_IN - 0.43
-        shown = "".join(_wrapped(label, room_in, _TEXT_PT, 1))
-        width_in = 0.43 + _width_in(shown, _TEXT_PT)
-        if x_in + width_in > _WIDTH_IN - _RIGHT_IN:
+        shown = "".join(wrapped(label, room_in, _TEXT_PT, 1))
+        entry_in = 0.43 + text_width_in(shown, _TEXT_PT)
+        if x_in + entry_in > _WIDTH_IN - _RIGHT_IN:
             rows.append([])
             x_in = _LEFT_IN
         rows[-1].append((x_in, shown, style))
-        x_in += width_in + 0.25
+        x_in += entry_in + 0.25
     return rows
 
 
@@ -639,10 +580,10 @@ def _missing_glyphs(format: str) -> Iterator[set[str]]:
 
 def _metadata(data: PlotData, format: str, title: str) -> dict[str, Any]:
     """Title and description for those who do not see the picture, and no dates."""
-    names = ", ".join(_plain(curve.label) for curve in data.curves)
-    prompts = "; ".join(_plain(segment.text) for lane in data.lanes for segment in lane.segments)
+    names = ", ".join(plain(curve.label) for curve in data.curves)
+    prompts = "; ".join(plain(segment.text) for lane in data.lanes for segment in lane.segments)
     described = f"{_NAMES[data.kind]}: {names}" + (f". Prompts: {prompts}" if prompts else "")
-    shown = _plain(title) or _NAMES[data.kind]
+    shown = plain(title) or _NAMES[data.kind]
     if format == "pdf":
         return {"Title": shown, "Subject": described, "CreationDate": None}
     if format == "svg":
