@@ -10,7 +10,7 @@ import typer
 def train(
     data: Path = typer.Option(..., help="Folder made by 'tas data bank'."),
     out: Path = typer.Option(..., "--out", "-o", help="Run folder; an earlier run in it is gone on with."),
-    preset: str = typer.Option("slots", help="slots, paper, paper-small, or an ablation; see docs/MODELS.md."),
+    preset: str = typer.Option("slots", help="slots, paper, mono2binaural, apnet, or a variant; see docs/MODELS.md."),
     steps: int | None = typer.Option(None, min=1, help="Training steps."),
     batch_size: int | None = typer.Option(None, min=1, help="Scenes per step."),
     window: float | None = typer.Option(None, min=0.5, max=30.0, help="Length of a scene in seconds."),

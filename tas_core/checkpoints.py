@@ -41,7 +41,7 @@ __all__ = [
 ]
 
 FORMAT_VERSION: Final = 1
-FAMILIES: Final = ("paper", "slots")
+FAMILIES: Final = ("paper", "slots", "mono2binaural", "apnet")
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
 TRAINING_FILE: Final = "training.safetensors"

@@ -1,7 +1,8 @@
-"""Short-time Fourier transform with the conventions of the ``slots`` family, in one place.
+"""Short-time Fourier transform with one set of conventions, for all model families.
 
 Frames are centred (frame t is centred on sample t * hop), zero padded at the ends, with a periodic Hann
-window; at 75 % overlap its squares sum to a constant, so ``istft(stft(x))`` returns x to rounding.
+window, which may be shorter than the transform; the inverse divides by the sum of its squares, so that
+``istft(stft(x))`` returns x to rounding.
 """
 
 from __future__ import annotations
@@ -10,19 +11,26 @@ import torch
 from torch import Tensor
 
 
-def stft(signal: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Complex spectrogram (..., freq, frame) of a real signal (..., time); frame = 1 + time // hop."""
-    window = torch.hann_window(n_fft, device=signal.device, dtype=signal.dtype)
+def stft(signal: Tensor, n_fft: int, hop: int, win_length: int | None = None) -> Tensor:
+    """Complex spectrogram (..., freq, frame) of a real signal (..., time); frame = 1 + time // hop.
+
+    Args:
+        signal: (..., time).
+        n_fft: length of the transform, samples.
+        hop: between frames, samples.
+        win_length: length of the window in the middle of each frame, at most n_fft, which None stands for.
+    """
+    window = torch.hann_window(win_length or n_fft, device=signal.device, dtype=signal.dtype)
     flat = signal.reshape(-1, signal.shape[-1])
-    out = torch.stft(flat, n_fft, hop, window=window, center=True, pad_mode="constant", return_complex=True)
+    out = torch.stft(flat, n_fft, hop, win_length, window, center=True, pad_mode="constant", return_complex=True)
     return out.reshape(*signal.shape[:-1], *out.shape[-2:])
 
 
-def istft(spectrum: Tensor, n_fft: int, hop: int, length: int) -> Tensor:
+def istft(spectrum: Tensor, n_fft: int, hop: int, length: int, win_length: int | None = None) -> Tensor:
     """Real signal (..., time) of ``length`` samples from a complex spectrogram (..., freq, frame)."""
-    window = torch.hann_window(n_fft, device=spectrum.device, dtype=spectrum.real.dtype)
+    window = torch.hann_window(win_length or n_fft, device=spectrum.device, dtype=spectrum.real.dtype)
     flat = spectrum.reshape(-1, *spectrum.shape[-2:])
-    out = torch.istft(flat, n_fft, hop, window=window, center=True, length=length)
+    out = torch.istft(flat, n_fft, hop, win_length, window, center=True, length=length)
     return out.reshape(*spectrum.shape[:-2], length)
 
 

@@ -1,4 +1,4 @@
-"""Exponential moving average of a network's parameters.
+"""Exponential moving average of a network's parameters, and of the statistics of its batch norms.
 
 After update number n (counted from 0) with live parameters p the average s is
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from tas_core.errors import CheckpointError
 
 _COUNT_KEY = "num_updates"
+_STATISTICS = ("running_mean", "running_var")
 
 
 def warmed_decay(decay: float, num_updates: int) -> float:
@@ -26,11 +27,20 @@ def warmed_decay(decay: float, num_updates: int) -> float:
     return min(decay, (1 + num_updates) / (10 + num_updates))
 
 
+def _learned(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Parameters, and buffers that are statistics of a batch norm, by name."""
+    yield from module.named_parameters()
+    yield from ((name, value) for name, value in module.named_buffers() if name.endswith(_STATISTICS))
+
+
 class EMA:
-    """Averaged copy of the parameters of `module`; buffers are never averaged.
+    """Averaged copy of what `module` learns.
+
+    That is its parameters, and the running means and variances of its batch norms, since those of the present
+    parameters do not fit the average. Other buffers are never averaged.
 
     Args:
-        module: the network to follow; its parameters are copied once, here.
+        module: the network to follow; what it has learned so far is copied once, here.
         decay: the decay that the ramp ends at, in [0, 1).
     """
 
@@ -39,36 +49,36 @@ class EMA:
             raise ValueError(f"decay must lie in [0, 1), not {decay}")
         self.decay = decay
         self.num_updates = 0
-        self._average = {name: value.detach().clone() for name, value in module.named_parameters()}
+        self._average = {name: value.detach().clone() for name, value in _learned(module)}
 
     @torch.no_grad()
     def update(self, module: nn.Module) -> None:
         """Move the average towards the present parameters of `module` by one step."""
         weight = 1.0 - warmed_decay(self.decay, self.num_updates)
-        for name, value in module.named_parameters():
+        for name, value in _learned(module):
             self._average[name].lerp_(value.detach(), weight)
         self.num_updates += 1
 
     def averaged_state(self, module: nn.Module) -> dict[str, Tensor]:
-        """State dict of `module` with averaged parameters and its own present buffers."""
+        """State dict of `module`, averaged where it learns, with its own present buffers elsewhere."""
         return {name: self._average.get(name, value).detach() for name, value in module.state_dict().items()}
 
     @torch.no_grad()
     def copy_to(self, module: nn.Module) -> None:
-        """Overwrite the parameters of `module` by the average."""
-        for name, value in module.named_parameters():
+        """Overwrite what `module` has learned by the average."""
+        for name, value in _learned(module):
             value.copy_(self._average[name])
 
     @contextmanager
     def applied(self, module: nn.Module) -> Iterator[None]:
         """Let `module` carry the average inside a `with` block, and its own parameters again after it."""
-        live = {name: value.detach().clone() for name, value in module.named_parameters()}
+        live = {name: value.detach().clone() for name, value in _learned(module)}
         self.copy_to(module)
         try:
             yield
         finally:
             with torch.no_grad():
-                for name, value in module.named_parameters():
+                for name, value in _learned(module):
                     value.copy_(live[name])
 
     def state(self) -> dict[str, Tensor]:

@@ -24,7 +24,7 @@ from tas_core.encoders.base import CachedEncoder, TextEncoder
 from tas_core.errors import InputError
 from tas_core.metrics import spl_difference_db
 from tas_core.models.diffuse import unit_noise
-from tas_core.models.paper import PaperModel
+from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
 from tas_core.timeline import Segment, Timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
@@ -64,7 +64,7 @@ def spatialize(
     samples: np.ndarray,
     sample_rate_hz: int,
     timeline: Timeline,
-    model: SlotsModel | PaperModel,
+    model: SlotsModel | PromptModel,
     encoder: TextEncoder,
     *,
     steps: int | None = None,
@@ -84,10 +84,12 @@ def spatialize(
         progress: told the share done.
 
     Raises:
-        InputError: ``steps`` below 1, or the timeline does not fit the signal.
+        InputError: ``steps`` below 1 or above what the model can make use of, or the timeline does not fit the signal.
     """
     if steps is not None and steps < 1:
         raise InputError(f"steps is {steps}; expected 1 or more")
+    if steps is not None and isinstance(model, PromptModel) and steps > model.max_steps:
+        raise InputError(f"steps is {steps}; a {model.family} model takes at most {model.max_steps}")
     if samples.ndim != 1 or len(samples) == 0:
         raise InputError(f"expected a mono signal (time), got shape {samples.shape}")
     duration_s = len(samples) / sample_rate_hz
@@ -96,11 +98,10 @@ def spatialize(
     x = np.asarray(samples, np.float64)
     low = x if sample_rate_hz == model_rate_hz else resample(x, sample_rate_hz, model_rate_hz)
     mid = torch.from_numpy(2 * low).float()
-    if isinstance(model, SlotsModel):
-        side_low = slots_side(mid, resolved, duration_s, model, encoder, steps or model.default_steps, seed, progress)
-    else:
-        assert isinstance(model, PaperModel)
+    if isinstance(model, PromptModel):
         side_low = windowed_side(mid, resolved, model, encoder, steps or model.default_steps, seed, progress)
+    else:
+        side_low = slots_side(mid, resolved, duration_s, model, encoder, steps or model.default_steps, seed, progress)
     side = extend_band(x, low, side_low.double().numpy(), sample_rate_hz, model_rate_hz)
     ears = np.empty((2, len(x)))
     ears[LEFT_EAR] = x + side / 2
@@ -172,19 +173,23 @@ def slots_side(
 def windowed_side(
     mid: Tensor,
     timeline: Timeline,
-    model: PaperModel,
+    model: PromptModel,
     encoder: TextEncoder,
     steps: int,
     seed: int,
     progress: Progress,
-    batch_size: int = 8,
+    batch_size: int | None = None,
 ) -> Tensor:
-    """Side signal (time) of the paper's model for mid (time), by its own procedure (section 4.2).
+    """Side signal (time) of a model of whole prompts for mid (time), by the paper's procedure (section 4.2).
 
-    Windows of one second, one every 0.1 s, each under the prompt that holds at its centre, are averaged where
-    they overlap. Windows centred beyond either end take the prompt that holds there; windows without a prompt
-    count as centred. Noise is keyed by (seed, window number).
+    Windows of the length and hop that the model's config says (1 s every 0.1 s for ``paper``), each under the prompt
+    that holds at its centre, are averaged where they overlap. Windows centred beyond either end take the prompt that
+    holds there; windows without a prompt count as centred. Noise is keyed by (seed, window number).
+
+    Args:
+        batch_size: windows to compute at once; None is the model's own default.
     """
+    batch_size = batch_size or model.default_batch
     config = model.config
     device = next(model.parameters()).device
     size, hop = round(config.window_s * config.sample_rate_hz), round(config.hop_s * config.sample_rate_hz)
@@ -203,10 +208,12 @@ def windowed_side(
         group = wanted[at : at + batch_size]
         windows = torch.stack([padded[start : start + size] for _, start in group]).to(device)
         text = encoder([str(prompts[number]) for number, _ in group]).to(device)
-        noise = torch.stack(
-            [torch.randn(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + n)) for n, _ in group]
-        ).to(device)
-        sides = model.sample(windows, text, steps, sampler="ddim", noise=noise).cpu()
+        noise = None
+        if model.uses_noise:
+            noise = torch.stack(
+                [torch.randn(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + n)) for n, _ in group]
+            ).to(device)
+        sides = model.window_sides(windows, text, steps, noise).cpu()
         for (_, start), side in zip(group, sides, strict=True):
             total[start : start + size] += side
         progress((at + len(group)) / len(wanted))

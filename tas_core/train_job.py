@@ -10,9 +10,10 @@ from typing import Any
 from tas_core.encoders.base import CachedEncoder
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import InputError, TasError
-from tas_core.models.registry import PRESETS, preset_family
+from tas_core.models.prompt_model import PromptModel
+from tas_core.models.registry import FAMILIES, PRESETS, preset_family
 from tas_core.runtime import choose_device, keep_freed_memory
-from tas_core.training import PAPER_TRAINING, TrainingConfig, train
+from tas_core.training import TrainingConfig, train
 
 
 def run_training(
@@ -30,7 +31,7 @@ def run_training(
 
     Args:
         tensorboard: also write every logged figure to ``out``/tensorboard.
-        overrides: settings of :class:`TrainingConfig` that replace the preset's own.
+        overrides: settings of :class:`TrainingConfig` that replace the family's own.
         settings: further settings of :class:`TrainingConfig`.
 
     Raises:
@@ -39,10 +40,10 @@ def run_training(
     """
     if settings.get("precision", "bf16") not in ("bf16", "fp32"):
         raise InputError(f"unknown precision '{settings['precision']}'; expected bf16 or fp32")
-    is_paper = preset_family(preset) == "paper"
-    chosen = {**(PAPER_TRAINING if is_paper else {}), **overrides, **settings, "preset": preset}
+    family = FAMILIES[preset_family(preset)]
+    chosen = {**family.training, **overrides, **settings, "preset": preset}
     encode = None
-    if is_paper:
+    if issubclass(family.model, PromptModel):
         encode = CachedEncoder(build_text_encoder(PRESETS[preset].text_encoder), max_entries=65536)
     where = choose_device(device)
     keep_freed_memory()

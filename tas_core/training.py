@@ -32,6 +32,7 @@ from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.material import open_material
 from tas_core.ema import EMA
 from tas_core.errors import InputError
+from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import build_preset, load_model
 
 
@@ -58,16 +59,6 @@ class TrainingConfig:
     save_every: int = 100
     init: str | None = None
     train_only: tuple[str, ...] = ()
-
-
-PAPER_TRAINING = {
-    "steps": 3000,
-    "batch_size": 12,
-    "window_s": 1.0,
-    "learning_rate": 2e-4,
-    "weight_decay": 0.0,
-}
-"""What the paper's section 4.2 states."""
 
 
 def learning_rate_at(step: int, config: TrainingConfig) -> float:
@@ -100,18 +91,21 @@ LossFunction = Callable[[SceneBatch, torch.Generator], dict[str, Tensor]]
 
 
 def loss_function(model: nn.Module, encode: Callable[[list[str]], Tensor] | None) -> LossFunction:
-    """Losses of a batch for either family; ``encode`` turns whole captions into text features."""
-    if getattr(model, "family", None) == "slots":
+    """Losses of a batch for any family; ``encode`` turns whole captions into text features."""
+    if not isinstance(model, PromptModel):
         return lambda batch, generator: model.training_loss(batch, generator)  # type: ignore[operator]
     if encode is None:
-        raise InputError("training the paper's model needs a text encoder for whole captions")
+        raise InputError(f"training a {model.family} model needs a text encoder for whole captions")
 
-    def paper_loss(batch: SceneBatch, generator: torch.Generator) -> dict[str, Tensor]:
+    def prompt_loss(batch: SceneBatch, generator: torch.Generator) -> dict[str, Tensor]:
         assert encode is not None
-        text = encode(list(batch.prompts)).to(batch.mid.device)
-        return {"loss": model.training_loss(batch.mid, batch.side, text, generator)}  # type: ignore[operator]
+        mid = batch.mid
+        text = encode(list(batch.prompts)).to(mid.device)
+        # A caption that names the rest as one thing, which it is not, has no side signal to be learned.
+        known = batch.side_known.float()
+        return {"loss": model.training_loss(mid, batch.side, text, generator, known)}
 
-    return paper_loss
+    return prompt_loss
 
 
 @contextmanager
@@ -135,7 +129,7 @@ def train(
     Args:
         data: folder made by ``tas data bank``.
         out: run folder.
-        encode: captions to text features (batch, channel); only the ``paper`` family needs it.
+        encode: captions to text features (batch, channel); only ``slots`` does without.
         composition: how scenes are drawn; its window is replaced by the config's.
 
     Returns:
@@ -169,7 +163,7 @@ def train(
         start, seconds = state.step, float(state.extra["seconds"])
     compute = loss_function(model, encode)
     if config.compile:
-        model.compile_parts()  # type: ignore[operator]
+        model.compile_parts()
 
     def save(step: int) -> Path:
         tensors = {"model": model.state_dict(), "ema": ema.state()}

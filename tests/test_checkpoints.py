@@ -297,15 +297,31 @@ def test_the_average_of_a_constant_step_is_the_closed_form() -> None:
 
 def test_applied_swaps_parameters_in_and_out_and_buffers_stay_live() -> None:
     module = nn.BatchNorm1d(2)
+    module.register_buffer("table", torch.zeros(2))
     ema = EMA(module, decay=0.9)
     with torch.no_grad():
         module.weight.fill_(3.0)
-        module.running_mean.fill_(5.0)
+        module.table.fill_(5.0)
     with ema.applied(module):
         assert torch.equal(module.weight, torch.ones(2))
-        assert torch.equal(module.running_mean, torch.full((2,), 5.0))
+        assert torch.equal(module.table, torch.full((2,), 5.0))
     assert torch.equal(module.weight, torch.full((2,), 3.0))
-    assert torch.equal(ema.averaged_state(module)["running_mean"], torch.full((2,), 5.0))
+    assert torch.equal(ema.averaged_state(module)["table"], torch.full((2,), 5.0))
+
+
+def test_statistics_of_batch_norms_are_averaged_like_parameters_and_swapped_with_them() -> None:
+    """Those of the present parameters do not fit averaged ones. The first step has a decay of 0.1."""
+    module = nn.BatchNorm1d(2)
+    ema = EMA(module, decay=0.9)
+    with torch.no_grad():
+        module.running_mean.fill_(10.0)
+        module.running_var.fill_(11.0)
+    ema.update(module)
+    with ema.applied(module):
+        torch.testing.assert_close(module.running_mean, torch.full((2,), 9.0))
+        torch.testing.assert_close(module.running_var, torch.full((2,), 10.0))
+    assert torch.equal(module.running_mean, torch.full((2,), 10.0))
+    assert set(ema.averaged_state(module)) == set(module.state_dict())
 
 
 def test_a_resumed_average_goes_on_exactly(tmp_path: Path) -> None:

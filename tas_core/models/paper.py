@@ -16,24 +16,21 @@ side signal as strong as its mid has unit variance too. Nothing is clamped, sinc
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import mse_loss
 
 from tas_core.diffusion import samplers
 from tas_core.diffusion.parameterisation import to_x0
 from tas_core.diffusion.schedule import NoiseSchedule, diffuse, linear_schedule
 from tas_core.fusion import FUSIONS, build_fusion, uses_text
+from tas_core.models.level import MID_RMS, SILENCE_RMS, divide, normalise
+from tas_core.models.prompt_model import PromptModel, with_variants
 from tas_core.models.residual import ResidualStack, StepEmbedding
 
-MID_RMS: Final = 0.1
-"""RMS that every row of mid is scaled to, as in 2.5D Visual Sound (Gao and Grauman 2019)."""
-
-SILENCE_RMS: Final = 1e-8
-"""Rows of mid below this RMS (-160 dB) count as silent, so that a scale is never divided by zero."""
+__all__ = ["MID_RMS", "PRESETS", "SILENCE_RMS", "TRAINING", "Conditioner", "PaperConfig", "PaperModel", "normalise"]
 
 
 @dataclass(frozen=True)
@@ -99,14 +96,33 @@ class PaperConfig:
         if not 0 < self.beta_min <= self.beta_max < 1:
             raise ValueError(f"0 < beta_min <= beta_max < 1 is needed, not {self.beta_min} and {self.beta_max}")
 
+    def small(self) -> Self:
+        """A reduced width, for CPUs: 64 features, 24 residual channels, 128 for the step."""
+        return replace(self, feature_channels=64, residual_channels=24, step_width=128)
 
-PRESETS: Final[dict[str, PaperConfig]] = {
-    "paper": PaperConfig(),
-    "paper-clip": PaperConfig(text_encoder="clip", text_width=512),
-    "paper-small": PaperConfig(feature_channels=64, residual_channels=24, step_width=128),
+
+PRESETS: Final = with_variants(
+    {
+        "paper": PaperConfig(),
+        "paper-no-saf": PaperConfig(fusion="add"),
+        "paper-audio-only": PaperConfig(fusion="none"),
+        "paper-add": PaperConfig(fusion="add"),
+        "paper-conv": PaperConfig(fusion="conv"),
+    }
+)
+"""Configs by name, for the rows of Tables 1 to 3. "paper" is the one with SAF; "paper-no-saf", the row "Ours" of
+Table 1, is the same network as "paper-add", see :class:`tas_core.fusion.AddFusion`. All have the full width and
+the text encoder that works offline; the paper's own is CLIP, "paper-clip". Names that end in "-small" have a
+reduced width, for CPUs; their results are not the paper's."""
+
+TRAINING: Final[dict[str, Any]] = {
+    "steps": 3000,
+    "batch_size": 12,
+    "window_s": 1.0,
+    "learning_rate": 2e-4,
+    "weight_decay": 0.0,
 }
-"""Configs by name. "paper" has the full width and the offline text encoder, "paper-clip" the paper's own text
-encoder, "paper-small" a reduced width, for CPUs; its results are not the paper's."""
+"""What the paper's section 4.2 states, as settings of :class:`tas_core.training.TrainingConfig`."""
 
 
 @dataclass(frozen=True)
@@ -122,11 +138,13 @@ class Conditioner:
     gain: Tensor
 
 
-class PaperModel(nn.Module):
+class PaperModel(PromptModel):
     """Predicts the noise in a noisy side signal from mid and text, by the formulas above."""
 
     family = "paper"
     default_steps = 6
+    uses_noise = True
+    config: PaperConfig
 
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
@@ -154,6 +172,11 @@ class PaperModel(nn.Module):
         nn.init.zeros_(self.output.weight)
         assert self.output.bias is not None
         nn.init.zeros_(self.output.bias)
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of the training schedule."""
+        return self.config.num_steps
 
     def encode(self, mid: Tensor, text_features: Tensor) -> Conditioner:
         """Compute once what all diffusion steps share.
@@ -184,8 +207,8 @@ class PaperModel(nn.Module):
         blocks = self.stack(x, self.step_embedding(step), conditioner.projected).blocks
         return self.output(self.output_projection(torch.cat(blocks, dim=1)).relu()).squeeze(1)
 
-    def training_loss(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean squared error of the predicted noise, at a random step for each example: a scalar.
+    def row_losses(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:
+        """Mean squared error of the predicted noise, at a random step for each example: (batch).
 
         Args:
             mid: left + right, (batch, time).
@@ -198,10 +221,9 @@ class PaperModel(nn.Module):
         )
         noise = samplers.standard_normal(side, generator)
         conditioner = self.encode(mid, text_features)
-        silent = conditioner.gain == 0
-        clean = torch.where(silent, 0.0, side / torch.where(silent, 1.0, conditioner.gain))
+        clean = divide(side, conditioner.gain)
         predicted = self.predict_noise(diffuse(clean, noise, step, self.schedule), step, conditioner)
-        return mse_loss(predicted, noise)
+        return (predicted.float() - noise).square().mean(dim=1)
 
     @torch.no_grad()
     def sample(
@@ -237,15 +259,11 @@ class PaperModel(nn.Module):
         start = samplers.standard_normal(mid, generator) if noise is None else noise
         return samplers.sample(sampler, denoise, start, schedule, generator) * conditioner.gain
 
+    def window_sides(self, mid: Tensor, text_features: Tensor, steps: int, noise: Tensor | None) -> Tensor:
+        """See :meth:`PromptModel.window_sides`; DDIM from `noise`."""
+        return self.sample(mid, text_features, steps, sampler="ddim", noise=noise)
 
-def normalise(mid: Tensor) -> tuple[Tensor, Tensor]:
-    """Scale each row of `mid` (batch, time) to RMS :data:`MID_RMS`.
-
-    Returns:
-        The scaled rows (batch, time), and the factors (batch, 1) that undo it; silent rows become zeros with
-        factor 0.
-    """
-    rms = mid.square().mean(dim=-1, keepdim=True).sqrt()
-    silent = rms < SILENCE_RMS
-    gain = torch.where(silent, 0.0, rms / MID_RMS)
-    return torch.where(silent, 0.0, mid / torch.where(silent, 1.0, gain)), gain
+    def compile_parts(self) -> None:
+        """Compile the audio encoder and the residual layers."""
+        self.audio_encoder.compile()
+        self.stack.compile()

@@ -2,46 +2,80 @@
 
 from __future__ import annotations
 
+import difflib
 import textwrap
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from tas_core.checkpoints import Checkpoint, load_checkpoint
 from tas_core.configs import config_from_dict
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.paper import PRESETS as PAPER_PRESETS
-from tas_core.models.paper import PaperConfig, PaperModel
+from tas_core.models import apnet, mono2binaural, paper, unet
+from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsConfig, SlotsModel
 
 _WEIGHTS = Path(__file__).resolve().parent / "weights"
 DEFAULT_MODEL = "slots"
+_VARIANT_ENDINGS = ("-clip", "-bert", "-t5", "-small")
 
-PRESETS: dict[str, PaperConfig | SlotsConfig] = {"slots": SlotsConfig(), **PAPER_PRESETS}
+
+@dataclass(frozen=True)
+class Family:
+    """One kind of model.
+
+    Attributes:
+        config: class of its configs.
+        model: class of its networks, built from a config.
+        presets: configs by name.
+        training: settings of ``TrainingConfig`` that its authors state.
+    """
+
+    config: type[Any]
+    model: type[SlotsModel] | type[PromptModel]
+    presets: Mapping[str, Any]
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+FAMILIES: Final[dict[str, Family]] = {
+    "slots": Family(SlotsConfig, SlotsModel, {"slots": SlotsConfig()}),
+    "paper": Family(paper.PaperConfig, paper.PaperModel, paper.PRESETS, paper.TRAINING),
+    "mono2binaural": Family(
+        mono2binaural.Mono2BinauralConfig, mono2binaural.Mono2BinauralModel, mono2binaural.PRESETS, unet.TRAINING
+    ),
+    "apnet": Family(apnet.APNetConfig, apnet.APNetModel, apnet.PRESETS, unet.TRAINING),
+}
+"""All families by name."""
+
+PRESETS: Final[dict[str, Any]] = {name: config for f in FAMILIES.values() for name, config in f.presets.items()}
 """Configs by name; the class of a config says which family it belongs to."""
 
 
 def preset_family(name: str) -> str:
-    """``slots`` or ``paper``.
+    """Key of :data:`FAMILIES` that a preset belongs to.
 
     Raises:
         InputError: unknown name.
     """
     if name not in PRESETS:
-        raise InputError(f"unknown preset '{name}'; expected one of {', '.join(PRESETS)}")
-    return "slots" if isinstance(PRESETS[name], SlotsConfig) else "paper"
+        near = difflib.get_close_matches(name, PRESETS, n=1)
+        hint = f" (did you mean '{near[0]}'?)" if near else ""
+        bases = ", ".join(n for n in PRESETS if not n.endswith(_VARIANT_ENDINGS))
+        raise InputError(
+            f"unknown preset '{name}'{hint}; expected one of {bases}; all but slots also with another text encoder "
+            "(-clip, -bert, -t5) and, after that, at a width for CPUs (-small)"
+        )
+    return next(family for family, f in FAMILIES.items() if type(PRESETS[name]) is f.config)
 
 
-def build_preset(name: str) -> SlotsModel | PaperModel:
+def build_preset(name: str) -> SlotsModel | PromptModel:
     """A freshly initialised model; weights come from torch's global random state.
 
     Raises:
         InputError: unknown name.
     """
-    preset_family(name)
-    return _build(PRESETS[name])
-
-
-def _build(config: PaperConfig | SlotsConfig) -> SlotsModel | PaperModel:
-    return SlotsModel(config) if isinstance(config, SlotsConfig) else PaperModel(config)
+    return FAMILIES[preset_family(name)].model(PRESETS[name])
 
 
 def shipped_models() -> tuple[str, ...]:
@@ -68,15 +102,15 @@ def find_checkpoint(name: str) -> Path:
     )
 
 
-def model_from_checkpoint(checkpoint: Checkpoint) -> SlotsModel | PaperModel:
+def model_from_checkpoint(checkpoint: Checkpoint) -> SlotsModel | PromptModel:
     """The network of a checkpoint with its weights, in evaluation mode.
 
     Raises:
         CheckpointError: the config or the weights do not fit the family.
     """
-    kind: type[SlotsConfig] | type[PaperConfig] = SlotsConfig if checkpoint.family == "slots" else PaperConfig
+    family = FAMILIES[checkpoint.family]
     try:
-        model = _build(config_from_dict(kind, checkpoint.config))
+        model = family.model(config_from_dict(family.config, checkpoint.config))
     except ValueError as error:
         raise CheckpointError(f"the config makes no {checkpoint.family} model: {error}") from error
     try:
@@ -87,7 +121,7 @@ def model_from_checkpoint(checkpoint: Checkpoint) -> SlotsModel | PaperModel:
     return model.eval()
 
 
-def load_model(name: str) -> SlotsModel | PaperModel:
+def load_model(name: str) -> SlotsModel | PromptModel:
     """A model by shipped name or checkpoint folder, in evaluation mode."""
     folder = find_checkpoint(name)
     checkpoint = load_checkpoint(folder)

@@ -1,0 +1,144 @@
+"""What every model that is conditioned on whole prompts promises, and the variants that each of them comes in.
+
+Such a model turns a window of mid and *one* text vector into a window of side. Windows, prompts over time and
+the training loop are the same for all of them, so a family is one module with
+
+* a config, a frozen dataclass that satisfies :class:`PromptConfig`,
+* a subclass of :class:`PromptModel`,
+* ``PRESETS``, configs by name, and ``TRAINING``, the settings that its authors state,
+
+and one line in each of :data:`tas_core.models.registry.FAMILIES` and :data:`tas_core.checkpoints.FAMILIES`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+ENCODER_WIDTHS: Final = {"minilm": 384, "clip": 512, "bert": 768, "t5": 768}
+"""Width of the features of each text encoder with its default weights; the first is what presets use."""
+
+
+class PromptConfig(Protocol):
+    """What the config of every prompt-conditioned family has.
+
+    Attributes:
+        sample_rate_hz: of mid and side.
+        window_s: length of an inference window.
+        hop_s: from one inference window to the next.
+        text_encoder: name of the text encoder whose features the model is trained with.
+        text_width: of those features.
+    """
+
+    @property
+    def sample_rate_hz(self) -> int: ...  # noqa: D102
+
+    @property
+    def window_s(self) -> float: ...  # noqa: D102
+
+    @property
+    def hop_s(self) -> float: ...  # noqa: D102
+
+    @property
+    def text_encoder(self) -> str: ...  # noqa: D102
+
+    @property
+    def text_width(self) -> int: ...  # noqa: D102
+
+    def small(self) -> Self:
+        """The same model at a width for CPUs."""
+        ...
+
+
+class PromptModel(nn.Module, ABC):
+    """A network from (mid, one text vector) to side, used on overlapping windows.
+
+    Attributes:
+        family: key of :data:`tas_core.models.registry.FAMILIES`.
+        default_steps: network evaluations unless the user asks for another number.
+        default_batch: windows to compute at once.
+        uses_noise: whether :meth:`window_sides` draws from a distribution.
+        config: its sizes.
+    """
+
+    family: ClassVar[str]
+    default_steps: ClassVar[int] = 1
+    default_batch: ClassVar[int] = 8
+    uses_noise: ClassVar[bool] = False
+    config: Any
+
+    @property
+    def max_steps(self) -> int:
+        """Most network evaluations that :meth:`window_sides` can make."""
+        return 1
+
+    @abstractmethod
+    def row_losses(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:
+        """Loss of each example, (batch), float32.
+
+        Args:
+            mid: left + right, (batch, time).
+            side: left - right, (batch, time).
+            text_features: (batch, text_width), rows of unit length as the text encoders give them.
+            generator: source of randomness, on any device, for families that need any.
+        """
+
+    @abstractmethod
+    def window_sides(self, mid: Tensor, text_features: Tensor, steps: int, noise: Tensor | None) -> Tensor:
+        """Side (batch, time) at the level of `mid`.
+
+        Args:
+            mid: left + right, (batch, time).
+            text_features: (batch, text_width).
+            steps: network evaluations, 1 to :attr:`max_steps`.
+            noise: standard normal, (batch, time), if the family uses noise, else None.
+        """
+
+    def training_loss(
+        self,
+        mid: Tensor,
+        side: Tensor,
+        text_features: Tensor,
+        generator: torch.Generator,
+        weight: Tensor | None = None,
+    ) -> Tensor:
+        """Mean of :meth:`row_losses`, a scalar.
+
+        Args:
+            weight: (batch), how much each example counts, e.g. 0 where side is not known; None for 1 each.
+        """
+        losses = self.row_losses(mid, side, text_features, generator)
+        if weight is None:
+            return losses.mean()
+        return (losses * weight).sum() / weight.sum().clamp_min(1e-6)
+
+    @abstractmethod
+    def compile_parts(self) -> None:
+        """Compile the costly part of the forward pass, in place; names of weights stay as they are."""
+
+
+ConfigT = TypeVar("ConfigT", bound=PromptConfig)
+
+
+def with_variants(bases: Mapping[str, ConfigT]) -> dict[str, ConfigT]:
+    """Every base config with each text encoder, at both widths.
+
+    "name" becomes "name", "name-clip", "name-bert", "name-t5", and each of these with "-small" after it.
+    """
+    default, *others = ENCODER_WIDTHS
+    found: dict[str, ConfigT] = {}
+    for name, config in bases.items():
+        assert config.text_encoder == default
+        found[name] = config
+        for encoder in others:
+            found[f"{name}-{encoder}"] = dataclasses.replace(
+                config,  # type: ignore[type-var]
+                text_encoder=encoder,
+                text_width=ENCODER_WIDTHS[encoder],
+            )
+    return found | {f"{name}-small": config.small() for name, config in found.items()}
