@@ -69,6 +69,32 @@ def simulate(
     typer.echo(str(out))
 
 
+@app.command("pack")
+def pack(
+    source: Path = typer.Argument(..., metavar="SRC", help="Folder made by 'tas data bank'."),
+    out: Path = typer.Argument(..., metavar="DST", help="Folder to make."),
+    megabytes: float = typer.Option(30.0, min=0.1, help="Largest size of everything in it."),
+    excerpt: float = typer.Option(4.0, min=0.5, max=60.0, help="Length of a clip in seconds."),
+    rooms: int = typer.Option(500, min=4, help="Rooms to simulate where the folder is opened."),
+    seed: int = typer.Option(0, min=0, help="Seed of the rooms."),
+    test: bool = typer.Option(False, "--test", help="Take test sources along, too."),
+) -> None:
+    """Make a small copy of training material, with coded clips, for a machine that takes few bytes."""
+    from tas_core.datasets.packing import pack_material
+
+    pack_material(
+        source,
+        out,
+        megabytes=megabytes,
+        excerpt_s=excerpt,
+        rooms=rooms,
+        seed=seed,
+        with_test=test,
+        progress=lambda message: typer.echo(message, err=True),
+    )
+    typer.echo(str(out))
+
+
 @app.command("import")
 def import_annotations(
     audio_root: Path = typer.Argument(..., help="Data set in FAIR-Play's layout: binaural_audios, splits."),

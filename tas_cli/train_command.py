@@ -8,7 +8,7 @@ import typer
 
 
 def train(
-    data: Path = typer.Option(..., help="Folder made by 'tas data bank'."),
+    data: Path = typer.Option(..., help="Folder made by 'tas data bank' or 'tas data pack'."),
     out: Path = typer.Option(..., "--out", "-o", help="Run folder; an earlier run in it is gone on with."),
     preset: str = typer.Option("slots", help="slots, paper, mono2binaural, apnet, or a variant; see docs/MODELS.md."),
     steps: int | None = typer.Option(None, min=1, help="Training steps."),
@@ -20,6 +20,7 @@ def train(
     precision: str = typer.Option("bf16", help="bf16 (mixed) or fp32."),
     compile_model: bool = typer.Option(False, "--compile", help="Compile the network; pays after minutes."),
     init: str | None = typer.Option(None, help="Start from this model or checkpoint instead of afresh."),
+    workers: int = typer.Option(1, min=1, help="Threads that compose scenes ahead."),
     tensorboard: bool = typer.Option(False, "--tensorboard", help="Also log for TensorBoard; needs tas[logs]."),
     log_every: int = typer.Option(10, min=1, help="Steps between lines of log.jsonl."),
     validate_every: int = typer.Option(250, min=1, help="Steps between validations."),
@@ -44,6 +45,7 @@ def train(
         precision=precision,
         compile=compile_model,
         init=init,
+        workers=workers,
         tensorboard=tensorboard,
         log_every=log_every,
         validate_every=validate_every,

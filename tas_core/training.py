@@ -38,7 +38,10 @@ from tas_core.models.registry import build_preset, load_model
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How to train. ``warmup_steps`` rise linearly; the last ``decay_share`` of ``steps`` falls linearly to zero."""
+    """How to train. ``warmup_steps`` rise linearly; the last ``decay_share`` of ``steps`` falls linearly to zero.
+
+    ``workers`` threads compose as many batches ahead; what they compose does not depend on how many they are.
+    """
 
     preset: str = "slots"
     steps: int = 3000
@@ -59,6 +62,7 @@ class TrainingConfig:
     save_every: int = 100
     init: str | None = None
     train_only: tuple[str, ...] = ()
+    workers: int = 1
 
 
 def learning_rate_at(step: int, config: TrainingConfig) -> float:
@@ -69,18 +73,32 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
 
 
 class _Prefetcher:
-    """Composes the next batch in another thread while the present one is used."""
+    """Composes the next batches in other threads, one step each, while the present one is used."""
 
-    def __init__(self, composer: SceneComposer, batch_size: int) -> None:
-        self._composer, self._batch_size = composer, batch_size
-        self._pool = ThreadPoolExecutor(1)
-        self._next: tuple[int, Future[SceneBatch]] | None = None
+    def __init__(self, composer: SceneComposer, batch_size: int, workers: int) -> None:
+        self._composer, self._batch_size, self._ahead = composer, batch_size, workers
+        self._pool = ThreadPoolExecutor(workers)
+        self._coming: dict[int, Future[SceneBatch]] = {}
+        # On a graphics processor composing has a queue of its own, or it would wait for the training step.
+        self._stream = torch.cuda.Stream(composer.device) if composer.device.type == "cuda" else None
 
     def get(self, step: int) -> SceneBatch:
-        if self._next is None or self._next[0] != step:
-            self._next = (step, self._pool.submit(self._composer.compose, step, self._batch_size))
-        batch = self._next[1].result()
-        self._next = (step + 1, self._pool.submit(self._composer.compose, step + 1, self._batch_size))
+        for number in range(step, step + self._ahead + 1):
+            if number not in self._coming:
+                self._coming[number] = self._pool.submit(self._compose, number)
+        batch = self._coming.pop(step).result()
+        if self._stream is not None:
+            # Their memory is not given to other batches before what now uses them is done.
+            for value in vars(batch).values():
+                if isinstance(value, Tensor):
+                    value.record_stream(torch.cuda.current_stream(value.device))
+        return batch
+
+    def _compose(self, step: int) -> SceneBatch:
+        with torch.cuda.stream(self._stream):
+            batch = self._composer.compose(step, self._batch_size)
+        if self._stream is not None:
+            self._stream.synchronize()
         return batch
 
     def close(self) -> None:
@@ -149,9 +167,9 @@ def train(
     ema = EMA(model, config.ema_decay)
     encoder_name = model.config.text_encoder
     scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
-    composer = open_material(data, "train", encoder_name, scene, config.seed)
+    composer = open_material(data, "train", encoder_name, scene, config.seed, device)
     plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
-    judge = open_material(data, "val", encoder_name, plain, seed=12345)
+    judge = open_material(data, "val", encoder_name, plain, 12345, device)
     out.mkdir(parents=True, exist_ok=True)
     start, seconds = 0, 0.0
     if (out / TRAINING_FILE).exists():
@@ -178,7 +196,7 @@ def train(
         )
 
     done = start
-    feed = _Prefetcher(composer, config.batch_size)
+    feed = _Prefetcher(composer, config.batch_size, config.workers)
     _cut_log(out / "log.jsonl", start)
     with (out / "log.jsonl").open("a", encoding="utf-8") as log:
         try:
@@ -187,7 +205,7 @@ def train(
                 rate = learning_rate_at(step, config)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                batch = feed.get(step).to(device)
+                batch = feed.get(step)
                 generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
                 with _autocast(device, config.precision):
                     losses = compute(batch, generator)
@@ -233,7 +251,7 @@ def validate(
     model.eval()
     totals: dict[str, float] = {}
     for index in range(config.validation_batches):
-        batch = judge.compose(index, config.batch_size).to(device)
+        batch = judge.compose(index, config.batch_size)
         generator = torch.Generator(device).manual_seed(index)
         with _autocast(device, config.precision):
             losses = compute(batch, generator)
@@ -272,6 +290,7 @@ def _check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) 
         "validation_batches",
         "compile",
         "decay_share",
+        "workers",
     }
     now = json.loads(json.dumps(asdict(config)))
     changed = sorted(k for k in now if k not in free and earlier.get(k) != now[k])

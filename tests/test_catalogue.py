@@ -3,7 +3,9 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile as sf
 
 from tas_core.datasets import rendering
 from tas_core.datasets.catalogue import RECORDING_FOLDERS, SOUNDFONTS, SPLITS, VOICES, Category, load_categories
@@ -128,3 +130,17 @@ def test_recordings_are_found_by_name_and_descriptions_are_not(tmp_path: Path, m
     monkeypatch.setattr(rendering, "RECORDING_FOLDERS", ((tmp_path, "CC0"), (tmp_path / "missing", "CC0")))
     category = Category("bell", ("bell",), (), "recording", samples=("bell*",))
     assert [p.name for p in recording_files(category)] == ["bell.ogg", "bell_2.wav", "bell_3.flac"]
+
+
+def test_no_name_of_recordings_is_in_two_splits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every split has files of its own, so their clips have a source of their own, with different sound."""
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        sf.write(tmp_path / f"gong{number}.wav", 0.5 * rng.standard_normal(1600), 16000)
+    monkeypatch.setattr(rendering, "RECORDING_FOLDERS", ((tmp_path, "CC0"),))
+    category = Category("small gong", ("small gong",), (), "recording", samples=("gong*",))
+    clips = {s: list(rendering.render_recordings(category, s, 2, 0.5, 16000, 0)) for s in SPLITS}
+    names = {split: {clip.source for clip in found} for split, found in clips.items()}
+    assert all(len(found) == 1 for found in names.values())
+    assert len(set.union(*names.values())) == len(SPLITS)
+    assert all(clip.split == split for split, found in clips.items() for clip in found)

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import re
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 
+import numpy as np
 import pytest
 import torch
+from scipy import signal as scipy_signal
 from torch import Tensor
 
 from tas_core.batch import SceneBatch
 from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.draws import SceneDraws
 from tas_core.datasets.phrases import REST_PHRASES
 from tas_core.datasets.rooms import RoomBank, build_rooms
 from tas_core.dsp import stft
@@ -32,11 +35,11 @@ def _composer(rooms: RoomBank, seed: int = 0, split: str = "train", **settings: 
     return SceneComposer(BANK, rooms, PHRASES, load_categories(), split, config, seed)  # type: ignore[arg-type]
 
 
-def _same(a: SceneBatch, b: SceneBatch) -> bool:
+def _same(a: SceneBatch | SceneDraws, b: SceneBatch | SceneDraws) -> bool:
     def equal(x: object, y: object) -> bool:
         return torch.equal(x, y) if isinstance(x, Tensor) and isinstance(y, Tensor) else x == y
 
-    return all(equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(SceneBatch))
+    return all(equal(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
 
 
 # ------------------------------------------------------------------ determinism
@@ -81,6 +84,182 @@ def test_the_global_random_state_is_not_touched(rooms: RoomBank) -> None:
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(999)
     assert _same(_composer(rooms).compose(0, 2), batch)
+
+
+def test_a_batch_is_its_decisions_rendered(rooms: RoomBank) -> None:
+    composer = _composer(rooms)
+    draws = composer.draw(3, 4)
+    assert _same(composer.render(draws), composer.compose(3, 4))
+    assert _same(_composer(rooms).draw(3, 4), draws)
+    assert not _same(composer.draw(4, 4), draws)
+    assert all(x.device.type == "cpu" for x in vars(draws).values() if isinstance(x, Tensor))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_graphics_processor_renders_the_same_scenes(rooms: RoomBank) -> None:
+    config = CompositionConfig(window_s=WINDOW_S, unnamed_share=0.3)
+    there = SceneComposer(BANK, rooms, PHRASES, load_categories(), "train", config, 0, torch.device("cuda"))
+    here = _composer(rooms, unnamed_share=0.3)
+    assert _same(there.draw(0, 8), here.draw(0, 8))
+    one, other = there.compose(0, 8), here.compose(0, 8)
+    assert one.mid.device.type == "cuda"
+    assert one.prompts == other.prompts
+    for name in ("stem_mid", "stem_side", "rest_mid", "clause_features", "azimuth_deg"):
+        torch.testing.assert_close(getattr(one, name).cpu(), getattr(other, name), rtol=0, atol=1e-4)
+
+
+def _reference(draws: SceneDraws, rooms: RoomBank, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mid and side of stems and mid of the rest of room-coloured scenes, one sound after another."""
+    scenes = len(draws.prompts)
+    mid, side = np.zeros((2, scenes, 5, window))
+    rest = np.zeros((scenes, window))
+    for i in range(len(draws.start)):
+        start, span = int(draws.start[i]), int(draws.span[i])
+        clip = BANK.samples[start : start + span].double().numpy() / 32767
+        sound = np.interp((np.arange(window) + 0.5) * span / window - 0.5, np.arange(span), clip)
+        begin, end = draws.gate[i].tolist()
+        sound *= np.interp(np.arange(window), [begin, begin + 320], [0, 1])
+        sound *= np.interp(np.arange(window), [end - 320, end], [1, 0])
+        power = np.square(sound).reshape(-1, 1600).mean(axis=1)
+        sound *= float(draws.gain[i]) / np.sqrt(power[power > 0.01 * power.max()].mean())
+        ears = rooms.responses[int(draws.room[i]), int(draws.place[i])].double().numpy()
+        left, right = (scipy_signal.fftconvolve(sound, ear)[:window] for ear in ears)
+        b, slot = int(draws.scene[i]), int(draws.slot[i])
+        if slot < 0:
+            rest[b] += left + right
+        else:
+            mid[b, slot], side[b, slot] = left + right, left - right
+    for b in range(scenes):
+        if draws.rest_slot[b] >= 0:
+            mid[b, draws.rest_slot[b]], rest[b] = rest[b], 0
+    return mid, side, rest
+
+
+def test_rendering_agrees_with_one_sound_after_another(rooms: RoomBank) -> None:
+    settings = {"dry_share": 0.0, "equalised_share": 0.0, "gate_share": 0.7, "speed_share": 0.7, "unnamed_share": 0.4}
+    composer = _composer(rooms, **settings)
+    draws = composer.draw(5, 10)
+    batch = composer.render(draws)
+    assert bool((draws.rest_slot >= 0).any())
+    assert bool((draws.span != composer.window).any())
+    for found, expected in zip(
+        (batch.stem_mid, batch.stem_side, batch.rest_mid), _reference(draws, rooms, composer.window), strict=True
+    ):
+        np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=2e-5)
+
+
+# ------------------------------------------------------------------ augmentation
+
+
+ALONE = {"object_shares": (1.0, 0.0, 0.0, 0.0), "absent_share": 0.0, "dry_share": 1.0}
+
+
+def test_speed_moves_the_pitch_by_up_to_a_third_of_an_octave(rooms: RoomBank) -> None:
+    composer = _composer(rooms, speed_share=1.0, gate_share=0.0, equalised_share=0.0, **ALONE)
+    draws = composer.draw(0, 24)
+    speed = draws.span / composer.window
+    assert 2**-0.35 - 1e-3 < float(speed.min()) < 0.9
+    assert 1.1 < float(speed.max()) < 2**0.35 + 1e-3
+    batch = composer.render(draws)
+    plain = composer.render(replace(draws, span=torch.full_like(draws.span, composer.window), start=draws.start * 0))
+    assert plain.mid.shape == batch.mid.shape
+    for b in range(24):
+        clip = BANK.samples[draws.start[b] : draws.start[b] + draws.span[b]].double().numpy()
+        before, after = (
+            np.argmax(np.abs(np.fft.rfft(x * np.hanning(len(x)), 1 << 17))) for x in (clip, batch.mid[b].numpy())
+        )
+        assert after / before == pytest.approx(float(speed[b]), rel=0.01)
+
+
+def test_without_augmentation_nothing_is_changed_but_level_and_sign(rooms: RoomBank) -> None:
+    composer = _composer(rooms, augment=False, speed_share=1.0, gate_share=1.0, equalised_share=1.0)
+    draws = composer.draw(0, 16)
+    assert bool((draws.span == composer.window).all())
+    assert bool((draws.gate[:, 0] <= -320).all())
+    assert bool((draws.gate[:, 1] >= composer.window + 320).all())
+    assert not draws.tone_db.any()
+    assert 0.2 < float((draws.gain < 0).float().mean()) < 0.8
+
+
+def test_gates_are_silent_outside_and_ramp_for_20_ms(rooms: RoomBank) -> None:
+    composer = _composer(rooms, gate_share=1.0, speed_share=0.0, equalised_share=0.0, **ALONE)
+    draws = composer.draw(0, 40)
+    batch = composer.render(draws)
+    window = composer.window
+    late, early = draws.gate[:, 0] > 0, draws.gate[:, 1] < window
+    assert bool((late & early).any())
+    assert bool((late & ~early).any())
+    assert bool((early & ~late).any())
+    open_gate = composer.render(replace(draws, gate=torch.tensor([[-320.0, window + 320.0]]).expand(40, 2)))
+    for b in range(40):
+        begin, end = (round(x) for x in draws.gate[b].tolist())
+        assert end - begin >= 0.5 * RATE_HZ - 1 or not (late[b] or early[b])
+        sound, whole = batch.mid[b], open_gate.mid[b]
+        if late[b]:
+            assert float(sound[:begin].abs().max()) < 1e-5
+        if early[b]:
+            assert float(sound[end + 1 :].abs().max()) < 1e-5
+        inside = slice(max(0, begin + 321), min(window, end - 321))
+        # The same sound inside, but for the level, which counts active parts only.
+        ratio = sound[inside] @ whole[inside] / whole[inside].square().sum()
+        torch.testing.assert_close(sound[inside], ratio * whole[inside], rtol=0, atol=1e-5)
+
+
+def test_sounds_are_as_loud_as_drawn_while_they_are_active(rooms: RoomBank) -> None:
+    composer = _composer(rooms, level_spread_db=6.0, equalised_share=0.0, gate_share=0.8, **ALONE)
+    draws = composer.draw(0, 24)
+    level_db = 20 * torch.log10(draws.gain.abs() / 0.06)
+    assert float(level_db.abs().max()) <= 6.0
+    assert float(level_db.max() - level_db.min()) > 6.0
+    for b, sound in enumerate(composer.render(draws).mid / 2):
+        power = sound.reshape(-1, 1600).square().mean(dim=1)
+        rms = power[power > 0.01 * power.max()].mean().sqrt()
+        torch.testing.assert_close(rms, draws.gain[b].abs(), rtol=1e-3, atol=0)
+
+
+def test_the_sign_of_a_sound_is_drawn(rooms: RoomBank) -> None:
+    composer = _composer(rooms)
+    draws = composer.draw(0, 4)
+    one, other = composer.render(draws), composer.render(replace(draws, gain=-draws.gain))
+    torch.testing.assert_close(one.stem_side, -other.stem_side, rtol=0, atol=1e-6)
+
+
+def test_tone_curves_bend_the_spectrum_through_their_points(rooms: RoomBank) -> None:
+    """Points an octave apart from 62.5 Hz to 8 kHz, straight lines in dB over octaves between them."""
+    composer = _composer(rooms, equalised_share=1.0, gate_share=0.0, **ALONE)
+    draws = composer.draw(0, 6)
+    assert float(draws.tone_db.abs().max()) <= 9.0
+    assert float(draws.tone_db.std()) > 3.0
+    bent = composer.render(draws).mid
+    flat = composer.render(replace(draws, tone_db=torch.zeros_like(draws.tone_db))).mid
+    points_hz = 8000.0 / 2.0 ** np.arange(7, -1, -1)
+    for b in range(6):
+        one, other = (np.abs(np.fft.rfft(x[b].numpy() * np.hanning(composer.window))) for x in (bent, flat))
+        freqs_hz = np.fft.rfftfreq(composer.window, 1 / RATE_HZ)
+        heard = (other > 0.02 * other.max()) & (freqs_hz > 70)
+        expected = np.interp(np.log2(freqs_hz[heard]), np.log2(points_hz), draws.tone_db[b].numpy())
+        np.testing.assert_allclose(20 * np.log10(one[heard] / other[heard]), expected, atol=0.5)
+
+
+def test_stretches_are_chosen_where_a_clip_sounds(rooms: RoomBank) -> None:
+    """Clips of 2 s that sound in the last half second: a stretch of 0.25 s finds it in 29 % of its places."""
+    samples = BANK.samples.clone()
+    for start, length in zip(BANK.start.tolist(), BANK.length.tolist(), strict=True):
+        samples[start : start + length * 3 // 4] = 0
+    config = CompositionConfig(window_s=0.25, augment=False)
+    sparse = SceneComposer(replace(BANK, samples=samples), rooms, PHRASES, load_categories(), "train", config)
+    draws = sparse.draw(0, 100)
+    power = torch.stack([samples[a : a + sparse.window].float().square().mean() for a in draws.start.tolist()])
+    # Three tries find it in 1 - 0.71^3 = 64 % of the draws.
+    assert float((power > 0).float().mean()) > 0.5
+
+
+def test_a_clip_shorter_than_the_window_is_stretched_to_it(rooms: RoomBank) -> None:
+    composer = _composer(rooms, **{**ALONE, "window_s": 3.0, "augment": False})
+    draws = composer.draw(0, 3)
+    assert draws.span.tolist() == [int(BANK.length[0])] * 3
+    assert bool((composer.render(draws).mid[:, -4000:].abs().amax(dim=1) > 0.01).all())
 
 
 # ------------------------------------------------------------------ what is in a batch
@@ -183,7 +362,7 @@ def test_captions_say_what_the_batch_holds(rooms: RoomBank, held_out: bool) -> N
 
 def test_every_phrase_is_understood_as_one_object_at_one_place() -> None:
     """Bare "slap and pop bass" would be two objects, and a bare "ride" a movement: such names come in quotes."""
-    from tas_core.datasets.composition import _caption
+    from tas_core.datasets.draws import _caption
 
     for phrase in PHRASES.phrases:
         for azimuth_deg in (-41.3, 0.2, 90.0):
@@ -244,7 +423,8 @@ def test_dry_scenes_carry_the_ratio_of_the_head(rooms: RoomBank) -> None:
 
     composer = _composer(rooms, object_shares=(1.0, 0, 0, 0), absent_share=0.0, dry_share=1.0, gate_share=0.0)
     batch = composer.compose(0, 6)
-    mid, side = (stft(x, 4096, 1024) for x in (batch.stem_mid[:, 0], batch.stem_side[:, 0]))
+    # Without the frames at the ends, where the transform mirrors the signal.
+    mid, side = (stft(x, 4096, 1024)[..., 3:-3] for x in (batch.stem_mid[:, 0], batch.stem_side[:, 0]))
     for b in range(6):
         freqs_hz = torch.arange(2049) * RATE_HZ / 4096
         at = (freqs_hz > 200) & (freqs_hz < 1200)  # where the ratio is smooth over the width of the window

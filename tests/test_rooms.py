@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from scipy import signal as scipy_signal
 
 from tas_core.datasets.rooms import (
     Room,
     RoomBank,
+    RoomRecipe,
     binaural_response,
     build_rooms,
     direct_response,
@@ -154,6 +156,83 @@ def test_bank_of_rooms_depends_on_its_seed_and_not_on_its_size() -> None:
     assert more.responses.shape == (2, 2, 2, round(0.08 * RATE_HZ))
     assert bool((more.azimuth_deg.abs() <= 90).all())
     assert bool(torch.isfinite(more.responses.float()).all())
+
+
+def test_images_add_up_as_one_after_another() -> None:
+    """Pulses of every image, delayed by linear interpolation between two taps, against a plain loop."""
+    from tas_core.datasets.rooms import _add_pulses
+
+    rng = np.random.default_rng(2)
+    heads = rng.standard_normal((9, 2, 20))
+    direction, at = rng.integers(9, size=50), rng.uniform(0, 300, 50)
+    gain, fade = rng.standard_normal(50), rng.uniform(0, 1, 50)
+    full, early = np.zeros((2, 330)), np.zeros((2, 330))
+    for row, time, factor, faded in zip(direction, at, gain, fade, strict=True):
+        for tap in range(20):
+            first, share = int(time) + tap, time - int(time)
+            for out, level in ((full, factor), (early, factor * faded)):
+                out[:, first] += (1 - share) * level * heads[row, :, tap]
+                out[:, first + 1] += share * level * heads[row, :, tap]
+    found = _add_pulses(heads, direction, at, gain, fade, 290)
+    np.testing.assert_allclose(found[0], full[:, :290], rtol=0, atol=1e-12)
+    np.testing.assert_allclose(found[1], early[:, :290], rtol=0, atol=1e-12)
+
+
+def test_reflections_come_from_the_nearest_measured_direction() -> None:
+    from tas_core.datasets.rooms import _nearest
+
+    rng = np.random.default_rng(0)
+    measured, directions = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in rng.standard_normal((2, 150, 3)))
+    found = _nearest(directions, measured)
+    for row, direction in zip(found, directions, strict=True):
+        assert np.linalg.norm(measured[row] - direction) == pytest.approx(
+            np.linalg.norm(measured - direction, axis=1).min()
+        )
+    assert len(_nearest(directions[:0], measured)) == 0
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 22050, 48000])
+def test_the_head_is_resampled_as_by_a_resampler(rate_hz: int) -> None:
+    """Within 1e-3 of the peak of soxr's best quality; the first tap, where soxr has yet to start up, within 5e-3."""
+    soxr = pytest.importorskip("soxr")
+    from tas_core.datasets.rooms import _head
+    from tas_core.geometry import load_kemar
+
+    kemar = load_kemar()
+    flat = kemar.hrir.reshape(-1, kemar.hrir.shape[-1]).T
+    expected = soxr.resample(flat, kemar.sample_rate_hz, rate_hz, quality="VHQ") * kemar.sample_rate_hz / rate_hz
+    heads, vectors = _head(rate_hz)
+    found = heads.reshape(-1, heads.shape[-1]).T
+    assert vectors.shape == (len(heads), 3)
+    size = min(len(found), len(expected))
+    assert abs(len(found) - len(expected)) <= 1
+    error = np.abs(found[:size] - expected[:size]).max(axis=1) / np.abs(expected).max()
+    assert error[1:].max() < 1e-3
+    assert error[0] < 5e-3
+
+
+def test_rooms_are_the_same_for_any_number_of_jobs() -> None:
+    one, three = (build_rooms(5, 2, length_s=0.1, seed=4, jobs=jobs) for jobs in (1, 3))
+    for name in ("responses", "azimuth_deg", "rt60_s"):
+        assert torch.equal(getattr(one, name), getattr(three, name))
+
+
+def test_a_recipe_is_read_as_the_rooms_it_describes(tmp_path: Path) -> None:
+    path = tmp_path / "rooms.safetensors"
+    RoomRecipe(2, 3, length_s=0.05, seed=9).save(path)
+    assert path.stat().st_size < 300
+    found, expected = RoomBank.load(path), build_rooms(2, 3, length_s=0.05, seed=9)
+    assert found.sample_rate_hz == expected.sample_rate_hz
+    for name in ("responses", "azimuth_deg", "rt60_s"):
+        assert torch.equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("recipe", ["[", '{"rooms": 2}', '{"rooms": 1, "sources": 1, "walls": 3}'])
+def test_an_unusable_recipe_is_an_input_error(tmp_path: Path, recipe: str) -> None:
+    path = tmp_path / "rooms.safetensors"
+    save_file({}, str(path), metadata={"recipe": recipe})
+    with pytest.raises(InputError, match=r"rooms\.safetensors: not a readable bank of rooms"):
+        RoomBank.load(path)
 
 
 def test_bank_of_rooms_survives_saving(tmp_path: Path) -> None:

@@ -134,6 +134,15 @@ def test_two_runs_with_the_same_seed_are_the_same_run(data: Path, tmp_path: Path
     assert a[0]["loss"] != c[0]["loss"]
 
 
+def test_the_number_of_workers_changes_nothing(data: Path, tmp_path: Path) -> None:
+    for workers in (1, 3):
+        _train(data, tmp_path / str(workers), steps=4, workers=workers)
+    assert _without_time(_log(tmp_path / "1")) == _without_time(_log(tmp_path / "3"))
+    # A run may go on with another number of them.
+    _train(data, tmp_path / "1", steps=5, workers=2)
+    assert [line["step"] for line in _log(tmp_path / "1") if "loss" in line] == [1, 2, 3, 4, 5]
+
+
 def test_a_run_can_be_made_longer(data: Path, tmp_path: Path) -> None:
     _train(data, tmp_path, steps=3)
     _train(data, tmp_path, steps=5, validate_every=2)
@@ -263,9 +272,9 @@ def test_validation_uses_other_sources_and_no_augmentation(
     opened: dict[str, CompositionConfig] = {}
     real = training.open_material
 
-    def spy(folder: Path, split: Any, encoder: str, config: CompositionConfig, seed: int = 0):
+    def spy(folder: Path, split: Any, encoder: str, config: CompositionConfig, *rest: Any):
         opened[split] = config
-        return real(folder, split, encoder, config, seed)
+        return real(folder, split, encoder, config, *rest)
 
     monkeypatch.setattr(training, "open_material", spy)
     _train(data, tmp_path, steps=1, composition=CompositionConfig(unnamed_share=0.7, window_s=99.0))

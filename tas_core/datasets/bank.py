@@ -4,14 +4,18 @@ A bank is one safetensors file: ``samples`` (int16, all clips one after another)
 per clip ``start``, ``length``, ``category``, ``source`` and ``split`` (int64).
 The names behind the numbers are in the file's metadata, as JSON. Scenes are composed
 from it on the fly, see :mod:`tas_core.datasets.composition`.
+
+A bank that travels is coded (:mod:`tas_core.datasets.codec`): in place of ``samples`` and ``start`` it holds blocks of
+clips of one split, three tensors each, and the metadata says how many clips of which length a block has.
 """
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -21,11 +25,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from tas_core.datasets import codec
 from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.errors import InputError
 
 BANK_FORMAT = 1
-_TENSORS = ("samples", "start", "length", "category", "source", "split")
+_COLUMNS = ("length", "category", "source", "split")
+_TENSORS = ("samples", "start", *_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -61,19 +67,47 @@ class StemBank:
         at, size = int(self.start[index]), int(self.length[index])
         return self.samples[at : at + size].float() / 32767.0
 
+    def only(self, split: Split) -> StemBank:
+        """The clips of one split, with the names and numbers of the whole bank."""
+        clips = torch.nonzero(self.split == SPLITS.index(split))[:, 0]
+        start, length = self.start[clips], self.length[clips]
+        spans = zip(start.tolist(), length.tolist(), strict=True)
+        samples = torch.cat([self.samples[:0], *(self.samples[at : at + size] for at, size in spans)])
+        columns = {name: getattr(self, name)[clips] for name in _COLUMNS}
+        return replace(self, samples=samples, start=length.cumsum(0) - length, **columns)
+
     def save(self, path: Path) -> None:
         """Write the bank to one safetensors file."""
-        meta = {
+        save_file({name: getattr(self, name) for name in _TENSORS}, str(path), metadata=self._metadata())
+
+    def _metadata(self) -> dict[str, str]:
+        return {
             "format": str(BANK_FORMAT),
             "sample_rate_hz": str(self.sample_rate_hz),
             "categories": json.dumps(self.categories),
             "sources": json.dumps(self.sources),
         }
-        save_file({name: getattr(self, name) for name in _TENSORS}, str(path), metadata=meta)
+
+    def save_coded(self, path: Path, clips: Tensor, length: Tensor, blocks: Sequence[codec.CodedClips]) -> None:
+        """Write some clips in coded form.
+
+        Args:
+            path: the file.
+            clips: numbers of the clips in the order of ``blocks``, int64 (clip).
+            length: samples of each that count, int64 (clip); a block pads its clips to one length.
+            blocks: coded excerpts of the clips, no block with clips of two splits.
+        """
+        tensors = {name: getattr(self, name)[clips] for name in _COLUMNS} | {"length": length}
+        for number, block in enumerate(blocks):
+            tensors[f"reference {number}"] = torch.from_numpy(block.reference)
+            for name in ("levels", "coefficients"):
+                tensors[f"{name} {number}"] = torch.frombuffer(bytearray(getattr(block, name)), dtype=torch.uint8)
+        shapes = json.dumps([block.shape for block in blocks])
+        save_file(tensors, str(path), metadata={**self._metadata(), "blocks": shapes})
 
     @staticmethod
-    def load(path: Path) -> StemBank:
-        """Read a bank.
+    def load(path: Path, split: Split | None = None) -> StemBank:
+        """Read a bank, coded or not; with ``split``, only the clips of that split.
 
         Raises:
             InputError: no such file, not a bank, or a bank of another format.
@@ -83,14 +117,38 @@ class StemBank:
                 meta = file.metadata() or {}
                 if meta.get("format") != str(BANK_FORMAT):
                     raise InputError(f"{path}: stem bank format {meta.get('format')}, expected {BANK_FORMAT}")
-                return StemBank(
-                    **{name: file.get_tensor(name) for name in _TENSORS},
+                tensors = _decode(file, meta["blocks"], split) if "blocks" in meta else {}
+                bank = StemBank(
+                    **{name: tensors[name] if tensors else file.get_tensor(name) for name in _TENSORS},
                     categories=tuple(json.loads(meta["categories"])),
                     sources=tuple(json.loads(meta["sources"])),
                     sample_rate_hz=int(meta["sample_rate_hz"]),
                 )
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             raise InputError(f"{path}: not a readable stem bank ({error})") from error
+        return bank if split is None or tensors else bank.only(split)
+
+
+def _decode(file: safe_open, blocks: str, split: Split | None) -> dict[str, Tensor]:
+    """The tensors of a bank from those of a coded file, leaving out blocks of other splits than ``split``."""
+    columns = {name: file.get_tensor(name) for name in _COLUMNS}
+    wanted: list[Tensor] = []
+    coded: list[codec.CodedClips] = []
+    first = 0
+    for number, (count, time) in enumerate(json.loads(blocks)):
+        rows = torch.arange(first, first + count)
+        first += count
+        if split is None or int(columns["split"][rows[0]]) == SPLITS.index(split):
+            wanted.append(rows)
+            parts = [file.get_tensor(f"{name} {number}").numpy() for name in ("reference", "levels", "coefficients")]
+            coded.append(codec.CodedClips((count, time), parts[0], parts[1].tobytes(), parts[2].tobytes()))
+    clips = torch.cat(wanted) if wanted else torch.zeros(0, dtype=torch.long)
+    columns = {name: values[clips] for name, values in columns.items()}
+    lengths = iter(columns["length"].tolist())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        pieces = [clip[: next(lengths)] for block in pool.map(codec.decode_clips, coded) for clip in block]
+    samples = torch.cat(pieces) if pieces else torch.zeros(0, dtype=torch.int16)
+    return {"samples": samples, "start": columns["length"].cumsum(0) - columns["length"], **columns}
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,16 @@
 """Scenes composed on the fly from a stem bank and a bank of rooms.
 
-Everything random is drawn on the CPU from a generator keyed by (seed, step), so that a run resumed at
-step n sees the batches that it would have seen; convolution runs as one batched FFT on any device.
+:mod:`tas_core.datasets.draws` decides what is in a scene, on the CPU and keyed by (seed, step), so that a run resumed
+at step n sees the batches that it would have seen. Here the sounds of a batch are rendered all at once, on the device
+that holds the bank: a graphics processor, or the CPU. With s the stretch of a clip, e its tone curve and h_L, h_R the
+response of its place in a room, an object's sound is
+
+    mid = (h_L + h_R) * e * s        side = (h_L - h_R) * e * s        and, dry,  mid = 2 e * s,  side = G mid.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from functools import lru_cache
 
 import numpy as np
@@ -16,41 +20,16 @@ from torch import Tensor
 from tas_core.batch import SceneBatch
 from tas_core.datasets.bank import StemBank
 from tas_core.datasets.catalogue import Category, Split
-from tas_core.datasets.phrases import REST_PHRASES, PhraseTable
+from tas_core.datasets.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
+from tas_core.datasets.phrases import PhraseTable
 from tas_core.datasets.rooms import RoomBank
-from tas_core.errors import PromptError
 from tas_core.geometry import direction_ratio
-from tas_core.prompts import parse_prompt
-from tas_core.types import LEFT_SIGN
 
-
-@dataclass(frozen=True)
-class CompositionConfig:
-    """How scenes are drawn. Shares and probabilities are in 0..1, levels in dB.
-
-    ``object_shares`` are the shares of scenes with 1, 2, 3, 4 objects.
-    """
-
-    window_s: float = 3.0
-    object_shares: tuple[float, ...] = (0.15, 0.45, 0.25, 0.15)
-    level_spread_db: float = 7.0
-    unnamed_share: float = 0.1
-    rest_clause_share: float = 0.5
-    absent_share: float = 0.15
-    odd_name_share: float = 0.2
-    dry_share: float = 0.3
-    speed_share: float = 0.5
-    equalised_share: float = 0.6
-    gate_share: float = 0.25
-    same_kind_share: float = 0.15
-    held_out_names: bool = False
-    augment: bool = True
+_RAMP_S = 0.02
 
 
 class SceneComposer:
-    """Draws batches of scenes; the same (seed, step) gives the same batch."""
-
-    max_clauses = 5
+    """Composes batches of scenes; the same (seed, step) gives the same batch."""
 
     def __init__(
         self,
@@ -61,274 +40,165 @@ class SceneComposer:
         split: Split,
         config: CompositionConfig | None = None,
         seed: int = 0,
+        device: torch.device | None = None,
     ) -> None:
-        self.bank, self.rooms, self.phrases = bank, rooms, phrases
         self.config = config or CompositionConfig()
-        self.seed = seed
-        self.clips = bank.clips_of(split)
-        by_name = {c.name: c for c in categories}
-        self.rows: dict[int, Tensor] = {}
-        self.kinds: dict[int, str] = {}
-        for number in self.clips:
-            category = by_name[bank.categories[number]]
-            words = category.held_out if self.config.held_out_names and category.held_out else category.words
-            self.rows[number] = phrases.rows(words)
-            kind = category.kind
-            self.kinds[number] = f"{kind} {category.program // 8}" if category.program is not None else kind
-        self.numbers = sorted(self.clips)
-        # Only names that this split may use: held-out words must not slip in as odd names.
-        self.trained_rows = torch.cat([self.rows[n] for n in self.numbers]).unique()
-        self.all_rows = torch.cat([self.rows[n] for n in self.numbers]).unique()
-        self.rest_rows = phrases.rows(REST_PHRASES)
-        self.weights = torch.tensor([_frequency(by_name[bank.categories[n]]) for n in self.numbers])
+        self.device = device or torch.device("cpu")
+        self.rate_hz = bank.sample_rate_hz
+        self._drawer = SceneDrawer(bank, rooms.azimuth_deg, phrases, categories, split, self.config, seed)
+        used = torch.cat([bank.source[clips] for clips in bank.clips_of(split).values()]).unique()
+        self._sources = [bank.sources[int(i)] for i in used]
+        self._samples = bank.samples.to(self.device)
+        self._responses = rooms.responses.to(self.device)
+        self._features = phrases.features.to(self.device)
+        self._ratio = torch.from_numpy(_ratio_table(self.rate_hz)).to(self.device)
 
     @property
     def window(self) -> int:
         """Samples in a scene."""
-        return round(self.config.window_s * self.bank.sample_rate_hz)
+        return self._drawer.window
 
     def source_names(self) -> list[str]:
         """Names of the soundfont presets, voices and recordings that scenes are made of."""
-        used = torch.cat([self.bank.source[clips] for clips in self.clips.values()]).unique()
-        return [self.bank.sources[int(i)] for i in used]
+        return self._sources
 
     def compose(self, step: int, batch_size: int) -> SceneBatch:
-        """The scenes of one training step."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        scenes = [self._draw(generator) for _ in range(batch_size)]
-        return self._render(scenes, generator)
+        """The scenes of one training step, on the composer's device."""
+        return self.render(self.draw(step, batch_size))
 
-    # ---- what is in a scene
+    def draw(self, step: int, batch_size: int) -> SceneDraws:
+        """The decisions of one training step; no sound, and the same on every device."""
+        return self._drawer.draw(step, batch_size)
 
-    def _pick(self, shares: Tensor, generator: torch.Generator) -> int:
-        return int(torch.multinomial(shares, 1, generator=generator))
+    @torch.no_grad()
+    def render(self, draws: SceneDraws) -> SceneBatch:
+        """The scenes that were decided on, on the composer's device."""
+        window, device = self.window, self.device
+        scenes, count = draws.named.shape[0], len(draws.start)
+        signals = self._signals(draws)
+        mid, side = self._ears(signals, draws).unbind(dim=1)
+        named = torch.nonzero(draws.slot >= 0)[:, 0]
+        at = (draws.scene[named].to(device), draws.slot[named].to(device))
+        stem_mid = torch.zeros(scenes, MAX_CLAUSES, window, device=device)
+        stem_side = torch.zeros_like(stem_mid)
+        stem_mid[at], stem_side[at] = mid[named.to(device)], side[named.to(device)]
+        rest = torch.zeros(scenes, window, device=device)
+        if len(named) < count:
+            rest = torch.cat([mid, mid.new_zeros(1, window)])[draws.rest.to(device)].sum(dim=1)
+        # A clause for the rest: its parts come from several places, so no one place is right for it.
+        spoken = torch.nonzero(draws.rest_slot >= 0)[:, 0]
+        stem_mid[spoken.to(device), draws.rest_slot[spoken].to(device)] = rest[spoken.to(device)]
+        rest[spoken.to(device)] = 0
+        is_named = draws.named.to(device)
+        return SceneBatch(
+            stem_mid,
+            stem_side,
+            rest,
+            self._features[draws.word.to(device)] * is_named[..., None],
+            draws.azimuth_deg.to(device),
+            is_named,
+            (draws.rest_slot < 0).to(device),
+            draws.prompts,
+        )
 
-    def _draw_categories(self, count: int, generator: torch.Generator) -> list[int]:
-        """Category numbers without shared names; now and then several of one family, the hard case."""
-        chosen: list[int] = []
-        weights = self.weights.clone()
-        if count > 1 and _chance(self.config.same_kind_share, generator):
-            first = self._pick(weights, generator)
-            kind = self.kinds[self.numbers[first]]
-            same = torch.tensor([self.kinds[n] == kind for n in self.numbers])
-            if int(same.sum()) >= count and kind != "speech":
-                weights = weights * same
-        while len(chosen) < count and float(weights.sum()) > 0:
-            index = self._pick(weights, generator)
-            number = self.numbers[index]
-            weights[index] = 0
-            names = set(self.rows[number].tolist())
-            if any(names & set(self.rows[c].tolist()) for c in chosen):
-                continue
-            chosen.append(number)
-        return chosen
+    def _signals(self, draws: SceneDraws) -> Tensor:
+        """Stretches of clips at their speed, gated and at their level, (signal, time)."""
+        device, window = self.device, self.window
+        signals = torch.empty(len(draws.start), window, device=device)
+        for stretched in (False, True):
+            at = torch.nonzero((draws.span != window) == stretched)[:, 0]
+            start, span = draws.start[at].to(device), draws.span[at].to(device)
+            if stretched:
+                signals[at.to(device)] = _stretched(self._samples, start, span, window)
+            else:
+                signals[at.to(device)] = _cut(self._samples, start, window)
+        gated = torch.nonzero((draws.gate[:, 0] > 0) | (draws.gate[:, 1] < window))[:, 0]
+        if len(gated):
+            signals[gated.to(device)] *= _envelope(draws.gate[gated].to(device), window, _RAMP_S * self.rate_hz)
+        return signals.mul_((draws.gain.to(device) / _active_rms(signals, self.rate_hz // 10))[:, None])
 
-    def _draw(self, generator: torch.Generator) -> dict:
-        c = self.config
-        count = 1 + self._pick(torch.tensor(c.object_shares), generator)
-        numbers = self._draw_categories(count, generator)
-        count = len(numbers)
-        window = self.window
-        signals = torch.zeros(count, window)
-        for i, number in enumerate(numbers):
-            clips = self.clips[number]
-            clip = int(clips[int(torch.randint(len(clips), (), generator=generator))])
-            signals[i] = self._signal(clip, window, generator)
-        words = [self._any(self.rows[n], generator) for n in numbers]
-        if count == 1 and _chance(c.odd_name_share, generator):
-            # A single sound under a name of something else: who names one thing means what sounds.
-            words[0] = self._any(self.trained_rows, generator)
-        unnamed = [count > 1 and _chance(c.unnamed_share, generator) for _ in numbers]
-        if all(unnamed):
-            unnamed[0] = False
-        room = int(torch.randint(len(self.rooms.responses), (), generator=generator))
-        places = torch.randperm(self.rooms.responses.shape[1], generator=generator)[:count]
-        rest_clause = any(unnamed) and _chance(c.rest_clause_share, generator)
-        absent: int | None = None
-        if _chance(c.absent_share, generator):
-            other = self.numbers[self._pick(self.weights, generator)]
-            taken = {int(r) for n in numbers for r in self.rows[n]} | set(words)
-            if not taken & {int(r) for r in self.rows[other]}:
-                absent = self._any(self.rows[other], generator)
-        return {
-            "signals": signals,
-            "words": words,
-            "unnamed": unnamed,
-            "room": room,
-            "places": places,
-            "dry": _chance(c.dry_share, generator),
-            "rest_word": self._any(self.rest_rows, generator) if rest_clause else None,
-            "absent_word": absent,
-            "absent_azimuth": float(torch.rand((), generator=generator) * 180 - 90),
-            "rest_azimuth": float(torch.rand((), generator=generator) * 180 - 90),
-        }
-
-    def _any(self, rows: Tensor, generator: torch.Generator) -> int:
-        return int(rows[int(torch.randint(len(rows), (), generator=generator))])
-
-    def _signal(self, clip: int, window: int, generator: torch.Generator) -> Tensor:
-        """A crop of a clip with random speed, tone, gating and level, (time)."""
-        c = self.config
-        source = self.bank.clip(clip)
-        speed = 1.0
-        if c.augment and _chance(c.speed_share, generator):
-            speed = float(2 ** (torch.rand((), generator=generator) * 0.7 - 0.35))
-        need = min(len(source), round(window * speed))
-        best = torch.zeros(need)
-        for _ in range(3):
-            at = int(torch.randint(len(source) - need + 1, (), generator=generator))
-            best = source[at : at + need]
-            if float(best.square().mean()) > 0.05 * float(source.square().mean()):
-                break
-        if len(best) != window:
-            best = torch.nn.functional.interpolate(best[None, None], size=window, mode="linear", align_corners=False)[
-                0, 0
-            ]
-        if c.augment and _chance(c.gate_share, generator):
-            best = best * _gate(window, self.bank.sample_rate_hz, generator)
-        # Loudness over the active part, so that sparse sounds are not made loud.
-        power = best.square().unfold(0, 1600, 1600).mean(dim=1)
-        active = power[power > 0.01 * power.max().clamp_min(1e-12)]
-        rms = active.mean().clamp_min(1e-10).sqrt()
-        level_db = (torch.rand((), generator=generator) * 2 - 1) * c.level_spread_db
-        best = best * (0.06 / rms) * 10 ** (level_db / 20)
-        if _chance(0.5, generator):
-            best = -best
-        return best
-
-    # ---- what it sounds like
-
-    def _render(self, scenes: list[dict], generator: torch.Generator) -> SceneBatch:
-        window, batch = self.window, len(scenes)
-        taps = self.rooms.responses.shape[-1]
-        size = _fast_size(window + taps)
-        width = self.phrases.features.shape[1]
-        mid = torch.zeros(batch, self.max_clauses, window)
-        side = torch.zeros(batch, self.max_clauses, window)
-        rest = torch.zeros(batch, window)
-        features = torch.zeros(batch, self.max_clauses, width)
-        azimuth = torch.zeros(batch, self.max_clauses)
-        named = torch.zeros(batch, self.max_clauses, dtype=torch.bool)
-        side_known = torch.ones(batch, dtype=torch.bool)
-        signals = torch.cat([s["signals"] for s in scenes])
-        responses = torch.cat([self.rooms.responses[s["room"], s["places"]] for s in scenes]).float()
+    def _ears(self, signals: Tensor, draws: SceneDraws) -> Tensor:
+        """Mid and side of signals (signal, time) at their places, (signal, 2, time)."""
+        device = self.device
+        size = _fast_size(self.window + self._responses.shape[-1])
         spectrum = torch.fft.rfft(signals, n=size)
-        if self.config.augment:
-            spectrum = spectrum * _equaliser(len(signals), size, self.config.equalised_share, generator)
-        ears = torch.fft.irfft(spectrum[:, None] * torch.fft.rfft(responses, n=size), n=size)[..., :window]
-        plain = torch.fft.irfft(spectrum, n=size)[..., :window]
-        captions = []
-        row = 0
-        for b, scene in enumerate(scenes):
-            slot = 0
-            names = []
-            for i, word in enumerate(scene["words"]):
-                left, right = ears[row, 0], ears[row, 1]
-                m, d = left + right, left - right
-                place = float(self.rooms.azimuth_deg[scene["room"], scene["places"][i]])
-                if scene["dry"]:
-                    # A user's mono file: not coloured by head and room, but with the ratio of the ears as it should be.
-                    ratio = _ratio_spectrum(place, size, self.bank.sample_rate_hz)
-                    m, d = 2 * plain[row], torch.fft.irfft(2 * spectrum[row] * ratio, n=size)[:window]
-                row += 1
-                if scene["unnamed"][i]:
-                    rest[b] += m
-                    continue
-                mid[b, slot], side[b, slot] = m, d
-                azimuth[b, slot], named[b, slot] = place, True
-                features[b, slot] = self.phrases.features[word]
-                names.append(_caption(self.phrases.phrases[word], place))
-                slot += 1
-            if scene["rest_word"] is not None:
-                mid[b, slot], rest[b] = rest[b].clone(), 0
-                features[b, slot] = self.phrases.features[scene["rest_word"]]
-                azimuth[b, slot], named[b, slot] = scene["rest_azimuth"], True
-                names.append(_caption(self.phrases.phrases[scene["rest_word"]], scene["rest_azimuth"]))
-                # Its parts come from several places, so no one place is right for it.
-                side_known[b] = False
-                slot += 1
-            if scene["absent_word"] is not None and slot < self.max_clauses:
-                features[b, slot] = self.phrases.features[scene["absent_word"]]
-                azimuth[b, slot], named[b, slot] = scene["absent_azimuth"], True
-                names.append(_caption(self.phrases.phrases[scene["absent_word"]], scene["absent_azimuth"]))
-            captions.append(", ".join(names))
-        return SceneBatch(mid, side, rest, features, azimuth, named, side_known, tuple(captions))
+        if bool(draws.tone_db.any()):
+            spectrum = spectrum * _tone(draws.tone_db.to(device), size)
+        transfer = spectrum.new_empty(len(signals), 2, size // 2 + 1)
+        wet, dry = (torch.nonzero(x)[:, 0] for x in (~draws.dry, draws.dry))
+        if len(wet):
+            left, right = self._responses[draws.room[wet].to(device), draws.place[wet].to(device)].float().unbind(dim=1)
+            transfer[wet.to(device)] = torch.fft.rfft(torch.stack([left + right, left - right], dim=1), n=size)
+        if len(dry):
+            # A user's mono file: not coloured by head and room, but with the ratio of the ears as it should be.
+            ratio = _ratio_at(self._ratio, draws.place_deg[dry].to(device), size)
+            transfer[dry.to(device)] = 2 * torch.stack([torch.ones_like(ratio), ratio], dim=1)
+        return torch.fft.irfft(spectrum[:, None] * transfer, n=size)[..., : self.window]
 
 
-def _frequency(category: Category) -> float:
-    """How often a category is drawn: what people record most, above all voices and drums, most often."""
-    if category.common:
-        return 4.0
-    return {"speech": 12.0, "kit": 14.0, "melodic": 0.6, "recording": 0.6, "percussion": 0.3}[category.kind]
+def _cut(samples: Tensor, start: Tensor, window: int) -> Tensor:
+    """Stretches of ``window`` int16 samples (time) as they are, (signal, time), full scale 1."""
+    index = start[:, None] + torch.arange(window, device=samples.device)
+    return samples.index_select(0, index.view(-1)).view(index.shape).float().div_(32767.0)
 
 
-def _chance(share: float, generator: torch.Generator) -> bool:
-    return float(torch.rand((), generator=generator)) < share
+def _stretched(samples: Tensor, start: Tensor, span: Tensor, window: int) -> Tensor:
+    """Stretches of int16 samples (time), linearly interpolated to ``window`` samples, (signal, time), full scale 1."""
+    # Double precision, since single would misplace samples by up to 1/256 of their distance.
+    ratio = span[:, None].double() / window
+    position = torch.arange(window, device=samples.device, dtype=torch.float64) * ratio
+    position += 0.5 * ratio - 0.5
+    position = torch.minimum(position.clamp_(min=0), span[:, None] - 1.0)
+    index = position.long()
+    weight = position.sub_(index).float()
+    index = (index + start[:, None]).view(-1)
+    first = samples.index_select(0, index).view(weight.shape).float()
+    # Beyond the last sample of the bank, the weight is zero.
+    second = samples.index_select(0, index.add_(1).clamp_(max=len(samples) - 1)).view(weight.shape).float()
+    return first.lerp_(second, weight).div_(32767.0)
 
 
-def _caption(name: str, azimuth_deg: float) -> str:
-    """A clause in the prompt language, with the azimuth in whole degrees."""
-    degrees = round(azimuth_deg)
-    shown = f'"{name}"' if _needs_quotes(name) else name
-    if degrees == 0:
-        return f"{shown} in the center"
-    return f"{shown} {abs(degrees)} degrees to the {'left' if degrees * LEFT_SIGN > 0 else 'right'}"
+def _envelope(gate: Tensor, window: int, ramp: float) -> Tensor:
+    """Factors (signal, time) that rise and fall over ``ramp`` samples at the two points of each gate (signal, 2)."""
+    time = torch.arange(window, device=gate.device)
+    return torch.minimum((time - gate[:, :1]) / ramp, (gate[:, 1:] - time) / ramp).clamp_(0, 1)
 
 
-@lru_cache(maxsize=4096)
-def _needs_quotes(name: str) -> bool:
-    """Whether the prompt language takes a bare name for something else, as in "slap and pop bass" or "ride"."""
-    try:
-        clauses = parse_prompt(f"{name} 1 degree to the left")
-    except PromptError:
-        return True
-    return len(clauses) > 1 or clauses[0].azimuth.is_moving
+def _active_rms(signals: Tensor, block: int) -> Tensor:
+    """Root mean square (signal) over blocks within 20 dB of the loudest, so that sparse sounds are not made loud."""
+    power = signals.unfold(1, block, block).square().mean(dim=2)
+    active = power > 0.01 * power.amax(dim=1, keepdim=True)
+    mean = (power * active).sum(dim=1) / active.sum(dim=1).clamp_min(1)
+    return mean.clamp_min(1e-10).sqrt()
 
 
-def _gate(window: int, rate_hz: int, generator: torch.Generator) -> Tensor:
-    """An envelope (time) that starts late, stops early, or both, with 20 ms ramps."""
-    a, b = sorted((torch.rand(2, generator=generator) * window).tolist())
-    if b - a < 0.5 * rate_hz:
-        return torch.ones(window)
-    ramp = 0.02 * rate_hz
-    time = torch.arange(window)
-    if _chance(0.4, generator):
-        a = -ramp
-    elif _chance(0.5, generator):
-        b = window + ramp
-    return ((time - a) / ramp).clamp(0, 1) * ((b - time) / ramp).clamp(0, 1)
-
-
-def _equaliser(count: int, size: int, share: float, generator: torch.Generator) -> Tensor:
-    """Smooth random tone curves (signal, freq), +-9 dB at eight points an octave apart; ones for the others."""
+def _tone(points_db: Tensor, size: int) -> Tensor:
+    """Gains (signal, freq) of tone curves (signal, 8) whose points lie an octave apart, on the bins of an FFT."""
     bins = size // 2 + 1
-    points = (torch.rand(count, 1, 8, generator=generator) * 2 - 1) * 9
-    points = points * (torch.rand(count, 1, 1, generator=generator) < share)
-    octave = torch.log2(torch.arange(1, bins + 1) * 16.0 / bins).clamp(-3, 4)
-    position = (octave + 3)[None, None].expand(count, 1, -1)
-    low = position.floor().clamp(0, 6)
-    weight = position - low
-    low = low.long()
-    curve = points.gather(2, low) * (1 - weight) + points.gather(2, low + 1) * weight
-    return (10 ** (curve / 20))[:, 0]
+    octave = torch.log2(torch.arange(1, bins + 1, device=points_db.device) * 16.0 / bins).clamp(-3, 4)
+    # Weights of the points on every bin: triangles an octave wide on each side.
+    points = torch.arange(TONE_POINTS, device=points_db.device)[:, None]
+    weight = (1 - (octave + 3 - points).abs()).clamp_min(0)
+    return torch.exp((math.log(10) / 20) * torch.einsum("sp,pf->sf", points_db, weight))
 
 
 @lru_cache(maxsize=1)
-def _ratio_table(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies (freq) and side-to-mid ratios (azimuth, freq) of the measured head, every degree from -90 to 90."""
-    freqs_hz = np.linspace(0, rate_hz / 2, 2049)
-    return freqs_hz, direction_ratio(np.arange(-90.0, 91.0), freqs_hz)
+def _ratio_table(rate_hz: int) -> np.ndarray:
+    """Side-to-mid ratios of the measured head, complex64 (azimuth, freq): whole degrees from -90, 0 to rate / 2."""
+    return direction_ratio(np.arange(-90.0, 91.0), np.linspace(0, rate_hz / 2, 2049)).astype(np.complex64)
 
 
-def _ratio_spectrum(azimuth_deg: float, size: int, rate_hz: int) -> Tensor:
-    """Side-to-mid ratio at one azimuth on the bins of a real FFT of ``size``, complex64 (freq)."""
-    freqs_hz, table = _ratio_table(rate_hz)
-    position = min(max(azimuth_deg + 90.0, 0.0), 180.0 - 1e-6)
-    low = int(position)
-    ratio = (low + 1 - position) * table[low] + (position - low) * table[low + 1]
-    bins_hz = np.arange(size // 2 + 1) * rate_hz / size
-    real, imaginary = np.interp(bins_hz, freqs_hz, ratio.real), np.interp(bins_hz, freqs_hz, ratio.imag)
-    return torch.from_numpy(real + 1j * imaginary).to(torch.complex64)
+def _ratio_at(table: Tensor, azimuth_deg: Tensor, size: int) -> Tensor:
+    """Side-to-mid ratios (signal, freq) at any azimuth on the bins of a real FFT of ``size``, from the table."""
+    position = (azimuth_deg + 90.0).clamp(0, 180 - 1e-4)[:, None]
+    low = position.floor()
+    row = low[:, 0].long()
+    ratio = (low + 1 - position) * table[row] + (position - low) * table[row + 1]
+    column = torch.arange(size // 2 + 1, device=table.device, dtype=torch.float64) * (2 * (table.shape[1] - 1) / size)
+    low = column.floor().clamp_max(table.shape[1] - 2)
+    weight = (column - low).float()
+    low = low.long()
+    return ratio[:, low] * (1 - weight) + ratio[:, low + 1] * weight
 
 
 def _fast_size(size: int) -> int:

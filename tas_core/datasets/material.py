@@ -1,20 +1,23 @@
 """A folder with all that training on the fly needs: the stem bank, rooms and phrases.
 
-``bank.safetensors``, ``rooms-{train,val,test}.safetensors`` and ``phrases-{encoder}.safetensors``.
+``bank.safetensors``, ``rooms-{train,val,test}.safetensors`` and ``phrases-{encoder}.safetensors``. In a folder that
+:mod:`tas_core.datasets.packing` made, the bank is coded and the rooms are recipes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from tas_core.datasets.bank import StemBank, build_bank
 from tas_core.datasets.catalogue import SPLITS, Split, load_categories
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.phrases import PhraseTable
-from tas_core.datasets.rooms import RoomBank, build_rooms
+from tas_core.datasets.rooms import RoomBank, RoomRecipe, build_rooms
 from tas_core.errors import InputError
 
 
@@ -36,19 +39,29 @@ def build_material(
     if not bank_path.exists():
         bank = build_bank(clips_per_source=clips_per_source, length_s=length_s, seed=seed, jobs=jobs, progress=progress)
         bank.save(bank_path)
-    for number, split in enumerate(SPLITS):
+    for split in SPLITS:
         path = folder / f"rooms-{split}.safetensors"
         if not path.exists():
-            build_rooms(rooms if split == "train" else max(4, rooms // 12), 8, seed=seed + number + 1).save(path)
+            build_rooms(**asdict(room_recipe(split, rooms, seed)), jobs=jobs).save(path)
     path = folder / f"phrases-{encoder_name}.safetensors"
     if not path.exists():
         PhraseTable.build(load_categories(), encode, encoder_name).save(path)
 
 
+def room_recipe(split: Split, rooms: int, seed: int) -> RoomRecipe:
+    """The rooms of a split where training has ``rooms``; every split has a seed of its own."""
+    return RoomRecipe(rooms if split == "train" else max(4, rooms // 12), 8, seed=seed + SPLITS.index(split) + 1)
+
+
 def open_material(
-    folder: Path, split: Split, encoder_name: str, config: CompositionConfig | None = None, seed: int = 0
+    folder: Path,
+    split: Split,
+    encoder_name: str,
+    config: CompositionConfig | None = None,
+    seed: int = 0,
+    device: torch.device | None = None,
 ) -> SceneComposer:
-    """A composer over the material of a folder.
+    """A composer over the material of a folder, full or packed, that renders on ``device`` (CPU if None).
 
     Raises:
         InputError: the folder or one of its files is missing or not what it should be.
@@ -56,11 +69,12 @@ def open_material(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one made by 'tas data bank'")
     return SceneComposer(
-        StemBank.load(folder / "bank.safetensors"),
+        StemBank.load(folder / "bank.safetensors", split),
         RoomBank.load(folder / f"rooms-{split}.safetensors"),
         PhraseTable.load(folder / f"phrases-{encoder_name}.safetensors"),
         load_categories(),
         split,
         config,
         seed,
+        device,
     )

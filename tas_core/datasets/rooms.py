@@ -8,7 +8,10 @@ exponentially decaying noise whose interaural coherence is that of a diffuse fie
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +28,8 @@ _EAR_DISTANCE_M = 0.17
 _MAX_ORDER = 7
 _MIXING_S = (0.04, 0.08)
 _FRONT_TAPS = 4
+_CUT, _LOBES, _KAISER_BETA = 0.9556, 133, 18.0
+"""Resampling filter: middle of its slope over half the lower rate, its samples on a side at that rate, its window."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +77,26 @@ def source_position(room: Room, azimuth_deg: float, distance_m: float) -> np.nda
 
 @lru_cache(maxsize=4)
 def _head(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """KEMAR at a rate: impulse responses (direction, ear, tap) and unit vectors (direction, xyz)."""
-    # Here and not above: training needs this module but no resampler, and may run where there is none.
-    import soxr
+    """KEMAR at a rate: impulse responses (direction, ear, tap) and unit vectors (direction, xyz).
 
+    A band-limited signal is x(t) = sum_n x[n] sinc(t - n), n and t in samples. Low-pass filtered and windowed,
+
+        y(t) = sum_n x[n] c sinc(c (t - n)) w(t - n),
+
+    read off at the new times t. ``c`` leaves 0.91 of the new band untouched, the Kaiser window ``w`` stops what
+    would alias by 170 dB: the passband of a good resampler, without needing one.
+    """
     kemar = load_kemar()
-    flat = kemar.hrir.reshape(-1, kemar.hrir.shape[-1]).T
-    resampled = soxr.resample(flat, kemar.sample_rate_hz, rate_hz, quality="VHQ")
-    gain = kemar.sample_rate_hz / rate_hz
-    shaped = resampled.T.reshape(kemar.hrir.shape[0], 2, -1) * gain
-    return shaped, kemar.unit_vectors()
+    step = kemar.sample_rate_hz / rate_hz
+    taps = kemar.hrir.shape[-1]
+    narrowing = min(1.0, 1 / step)
+    half = _LOBES / narrowing
+    lag = np.arange(int(np.ceil(taps / step)))[:, None] * step - np.arange(taps)
+    window = np.i0(_KAISER_BETA * np.sqrt(np.clip(1 - (lag / half) ** 2, 0, None))) / np.i0(_KAISER_BETA)
+    cut = _CUT * narrowing
+    kernel = cut * np.sinc(cut * lag) * np.where(np.abs(lag) < half, window, 0.0)
+    # An impulse response is a density: its samples grow with the distance between them.
+    return kemar.hrir @ kernel.T * step, kemar.unit_vectors()
 
 
 def direct_response(azimuth_deg: float, rate_hz: int, taps: int = 256) -> np.ndarray:
@@ -128,30 +143,55 @@ def binaural_response(
     near = delay_s < _MIXING_S[1]
     offset, reach, delay_s, order = offset[near], reach[near], delay_s[near], order[near]
     heads, vectors = _head(rate_hz)
-    nearest = np.argmax(offset / reach[:, None] @ vectors.T, axis=1)
+    nearest = _nearest(offset / reach[:, None], vectors)
     gain = room.reflection**order * direct_m / reach
     fade = np.clip((_MIXING_S[1] - delay_s) / (_MIXING_S[1] - _MIXING_S[0]), 0, 1)
     exact = delay_s * rate_hz + _FRONT_TAPS
-    start = np.floor(exact).astype(int)
-    fraction = exact - start
-    early = np.zeros((2, taps + heads.shape[-1] + 1))
-    full = np.zeros_like(early)
-    for i in range(len(start)):
-        if start[i] >= taps:
-            continue
-        pulse = heads[nearest[i]] * gain[i]
-        at = slice(start[i], start[i] + heads.shape[-1])
-        late = slice(start[i] + 1, start[i] + 1 + heads.shape[-1])
-        # Fractional delay by linear interpolation between two taps.
-        full[:, at] += (1 - fraction[i]) * pulse
-        full[:, late] += fraction[i] * pulse
-        early[:, at] += (1 - fraction[i]) * fade[i] * pulse
-        early[:, late] += fraction[i] * fade[i] * pulse
-    out += early[:, :taps]
-    out += _diffuse_tail(room, full[:, :taps], rate_hz, rng)
+    audible = exact < taps
+    full, early = _add_pulses(heads, nearest[audible], exact[audible], gain[audible], fade[audible], taps)
+    out += early
+    out += _diffuse_tail(room, full, rate_hz, rng)
     end = np.ones(taps)
-    end[-taps // 8 :] = np.cos(np.pi / 2 * np.arange(taps // 8) / (taps // 8)) ** 2
+    fade_taps = taps // 8
+    end[taps - fade_taps :] = np.cos(np.pi / 2 * np.arange(fade_taps) / fade_taps) ** 2
     return out * end
+
+
+def _nearest(directions: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """Row of the nearest of ``measured`` (direction, xyz) for each unit vector of ``directions`` (image, xyz)."""
+    # In pieces that stay in the cache, and that the linear algebra library does not spread over threads.
+    found = [np.argmax(directions[at : at + 64] @ measured.T, axis=1) for at in range(0, len(directions), 64)]
+    return np.concatenate(found) if found else np.zeros(0, int)
+
+
+def _add_pulses(
+    heads: np.ndarray, direction: np.ndarray, at: np.ndarray, gain: np.ndarray, fade: np.ndarray, taps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sums of all images (ear, tap) as they are, and faded.
+
+    Args:
+        heads: impulse responses (direction, ear, tap).
+        direction: row of ``heads`` for each image, (image).
+        at: arrival in samples, 0 or more, (image).
+        gain: factor, (image).
+        fade: 0..1, (image).
+        taps: length of the result.
+    """
+    start = np.floor(at).astype(int)
+    fraction = (at - start)[:, None, None]
+    # Fractional delay by linear interpolation between two taps.
+    pulse = heads[direction] * gain[:, None, None]
+    delayed = np.zeros((*pulse.shape[:2], pulse.shape[2] + 1))
+    delayed[..., :-1] = (1 - fraction) * pulse
+    delayed[..., 1:] += fraction * pulse
+    room_for = taps + delayed.shape[-1]
+    index = (start[:, None] + np.arange(delayed.shape[-1])).ravel()
+
+    def total(pulses: np.ndarray) -> np.ndarray:
+        sums = [np.bincount(index, pulses[:, ear].ravel(), minlength=room_for)[:taps] for ear in range(2)]
+        return np.stack(sums)
+
+    return total(delayed), total(delayed * fade[:, None, None])
 
 
 def _diffuse_tail(room: Room, images: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
@@ -176,6 +216,24 @@ def _diffuse_tail(room: Room, images: np.ndarray, rate_hz: int, rng: np.random.G
 
 
 @dataclass(frozen=True)
+class RoomRecipe:
+    """How many rooms to simulate, and from which seed: all that a file of rooms says that could not be told anew.
+
+    ``sources`` is places per room, ``rate_hz`` the rate of the responses, ``length_s`` their length in seconds.
+    """
+
+    rooms: int
+    sources: int
+    rate_hz: int = 16000
+    length_s: float = 0.4
+    seed: int = 0
+
+    def save(self, path: Path) -> None:
+        """Write to a file that :meth:`RoomBank.load` reads by simulating the rooms."""
+        save_file({}, str(path), metadata={"recipe": json.dumps(asdict(self))})
+
+
+@dataclass(frozen=True)
 class RoomBank:
     """Binaural responses made beforehand.
 
@@ -194,28 +252,36 @@ class RoomBank:
 
     @staticmethod
     def load(path: Path) -> RoomBank:
-        """Read a bank of rooms.
+        """Read a bank of rooms, or simulate it where the file holds a recipe only.
 
         Raises:
             InputError: no such file, or not a bank of rooms.
         """
         try:
             with safe_open(str(path), "pt") as file:
-                rate_hz = int((file.metadata() or {})["sample_rate_hz"])
+                meta = file.metadata() or {}
+                if "recipe" in meta:
+                    return build_rooms(**json.loads(meta["recipe"]), jobs=os.cpu_count() or 1)
                 return RoomBank(
                     **{k: file.get_tensor(k) for k in ("responses", "azimuth_deg", "rt60_s")},
-                    sample_rate_hz=rate_hz,
+                    sample_rate_hz=int(meta["sample_rate_hz"]),
                 )
-        except (SafetensorError, OSError, KeyError) as error:
+        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
             raise InputError(f"{path}: not a readable bank of rooms ({error})") from error
 
 
-def build_rooms(rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0) -> RoomBank:
-    """Random rooms, each heard from ``sources`` random places in front, 0.7 to 4 m away."""
+def build_rooms(
+    rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0, jobs: int = 1
+) -> RoomBank:
+    """Random rooms, each heard from ``sources`` random places in front, 0.7 to 4 m away.
+
+    Every room has a seed of its own, so the result does not depend on ``jobs``, the number of threads.
+    """
     responses = np.zeros((rooms, sources, 2, round(length_s * rate_hz)), np.float16)
     azimuth = np.zeros((rooms, sources), np.float32)
     rt60 = np.zeros(rooms, np.float32)
-    for r in range(rooms):
+
+    def simulate(r: int) -> None:
         rng = np.random.default_rng([seed, r])
         room = random_room(rng)
         rt60[r] = room.rt60_s
@@ -223,4 +289,7 @@ def build_rooms(rooms: int, sources: int, *, rate_hz: int = 16000, length_s: flo
             azimuth[r, s] = rng.uniform(-90, 90)
             distance_m = float(np.exp(rng.uniform(np.log(0.7), np.log(4.0))))
             responses[r, s] = binaural_response(room, float(azimuth[r, s]), distance_m, rate_hz, length_s, rng)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        list(pool.map(simulate, range(rooms)))
     return RoomBank(torch.from_numpy(responses), torch.from_numpy(azimuth), torch.from_numpy(rt60), rate_hz)

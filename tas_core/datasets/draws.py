@@ -1,0 +1,317 @@
+"""What is drawn for a batch of scenes: every random decision, and no sound.
+
+Decisions depend on (seed, step) only. :mod:`tas_core.datasets.composition` turns them into sound on any device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tas_core.datasets.bank import StemBank
+from tas_core.datasets.catalogue import Category, Split
+from tas_core.datasets.phrases import REST_PHRASES, PhraseTable
+from tas_core.errors import PromptError
+from tas_core.prompts import parse_prompt
+from tas_core.types import LEFT_SIGN
+
+MAX_CLAUSES = 5
+TONE_POINTS = 8
+_LEVEL = 0.06
+"""Root mean square of an object while it sounds, before its level is varied."""
+_RAMP_S = 0.02
+_TONE_DB = 9.0
+
+
+@dataclass(frozen=True)
+class CompositionConfig:
+    """How scenes are drawn. Shares and probabilities are in 0..1, levels in dB.
+
+    ``object_shares`` are the shares of scenes with 1, 2, 3, 4 objects.
+    """
+
+    window_s: float = 3.0
+    object_shares: tuple[float, ...] = (0.15, 0.45, 0.25, 0.15)
+    level_spread_db: float = 7.0
+    unnamed_share: float = 0.1
+    rest_clause_share: float = 0.5
+    absent_share: float = 0.15
+    odd_name_share: float = 0.2
+    dry_share: float = 0.3
+    speed_share: float = 0.5
+    equalised_share: float = 0.6
+    gate_share: float = 0.25
+    same_kind_share: float = 0.15
+    held_out_names: bool = False
+    augment: bool = True
+
+
+@dataclass(frozen=True)
+class SceneDraws:
+    """The decisions for a batch. All tensors are on the CPU.
+
+    Attributes:
+        start: (signal) int64, first sample in the bank of the stretch that sounds.
+        span: (signal) int64, samples of the stretch; it is stretched linearly to the window, which changes its speed.
+        gate: (signal, 2), where in the window, in samples, the sound fades in and out.
+        gain: (signal), root mean square of the sound while it is active; negative means inverted.
+        tone_db: (signal, 8), tone curve at points an octave apart, the last at half the sample rate.
+        room: (signal) int64, and ``place`` (signal) int64: which response of the bank of rooms.
+        dry: (signal) bool, True for sound that no room and no head coloured.
+        place_deg: (signal), azimuth of the sound.
+        scene: (signal) int64, and ``slot`` (signal) int64: the clause a sound belongs to, -1 if none names it.
+        rest: (scene, object) int64, the signals that no clause names; the number of signals stands for none.
+        rest_slot: (scene) int64, the clause that stands for these, -1 without one.
+        word: (scene, clause) int64, row of the clause's phrase in the table.
+        azimuth_deg: (scene, clause), where the prompt puts each object.
+        named: (scene, clause) bool, False for padding.
+        prompts: one caption per scene.
+    """
+
+    start: Tensor
+    span: Tensor
+    gate: Tensor
+    gain: Tensor
+    tone_db: Tensor
+    room: Tensor
+    place: Tensor
+    dry: Tensor
+    place_deg: Tensor
+    scene: Tensor
+    slot: Tensor
+    rest: Tensor
+    rest_slot: Tensor
+    word: Tensor
+    azimuth_deg: Tensor
+    named: Tensor
+    prompts: tuple[str, ...]
+
+
+class SceneDrawer:
+    """Draws decisions; the same (seed, step) gives the same, whatever was drawn before and in any thread."""
+
+    def __init__(
+        self,
+        bank: StemBank,
+        room_azimuth_deg: Tensor,
+        phrases: PhraseTable,
+        categories: Sequence[Category],
+        split: Split,
+        config: CompositionConfig,
+        seed: int,
+    ) -> None:
+        self.config, self.seed, self.phrases = config, seed, phrases
+        self.rate_hz = bank.sample_rate_hz
+        self.window = round(config.window_s * bank.sample_rate_hz)
+        self.room_azimuth_deg = room_azimuth_deg.numpy()
+        clips = bank.clips_of(split)
+        by_name = {c.name: c for c in categories}
+        self.numbers = sorted(clips)
+        self.clips = {n: clips[n].tolist() for n in self.numbers}
+        self.rows: dict[int, list[int]] = {}
+        self.kinds: list[str] = []
+        for number in self.numbers:
+            category = by_name[bank.categories[number]]
+            words = category.held_out if config.held_out_names and category.held_out else category.words
+            self.rows[number] = phrases.rows(words).tolist()
+            kind = category.kind
+            self.kinds.append(f"{kind} {category.program // 8}" if category.program is not None else kind)
+        # Only names that this split may use: held-out words must not slip in as odd names.
+        self.all_rows = sorted({row for rows in self.rows.values() for row in rows})
+        self.rest_rows = phrases.rows(REST_PHRASES).tolist()
+        self.weights = np.array([_frequency(by_name[bank.categories[n]]) for n in self.numbers])
+        self.start, self.length = bank.start.tolist(), bank.length.tolist()
+        self.block = self.rate_hz // 20
+        self.energy = {clip: _energy(bank, clip, self.block) for found in self.clips.values() for clip in found}
+
+    def draw(self, step: int, batch_size: int) -> SceneDraws:
+        """The decisions of one training step."""
+        rng = np.random.default_rng([self.seed, step])
+        signals: list[tuple] = []
+        scenes = [self._scene(index, signals, rng) for index in range(batch_size)]
+        count = len(signals)
+        start, span, gate, gain, tone_db, room, place, dry, place_deg, scene, slot = zip(*signals, strict=True)
+        most = len(self.config.object_shares)
+        return SceneDraws(
+            start=torch.tensor(start),
+            span=torch.tensor(span),
+            gate=torch.tensor(gate, dtype=torch.float32),
+            gain=torch.tensor(gain, dtype=torch.float32),
+            tone_db=torch.tensor(np.stack(tone_db), dtype=torch.float32),
+            room=torch.tensor(room),
+            place=torch.tensor(place),
+            dry=torch.tensor(dry),
+            place_deg=torch.tensor(place_deg, dtype=torch.float32),
+            scene=torch.tensor(scene),
+            slot=torch.tensor(slot),
+            rest=torch.tensor([_padded([i for i in range(count) if (scene[i], slot[i]) == (s, -1)], most, count)
+                               for s in range(batch_size)]),
+            rest_slot=torch.tensor([s.rest_slot for s in scenes]),
+            word=torch.tensor([_padded([c.row for c in s.clauses], MAX_CLAUSES, 0) for s in scenes]),
+            azimuth_deg=torch.tensor([_padded([c.azimuth_deg for c in s.clauses], MAX_CLAUSES, 0.0) for s in scenes]),
+            named=torch.tensor([_padded([True for _ in s.clauses], MAX_CLAUSES, False) for s in scenes]),
+            prompts=tuple(
+                ", ".join(_caption(self.phrases.phrases[c.row], c.azimuth_deg) for c in s.clauses) for s in scenes
+            ),
+        )  # fmt: skip
+
+    def _scene(self, index: int, signals: list[tuple], rng: np.random.Generator) -> _Scene:
+        """Clauses of a scene; its sounds are added to ``signals``."""
+        c = self.config
+        numbers = self._categories(1 + _pick(np.array(c.object_shares), rng), rng)
+        count = len(numbers)
+        words = [_any(self.rows[n], rng) for n in numbers]
+        if count == 1 and _chance(c.odd_name_share, rng):
+            # A single sound under a name of something else: who names one thing means what sounds.
+            words[0] = _any(self.all_rows, rng)
+        unnamed = [count > 1 and _chance(c.unnamed_share, rng) for _ in numbers]
+        if all(unnamed):
+            unnamed[0] = False
+        room = int(rng.integers(len(self.room_azimuth_deg)))
+        places = rng.permutation(self.room_azimuth_deg.shape[1])[:count].tolist()
+        dry = _chance(c.dry_share, rng)
+        clauses: list[_Clause] = []
+        for number, word, is_rest, place in zip(numbers, words, unnamed, places, strict=True):
+            azimuth_deg = float(self.room_azimuth_deg[room, place])
+            slot = -1 if is_rest else len(clauses)
+            sound = self._signal(_any(self.clips[number], rng), rng)
+            signals.append((*sound, room, place, dry, azimuth_deg, index, slot))
+            if not is_rest:
+                clauses.append(_Clause(word, azimuth_deg))
+        rest_slot = -1
+        if any(unnamed) and _chance(c.rest_clause_share, rng):
+            rest_slot = len(clauses)
+            clauses.append(_Clause(_any(self.rest_rows, rng), float(rng.uniform(-90, 90))))
+        if _chance(c.absent_share, rng):
+            other = self.rows[self.numbers[_pick(self.weights, rng)]]
+            taken = {row for n in numbers for row in self.rows[n]} | set(words)
+            if not taken & set(other) and len(clauses) < MAX_CLAUSES:
+                clauses.append(_Clause(_any(other, rng), float(rng.uniform(-90, 90))))
+        return _Scene(clauses, rest_slot)
+
+    def _categories(self, count: int, rng: np.random.Generator) -> list[int]:
+        """Category numbers without shared names; now and then several of one family, the hard case."""
+        chosen: list[int] = []
+        weights = self.weights.copy()
+        if count > 1 and _chance(self.config.same_kind_share, rng):
+            kind = self.kinds[_pick(weights, rng)]
+            same = np.array([k == kind for k in self.kinds])
+            if same.sum() >= count and kind != "speech":
+                weights *= same
+        while len(chosen) < count and weights.sum() > 0:
+            index = _pick(weights, rng)
+            number = self.numbers[index]
+            weights[index] = 0
+            if not any(set(self.rows[number]) & set(self.rows[c]) for c in chosen):
+                chosen.append(number)
+        return chosen
+
+    def _signal(self, clip: int, rng: np.random.Generator) -> tuple:
+        """Stretch, gate, gain and tone of one sound: (start, span, gate, gain, tone_db)."""
+        c, window = self.config, self.window
+        speed = 1.0
+        if c.augment and _chance(c.speed_share, rng):
+            speed = 2 ** rng.uniform(-0.35, 0.35)
+        span = min(self.length[clip], round(window * speed))
+        energy = self.energy[clip]
+        whole = energy[-1] / (len(energy) - 1)
+        at = 0
+        for _ in range(3):
+            at = int(rng.integers(self.length[clip] - span + 1))
+            first, last = at // self.block, min(-(-(at + span) // self.block), len(energy) - 1)
+            if energy[last] - energy[first] > 0.05 * whole * (last - first):
+                break
+        gate = (-_RAMP_S * self.rate_hz, window + _RAMP_S * self.rate_hz)
+        if c.augment and _chance(c.gate_share, rng):
+            gate = self._gate(gate, rng)
+        level_db = rng.uniform(-1, 1) * c.level_spread_db
+        gain = _LEVEL * 10 ** (level_db / 20) * (-1 if _chance(0.5, rng) else 1)
+        tone_db = np.zeros(TONE_POINTS)
+        if c.augment and _chance(c.equalised_share, rng):
+            tone_db = rng.uniform(-_TONE_DB, _TONE_DB, TONE_POINTS)
+        return self.start[clip] + at, span, gate, gain, tone_db
+
+    def _gate(self, whole: tuple[float, float], rng: np.random.Generator) -> tuple[float, float]:
+        """When a sound starts late, stops early, or both; the whole window where it would sound under half a second."""
+        start, stop = sorted(rng.uniform(0, self.window, 2).tolist())
+        if stop - start < 0.5 * self.rate_hz:
+            return whole
+        if _chance(0.4, rng):
+            return whole[0], stop
+        if _chance(0.5, rng):
+            return start, whole[1]
+        return start, stop
+
+
+@dataclass(frozen=True)
+class _Clause:
+    row: int
+    azimuth_deg: float
+
+
+@dataclass(frozen=True)
+class _Scene:
+    clauses: list[_Clause]
+    rest_slot: int
+
+
+def same_draws(a: SceneDraws, b: SceneDraws) -> bool:
+    """Whether two batches of decisions are equal to the bit."""
+    pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(SceneDraws)]
+    return all(torch.equal(x, y) if isinstance(x, Tensor) else x == y for x, y in pairs)
+
+
+def _energy(bank: StemBank, clip: int, block: int) -> np.ndarray:
+    """Mean squares of a clip's blocks, summed up from its start, float64 (block + 1); an unfinished block counts."""
+    samples = bank.clip(clip)
+    padded = torch.nn.functional.pad(samples, (0, -len(samples) % block)).reshape(-1, block)
+    return np.concatenate([[0.0], np.cumsum(padded.square().mean(dim=1).double().numpy())])
+
+
+def _padded(values: list, size: int, padding: object) -> list:
+    return values + [padding] * (size - len(values))
+
+
+def _any(values: Sequence[int], rng: np.random.Generator) -> int:
+    return values[int(rng.integers(len(values)))]
+
+
+def _pick(weights: np.ndarray, rng: np.random.Generator) -> int:
+    """An index, as often as its weight says."""
+    total = np.cumsum(weights)
+    return int(np.searchsorted(total, rng.random() * total[-1], side="right"))
+
+
+def _chance(share: float, rng: np.random.Generator) -> bool:
+    return bool(rng.random() < share)
+
+
+def _frequency(category: Category) -> float:
+    """How often a category is drawn: what people record most, above all voices and drums, most often."""
+    if category.common:
+        return 4.0
+    return {"speech": 12.0, "kit": 14.0, "melodic": 0.6, "recording": 0.6, "percussion": 0.3}[category.kind]
+
+
+def _caption(name: str, azimuth_deg: float) -> str:
+    """A clause in the prompt language, with the azimuth in whole degrees."""
+    degrees = round(azimuth_deg)
+    shown = f'"{name}"' if _needs_quotes(name) else name
+    if degrees == 0:
+        return f"{shown} in the center"
+    return f"{shown} {abs(degrees)} degrees to the {'left' if degrees * LEFT_SIGN > 0 else 'right'}"
+
+
+@lru_cache(maxsize=4096)
+def _needs_quotes(name: str) -> bool:
+    """Whether the prompt language takes a bare name for something else, as in "slap and pop bass" or "ride"."""
+    try:
+        clauses = parse_prompt(f"{name} 1 degree to the left")
+    except PromptError:
+        return True
+    return len(clauses) > 1 or clauses[0].azimuth.is_moving
