@@ -101,3 +101,13 @@ def test_short_signals_have_one_window(frames: int) -> None:
     centres_s, values_db = spl_difference_curve_db(ears(0.2, 0.1, frames), RATE)
     assert centres_s.shape == values_db.shape == (1,)
     assert values_db[0] == pytest.approx(6.0206, abs=1e-4)
+
+
+def test_what_is_no_pair_of_ears_is_refused() -> None:
+    bad = ears(0.2, 0.1)
+    bad[0, 3] = math.nan
+    for signal in (bad, np.zeros(9), np.zeros((3, 9))):
+        with pytest.raises(ValueError, match="ears"):
+            spl_difference_db(signal)
+        with pytest.raises(ValueError, match="ears"):
+            spl_difference_curve_db(signal, RATE)

@@ -1,0 +1,63 @@
+"""Measures of spatial sound: pure functions of signals, of azimuths, and of scores.
+
+Signals have the ears on the second-last axis and time on the last; ear 0 is left (:mod:`tas_core.types`).
+"""
+
+from tas_core.metrics.azimuth import object_azimuth_deg, object_azimuth_spans_deg
+from tas_core.metrics.confidence import Interval, bootstrap_interval, paired_difference
+from tas_core.metrics.control import center_spl_db, mirror_db, mono_sum_error_db, silence_floor_db
+from tas_core.metrics.objects import azimuth_error_deg, rank_audio, rank_object, side_of, swap_accuracy
+from tas_core.metrics.paper import (
+    LONG_STFT,
+    SHORT_STFT,
+    PaperMetrics,
+    StftSettings,
+    amp_error,
+    env_error,
+    mono_mono,
+    paper_metrics,
+    peak_normalised,
+    pha_error,
+    snr_db,
+    stft_error,
+    wav_error_x1000,
+)
+from tas_core.metrics.spatial import ic_error, ild_error_db, interaural_coherence, itd_error_us
+from tas_core.metrics.spl import SILENCE_DBFS, spl_difference_curve_db, spl_difference_db
+
+__all__ = [
+    "LONG_STFT",
+    "SHORT_STFT",
+    "SILENCE_DBFS",
+    "Interval",
+    "PaperMetrics",
+    "StftSettings",
+    "amp_error",
+    "azimuth_error_deg",
+    "bootstrap_interval",
+    "center_spl_db",
+    "env_error",
+    "ic_error",
+    "ild_error_db",
+    "interaural_coherence",
+    "itd_error_us",
+    "mirror_db",
+    "mono_mono",
+    "mono_sum_error_db",
+    "object_azimuth_deg",
+    "object_azimuth_spans_deg",
+    "paired_difference",
+    "paper_metrics",
+    "peak_normalised",
+    "pha_error",
+    "rank_audio",
+    "rank_object",
+    "side_of",
+    "silence_floor_db",
+    "snr_db",
+    "spl_difference_curve_db",
+    "spl_difference_db",
+    "stft_error",
+    "swap_accuracy",
+    "wav_error_x1000",
+]
