@@ -61,6 +61,10 @@ def main():
         compared = ("--reference", work / "truth.wav", "--force")
         tas("plot", *takes, *options, *compared, "--kind", "spl", "-o", OUT / "spl.png")
         shrunk(OUT / "spl.png")
+        source, timeline = ROOT / "examples" / "tabla.flac", ROOT / "examples" / "tabla.yaml"
+        tas("spatialize", source, "-t", timeline, "-o", work / "tabla.wav")
+        tas("plot", work / "tabla.wav", "-t", timeline, "--force", "--kind", "azimuth", "-o", OUT / "azimuth.png")
+        shrunk(OUT / "azimuth.png")
 
 
 if __name__ == "__main__":

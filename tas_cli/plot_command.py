@@ -9,7 +9,7 @@ import typer
 
 def plot(
     sources: list[Path] = typer.Argument(..., metavar="AUDIO...", help="Binaural files, two channels each."),
-    kind: str = typer.Option(..., "--kind", "-k", help="spl, envelope or spectrogram."),
+    kind: str = typer.Option(..., "--kind", "-k", help="spl, envelope, spectrogram or azimuth."),
     out: Path = typer.Option(..., "--out", "-o", help="Picture to write: .png, .svg or .pdf."),
     timeline: list[Path] = typer.Option(
         [], "--timeline", "-t", help="YAML file of prompts to show below: one for all sounds, or one for each in turn."

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tas_core.datasets.rooms import direct_response
 from tas_core.errors import InputError
 from tas_core.plotting.curves import (
     KINDS,
+    AzimuthCurve,
     DifferenceSpectrogram,
     EnvelopeCurve,
     PlotData,
@@ -128,6 +130,55 @@ def test_what_both_ears_share_is_not_in_the_difference() -> None:
     assert isinstance(panel, DifferenceSpectrogram)
     assert np.isneginf(panel.level_db).all()
     assert draw(plot_data("spectrogram", [Source("mono", np.stack([shared, shared]), RATE)]))
+
+
+# ------------------------------------------------------------------ azimuth
+
+
+def rendered(azimuth_deg: float, seconds: float, rate_hz: int, seed: int = 0) -> np.ndarray:
+    """Noise through the measured head, (ear, time)."""
+    dry = noise(seconds, seed, rate_hz)
+    return np.stack([np.convolve(dry, ear)[: len(dry)] for ear in direct_response(azimuth_deg, rate_hz)])
+
+
+@pytest.mark.parametrize("rate_hz", [16_000, 44_100])
+def test_azimuth_of_rendered_noise_is_where_it_was_put(rate_hz: int) -> None:
+    places = (60.0, -30.0, 0.0, -75.0)
+    silence = np.zeros((2, rate_hz // 2))
+    parts = [rendered(place, 0.5, rate_hz, i) for i, place in enumerate(places)]
+    timeline = Timeline(
+        (
+            Segment.from_prompt(0, 0.5, "noise 60 degrees to the left"),
+            Segment.from_prompt(0.5, 1.0, "noise 30 degrees to the right, a dog moves from the left to the right"),
+        )
+    )
+    source = Source("noise", np.concatenate([*parts, silence], axis=1), rate_hz, timeline)
+    data = plot_data("azimuth", [source])
+    (curve,) = data.curves
+    assert isinstance(curve, AzimuthCurve)
+    np.testing.assert_allclose(curve.time_s, 0.05 + 0.1 * np.arange(25))
+    for i, place in enumerate(places):
+        np.testing.assert_allclose(curve.azimuth_deg[5 * i : 5 * i + 5], place, atol=5)
+    assert np.isnan(curve.azimuth_deg[21:]).all()
+
+    asked = {track.object: track.azimuth_deg for track in curve.asked}
+    assert list(asked) == ["noise", "dog"]
+    np.testing.assert_array_equal(asked["noise"], [60] * 5 + [-30] * 5 + [np.nan] * 15)
+    np.testing.assert_allclose(asked["dog"], [np.nan] * 5 + [44, 22, 0, -22, -44] + [np.nan] * 15, atol=1e-9)
+    rows = list(data.rows())
+    assert [row[2] for row in rows] == [""] * 25 + ["noise"] * 10 + ["dog"] * 5
+    assert {"asked: noise", "asked: dog", "estimate"} <= set(svg_texts(draw(data, "svg")))
+
+
+def test_a_timeline_longer_than_one_of_its_sounds_asks_only_as_long_as_it_sounds() -> None:
+    timeline = Timeline((Segment.from_prompt(0, 1, "noise left"), Segment.from_prompt(1.5, 2, "a dog right")))
+    long, short = duet("long", timeline), duet("short", timeline, seconds=1.2)
+    first, second = plot_data("azimuth", [long, short]).curves
+    assert isinstance(first, AzimuthCurve)
+    assert isinstance(second, AzimuthCurve)
+    assert len(second.time_s) == 12
+    assert [int(np.isfinite(t.azimuth_deg).sum()) for t in first.asked] == [10, 5]
+    assert [int(np.isfinite(t.azimuth_deg).sum()) for t in second.asked] == [10, 0]
 
 
 # ------------------------------------------------------------------ all kinds

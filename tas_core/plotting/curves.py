@@ -20,11 +20,12 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from tas_core.audio import resample
 from tas_core.errors import InputError
 from tas_core.timeline import Segment, Timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
-KINDS: Final = ("spl", "envelope", "spectrogram")
+KINDS: Final = ("spl", "envelope", "spectrogram", "azimuth")
 
 _SPL_WINDOW_S: Final = 0.1
 _SPL_HOP_S: Final = 0.05
@@ -33,6 +34,7 @@ _ENVELOPE_HOPS: Final = 4
 _SPECTRUM_WINDOW_S: Final = 0.04
 _SPECTRUM_HOP_S: Final = 0.02
 _AZIMUTH_WINDOW_S: Final = 0.1
+_AZIMUTH_RATE_HZ: Final = 16_000  # cues above 7.8 kHz do not count
 _MAX_WINDOWS: Final = {"spl": 12_000, "envelope": 4_000, "spectrogram": 600, "azimuth": 12_000}
 MAX_SOURCES: Final = 40
 """More sounds make no picture that anyone can read."""
@@ -255,18 +257,17 @@ def check_kind(kind: str) -> None:
 def analytic_magnitude(signal: np.ndarray) -> np.ndarray:
     """Magnitude of the analytic signal (Hilbert envelope), (time) float64, of a real signal (time).
 
-    Long signals are transformed in blocks that overlap by 32,768 samples on either side.
+    Signals of more than half a million samples are transformed in blocks that overlap by 32,768 on either side.
     """
+    import torch
+
+    from tas_core.metrics.paper import envelope
+
     out = np.empty(len(signal))
     for start in range(0, len(signal), _BLOCK):
-        first = max(0, start - _CONTEXT)
-        piece = np.asarray(signal[first : start + _BLOCK + _CONTEXT], np.float64)
-        size = 2 ** math.ceil(math.log2(len(piece) + 1))
-        spectrum = np.fft.fft(piece, size)
-        spectrum[1 : size // 2] *= 2
-        spectrum[size // 2 + 1 :] = 0
-        stop = min(start + _BLOCK, len(signal))
-        out[start:stop] = np.abs(np.fft.ifft(spectrum))[start - first : stop - first]
+        first, stop = max(0, start - _CONTEXT), min(start + _BLOCK, len(signal))
+        piece = torch.from_numpy(np.array(signal[first : stop + _CONTEXT], np.float64))
+        out[start:stop] = envelope(piece).numpy()[start - first : stop - first]
     return out
 
 
@@ -327,7 +328,23 @@ def _spectrogram(source: Source, group: int) -> DifferenceSpectrogram:
 
 
 def _azimuth(source: Source, window_s: float, segments: tuple[Segment, ...]) -> AzimuthCurve:
-    raise NotImplementedError
+    """The whole sound taken as one object, in windows side by side."""
+    from tas_core.metrics import object_azimuth_spans_deg
+
+    ears, rate_hz = source.ears, source.sample_rate_hz
+    if rate_hz > _AZIMUTH_RATE_HZ:
+        ears, rate_hz = resample(ears, rate_hz, _AZIMUTH_RATE_HZ), _AZIMUTH_RATE_HZ
+    edges_s = np.arange(max(1, round(source.duration_s / window_s)) + 1) * window_s
+    spans_s = list(zip(edges_s[:-1].tolist(), edges_s[1:].tolist(), strict=True))
+    found = object_azimuth_spans_deg(ears, ears[None], rate_hz, spans_s)[:, 0]
+    time_s = np.minimum((edges_s[:-1] + edges_s[1:]) / 2, source.duration_s)
+    asked: list[AskedAzimuth] = []
+    if segments:
+        end_s = max(segment.end_s or 0.0 for segment in segments)
+        inside = time_s < end_s
+        for track in Timeline(segments).tracks(time_s, end_s):
+            asked.append(AskedAzimuth(track.object, np.where(track.active & inside, track.azimuth_deg, np.nan)))
+    return AzimuthCurve(source.label, time_s, found, tuple(asked), segments, source.is_reference)
 
 
 # ---------------------------------------------------------------------------- helpers

@@ -117,7 +117,7 @@ class _Style:
     order: float = 3.0
 
 
-_HEARD: Final = _Style("#0072B2", "-", "o", 1.0)
+_HEARD: Final = _Style("#0072B2", "-", "o", 0.6)
 _REFERENCE_HEARD: Final = _Style("#000000", "-", "", 1.6, 2.5)
 
 
@@ -301,7 +301,7 @@ class _Page:
                         *(heard.time_s, heard.azimuth_deg),
                         linestyle="",
                         marker=style.marker,
-                        markersize=3,
+                        markersize=3.5,
                         color=style.color,
                         zorder=style.order,
                     )
