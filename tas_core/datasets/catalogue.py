@@ -9,6 +9,7 @@ so that a score on ``test`` says how a model does on sources it never heard.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -42,6 +43,7 @@ class Category:
     common: bool = False
 
 
+@lru_cache(maxsize=4)
 def load_categories(path: Path | None = None) -> tuple[Category, ...]:
     """Read every category of ``prompts/objects.yaml``, in file order."""
     source = path or prompts_dir() / "objects.yaml"

@@ -19,6 +19,7 @@ from tas_core.datasets.catalogue import SPLITS
 from tas_core.datasets.clip_jobs import map_clips
 from tas_core.datasets.tasbench import (
     AUDIO_FOLDER,
+    DATASET_FILE,
     SCENE_FILE,
     SPLIT_FOLDER,
     STEM_FOLDER,
@@ -31,7 +32,6 @@ from tas_core.timeline import END_TOLERANCE_S
 
 Severity = Literal["error", "warning"]
 
-DATASET_FILE: Final = "dataset.json"
 LENGTH_S: Final = 10.0
 """Length of FAIR-Play's clips, to within LENGTH_TOLERANCE_S."""
 LENGTH_TOLERANCE_S: Final = 0.1

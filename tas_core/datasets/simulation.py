@@ -30,6 +30,7 @@ from tas_core.datasets.rooms import Room, binaural_response
 from tas_core.datasets.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
 from tas_core.datasets.tasbench import (
     AUDIO_FOLDER,
+    DATASET_FILE,
     FRAME_S,
     SCENE_FILE,
     STEM_FOLDER,
@@ -39,7 +40,6 @@ from tas_core.datasets.tasbench import (
 )
 from tas_core.errors import InputError, TasError
 
-DATASET_FILE = "dataset.json"
 SIMULATION_FORMAT = 1
 ACTIVE_DB = -50.0
 """A frame sounds if its level is above this, relative to the loudest frame of the stem."""

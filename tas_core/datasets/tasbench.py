@@ -30,6 +30,7 @@ SPLIT_FOLDER = "splits"
 TIMELINE_FOLDER = "timelines"
 STEM_FOLDER = "stems"
 SCENE_FILE = "scene.json"
+DATASET_FILE = "dataset.json"
 FRAME_S = 0.1
 """Annotations come at 10 frames a second."""
 
@@ -76,7 +77,7 @@ class TasBench:
         found = []
         for folder in (self.root / SPLIT_FOLDER).glob("split*"):
             digits = folder.name.removeprefix("split")
-            if digits.isdecimal() and folder.is_dir():
+            if digits.isdecimal() and not digits.startswith("0") and folder.is_dir():
                 found.append(int(digits))
         return tuple(sorted(found))
 
@@ -132,7 +133,9 @@ def read_split(path: Path) -> tuple[str, ...]:
             if "audio" not in file:
                 raise InputError(f"{path}: no data set 'audio' in it, expected one that lists the clips' paths")
             entries = file["audio"][()].ravel().tolist()
-    except (OSError, AttributeError) as error:
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such split file") from error
+    except (OSError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: not a readable split file ({error})") from error
     stems = []
     for entry in entries:

@@ -1,0 +1,387 @@
+"""TASBench-Sim: what the annotations say is what the stems hold, left is left, and clips come whole or not at all.
+
+Fast tests render synthetic sounds in place of soundfonts and voices; the slow ones use the real material.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import errno
+import hashlib
+import json
+import math
+import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from safetensors.numpy import load_file
+
+from tas_core.datasets import simulation
+from tas_core.datasets.catalogue import SOUNDFONTS, VOICES, Split
+from tas_core.datasets.checking import check_dataset
+from tas_core.datasets.rooms import Room
+from tas_core.datasets.scenes import Scene, SceneObject, clip_split, draw_scene
+from tas_core.datasets.simulation import render_object, render_scene, simulate
+from tas_core.datasets.tasbench import TasBench
+from tas_core.errors import InputError, TasError
+from tests.conftest import Finished
+
+KEMAR = Path(simulation.__file__).resolve().parents[1] / "_data" / "kemar.safetensors"
+has_material = (
+    all(font.path.exists() for font in SOUNDFONTS)
+    and shutil.which("espeak-ng")
+    and shutil.which("flite")
+    and shutil.which("ffmpeg")
+    and ctypes.util.find_library("fluidsynth")
+    and all(Path(v.argument).is_dir() for v in VOICES if v.engine == "files")
+)
+needs_material = pytest.mark.skipif(not has_material, reason="needs the material of scripts/install-material.sh")
+
+
+def bursts(item: SceneObject, split: Split, rate_hz: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """In place of real material: bursts of noise with silence between, in the object's own time."""
+    del split
+    rng = np.random.default_rng(item.seed)
+    time_s = np.arange(round(10 * rate_hz)) / rate_hz
+    gate = (np.sin(2 * np.pi * time_s * rng.uniform(0.2, 0.6) + rng.uniform(0, 6)) > 0).astype(float)
+    gate *= (time_s >= item.start_s) & (time_s < item.stop_s)
+    return rng.standard_normal(len(time_s)) * gate, ()
+
+
+@pytest.fixture
+def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulation, "_dry", bursts)
+
+
+def tree(root: Path) -> dict[str, str]:
+    """Digest of every file below a folder."""
+    files = sorted(p for p in root.rglob("*") if p.is_file())
+    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
+
+
+def check_annotations(data: TasBench, clip: str) -> None:
+    """Every object that sounds in a frame is in its text, and no other; from the files alone."""
+    scene = data.scene(clip)
+    mix, rate_hz = soundfile.read(data.audio_path(clip), always_2d=True)
+    size = rate_hz // 10
+    frames = len(mix) // size
+    sounding: dict[str, np.ndarray] = {}
+    total = np.zeros_like(mix)
+    for item in scene["objects"]:
+        stem, stem_rate_hz = soundfile.read(data.stem_folder(clip) / item["file"], always_2d=True)
+        assert stem_rate_hz == rate_hz
+        total += stem
+        level = np.sqrt((stem[: frames * size] ** 2).reshape(frames, -1).mean(axis=1))
+        # 50 dB below the loudest frame; levels within 0.1 dB of the limit may fall either way by rounding to 24 bit.
+        db = 20 * np.log10(np.maximum(level, 1e-12) / level.max())
+        sounding[item["phrase"]] = np.where(np.abs(db + 50) < 0.1, np.nan, db > -50)
+    assert 10 * np.log10(max(((mix - total) ** 2).sum(), 1e-30) / (mix**2).sum()) < -80
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a segment behind the end would warn
+        named = data.timeline(clip).tracks((np.arange(frames) + 0.5) / 10, len(mix) / rate_hz)
+    by_name = {track.object: track.active for track in named}
+    for phrase, wanted in sounding.items():
+        said = by_name.get(phrase, np.zeros(frames, bool))
+        known = ~np.isnan(wanted)
+        np.testing.assert_array_equal(said[known], wanted[known].astype(bool), err_msg=f"{clip} {phrase}")
+    assert set(by_name) <= set(sounding)
+
+
+# ------------------------------------------------------------------ scenes
+
+
+def test_a_scene_depends_on_seed_and_number_only() -> None:
+    assert draw_scene(3, 7, 16000) == draw_scene(3, 7, 16000)
+    assert draw_scene(3, 7, 16000) != draw_scene(4, 7, 16000)
+    assert draw_scene(3, 7, 48000) == replace(draw_scene(3, 7, 16000), rate_hz=48000)
+
+
+def test_the_papers_split_sizes() -> None:
+    counts = [clip_split(n) for n in range(1, 1872)]
+    assert [counts.count(s) for s in ("train", "val", "test")] == [1497, 187, 187]
+
+
+@needs_material
+def test_no_source_material_in_two_splits() -> None:
+    """Presets, voices and melody seeds of 600 scenes, and the recordings that a split may use at all."""
+    from tas_core.datasets.scenes import _categories, files_for
+
+    sources: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
+    seeds: dict[str, set[int]] = {"train": set(), "val": set(), "test": set()}
+    for number in range(1, 601):
+        scene = draw_scene(0, number, 16000)
+        sources[scene.split] |= {o.source for o in scene.objects}
+        seeds[scene.split] |= {o.seed for o in scene.objects}
+    files: dict[str, set[Path]] = {s: set() for s in sources}
+    for category in _categories().values():
+        if category.kind == "recording":
+            for split in files:
+                files[split] |= set(files_for(category, split))  # type: ignore[arg-type]
+                assert files_for(category, split), f"{category.name} has no recordings for {split}"  # type: ignore[arg-type]
+    for groups in (sources, seeds, files):
+        assert all(groups.values())
+        assert not groups["train"] & groups["val"]
+        assert not groups["train"] & groups["test"]
+        assert not groups["val"] & groups["test"]
+    # Contents too: no two of the recordings are copies of each other under two names.
+    digests = [hashlib.sha256(p.read_bytes()).hexdigest() for group in files.values() for p in group]
+    assert len(digests) == len(set(digests))
+
+
+def test_seeds_of_objects_are_unique() -> None:
+    seeds = [o.seed for s in (0, 1) for n in range(1, 400) for o in draw_scene(s, n, 16000).objects]
+    assert len(seeds) == len(set(seeds))
+
+
+def test_shares_of_what_is_drawn() -> None:
+    """3000 scenes: the shares of 1 to 4 objects, and a third each of left, center and right, within 3 %.
+
+    Binomial standard deviation is at most 0.9 %. Objects of a clip are 15 degrees apart, which takes a little from
+    the center, the narrowest of the three.
+    """
+    scenes = [draw_scene(1, n, 16000) for n in range(1, 3001)]
+    counts = np.bincount([len(s.objects) for s in scenes], minlength=5)[1:] / len(scenes)
+    np.testing.assert_allclose(counts, [0.3, 0.45, 0.17, 0.08], atol=0.03)
+    first = np.array([o.path[0][1] for s in scenes for o in s.objects])
+    assert np.mean(first > 15) == pytest.approx(1 / 3, abs=0.04)
+    assert np.mean(first < -15) == pytest.approx(1 / 3, abs=0.04)
+    assert np.abs(first).max() <= 90
+    assert len({o.category for s in scenes for o in s.objects}) >= 20
+    moving = np.mean([o.is_moving for s in scenes for o in s.objects])
+    assert moving == pytest.approx(0.15, abs=0.03)
+    for scene in scenes[:300]:
+        assert len({o.phrase for o in scene.objects}) == len(scene.objects)
+
+
+def test_scene_json_round_trip() -> None:
+    scene = draw_scene(0, 1, 16000)
+    scene = replace(scene, objects=tuple(replace(o, active=((0, 5), (7, 9))) for o in scene.objects))
+    assert Scene.from_json(json.loads(json.dumps(scene.to_json())), "x") == scene
+    with pytest.raises(InputError, match="x: unknown key"):
+        Scene.from_json({**scene.to_json(), "colour": "red"}, "x")
+
+
+# ------------------------------------------------------------------ sound
+
+
+def measured_cues(azimuth_deg: int) -> tuple[float, float]:
+    """ITD in microseconds (positive: left first) and ILD in dB of a measured response, straight from the file."""
+    data = load_file(KEMAR)
+    row = np.flatnonzero((data["azimuth_deg"] == azimuth_deg) & (np.abs(data["elevation_deg"]) < 0.5))[0]
+    return cues(data["hrir"][row].astype(float), 44100)
+
+
+def cues(ears: np.ndarray, rate_hz: int) -> tuple[float, float]:
+    """ITD by cross-correlation below 1.5 kHz and ILD of the whole of a pair of responses (left, right)."""
+    size = 1 << 17
+    spectrum = np.fft.rfft(ears, size)
+    freqs_hz = np.fft.rfftfreq(size, 1 / rate_hz)
+    low = (freqs_hz > 100) & (freqs_hz < 1500)
+    cross = np.where(low, spectrum[0] * spectrum[1].conj(), 0)
+    # Sixteen times as fine as the samples.
+    correlation = np.fft.irfft(cross, 16 * size)
+    reach = round(0.001 * rate_hz * 16)
+    lags = np.arange(-reach, reach + 1)
+    best = lags[np.argmax(correlation[lags])]
+    band = (freqs_hz > 100) & (freqs_hz < 7500)
+    power = (np.abs(spectrum[:, band]) ** 2).sum(axis=1)
+    return -best / 16 / rate_hz * 1e6, 10 * math.log10(power[0] / power[1])
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 48000])
+def test_direct_sound_has_the_cues_of_its_azimuth(rate_hz: int) -> None:
+    """Between those of KEMAR 5 degrees to either side, for an object at rest in a reverberant room.
+
+    The first reflection, from the floor, comes 1.9 ms or later at these distances, hence the first 1.8 ms after the
+    onset are the direct sound alone, cut at its fading end. ITD between 5 degrees is some 40 us, ILD 0.3 dB or more.
+    """
+    room = Room((7.0, 6.0, 3.0), 0.5, (2.0, 3.0, 1.5))
+    click = np.zeros(rate_hz)
+    click[100] = 1.0
+    item = draw_scene(0, 1, rate_hz).objects[0]
+    for azimuth in (-85, -60, -35, -10, 0, 20, 45, 70):
+        placed = replace(item, path=((0.0, float(azimuth)), (10.0, float(azimuth))), distance_m=1.2)
+        ears = render_object(click, placed, room, rate_hz)
+        dry = render_object(click, placed, replace(room, rt60_s=0.0), rate_hz)
+        onset = int(np.argmax(np.abs(ears).max(axis=0) > 0.05 * np.abs(ears).max()))
+        direct = slice(onset - round(0.0005 * rate_hz), onset + round(0.0018 * rate_hz))
+        np.testing.assert_allclose(ears[:, direct], dry[:, direct], atol=1e-3 * np.abs(dry).max())
+        itd, ild = cues(dry[:, : 100 + round(0.02 * rate_hz)], rate_hz)
+        near = [measured_cues(a) for a in (max(-90, azimuth - 5), azimuth, min(90, azimuth + 5))]
+        assert min(n[0] for n in near) - 12 <= itd <= max(n[0] for n in near) + 12
+        assert min(n[1] for n in near) - 0.3 <= ild <= max(n[1] for n in near) + 0.3
+
+
+def test_movement_passes_through_its_azimuths() -> None:
+    """A long noise from 70 degrees left to 70 right: in short windows, ITDs are those of the azimuth at that time."""
+    rate_hz = 16000
+    item = replace(draw_scene(0, 1, rate_hz).objects[0], path=((0.0, 70.0), (1.0, 70.0), (9.0, -70.0), (10.0, -70.0)))
+    dry = np.random.default_rng(0).standard_normal(10 * rate_hz)
+    ears = render_object(dry, item, Room((7.0, 6.0, 3.0), 0.0, (2.0, 3.0, 1.5)), rate_hz)
+    for time_s in (0.5, 2.5, 4.0, 5.0, 6.5, 9.5):
+        azimuth = float(item.azimuth_deg(np.array([time_s]))[0])
+        part = ears[:, round((time_s - 0.1) * rate_hz) : round((time_s + 0.1) * rate_hz)]
+        itd, _ = cues(part, rate_hz)
+        low, high = (measured_cues(int(5 * f(azimuth / 5)))[0] for f in (math.floor, math.ceil))
+        # In 0.2 s the source moves 3.5 degrees, some 30 us.
+        assert min(low, high) - 30 <= itd <= max(low, high) + 30
+
+
+def test_movement_is_as_loud_as_rest_and_makes_no_clicks() -> None:
+    """A steady tone on the move: its envelope changes slowly, at most 1 dB in 10 ms."""
+    rate_hz = 16000
+    item = replace(draw_scene(0, 1, rate_hz).objects[0], path=((0.0, 80.0), (2.0, 80.0), (4.0, -80.0), (10.0, -80.0)))
+    dry = np.sin(2 * np.pi * 500 * np.arange(10 * rate_hz) / rate_hz)
+    ears = render_object(dry, item, Room((7.0, 6.0, 3.0), 0.0, (2.0, 3.0, 1.5)), rate_hz)
+    level = 10 * np.log10((ears[:, rate_hz:] ** 2).reshape(2, -1, 160).mean(axis=2))
+    assert np.abs(np.diff(level, axis=1)).max() < 1.0
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_left_is_left(tmp_path: Path) -> None:
+    """From sound to text: where the file's first channel is much the louder, the text says left, and so for right."""
+    data = simulate(tmp_path / "sim", 24, seed=2, rate_hz=16000)
+    seen = {"left": 0, "right": 0}
+    for clip in data.clips():
+        samples, rate_hz = soundfile.read(data.audio_path(clip))
+        for segment in data.timeline(clip).segments:
+            if len(segment.clauses) != 1 or segment.end_s - segment.start_s < 0.3:  # type: ignore[operator]
+                continue
+            part = samples[round(segment.start_s * rate_hz) : round(segment.end_s * rate_hz)]  # type: ignore[operator]
+            level_db = 10 * np.log10((part[:, 0] ** 2).mean() / (part[:, 1] ** 2).mean())
+            if abs(level_db) > 8:
+                side = "left" if level_db > 0 else "right"
+                assert side in segment.text, f"{clip}: {level_db:+.1f} dB, {segment.text}"
+                seen[side] += 1
+    assert min(seen.values()) >= 3
+
+
+# ------------------------------------------------------------------ data sets
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_a_data_set_passes_its_check(tmp_path: Path) -> None:
+    data = simulate(tmp_path / "sim", 20, rate_hz=16000)
+    assert check_dataset(data) == []
+    assert len(data.clips()) == 20
+    assert [len(data.split_clips(s)) for s in ("train", "val", "test")] == [16, 2, 2]  # type: ignore[arg-type]
+    for clip in data.clips():
+        check_annotations(data, clip)
+    assert not list((tmp_path / "sim").glob(".*"))
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_same_seed_same_bytes_and_resume(tmp_path: Path) -> None:
+    whole = tree(simulate(tmp_path / "a", 12, rate_hz=16000, seed=5).root)
+    simulate(tmp_path / "b", 4, rate_hz=16000, seed=5)
+    # An interrupted clip: files in place, but no description; and a hidden folder.
+    (tmp_path / "b" / "stems" / "000005").mkdir()
+    (tmp_path / "b" / ".part-000006" / "stems").mkdir(parents=True)
+    assert tree(simulate(tmp_path / "b", 12, rate_hz=16000, seed=5).root) == whole
+    assert tree(simulate(tmp_path / "c", 12, rate_hz=16000, seed=6).root) != whole
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_complete_clips_are_not_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulate(tmp_path / "a", 3, rate_hz=16000)
+    made: list[str] = []
+    render = simulation.render_scene
+    monkeypatch.setattr(simulation, "render_scene", lambda scene: (made.append(scene.clip), render(scene))[1])
+    simulate(tmp_path / "a", 5, rate_hz=16000)
+    assert made == ["000004", "000005"]
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_one_part_of_the_split(tmp_path: Path) -> None:
+    data = simulate(tmp_path / "a", 40, rate_hz=16000, splits=("test",))
+    assert data.clips() == ("000010", "000020", "000030", "000040") == data.split_clips("test")
+    assert data.split_clips("train") == ()
+    assert check_dataset(data) == []
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = simulation.write_audio
+    calls = 0
+
+    def failing(path: Path, *arguments: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 8:
+            path.write_bytes(b"RIFF")
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(path, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(simulation, "write_audio", failing)
+    root = tmp_path / "a"
+    with pytest.raises(TasError, match=r"clip 00000\d could not be written: No space left on device \(disk full\)"):
+        simulate(root, 10, rate_hz=16000)
+    clips = TasBench(root).clips()
+    assert 1 <= len(clips) < 10
+    for clip in clips:
+        assert simulation.is_complete(root, clip)
+        check_annotations(TasBench(root), clip)
+    assert not list(root.glob(".part*"))
+    monkeypatch.setattr(simulation, "write_audio", write)
+    assert len(simulate(root, 10, rate_hz=16000).clips()) == 10
+
+
+@pytest.mark.usefixtures("synthetic")
+def test_another_seed_or_a_foreign_folder_is_refused(tmp_path: Path, tas: Callable[..., Finished]) -> None:
+    simulate(tmp_path / "a", 1, rate_hz=16000)
+    done = tas("data", "simulate", "--out", tmp_path / "a", "--clips", 1, "--seed", 1, "--rate", 16000)
+    assert done.code == 2
+    assert "dataset.json: the folder was made with" in done.error_line
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "thesis.txt").write_text("important")
+    done = tas("data", "simulate", "--out", tmp_path / "b", "--clips", 1)
+    assert done.code == 2
+    assert "not empty" in done.error_line
+    assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["thesis.txt"]
+    done = tas("data", "simulate", "--out", tmp_path / "c", "--split", "tset")
+    assert done.code == 2
+    assert "expected train, val, test or all" in done.error_line
+
+
+def test_missing_material_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fonts = tuple(replace(font, path=tmp_path / "none.sf2") for font in SOUNDFONTS)
+    monkeypatch.setattr(simulation, "SOUNDFONTS", fonts)
+    monkeypatch.setattr(simulation, "_synth", simulation._synth.__wrapped__)
+    item = replace(draw_scene(0, 1, 16000).objects[0], category="cello", source="FluidR3/cello")
+    with pytest.raises(TasError, match="is not installed"):
+        simulation._dry(item, "train", 16000)
+
+
+@pytest.mark.slow
+@needs_material
+def test_real_material(tmp_path: Path) -> None:
+    """Twenty clips with real instruments, voices and recordings, by two processes: checked, annotated, repeatable."""
+    data = simulate(tmp_path / "a", 20, rate_hz=16000, jobs=2)
+    assert check_dataset(data) == []
+    kinds = set()
+    for clip in data.clips():
+        check_annotations(data, clip)
+        for item in data.scene(clip)["objects"]:
+            kinds.add(item["source"].partition("/")[0])
+            assert item["active"], f"{clip}: {item['phrase']} never sounds"
+    assert len(kinds) >= 6
+    # One after the other in this process, in another order and with other clips before them.
+    again = simulate(tmp_path / "b", 20, rate_hz=16000, splits=("test", "val"))
+    for clip in again.clips():
+        for path in (again.audio_path(clip), again.timeline_path(clip)):
+            assert path.read_bytes() == (tmp_path / "a" / path.relative_to(again.root)).read_bytes()
+
+
+@pytest.mark.slow
+@needs_material
+def test_a_scene_sounds_the_same_whatever_was_rendered_before(tmp_path: Path) -> None:
+    del tmp_path
+    first = [render_scene(draw_scene(0, n, 16000))[1] for n in (6, 10)]
+    second = [render_scene(draw_scene(0, n, 16000))[1] for n in (10, 6)]
+    np.testing.assert_array_equal(first[0], second[1])
+    np.testing.assert_array_equal(first[1], second[0])
