@@ -190,7 +190,7 @@ def test_requests_that_cannot_be_drawn(tas: Run, ears: Files, make_timeline: Mak
     (tmp_path / "link.png").symlink_to(sound)
     spl = ("-k", "spl", "-o", out)
     for arguments, message in [
-        ((sound, "-k", "pie", "-o", out), r"unknown kind of picture 'pie'; expected one of spl, envelope, spectrogram, azimuth"),
+        ((sound, "-k", "pie", "-o", out), r"unknown kind of picture 'pie'; expected one of spl, .*azimuth"),
         ((mono, *spl), rf"{mono}: 1 channel, expected 2, left and right"),
         ((many, *spl), rf"{many}: 4 channels, expected 2, left and right"),
         ((sound, "--reference", mono, *spl), rf"{mono}: 1 channel, expected 2"),

@@ -185,7 +185,7 @@ def test_a_timeline_longer_than_one_of_its_sounds_asks_only_as_long_as_it_sounds
 
 
 def test_long_sounds_get_longer_windows_and_not_more() -> None:
-    """A rate of 100 Hz stands for a long file here; nothing below the reader of files minds it."""
+    """A rate of 400 Hz stands for a long file here; nothing below the reader of files minds it."""
     rate_hz, seconds = 400, 3600
     ears = np.random.default_rng(0).standard_normal((2, seconds * rate_hz))
     counts = {}
