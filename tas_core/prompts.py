@@ -267,6 +267,7 @@ class _Reader:
             name = self.phrase(words, moving=place.lead == "path")
             if not name:
                 self.text.fail("no object", first, stop)
+            self.check_spelling(words)
             try:
                 clause = Clause(name, place.path)
             except PromptError:
@@ -276,14 +277,28 @@ class _Reader:
             self.found[clause.object] = clause
             self.latest[clause.object] = words
 
+    def check_spelling(self, words: list[int]) -> None:
+        """Refuse an object that ends like a place with a spelling mistake, as in "cello on the lefft"."""
+        lead = len(words) - 2
+        while lead > 0 and self.text.known.leads.get((self.text.key(words[lead]),)) == "":
+            lead -= 1
+        if lead < 1 or not self.text.known.leads.get((self.text.key(words[lead]),)):
+            return
+        key = self.text.key(words[-1])
+        if (key,) not in self.text.known.lists["no_misspelling"] and (close := self.nearest_place_word(words[-1])):
+            what = f'an object that ends like a place (did you mean "{close}"? If not, put the object in quotes)'
+            self.text.fail(what, words[0], words[-1] + 1)
+
+    def nearest_place_word(self, i: int) -> str | None:
+        """The direction word that token i may stand for."""
+        known = [word for phrase in (*self.text.known.sides, *self.text.known.lists["center"]) for word in phrase]
+        return next(iter(difflib.get_close_matches(self.text.key(i), known, n=1, cutoff=0.75)), None)
+
     def suggestion(self, words: list[int]) -> str:
         """The direction word that a misspelt word may stand for."""
-        known = [word for phrase in (*self.text.known.sides, *self.text.known.lists["center"]) for word in phrase]
         for i in words[:20]:
-            if self.text.known.leads.match(self.text.tokens, i):
-                continue
-            if close := difflib.get_close_matches(self.text.key(i), known, n=1, cutoff=0.75):
-                return f' (did you mean "{close[0]}"?)'
+            if not self.text.known.leads.match(self.text.tokens, i) and (close := self.nearest_place_word(i)):
+                return f' (did you mean "{close}"?)'
         return ""
 
     def phrase(self, indices: list[int], moving: bool) -> str:

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +30,8 @@ from tas_core.checkpoints import (
 )
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.material import open_material
+from tas_core.datasets.recorded import RecordedScenes
+from tas_core.datasets.tasbench import TasBench, is_tasbench
 from tas_core.ema import EMA
 from tas_core.errors import InputError
 from tas_core.models.prompt_model import PromptModel
@@ -63,6 +65,7 @@ class TrainingConfig:
     init: str | None = None
     train_only: tuple[str, ...] = ()
     workers: int = 1
+    fold: int = 1
 
 
 def learning_rate_at(step: int, config: TrainingConfig) -> float:
@@ -72,10 +75,24 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
     return config.learning_rate * rise * fall
 
 
+class SceneSource(Protocol):
+    """Where batches come from; the same (seed, step) gives the same batch."""
+
+    device: torch.device
+
+    def compose(self, step: int, batch_size: int) -> SceneBatch:
+        """The scenes of one training step."""
+        ...
+
+    def source_names(self) -> list[str]:
+        """What the scenes are made of."""
+        ...
+
+
 class _Prefetcher:
     """Composes the next batches in other threads, one step each, while the present one is used."""
 
-    def __init__(self, composer: SceneComposer, batch_size: int, workers: int) -> None:
+    def __init__(self, composer: SceneSource, batch_size: int, workers: int) -> None:
         self._composer, self._batch_size, self._ahead = composer, batch_size, workers
         self._pool = ThreadPoolExecutor(workers)
         self._coming: dict[int, Future[SceneBatch]] = {}
@@ -145,7 +162,7 @@ def train(
     """Train a preset on composed scenes; goes on where an earlier run in ``out`` stopped.
 
     Args:
-        data: folder made by ``tas data bank``.
+        data: folder made by ``tas data bank``, or a data set in TASBench's layout.
         out: run folder.
         encode: captions to text features (batch, channel); only ``slots`` does without.
         composition: how scenes are drawn; its window is replaced by the config's.
@@ -165,11 +182,8 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     ema = EMA(model, config.ema_decay)
-    encoder_name = model.config.text_encoder
     scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
-    composer = open_material(data, "train", encoder_name, scene, config.seed, device)
-    plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
-    judge = open_material(data, "val", encoder_name, plain, 12345, device)
+    composer, judge = _scene_sources(data, model, config, scene, device)
     out.mkdir(parents=True, exist_ok=True)
     start, seconds = 0, 0.0
     if (out / TRAINING_FILE).exists():
@@ -240,9 +254,32 @@ def train(
     return save(done)
 
 
+def _scene_sources(
+    data: Path, model: nn.Module, config: TrainingConfig, scene: CompositionConfig, device: torch.device
+) -> tuple[SceneSource, SceneSource]:
+    """Scenes to train on and fixed ones to judge by: windows of recordings, or composed from stems."""
+    if is_tasbench(data):
+        if not isinstance(model, PromptModel):
+            raise InputError(
+                f"{data}: holds recordings, and a {model.family} model learns from separate stems; "
+                "expected a folder made by 'tas data bank', or a preset that takes whole prompts"
+            )
+        bench = TasBench(data)
+        return (
+            RecordedScenes(bench, "train", config.fold, config.window_s, config.seed, device),
+            RecordedScenes(bench, "val", config.fold, config.window_s, 12345, device),
+        )
+    encoder_name = str(model.config.text_encoder)  # type: ignore[union-attr]
+    plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
+    return (
+        open_material(data, "train", encoder_name, scene, config.seed, device),
+        open_material(data, "val", encoder_name, plain, 12345, device),
+    )
+
+
 def validate(
     model: nn.Module,
-    judge: SceneComposer,
+    judge: SceneSource,
     config: TrainingConfig,
     compute: LossFunction,
     device: torch.device,
@@ -300,12 +337,12 @@ def _check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) 
 
 
 def _provenance(
-    config: TrainingConfig, composer: SceneComposer, step: int, seconds: float, device: torch.device
+    config: TrainingConfig, composer: SceneSource, step: int, seconds: float, device: torch.device
 ) -> dict[str, Any]:
     return {
         "steps": step,
         "training": asdict(config),
-        "composition": asdict(composer.config),
+        "composition": asdict(composer.config) if isinstance(composer, SceneComposer) else None,
         "sources": composer.source_names(),
         "hours": round(seconds / 3600, 3),
         "device": device.type,

@@ -3,8 +3,8 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from collections import defaultdict
-from dataclasses import fields, replace
 from ctypes.util import find_library
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np

@@ -136,12 +136,26 @@ def test_prompt_is_understood_and_so_is_its_mirror_image(text: str, expected: li
     assert parse_prompt(format_prompt(clauses)) == clauses
 
 
+@pytest.mark.parametrize(
+    "phrase", ["singer in the night", "crowd at a concert", "cello on a lift", "birds in the forest"]
+)
+def test_an_object_may_end_in_words_that_only_look_like_a_place(phrase: str) -> None:
+    assert len(parse_prompt(f"{phrase} on the left, piano on the right")) == 2
+
+
+def test_quotes_keep_what_looks_misspelt() -> None:
+    assert parse_prompt('"cello on the lefft" on the right')[0].object == "cello on the lefft"
+
+
 # The words under the caret, and a part of the first line.
 REFUSED = [
     ("cello", "cello", "without a place"),
     ("cello on the left, piano", "piano", "without a place"),
     ("piano over there\nbass right", "piano over there", "without a place"),
     ("cello lefft", "cello lefft", 'did you mean "left"'),
+    ("cello on the lefft, piano on the right", "cello on the lefft", 'did you mean "left"'),
+    ("piano right, cello in the cener and flute left", "cello in the cener", 'did you mean "center"'),
+    ("on the left, a cello to rihgt", "a cello to rihgt", "put the object in quotes"),
     ("on the left", "on the left", "without an object"),
     ("is playing on the left", "on the left", "without an object"),
     ("cello on the left, on the right", "on the right", "without an object"),

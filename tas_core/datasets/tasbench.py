@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from tas_core.datasets.catalogue import SPLITS, Split
+from tas_core.datasets.catalogue import Split
 from tas_core.errors import InputError
 from tas_core.timeline import Timeline
 
@@ -161,8 +161,3 @@ def write_split(path: Path, clips: Iterable[str]) -> None:
 def is_tasbench(folder: Path) -> bool:
     """Whether a folder is in TASBench's layout."""
     return (folder / AUDIO_FOLDER).is_dir()
-
-
-def all_splits(data: TasBench, number: int = 1) -> dict[Split, tuple[str, ...]]:
-    """Clips of train, val and test of a split."""
-    return {split: data.split_clips(split, number) for split in SPLITS}

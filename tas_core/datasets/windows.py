@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from tas_core.audio import resample
-from tas_core.datasets.catalogue import Split
 from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import AudioError, InputError
 from tas_core.timeline import Timeline, Track
@@ -86,11 +85,6 @@ class _Windows(Dataset[Window]):
         self.epoch = 0
         self._timelines: dict[str, Timeline] = {}
 
-    @classmethod
-    def of_split(cls, data: TasBench, split: Split, number: int = 1, **settings: float | int) -> _Windows:
-        """Windows of the clips of a part of a split."""
-        return cls(data, data.split_clips(split, number), **settings)  # type: ignore[arg-type]
-
     def set_epoch(self, epoch: int) -> None:
         """Choose which epoch's windows to give; call it before an epoch, in the main process."""
         self.epoch = epoch
@@ -103,7 +97,7 @@ class _Windows(Dataset[Window]):
             self._timelines[clip] = self.data.timeline(clip)
         return self._timelines[clip]
 
-    def _place(self, index: int) -> tuple[str, float, float]:
+    def _place(self, index: int, epoch: int) -> tuple[str, float, float]:
         """Clip, start of the window in seconds, and length of the clip in seconds."""
         clip = self.clips[index]
         path = self.data.audio_path(clip)
@@ -114,7 +108,7 @@ class _Windows(Dataset[Window]):
         if info.channels != 2:
             raise AudioError(f"{path}: {info.channels} channels, expected two, left and right")
         length_s = info.frames / info.samplerate
-        rng = np.random.default_rng([self.seed, self.epoch, index])
+        rng = np.random.default_rng([self.seed, epoch, index])
         return clip, float(rng.uniform(0, max(0.0, length_s - self.window_s))), length_s
 
     def _signals(self, clip: str, start_s: float) -> tuple[Tensor, Tensor, float]:
@@ -148,7 +142,11 @@ class PromptWindows(_Windows):
     """Windows as the paper trains on: 1 s, with the prompt nearest to the centre."""
 
     def __getitem__(self, index: int) -> PromptWindow:
-        clip, start_s, _ = self._place(index)
+        return self.at(index, self.epoch)
+
+    def at(self, index: int, epoch: int) -> PromptWindow:
+        """The window of a clip, by its index, in any epoch."""
+        clip, start_s, _ = self._place(index, epoch)
         mid, side, gain = self._signals(clip, start_s)
         centre_s = start_s + self.window_s / 2
         return PromptWindow(clip, start_s, mid, side, gain, nearest_prompt(self._timeline(clip), centre_s))
@@ -167,7 +165,7 @@ class TimelineWindows(_Windows):
         self.hop_s = hop_s
 
     def __getitem__(self, index: int) -> TimelineWindow:
-        clip, start_s, length_s = self._place(index)
+        clip, start_s, length_s = self._place(index, self.epoch)
         mid, side, gain = self._signals(clip, start_s)
         times_s = start_s + np.arange(round(self.window_s / self.hop_s) + 1) * self.hop_s
         tracks = self._timeline(clip).tracks(times_s, length_s)
