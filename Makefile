@@ -16,6 +16,7 @@ demo: install
 	$(BIN)/python examples/demo.py
 
 test: install
+	bash scripts/install-material.sh
 	$(BIN)/python -m pytest -q
 
 check: install

@@ -1,8 +1,24 @@
 #!/usr/bin/env bash
-# Debian packages with the instruments, voices and recordings that the full stem bank is rendered from.
+# Debian packages that rendering sound needs (instruments, voices, recordings: some 560 MB) and that tests need
+# (a browser). Only what is missing is installed, and only as root where there is apt-get.
 set -euo pipefail
-apt-get update -qq
-DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-  libfluidsynth3 fluid-soundfont-gm musescore-general-soundfont opl3-soundfont timgm6mb-soundfont \
-  csound-soundfont avldrums.lv2-soundfont sonic-pi-samples tuxpaint-stamps-default klettres-data \
+packages=(
+  libfluidsynth3 fluid-soundfont-gm musescore-general-soundfont opl3-soundfont timgm6mb-soundfont
+  csound-soundfont avldrums.lv2-soundfont sonic-pi-samples tuxpaint-stamps-default klettres-data
   asterisk-core-sounds-en-g722 espeak-ng flite ffmpeg
+  chromium chromium-driver
+)
+missing=()
+if command -v dpkg-query >/dev/null; then
+  for package in "${packages[@]}"; do
+    dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+  done
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${missing[@]}" >/dev/null
+  else
+    echo "note: without the packages ${missing[*]} some sounds cannot be rendered and some tests are skipped" >&2
+  fi
+fi
