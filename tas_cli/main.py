@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from tas_cli import data_command, plot_command, spatialize_command, study_command, train_command
+from tas_cli import data_command, eval_command, plot_command, spatialize_command, study_command, train_command
 from tas_core.errors import TasError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 app.command("spatialize")(spatialize_command.spatialize)
 app.command("plot")(plot_command.plot)
+app.command("eval")(eval_command.evaluate)
 app.command("train")(train_command.train)
 app.add_typer(data_command.app, name="data")
 app.add_typer(study_command.app, name="study")

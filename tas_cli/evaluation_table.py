@@ -1,0 +1,91 @@
+"""A comparison as one table on stdout: measures down, systems across."""
+
+from __future__ import annotations
+
+import math
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tas_core.evaluation.report import Evaluation, RowResult
+from tas_core.evaluation.scoring import GROUPED, MEASURES
+from tas_core.metrics import Interval
+
+_ARROWS = {"higher": "\u2191", "lower": "\u2193"}
+_OBJECTS = {"1": "1 object", "2": "2 objects", "3+": "3 or more"}
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print means, intervals and differences to the first row; what was left out goes to stderr."""
+    rows = evaluation.rows
+    table = Table("measure")
+    for row in rows:
+        table.add_column(Text(row.name), justify="right")
+    for group, measures in MEASURES.items():
+        lines = []
+        for measure, better in measures.items():
+            if any(measure in row.measures for row in rows):
+                cells = [_cell(row.measures.get(measure), row.differences.get(measure)) for row in rows]
+                lines.append((f"{measure} {_ARROWS[better]}" + _count(evaluation, measure), cells))
+        if group == "direction":
+            lines += _by_objects(rows)
+        for label, cells in lines:
+            table.add_row(Text(label), *cells)
+        if lines:
+            table.add_section()
+    # Into a pipe or a file the table goes as wide as it is.
+    console = Console() if sys.stdout.isatty() else Console(width=36 + 28 * len(rows))
+    console.print(table)
+    count = len(evaluation.clips)
+    print(f"{count} {'clip' if count == 1 else 'clips'}; brackets: 95 % bootstrap intervals over clips")
+    if len(rows) > 1:
+        print(f"+ and -: paired differences to {rows[0].name}")
+
+
+def print_exclusions(evaluation: Evaluation) -> None:
+    """Say on stderr what was left out, and why."""
+    for clip, why in evaluation.excluded.items():
+        print(f"tas: excluded: {clip}: {why}", file=sys.stderr)
+    for row in evaluation.rows:
+        for clip, why in row.excluded.items():
+            print(f"tas: excluded from {row.name}: {clip}: {why}", file=sys.stderr)
+    for note in evaluation.notes:
+        print(f"tas: note: {note}", file=sys.stderr)
+
+
+def _by_objects(rows: tuple[RowResult, ...]) -> list[tuple[str, list[Text]]]:
+    lines = []
+    for measure in (name for name in GROUPED if name != "rank_audio"):
+        for group, name in _OBJECTS.items():
+            if any(measure in row.by_objects.get(group, {}) for row in rows):
+                cells = [_cell(row.by_objects.get(group, {}).get(measure), None) for row in rows]
+                lines.append((f"  {measure}, {name}", cells))
+    return lines
+
+
+def _count(evaluation: Evaluation, measure: str) -> str:
+    """How many clips have a measure, where not all do."""
+    count = max(row.measures[measure].count for row in evaluation.rows if measure in row.measures)
+    return "" if count == len(evaluation.clips) else f" (of {count})"
+
+
+def _cell(value: Interval | None, difference: Interval | None) -> Text:
+    if value is None or math.isnan(value.mean):
+        return Text("-")
+    text = Text(_number(value.mean), style="bold")
+    if not math.isnan(value.low):
+        text.append(f" [{_number(value.low)}, {_number(value.high)}]", style="not bold dim")
+    if difference is not None and not math.isnan(difference.mean):
+        text.append(f"\n{_number(difference.mean, '+')}", style="not bold")
+        if not math.isnan(difference.low):
+            text.append(f" [{_number(difference.low, '+')}, {_number(difference.high, '+')}]", style="not bold dim")
+    return text
+
+
+def _number(value: float, sign: str = "") -> str:
+    """Three significant digits, and no more than three behind the point."""
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    return f"{value:{sign}.{digits}f}"

@@ -1,0 +1,264 @@
+"""A clip of a data set as it is judged, at 16 kHz: its truth, its prompts and, if it is simulated, its stems."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Final, Literal
+
+import numpy as np
+
+from tas_core.audio import read_audio, resample
+from tas_core.datasets.captions import CaptionStyle
+from tas_core.datasets.catalogue import Category, load_categories
+from tas_core.datasets.rendering import source_rng
+from tas_core.datasets.scenes import Scene
+from tas_core.datasets.tasbench import TasBench
+from tas_core.errors import InputError
+from tas_core.metrics.control import INPUT_SILENCE_DBFS
+from tas_core.metrics.paper import PAPER_RATE_HZ
+from tas_core.prompts import AzimuthPath, Clause, format_prompt
+from tas_core.timeline import Segment, Timeline
+
+RATE_HZ: Final = PAPER_RATE_HZ
+"""Everything is scored at this rate."""
+
+Captions = Literal["own", "coarse", "words", "degrees"]
+Names = Literal["trained", "held-out"]
+CAPTIONS: Final[tuple[Captions, ...]] = ("own", "coarse", "words", "degrees")
+NAMES: Final[tuple[Names, ...]] = ("trained", "held-out")
+
+
+@dataclass(frozen=True)
+class EvalClip:
+    """A clip ready to be judged.
+
+    Attributes:
+        name: of the clip.
+        truth: (ear, time) float64 at 16 kHz.
+        timeline: what is asked, all ends closed; None where the data set has none.
+        scene: how a simulated clip was made, else None.
+        stems: (object, ear, time) float64 at 16 kHz, in the order of ``scene.objects``; None without a scene.
+        phrases: names of the scene's objects in ``timeline`` (object).
+        style: how the prompts are worded; None without a scene.
+        notes: what a reader of the results should know.
+    """
+
+    name: str
+    truth: np.ndarray
+    timeline: Timeline | None
+    scene: Scene | None = None
+    stems: np.ndarray | None = None
+    phrases: tuple[str, ...] = ()
+    style: CaptionStyle | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mono(self) -> np.ndarray:
+        """The input of every system: x = (L + R) / 2, (time)."""
+        return self.truth.mean(axis=0)
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.truth.shape[-1] / RATE_HZ
+
+    def true_azimuth_deg(self, times_s: np.ndarray) -> np.ndarray:
+        """Where the objects of the scene are, degrees (object, time).
+
+        Raises:
+            InputError: the clip has no scene.
+        """
+        return np.stack([item.azimuth_deg(times_s) for item in self._scene().objects])
+
+    def asked_azimuth_deg(self, timeline: Timeline, times_s: np.ndarray) -> np.ndarray:
+        """Where a timeline puts the objects of the scene, degrees (object, time); 0 where it does not name them.
+
+        Raises:
+            InputError: the clip has no scene.
+        """
+        self._scene()
+        found = {track.object: track.azimuth_deg for track in timeline.tracks(times_s, self.duration_s)}
+        return np.stack([found.get(phrase, np.zeros(len(times_s))) for phrase in self.phrases])
+
+    def swapped_timeline(self) -> Timeline | None:
+        """The prompts with the two places exchanged and every other word as it was.
+
+        None where that makes no sense: for other than two objects, where one moves, or where they are not on different
+        sides (left, center, right) more than 30 degrees apart.
+        """
+        if self.scene is None or self.timeline is None or not can_swap(self.scene):
+            return None
+        first, second = self.scene.objects
+        exchanged = (replace(first, path=second.path), replace(second, path=first.path))
+        return self._worded(replace(self.scene, objects=exchanged))
+
+    def centred_timeline(self) -> Timeline | None:
+        """The prompts with every object in the center."""
+        if self.timeline is None:
+            return None
+        if self.scene is not None:
+            ends = ((0.0, 0.0), (self.scene.length_s, 0.0))
+            objects = tuple(replace(item, path=ends) for item in self.scene.objects)
+            return self._worded(replace(self.scene, objects=objects))
+        segments = []
+        for segment in self.timeline.segments:
+            clauses = tuple(Clause(clause.object, AzimuthPath(0.0, 0.0)) for clause in segment.clauses)
+            segments.append(Segment(segment.start_s, segment.end_s, format_prompt(clauses), clauses))
+        return Timeline(tuple(segments))
+
+    def _scene(self) -> Scene:
+        if self.scene is None:
+            raise InputError(f"clip {self.name}: not a simulated one, its objects are not known")
+        return self.scene
+
+    def _worded(self, scene: Scene) -> Timeline | None:
+        found = scene.timeline(self.style, self.phrases)
+        return None if found is None else found.resolved(self.duration_s)
+
+
+def can_swap(scene: Scene) -> bool:
+    """Whether exchanging the places of the scene's objects is a test: see :meth:`EvalClip.swapped_timeline`."""
+    from tas_core.metrics.objects import side_of
+
+    if len(scene.objects) != 2 or any(item.is_moving for item in scene.objects):
+        return False
+    places = np.array([item.path[0][1] for item in scene.objects])
+    sides = side_of(places)
+    return bool(sides[0] != sides[1] and abs(places[0] - places[1]) > 30)
+
+
+def has_stems(data: TasBench, name: str) -> bool:
+    """Whether a clip comes with a description of its objects."""
+    return (data.stem_folder(name) / "scene.json").is_file()
+
+
+def clip_digest(data: TasBench, name: str) -> str:
+    """SHA-256 of what a score of the clip depends on: its recording, timeline and scene.
+
+    Raises:
+        InputError: the recording cannot be read.
+    """
+    digest = hashlib.sha256()
+    paths = [data.audio_path(name), data.timeline_path(name), data.stem_folder(name) / "scene.json"]
+    for path in paths:
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            content = b"none"
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from error
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()
+
+
+def read_ears(path: object) -> np.ndarray:
+    """A binaural file at 16 kHz, (ear, time) float64.
+
+    Raises:
+        AudioError: unreadable, or with samples that are no numbers.
+        InputError: not two channels.
+    """
+    audio = read_audio(str(path))
+    if len(audio.samples) != 2:
+        raise InputError(f"{path}: {len(audio.samples)} channels, expected two, left and right")
+    return resample(audio.samples.astype(np.float64), audio.sample_rate_hz, RATE_HZ)
+
+
+def is_silent(signal: np.ndarray) -> bool:
+    """Whether no sample is above -90 dBFS."""
+    return bool(np.abs(signal).max(initial=0.0) <= 10 ** (INPUT_SILENCE_DBFS / 20))
+
+
+@lru_cache(maxsize=1)
+def _held_out() -> dict[str, Category]:
+    return {category.name: category for category in load_categories()}
+
+
+def held_out_phrases(scene: Scene) -> tuple[str, ...]:
+    """A synonym that training never sees for every object; a category without any keeps its phrase.
+
+    Which one depends on the scene alone, and no two objects get the same.
+    """
+    chosen: list[str] = []
+    for number, item in enumerate(scene.objects):
+        category = _held_out().get(item.category)
+        words = [word.lower() for word in category.held_out] if category else []
+        others = {o.phrase.lower() for o in scene.objects if o is not item}
+        words = [word for word in words if word not in chosen and word not in others]
+        rng = source_rng(scene.seed, scene.clip, "held-out names", number)
+        chosen.append(words[int(rng.integers(len(words)))] if words else item.phrase)
+    return tuple(chosen)
+
+
+def read_clip(
+    data: TasBench, name: str, captions: Captions = "own", names: Names = "trained", *, needs_timeline: bool = True
+) -> EvalClip:
+    """Read a clip.
+
+    Args:
+        data: the data set.
+        name: of the clip.
+        captions: "own" for the data set's prompts, or a style to word a simulated clip in.
+        names: "held-out" for names that training never sees, for simulated clips.
+        needs_timeline: whether a clip without prompts is of no use.
+
+    Raises:
+        InputError: why the clip cannot be judged: its recording is unreadable, silent, not of two channels or not of
+            numbers; its timeline or its stems are missing or do not fit; or it has no scene, and other captions or
+            names were asked for.
+    """
+    truth = read_ears(data.audio_path(name))
+    if is_silent(truth):
+        raise InputError(f"{data.audio_path(name)}: silent, nothing can be compared with it")
+    duration_s = truth.shape[-1] / RATE_HZ
+    scene = None
+    if has_stems(data, name):
+        scene = Scene.from_json(data.scene(name), str(data.stem_folder(name) / "scene.json"))
+    elif captions != "own" or names != "trained":
+        raise InputError(f"clip {name} is not a simulated one; its captions cannot be worded anew")
+    phrases: tuple[str, ...] = ()
+    timeline: Timeline | None
+    if scene is not None and (captions != "own" or names != "trained"):
+        phrases = held_out_phrases(scene) if names == "held-out" else tuple(o.phrase for o in scene.objects)
+        timeline = scene.timeline(None if captions == "own" else captions, phrases)
+        if timeline is None:
+            raise InputError(f"clip {name}: nothing sounds in it")
+    elif needs_timeline or data.timeline_path(name).is_file():
+        timeline = data.timeline(name)
+        phrases = tuple(o.phrase for o in scene.objects) if scene else ()
+    else:
+        timeline = None
+    notes: tuple[str, ...] = ()
+    if timeline is not None:
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            timeline = timeline.resolved(duration_s)
+        notes = tuple(str(warning.message) for warning in said)
+    style: CaptionStyle | None = None
+    if scene is not None:
+        style = scene.style if captions == "own" else captions
+    return EvalClip(
+        name=name,
+        truth=truth,
+        timeline=timeline,
+        scene=scene,
+        stems=_read_stems(data, scene, truth.shape[-1]) if scene else None,
+        # As the prompt language spells them.
+        phrases=tuple(Clause(phrase, AzimuthPath(0.0, 0.0)).object for phrase in phrases),
+        style=style,
+        notes=notes,
+    )
+
+
+def _read_stems(data: TasBench, scene: Scene, samples: int) -> np.ndarray:
+    stems = []
+    for item in scene.objects:
+        path = data.stem_folder(scene.clip) / item.file
+        stem = read_ears(path)
+        if stem.shape[-1] != samples:
+            raise InputError(f"{path}: {stem.shape[-1]} samples at 16 kHz, expected {samples} as the mixture has")
+        stems.append(stem)
+    return np.stack(stems)

@@ -1,0 +1,197 @@
+"""From measures per clip to a comparison: means with intervals, differences, and JSON."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any, Final
+
+import numpy as np
+
+from tas_core.evaluation.scoring import GROUPED, MEASURES
+from tas_core.metrics import Interval, bootstrap_interval, paired_difference
+
+REPORT_FORMAT: Final = 1
+LEVEL: Final = 0.95
+
+
+@dataclass(frozen=True)
+class RowResult:
+    """What one system got.
+
+    Attributes:
+        name: of the row.
+        about: kind, weights, steps.
+        measures: mean over clips and its interval, by measure.
+        by_objects: the same for clips with "1", "2" and "3+" objects, of some measures.
+        differences: this row minus the first, over clips that have both, by measure; empty for the first.
+        folds: mean over the clips of each fold, where several are asked for: measure by fold.
+        values: measures by clip.
+        objects: by clip, where each object is and is heard.
+        excluded: clips that this row alone is not judged on, and why.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    measures: Mapping[str, Interval]
+    by_objects: Mapping[str, Mapping[str, Interval]]
+    differences: Mapping[str, Interval]
+    folds: Mapping[str, Mapping[str, float]]
+    values: Mapping[str, Mapping[str, float]]
+    objects: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A comparison of systems, or of files; :meth:`as_dict` is what ``--json`` writes (docs/EVALUATION.md).
+
+    Attributes:
+        settings: everything that was asked for.
+        rows: the systems, in the order asked for.
+        clips: names of the clips that were judged.
+        excluded: clips that were not judged at all, and why.
+        notes: what a reader should know.
+        computed: pairs of row and clip that were computed in this run, rather than found in ``--out``.
+        machine: device, threads, versions, date.
+    """
+
+    settings: Mapping[str, Any]
+    rows: tuple[RowResult, ...]
+    clips: tuple[str, ...]
+    excluded: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+    computed: int = 0
+    machine: Mapping[str, Any] = field(default_factory=dict)
+
+    def row(self, name: str) -> RowResult:
+        """A row by its name; KeyError for another."""
+        for found in self.rows:
+            if found.name == name:
+                return found
+        raise KeyError(name)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; what is not known is None."""
+        return {
+            "format": REPORT_FORMAT,
+            "settings": dict(self.settings),
+            "machine": dict(self.machine),
+            "clips": list(self.clips),
+            "excluded": {"count": len(self.excluded), "clips": dict(self.excluded)},
+            "notes": list(self.notes),
+            "rows": [_row_dict(row) for row in self.rows],
+        }
+
+
+def row_result(
+    name: str,
+    about: Mapping[str, Any],
+    values: Mapping[str, Mapping[str, float]],
+    first: Mapping[str, Mapping[str, float]] | None,
+    seed: int,
+    *,
+    object_counts: Mapping[str, int] | None = None,
+    folds: Mapping[int, Sequence[str]] | None = None,
+    objects: Mapping[str, Sequence[Any]] | None = None,
+    excluded: Mapping[str, str] | None = None,
+) -> RowResult:
+    """Summarise one row.
+
+    Args:
+        name: of the row.
+        about: for the report.
+        values: measures by clip; a clip without a measure does not count in it.
+        first: values of the row to compare with; None for that row itself.
+        seed: of the bootstrap; the same clips are drawn for every row and measure with as many clips.
+        object_counts: objects by clip, where known.
+        folds: clips by fold.
+        objects: by clip, for the report.
+        excluded: clips that this row could not be judged on, and why.
+    """
+    counts = object_counts or {}
+    measures, differences = {}, {}
+    by_objects: dict[str, dict[str, Interval]] = {}
+    for measure in _present(values):
+        known = {clip: found[measure] for clip, found in values.items() if measure in found}
+        measures[measure] = bootstrap_interval(list(known.values()), seed, LEVEL)
+        if first is not None:
+            both = [clip for clip in known if measure in first.get(clip, {})]
+            if both:
+                ours, theirs = [known[c] for c in both], [first[c][measure] for c in both]
+                differences[measure] = paired_difference(ours, theirs, seed, LEVEL)
+        if measure in GROUPED:
+            for group, matches in (("1", (1,)), ("2", (2,)), ("3+", (3, 4))):
+                some = [value for clip, value in known.items() if counts.get(clip) in matches]
+                if some:
+                    by_objects.setdefault(group, {})[measure] = bootstrap_interval(some, seed, LEVEL)
+    by_fold = {}
+    for number, clips in (folds or {}).items():
+        inside = {clip: values[clip] for clip in clips if clip in values}
+        by_fold[str(number)] = {
+            measure: float(np.mean([found[measure] for found in inside.values() if measure in found]))
+            for measure in _present(inside)
+        }
+    return RowResult(
+        name, dict(about), measures, by_objects, differences, by_fold, dict(values), objects or {}, excluded or {}
+    )
+
+
+def describe_machine(device: str, threads: int, jobs: int) -> dict[str, Any]:
+    """Device, threads of each process, processes, versions and date."""
+    versions = {"python": platform.python_version()}
+    for package in ("tas", "torch", "numpy", "soxr", "soundfile"):
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "unknown"
+    return {
+        "device": device,
+        "threads": threads,
+        "jobs": jobs,
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "versions": versions,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _processor() -> str:
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+def _present(values: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Measures that at least one clip has, in the order of :data:`MEASURES`."""
+    found = {measure for clip in values.values() for measure in clip}
+    return [measure for group in MEASURES.values() for measure in group if measure in found]
+
+
+def _row_dict(row: RowResult) -> dict[str, Any]:
+    intervals = lambda found: {name: _interval(value) for name, value in found.items()}  # noqa: E731
+    return {
+        "name": row.name,
+        **row.about,
+        "measures": intervals(row.measures),
+        "by_objects": {group: intervals(found) for group, found in row.by_objects.items()},
+        "differences": intervals(row.differences),
+        "folds": {fold: dict(means) for fold, means in row.folds.items()},
+        "excluded": {"count": len(row.excluded), "clips": dict(row.excluded)},
+        "clips": {
+            clip: {"measures": dict(values), "objects": list(row.objects.get(clip, ()))}
+            for clip, values in row.values.items()
+        },
+    }
+
+
+def _interval(value: Interval) -> dict[str, float | int | None]:
+    return {key: None if number != number else number for key, number in asdict(value).items()}

@@ -1,0 +1,244 @@
+"""Every measure of one output of one clip, by name.
+
+**Objects.** Each object of a simulated clip is looked at where it rests, over the whole of that stretch, and while it
+moves, in spans of 0.5 s with the azimuth at their middle. An object's score is the mean over its spans, weighted by
+their length; in ``rank_audio`` an object is right if it is so for more than half of the time that can be measured.
+Sides are those of the *true* azimuth at +-15 degrees, whatever the prompt's wording; ``azimuth_error_deg`` exists
+where the prompt gives degrees.
+
+**Levels** that may be infinite (an exact mono sum is -inf dB) are held within +-200 dB, so that they have means.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+import numpy as np
+
+from tas_core.errors import InputError
+from tas_core.evaluation.clips import RATE_HZ, EvalClip
+from tas_core.evaluation.systems import System
+from tas_core.metrics import (
+    LONG_STFT,
+    SHORT_STFT,
+    StftSettings,
+    center_spl_db,
+    ic_error,
+    ild_error_db,
+    itd_error_us,
+    mirror_db,
+    mono_sum_error_db,
+    object_azimuth_spans_deg,
+    paper_metrics,
+    side_of,
+    silence_floor_db,
+    spl_difference_curve_db,
+    swap_accuracy,
+)
+
+Better = Literal["higher", "lower"]
+LEVEL_LIMIT_DB: Final = 200.0
+_SPL_LIMIT_DB: Final = 40.0
+_SPAN_S: Final = 0.5
+
+STFTS: Final[Mapping[str, StftSettings]] = MappingProxyType({"short": SHORT_STFT, "long": LONG_STFT})
+"""Transforms behind ``amp`` and ``pha`` by name."""
+
+MEASURES: Final[Mapping[str, Mapping[str, Better]]] = MappingProxyType(
+    {
+        "paper": {
+            "stft": "lower",
+            "env": "lower",
+            "wav_x1000": "lower",
+            "amp": "lower",
+            "pha": "lower",
+            "snr_db": "higher",
+        },
+        "direction": {"rank_object": "higher", "rank_audio": "higher", "azimuth_error_deg": "lower"},
+        "space": {"ic_error": "lower", "ild_error_db": "lower", "itd_error_us": "lower", "spl_error_db": "lower"},
+        "control": {
+            "mirror_db": "lower",
+            "swap_accuracy": "higher",
+            "center_spl_db": "lower",
+            "mono_sum_error_db": "lower",
+            "silence_floor_db": "lower",
+        },
+        "speed": {"real_time_factor": "lower"},
+    }
+)
+"""All measures by group, and which way is better."""
+
+GROUPED: Final = ("snr_db", "rank_object", "rank_audio", "azimuth_error_deg")
+"""Measures that are also given by number of objects in the clip."""
+
+
+@dataclass(frozen=True)
+class ObjectSpan:
+    """Where an object is, and where it is heard; degrees, ``measured_deg`` None where it cannot be told."""
+
+    object: int
+    start_s: float
+    end_s: float
+    true_deg: float
+    measured_deg: float | None
+
+
+def file_measures(
+    output: np.ndarray, truth: np.ndarray, *, normalise: bool = True, stft: str = "short"
+) -> dict[str, float]:
+    """The measures that need nothing but an output and the truth, by name.
+
+    Args:
+        output: (ear, time) at 16 kHz.
+        truth: the same shape.
+        normalise: divide each by its own peak before the six measures of the paper; the others never do.
+        stft: a key of :data:`STFTS`.
+
+    Returns:
+        Values; a measure without a value (``pha`` of silence) is missing.
+
+    Raises:
+        ValueError: unequal shapes, not two ears, no samples, or non-finite samples.
+    """
+    found = {
+        name: float(value)
+        for name, value in asdict(paper_metrics(output, truth, normalise=normalise, phase_stft=STFTS[stft])).items()
+    }
+    found["ic_error"] = float(ic_error(output, truth, RATE_HZ))
+    found["ild_error_db"] = float(ild_error_db(output, truth, RATE_HZ))
+    found["itd_error_us"] = float(itd_error_us(output, truth, RATE_HZ))
+    found["spl_error_db"] = spl_error_db(output, truth)
+    return _known(found)
+
+
+def spl_error_db(output: np.ndarray, truth: np.ndarray) -> float:
+    """Mean absolute difference of the SPL difference (paper, Fig. 7), dB, over windows of 100 ms every 50 ms.
+
+    Windows in which the truth is below -60 dBFS are left out; those in which only the output is have 0 dB. Values stop
+    at +-40 dB. nan where no window is left.
+    """
+    _, ours = spl_difference_curve_db(output, RATE_HZ)
+    _, theirs = spl_difference_curve_db(truth, RATE_HZ)
+    heard = ~np.isnan(theirs)
+    if not heard.any():
+        return math.nan
+    limited = [np.clip(np.nan_to_num(v[heard], nan=0.0), -_SPL_LIMIT_DB, _SPL_LIMIT_DB) for v in (ours, theirs)]
+    return float(np.abs(limited[0] - limited[1]).mean())
+
+
+def clip_measures(
+    output: np.ndarray, clip: EvalClip, *, normalise: bool = True, stft: str = "short"
+) -> tuple[dict[str, float], tuple[ObjectSpan, ...]]:
+    """All measures of an output for a clip, but for those that need further outputs, and where its objects are heard.
+
+    Arguments and errors as :func:`file_measures`.
+    """
+    found = file_measures(output, clip.truth, normalise=normalise, stft=stft)
+    x = clip.mono
+    found["mono_sum_error_db"] = _limited(mono_sum_error_db(output, x))
+    found["silence_floor_db"] = _limited(silence_floor_db(output, x, RATE_HZ))
+    spans = object_spans(output, clip)
+    found |= direction_measures(spans, degrees=clip.style == "degrees")
+    return _known(found), spans
+
+
+def spans_of(path: tuple[tuple[float, float], ...], end_s: float) -> list[tuple[float, float]]:
+    """Stretches of rest, and pieces of about 0.5 s of movement, of a path of (seconds, degrees) points."""
+    pieces: list[tuple[float, float]] = []
+    resting = False
+    for (start, first_deg), (stop, last_deg) in zip(path, path[1:], strict=False):
+        stop = min(stop, end_s)
+        if stop <= start:
+            continue
+        if first_deg == last_deg:
+            if resting:
+                start = pieces.pop()[0]
+            pieces.append((start, stop))
+        else:
+            edges = np.linspace(start, stop, max(1, round((stop - start) / _SPAN_S)) + 1)
+            pieces += [(float(a), float(b)) for a, b in zip(edges, edges[1:], strict=False)]
+        resting = first_deg == last_deg
+    return pieces or [(0.0, end_s)]
+
+
+def object_spans(output: np.ndarray, clip: EvalClip) -> tuple[ObjectSpan, ...]:
+    """Where each object of a clip is heard in an output (ear, time) at 16 kHz; nothing for a clip without stems."""
+    if clip.scene is None or clip.stems is None:
+        return ()
+    wanted = [(k, span) for k, item in enumerate(clip.scene.objects) for span in spans_of(item.path, clip.duration_s)]
+    distinct = sorted({span for _, span in wanted})
+    heard = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, distinct)
+    found = []
+    for k, span in wanted:
+        middle_s = np.array([(span[0] + span[1]) / 2])
+        value = float(heard[distinct.index(span), k])
+        true_deg = float(clip.scene.objects[k].azimuth_deg(middle_s)[0])
+        found.append(ObjectSpan(k, *span, true_deg, None if math.isnan(value) else value))
+    return tuple(found)
+
+
+def direction_measures(spans: tuple[ObjectSpan, ...], *, degrees: bool) -> dict[str, float]:
+    """``rank_object``, ``rank_audio`` and, if captions give degrees, ``azimuth_error_deg`` of a clip."""
+    right, errors = [], []
+    for k in sorted({span.object for span in spans}):
+        mine = [span for span in spans if span.object == k and span.measured_deg is not None]
+        if not mine:
+            continue
+        length_s = np.array([span.end_s - span.start_s for span in mine])
+        true_deg = np.array([span.true_deg for span in mine])
+        measured_deg = np.array([span.measured_deg for span in mine], float)
+        right.append(float(np.average(side_of(measured_deg) == side_of(true_deg), weights=length_s)))
+        errors.append(float(np.average(np.abs(measured_deg - true_deg), weights=length_s)))
+    if not right:
+        return {}
+    found = {"rank_object": float(np.mean(right)), "rank_audio": float(min(right) > 0.5)}
+    if degrees:
+        found["azimuth_error_deg"] = float(np.mean(errors))
+    return found
+
+
+def mirror_measures(system: System, clip: EvalClip, output: np.ndarray, seed: int) -> dict[str, float]:
+    """``mirror_db`` and ``center_spl_db`` of a system, whose output for the clip's own prompts is ``output``."""
+    assert clip.timeline is not None
+    mirrored, _ = system(clip, clip.timeline.mirrored(), seed)
+    found = {"mirror_db": _limited(mirror_db(output, mirrored))}
+    if (centre := clip.centred_timeline()) is not None:
+        centred, _ = system(clip, centre, seed)
+        found["center_spl_db"] = _limited(center_spl_db(centred, RATE_HZ))
+    return _known(found)
+
+
+def swap_measures(system: System, clip: EvalClip, output: np.ndarray, seed: int) -> dict[str, float]:
+    """``swap_accuracy`` of one clip, 0 or 1; nothing where it cannot be swapped or one object is not heard."""
+    swapped = clip.swapped_timeline()
+    if swapped is None or clip.stems is None:
+        return {}
+    exchanged, _ = system(clip, swapped, seed)
+    whole = [(0.0, clip.duration_s)]
+    before = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, whole)
+    after = object_azimuth_spans_deg(exchanged, clip.stems, RATE_HZ, whole)
+    return _known({"swap_accuracy": swap_accuracy(before, after)})
+
+
+def check_output(output: np.ndarray, clip: EvalClip) -> None:
+    """Refuse what no measure can be taken of.
+
+    Raises:
+        InputError: another shape than the truth's, or non-finite samples.
+    """
+    if output.shape != clip.truth.shape:
+        raise InputError(f"the output is {output.shape}, expected {clip.truth.shape}")
+    if not np.isfinite(output).all():
+        raise InputError("the output holds nan or infinite samples")
+
+
+def _limited(level_db: float) -> float:
+    return max(-LEVEL_LIMIT_DB, min(LEVEL_LIMIT_DB, level_db)) if not math.isnan(level_db) else level_db
+
+
+def _known(values: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in values.items() if not math.isnan(value)}

@@ -1,0 +1,308 @@
+"""What is compared: models, floors and ceilings, all from the mono sum x of a clip to two ears.
+
+``truth``          the recording itself, the best that any measure can say
+``mono``           x in both ears (Mono-Mono)
+``pan``            the whole of x panned to the mean of the asked azimuths
+``hrtf``           the whole of x through the measured head at that mean azimuth
+``oracle-mask``    ideal ratio masks from the true stems, at the *asked* azimuths
+``oracle-direct``  the true stems themselves, at their *true* azimuths, without their rooms' reflections
+a model            :func:`tas_core.spatialization.spatialize` with a shipped model or a checkpoint
+
+All keep (L + R) / 2 = x. With mid = 2 x and spectrograms as the ``slots`` model has them (1024 samples every 256),
+and G the direction filter (:class:`tas_core.models.direction.DirectionFilter`):
+
+    oracle-direct   side = sum_k G(a_k(t)) mid_k                mid_k = L + R of stem k,  a_k its true azimuth
+    oracle-mask     side = sum_k m_k G(b_k(t)) mid              m_k = |mid_k|^2 / sum_j |mid_j|^2,  b_k as asked
+    hrtf            side = G(b(t)) mid                          b = mean of the azimuths asked at time t, 0 if none
+    pan             side = tan(pi / 4 * b(t) / 90 degrees) mid
+
+``hrtf`` is the head's pair of filters, divided in every frequency by half their sum, so that the mono sum stays.
+``pan`` has the level ratio of the constant-power law, L : R = cos(u) : sin(u) with u = (1 - b / 90 degrees) pi / 4,
+scaled likewise; without the scale it would lose 3 dB of the mono sum at 90 degrees.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tas_core.checkpoints import load_checkpoint
+from tas_core.dsp import istft, stft
+from tas_core.encoders.base import CachedEncoder
+from tas_core.encoders.registry import build_text_encoder
+from tas_core.errors import CheckpointError, InputError
+from tas_core.evaluation.clips import RATE_HZ, EvalClip
+from tas_core.models.direction import DirectionFilter
+from tas_core.models.prompt_model import PromptModel
+from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
+from tas_core.spatialization import spatialize
+from tas_core.timeline import Timeline
+from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
+
+_N_FFT: Final = 1024
+_HOP: Final = 256
+
+
+class System(Protocol):
+    """Anything that makes two ears.
+
+    Attributes:
+        identity: plain values that say all its output depends on, beside the clip and the seed.
+        follows_text: whether the output depends on the timeline.
+        needs_stems: whether it looks at the truth's stems.
+        about: plain values for the report.
+    """
+
+    @property
+    def identity(self) -> list[Any]: ...  # noqa: D102
+
+    @property
+    def follows_text(self) -> bool: ...  # noqa: D102
+
+    @property
+    def needs_stems(self) -> bool: ...  # noqa: D102
+
+    @property
+    def about(self) -> dict[str, Any]: ...  # noqa: D102
+
+    def __call__(self, clip: EvalClip, timeline: Timeline | None, seed: int) -> tuple[np.ndarray, float | None]:
+        """Ears (ear, time) at 16 kHz for a clip under a timeline, and the seconds that took if they say anything."""
+        ...
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a comparison.
+
+    Attributes:
+        name: what the results call it.
+        source: one of :data:`BASELINES`, a shipped model, or a checkpoint folder.
+        steps: diffusion steps; None is the model's own default.
+    """
+
+    name: str
+    source: str
+    steps: int | None = None
+
+
+def parse_row(text: str, steps: int | None = None) -> Row:
+    """Read ``[NAME=]SOURCE[@STEPS]``; a folder that has this very name is taken as it is.
+
+    Args:
+        text: what was typed.
+        steps: for models that do not say their own.
+
+    Raises:
+        InputError: an empty name or source, or steps for something that has none.
+    """
+    name, source, own = text, text, None
+    if not Path(text).is_dir():
+        label, equals, rest = text.partition("=")
+        if equals:
+            name, source = label, rest
+        before, at, number = source.rpartition("@")
+        if at and number.isascii() and number.isdecimal() and not Path(source).is_dir():
+            source, own = before, int(number)
+    if not name.strip() or not source:
+        raise InputError(f"--model {text!r}: expected [NAME=]SOURCE[@STEPS]")
+    if source in BASELINES:
+        if own is not None:
+            raise InputError(f"--model {text!r}: {source} has no steps")
+        return Row(name, source)
+    if own == 0:
+        raise InputError(f"--model {text!r}: expected 1 step or more")
+    return Row(name, source, own or steps)
+
+
+# ---------------------------------------------------------------------------- floors and ceilings
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A floor or a ceiling by name; what each is, the module says."""
+
+    name: str
+
+    @property
+    def identity(self) -> list[Any]:
+        """Its name."""
+        return [self.name]
+
+    @property
+    def follows_text(self) -> bool:
+        """Whether it asks for azimuths."""
+        return self.name in ("pan", "hrtf", "oracle-mask")
+
+    @property
+    def needs_stems(self) -> bool:
+        """Whether it is an oracle."""
+        return self.name.startswith("oracle")
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Its kind."""
+        return {"kind": self.name}
+
+    def __call__(self, clip: EvalClip, timeline: Timeline | None, seed: int) -> tuple[np.ndarray, float | None]:
+        """Ears (ear, time).
+
+        Raises:
+            InputError: the clip has no stems or no timeline, and they are needed.
+        """
+        del seed
+        x = clip.mono
+        if self.name == "truth":
+            return clip.truth, None
+        if self.name == "mono":
+            return np.stack([x, x]), None
+        if self.needs_stems and clip.stems is None:
+            raise InputError(f"clip {clip.name}: no stems, which {self.name} needs")
+        if self.follows_text and timeline is None:
+            raise InputError(f"clip {clip.name}: no timeline, which {self.name} needs")
+        mid = torch.from_numpy(2 * x)
+        spectrum = stft(mid, _N_FFT, _HOP)
+        times_s = np.arange(spectrum.shape[-1]) * _HOP / RATE_HZ
+        if self.name == "oracle-direct":
+            azimuth = clip.true_azimuth_deg(np.minimum(times_s, clip.duration_s))
+            side = (_direction(azimuth) * _stem_mids(clip)).sum(dim=0)
+        elif self.name == "oracle-mask":
+            assert timeline is not None
+            power = _stem_mids(clip).abs().square()
+            masks = power / power.sum(dim=0).clamp_min(1e-12)
+            side = (masks * _direction(clip.asked_azimuth_deg(timeline, times_s))).sum(dim=0) * spectrum
+        else:
+            assert timeline is not None
+            mean_deg = mean_azimuth_deg(timeline, times_s, clip.duration_s)
+            if self.name == "hrtf":
+                side = _direction(mean_deg[None])[0] * spectrum
+            else:
+                ratio = LEFT_SIGN * np.tan(math.pi / 4 * mean_deg / MAX_AZIMUTH_DEG)
+                side = torch.from_numpy(ratio) * spectrum
+        return _to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
+
+
+BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct")
+"""Names of the floors and ceilings."""
+
+
+def mean_azimuth_deg(timeline: Timeline, times_s: np.ndarray, duration_s: float) -> np.ndarray:
+    """Mean of the azimuths that a timeline asks for at each time, degrees (time); 0 where it asks for none."""
+    tracks = timeline.tracks(times_s, duration_s)
+    if not tracks:
+        return np.zeros(len(times_s))
+    active = np.stack([track.active for track in tracks])
+    total = np.where(active, np.stack([track.azimuth_deg for track in tracks]), 0.0).sum(axis=0)
+    return total / np.maximum(active.sum(axis=0), 1)
+
+
+def _stem_mids(clip: EvalClip) -> Tensor:
+    """Spectrograms (object, freq, frame) of L + R of every stem."""
+    assert clip.stems is not None
+    return stft(torch.from_numpy(clip.stems.sum(axis=1)), _N_FFT, _HOP)
+
+
+def _direction(azimuth_deg: np.ndarray) -> Tensor:
+    """Filters (object, freq, frame) for azimuths (object, frame)."""
+    filters = DirectionFilter(_N_FFT, RATE_HZ)
+    return filters(torch.from_numpy(azimuth_deg).float()).transpose(-1, -2)
+
+
+def _to_ears(x: np.ndarray, side: np.ndarray) -> np.ndarray:
+    ears = np.empty((2, len(x)))
+    ears[LEFT_EAR] = x + side / 2
+    ears[RIGHT_EAR] = x - side / 2
+    return ears
+
+
+# ---------------------------------------------------------------------------- models
+
+
+class ModelSystem:
+    """A model on a device.
+
+    Args:
+        row: which model, and its steps.
+        device: where it computes.
+
+    Raises:
+        InputError: an unknown name, a checkpoint that cannot be read, or more steps than the model has.
+    """
+
+    needs_stems = False
+    follows_text = True
+
+    def __init__(self, row: Row, device: torch.device) -> None:
+        try:
+            folder = find_checkpoint(row.source)
+        except InputError as error:
+            raise InputError(
+                f"unknown model '{row.source}'; expected one of {', '.join((*shipped_models(), *BASELINES))}, "
+                "or a checkpoint folder"
+            ) from error
+        checkpoint = load_checkpoint(folder)
+        try:
+            self.model = model_from_checkpoint(checkpoint).to(device)
+        except CheckpointError as error:
+            raise CheckpointError(f"{folder}: {error}") from error
+        self.steps = int(row.steps or self.model.default_steps)
+        if isinstance(self.model, PromptModel) and self.steps > self.model.max_steps:
+            raise InputError(
+                f"{row.name}: {self.steps} steps; a {self.model.family} model takes at most {self.model.max_steps}"
+            )
+        if self.model.config.sample_rate_hz != RATE_HZ:
+            raise InputError(
+                f"{row.name}: a model at {self.model.config.sample_rate_hz} Hz; scores are at {RATE_HZ} Hz"
+            )
+        self.identity: list[Any] = ["model", checkpoint.digest, self.steps, device.type]
+        self.about: dict[str, Any] = {
+            "kind": "model",
+            "family": checkpoint.family,
+            "digest": checkpoint.digest,
+            "steps": self.steps,
+            "text_encoder": self.model.config.text_encoder,
+        }
+        self._device = device
+        self._encoder: CachedEncoder | None = None
+
+    def __call__(self, clip: EvalClip, timeline: Timeline | None, seed: int) -> tuple[np.ndarray, float | None]:
+        """Ears (ear, time), and the seconds they took, text encoding left out.
+
+        Raises:
+            InputError: the clip has no timeline, or the model refuses the request.
+        """
+        if timeline is None:
+            raise InputError(f"clip {clip.name}: no timeline, which a model needs")
+        if self._encoder is None:
+            self._encoder = CachedEncoder(build_text_encoder(self.model.config.text_encoder))
+            # The first run on a device pays for what later ones find ready.
+            second = Timeline.from_prompt("sound on the left")
+            spatialize(np.zeros(RATE_HZ), RATE_HZ, second, self.model, self._encoder, steps=1)
+        if isinstance(self.model, PromptModel):
+            self._encoder(sorted({segment.text for segment in timeline.segments}))
+        else:
+            self._encoder(sorted({c.object for segment in timeline.segments for c in segment.clauses}))
+        self._wait()
+        began = time.perf_counter()
+        ears = spatialize(clip.mono, RATE_HZ, timeline, self.model, self._encoder, steps=self.steps, seed=seed).ears
+        self._wait()
+        return ears, time.perf_counter() - began
+
+    def _wait(self) -> None:
+        if self._device.type == "cuda":
+            torch.cuda.synchronize()
+
+
+def build_system(row: Row, device: torch.device) -> System:
+    """The system of a row, loaded.
+
+    Raises:
+        InputError: as :class:`ModelSystem`.
+    """
+    return Baseline(row.source) if row.source in BASELINES else ModelSystem(row, device)
