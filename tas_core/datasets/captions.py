@@ -23,6 +23,8 @@ from tas_core.types import LEFT_SIGN
 
 CaptionStyle = Literal["coarse", "words", "degrees"]
 STYLES: tuple[CaptionStyle, ...] = ("coarse", "words", "degrees")
+STYLE_SHARES = (0.5, 0.25, 0.25)
+"""How often each style is drawn; half of all captions say no more than the paper's."""
 CENTER_DEG = 15.0
 """Within this of the front a place is called the center, as listeners are scored (rank_object)."""
 

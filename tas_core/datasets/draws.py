@@ -7,18 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tas_core.datasets.bank import StemBank
+from tas_core.datasets.captions import STYLE_SHARES, STYLES, Captioner, Placed
 from tas_core.datasets.catalogue import Category, Split
 from tas_core.datasets.phrases import REST_PHRASES, PhraseTable
-from tas_core.errors import PromptError
-from tas_core.prompts import parse_prompt
-from tas_core.types import LEFT_SIGN
 
 MAX_CLAUSES = 5
 TONE_POINTS = 8
@@ -155,10 +152,17 @@ class SceneDrawer:
             word=torch.tensor([_padded([c.row for c in s.clauses], MAX_CLAUSES, 0) for s in scenes]),
             azimuth_deg=torch.tensor([_padded([c.azimuth_deg for c in s.clauses], MAX_CLAUSES, 0.0) for s in scenes]),
             named=torch.tensor([_padded([True for _ in s.clauses], MAX_CLAUSES, False) for s in scenes]),
-            prompts=tuple(
-                ", ".join(_caption(self.phrases.phrases[c.row], c.azimuth_deg) for c in s.clauses) for s in scenes
-            ),
+            prompts=self._captions(scenes, np.random.default_rng([self.seed, step, 1])),
         )  # fmt: skip
+
+    def _captions(self, scenes: Sequence[_Scene], rng: np.random.Generator) -> tuple[str, ...]:
+        """One prompt per scene, in all wordings of TASBench-Sim."""
+        captions = []
+        for scene in scenes:
+            words = Captioner(STYLES[_pick(np.array(STYLE_SHARES), rng)], rng)
+            named = [(self.phrases.phrases[c.row].lower(), c.azimuth_deg) for c in scene.clauses]
+            captions.append(words.caption([Placed(name, azimuth, azimuth) for name, azimuth in named]))
+        return tuple(captions)
 
     def _scene(self, index: int, signals: list[tuple], rng: np.random.Generator) -> _Scene:
         """Clauses of a scene; its sounds are added to ``signals``."""
@@ -296,22 +300,3 @@ def _frequency(category: Category) -> float:
     if category.common:
         return 4.0
     return {"speech": 12.0, "kit": 14.0, "melodic": 0.6, "recording": 0.6, "percussion": 0.3}[category.kind]
-
-
-def _caption(name: str, azimuth_deg: float) -> str:
-    """A clause in the prompt language, with the azimuth in whole degrees."""
-    degrees = round(azimuth_deg)
-    shown = f'"{name}"' if _needs_quotes(name) else name
-    if degrees == 0:
-        return f"{shown} in the center"
-    return f"{shown} {abs(degrees)} degrees to the {'left' if degrees * LEFT_SIGN > 0 else 'right'}"
-
-
-@lru_cache(maxsize=4096)
-def _needs_quotes(name: str) -> bool:
-    """Whether the prompt language takes a bare name for something else, as in "slap and pop bass" or "ride"."""
-    try:
-        clauses = parse_prompt(f"{name} 1 degree to the left")
-    except PromptError:
-        return True
-    return len(clauses) > 1 or clauses[0].azimuth.is_moving

@@ -17,7 +17,15 @@ from typing import Any
 import numpy as np
 
 from tas_core.configs import config_from_dict
-from tas_core.datasets.captions import STYLES, Captioner, CaptionStyle, benchmark_data, dense_segments, quoted
+from tas_core.datasets.captions import (
+    STYLE_SHARES,
+    STYLES,
+    Captioner,
+    CaptionStyle,
+    benchmark_data,
+    dense_segments,
+    quoted,
+)
 from tas_core.datasets.catalogue import SOUNDFONTS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.datasets.rendering import recording_files, recording_split, source_rng
 from tas_core.datasets.rooms import Room, random_room
@@ -26,7 +34,6 @@ from tas_core.errors import InputError
 from tas_core.timeline import Timeline
 
 LENGTH_S = 10.0
-_STYLE_SHARES = (0.5, 0.25, 0.25)
 _MOVING_SHARE = 0.15
 _WHOLE_SHARE = 0.5
 _LEAD_WHOLE_SHARE = 0.9
@@ -235,7 +242,7 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
         rate_hz=rate_hz,
         length_s=LENGTH_S,
         room=random_room(rng),
-        style=STYLES[int(rng.choice(len(STYLES), p=_STYLE_SHARES))],
+        style=STYLES[int(rng.choice(len(STYLES), p=STYLE_SHARES))],
         peak_dbfs=round(float(rng.uniform(*_PEAK_DBFS)), 1),
         objects=tuple(objects),
     )

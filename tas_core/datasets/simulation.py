@@ -246,8 +246,12 @@ def is_complete(root: Path, clip: str) -> bool:
     return (root / STEM_FOLDER / clip / SCENE_FILE).is_file()
 
 
-def _prepare(root: Path, seed: int, rate_hz: int) -> None:
-    """Make the folders; refuse a folder that holds something else."""
+def prepare(root: Path, seed: int, rate_hz: int) -> None:
+    """Make the folders of a data set; refuse a folder that holds something else.
+
+    Raises:
+        InputError: it holds something else, or was made with other settings, or cannot be written.
+    """
     made_with = {
         "format": SIMULATION_FORMAT,
         "kind": "TASBench-Sim",
@@ -304,7 +308,7 @@ def simulate(
         InputError: the folder holds something else, or cannot be written.
         TasError: material is missing, or the disk is full; complete clips stay.
     """
-    _prepare(root, seed, rate_hz)
+    prepare(root, seed, rate_hz)
     wanted = [n for n in range(1, clips + 1) if clip_split(n) in splits]
     left = [n for n in wanted if not is_complete(root, f"{n:06d}")]
     done = len(wanted) - len(left)
