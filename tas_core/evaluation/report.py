@@ -124,8 +124,8 @@ def row_result(
                 ours, theirs = [known[c] for c in both], [first[c][measure] for c in both]
                 differences[measure] = paired_difference(ours, theirs, seed, LEVEL)
         if measure in GROUPED:
-            for group, matches in (("1", (1,)), ("2", (2,)), ("3+", (3, 4))):
-                some = [value for clip, value in known.items() if counts.get(clip) in matches]
+            for group in ("1", "2", "3+"):
+                some = [value for clip, value in known.items() if _group(counts.get(clip)) == group]
                 if some:
                     by_objects.setdefault(group, {})[measure] = bootstrap_interval(some, seed, LEVEL)
     by_fold = {}
@@ -168,6 +168,11 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor()
+
+
+def _group(objects: int | None) -> str:
+    """Which group of clips a number of objects belongs to; empty where it is not known."""
+    return "" if objects is None else str(objects) if objects < 3 else "3+"
 
 
 def _present(values: Mapping[str, Mapping[str, float]]) -> list[str]:

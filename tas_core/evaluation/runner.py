@@ -15,6 +15,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
@@ -148,6 +149,7 @@ def evaluate(
     Raises:
         InputError: no rows or two of one name, unknown models, an empty or missing split, no clip that can be used,
             or a folder that cannot be written.
+        TasError: a process died, or the disk is full; finished results stay.
     """
     settings = settings or EvaluationSettings()
     wanted = _rows(rows, settings)
@@ -425,6 +427,10 @@ def _computed(job: _Job, systems: Sequence[System], tasks: Sequence[_Task], jobs
             try:
                 for future in as_completed([pool.submit(_do, task) for task in tasks]):
                     yield future.result()
+            except BrokenProcessPool as error:
+                raise TasError(
+                    "a process ended without a result (out of memory?); try fewer --jobs, results so far are kept"
+                ) from error
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise

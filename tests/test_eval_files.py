@@ -1,0 +1,181 @@
+"""Scores of files: what the measures say of them, and nothing averaged in that does not belong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tas_core.audio import resample
+from tas_core.errors import InputError
+from tas_core.evaluation.files import evaluate_files
+from tas_core.evaluation.scoring import spl_error_db
+from tas_core.metrics import LONG_STFT, ic_error, ild_error_db, itd_error_us, paper_metrics, snr_db
+from tests.conftest import Finished, tone
+
+RATE_HZ = 16_000
+
+
+def pair(seed: int = 0, seconds: float = 1.0, rate_hz: int = RATE_HZ) -> tuple[np.ndarray, np.ndarray]:
+    """A prediction and a reference, (ear, time)."""
+    truth = tone(seconds, rate_hz, channels=2)
+    return truth + 0.05 * np.random.default_rng(seed).standard_normal(truth.shape), truth
+
+
+def write(path: Path, ears: np.ndarray, rate_hz: int = RATE_HZ) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    soundfile.write(path, ears.T, rate_hz, subtype="DOUBLE")
+    return path
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Three good pairs."""
+    for seed, name in enumerate("abc"):
+        ours, theirs = pair(seed)
+        write(tmp_path / "pred" / f"{name}.wav", ours * (1 + seed))
+        write(tmp_path / "ref" / f"{name}.wav", theirs)
+    return tmp_path / "pred", tmp_path / "ref"
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_files_are_scored_by_the_measures(folders: tuple[Path, Path], normalise: bool) -> None:
+    table = evaluate_files(*folders, normalise=normalise)
+    assert table.clips == ("a", "b", "c")
+    row = table.row("prediction")
+    for seed, name in enumerate("abc"):
+        ours, theirs = pair(seed)
+        ours = ours * (1 + seed)
+        expected = paper_metrics(ours, theirs, normalise=normalise)
+        for measure in ("stft", "env", "wav_x1000", "amp", "pha", "snr_db"):
+            assert row.values[name][measure] == pytest.approx(float(getattr(expected, measure)), rel=1e-9)
+        assert row.values[name]["ic_error"] == pytest.approx(float(ic_error(ours, theirs, RATE_HZ)))
+        assert row.values[name]["ild_error_db"] == pytest.approx(float(ild_error_db(ours, theirs, RATE_HZ)))
+        assert row.values[name]["itd_error_us"] == pytest.approx(float(itd_error_us(ours, theirs, RATE_HZ)))
+    values = [row.values[name]["snr_db"] for name in "abc"]
+    found = row.measures["snr_db"]
+    assert found.mean == pytest.approx(np.mean(values))
+    assert found.low <= found.mean <= found.high
+    assert found.count == 3
+
+
+def test_the_other_transform(folders: tuple[Path, Path]) -> None:
+    found = evaluate_files(*folders, stft="long").row("prediction").values["a"]
+    expected = paper_metrics(*pair(0), phase_stft=LONG_STFT)
+    assert found["amp"] == pytest.approx(float(expected.amp))
+    assert found["pha"] == pytest.approx(float(expected.pha))
+    with pytest.raises(InputError, match="unknown stft"):
+        evaluate_files(*folders, stft="wide")
+
+
+def test_two_files_whatever_their_names(tmp_path: Path) -> None:
+    ours, theirs = pair()
+    table = evaluate_files(write(tmp_path / "x.wav", ours), write(tmp_path / "y.wav", theirs), normalise=False)
+    assert table.row("prediction").values["x"]["snr_db"] == pytest.approx(float(snr_db(ours, theirs)))
+
+
+def test_a_file_against_a_folder(folders: tuple[Path, Path]) -> None:
+    table = evaluate_files(folders[0] / "b.wav", folders[1])
+    assert table.clips == ("b",)
+    assert table.excluded == {}
+
+
+def test_rates_are_brought_to_16_khz(tmp_path: Path) -> None:
+    ours, theirs = pair(rate_hz=44_100)
+    low = resample(ours, 44_100, RATE_HZ)
+    paths = write(tmp_path / "pred" / "a.wav", low), write(tmp_path / "ref" / "a.wav", theirs, 44_100)
+    found = evaluate_files(*paths, normalise=False).row("prediction").values["a"]
+    assert found["snr_db"] == pytest.approx(float(snr_db(low, resample(theirs, 44_100, RATE_HZ))))
+
+
+def test_what_does_not_belong_is_named_and_counted(folders: tuple[Path, Path], tas: Callable[..., Finished]) -> None:
+    ours, theirs = pair()
+    pred, ref = folders
+    write(pred / "long.wav", ours)
+    write(ref / "long.wav", theirs[:, :-400])
+    write(pred / "nearly.wav", ours[:, :-300])
+    write(ref / "nearly.wav", theirs)
+    write(pred / "narrow.wav", ours[:1])
+    write(ref / "narrow.wav", theirs)
+    write(pred / "quiet.wav", ours)
+    write(ref / "quiet.wav", 0 * theirs)
+    spoilt = ours.copy()
+    spoilt[0, 7] = np.nan
+    write(pred / "nan.wav", spoilt)
+    write(ref / "nan.wav", theirs)
+    write(pred / "alone.wav", ours)
+    write(ref / "left.wav", theirs)
+    (pred / "notes.txt").write_text("no audio")
+    target = pred.parent / "scores.json"
+    done = tas("eval", pred, ref, "--json", target)
+    assert done.code == 0
+    report = json.loads(target.read_text())
+    assert report["clips"] == ["a", "b", "c", "nearly"]
+    assert report["rows"][0]["measures"]["snr_db"]["count"] == 4
+    assert report["excluded"]["count"] == 6
+    reasons = report["excluded"]["clips"]
+    for name, words in {
+        "long": "1.000 s long, but the reference 0.975 s",
+        "narrow": "1 channels, expected two",
+        "quiet": "the reference is silent",
+        "nan": "nan",
+        "alone": "no reference",
+        "left": "no prediction",
+    }.items():
+        assert words in reasons[name]
+        assert any(line.startswith(f"tas: excluded: {name}: ") for line in done.err.splitlines())
+    assert report["notes"] == ["nearly: cut to the shorter of 15700 and 16000 samples at 16 kHz"]
+    assert len(done.err.splitlines()) == 7
+
+
+def test_a_silent_prediction_is_scored(tmp_path: Path) -> None:
+    ours, theirs = pair()
+    paths = write(tmp_path / "pred" / "a.wav", 0 * ours), write(tmp_path / "ref" / "a.wav", theirs)
+    found = evaluate_files(*paths).row("prediction").values["a"]
+    assert found["snr_db"] == pytest.approx(0, abs=0.05)
+    assert "pha" not in found
+
+
+def test_difference_of_levels_over_time() -> None:
+    _, truth = pair()
+    # Half the level on the right is 6.02 dB throughout.
+    assert spl_error_db(truth * np.array([[1.0], [0.5]]), truth) == pytest.approx(20 * np.log10(2), abs=1e-9)
+    assert spl_error_db(truth, truth) == 0
+    assert np.isnan(spl_error_db(truth, 0 * truth))
+    # One silent ear stops at 40 dB.
+    assert spl_error_db(np.stack([truth[0], 0 * truth[0]]), np.stack([truth[0], truth[0]])) == 40
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda pred, ref: (pred / "none", ref), "no such file or folder"),
+        (lambda pred, ref: (pred, ref.parent / "empty"), "no audio files in the folder"),
+        (lambda pred, ref: (pred, ref.parent / "others"), "has the stem of a reference"),
+        (lambda pred, ref: (pred.parent / "twice", ref), "have the same stem"),
+        (lambda pred, ref: (pred.parent / "bad.wav", ref / "a.wav"), "no pair can be scored; bad: "),
+        (lambda pred, ref: (pred, "--data", pred), "expected PRED and REF, or --data"),
+        (lambda pred, ref: (pred,), "expected PRED and REF, or --data"),
+        (lambda pred, ref: (), "expected PRED and REF, or --data"),
+        (lambda pred, ref: (pred, ref, "--model", "mono"), "--model goes with --data"),
+        (lambda pred, ref: (pred, ref, "--save-audio"), "--save-audio goes with --data"),
+        (lambda pred, ref: (pred / "a.wav", ref / "a.wav", "--json", ref / "a.wav"), "the output is the input"),
+    ],
+)
+def test_bad_requests_are_one_line(
+    folders: tuple[Path, Path], tas: Callable[..., Finished], spoil: Callable[..., tuple[object, ...]], message: str
+) -> None:
+    root = folders[0].parent
+    (root / "empty").mkdir()
+    write(root / "others" / "z.wav", pair()[1])
+    write(root / "twice" / "a.wav", pair()[1])
+    soundfile.write(root / "twice" / "a.flac", pair()[1].T, RATE_HZ)
+    (root / "bad.wav").write_bytes(b"RIFF")
+    done = tas("eval", *spoil(*folders))
+    assert done.code == 2
+    assert message in done.error_line
+    assert done.out == ""
