@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 import shutil
 from collections.abc import Callable
@@ -326,6 +327,20 @@ def test_processes_change_nothing(scored: TasBench, tiny_model: Path) -> None:
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
     assert two.machine["jobs"] == 2
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_the_processes(scored: TasBench, tmp_path: Path) -> None:
+    def interrupt(share: float) -> None:
+        raise KeyboardInterrupt
+
+    before = set(multiprocessing.active_children())
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(scored, ["mono", "hrtf"], replace(ONE, jobs=2), out=tmp_path / "o", progress=interrupt)
+    for process in set(multiprocessing.active_children()) - before:
+        process.join(10)
+        assert not process.is_alive()
+    assert evaluate(scored, ["mono", "hrtf"], ONE, out=tmp_path / "o").computed == 9
 
 
 def test_fewer_clips_are_the_first_of_more(scored: TasBench) -> None:

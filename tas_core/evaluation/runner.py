@@ -12,14 +12,16 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -27,6 +29,7 @@ import numpy as np
 import torch
 
 from tas_core.audio import write_audio
+from tas_core.checkpoints import CONFIG_FILE, WEIGHTS_FILE
 from tas_core.datasets.catalogue import SPLITS, Split
 from tas_core.datasets.scenes import Scene
 from tas_core.datasets.tasbench import TasBench
@@ -45,7 +48,8 @@ from tas_core.evaluation.clips import (
 )
 from tas_core.evaluation.report import Evaluation, RowResult, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, check_output, clip_measures, mirror_measures, swap_measures
-from tas_core.evaluation.systems import Row, System, build_system, parse_row
+from tas_core.evaluation.systems import ModelSystem, Row, System, build_system, parse_row
+from tas_core.models.registry import shipped_models
 from tas_core.runtime import choose_device, keep_freed_memory
 
 RESULTS_FILE: Final = "results.jsonl"
@@ -165,14 +169,16 @@ def evaluate(
         wanted, systems, notes = _without_stems(data, wanted, systems, chosen)
         needs_timeline = any(system.follows_text for system in systems)
         tasks, scenes = _tasks(data, systems, chosen, settings, device, excluded)
-        job = _Job(data.root, tuple(wanted), settings, needs_timeline, device.type, out)
+        identities = tuple(system.identity for system in systems)
+        job = _Job(data.root, tuple(wanted), identities, settings, needs_timeline, device.type, out)
         jobs = 1 if device.type == "cuda" else min(settings.jobs or _cores(), max(1, len(tasks)))
         left = [task for task in (cache.without_known(task, job.audio_path(task)) for task in tasks) if task.keys]
         outcomes = []
-        for outcome in _computed(job, systems, left, jobs):
-            cache.add(outcome)
-            outcomes.append(outcome)
-            progress((len(tasks) - len(left) + len(outcomes)) / len(tasks))
+        with closing(_computed(job, systems, left, jobs)) as computed:
+            for outcome in computed:
+                cache.add(outcome)
+                outcomes.append(outcome)
+                progress((len(tasks) - len(left) + len(outcomes)) / len(tasks))
     for outcome in outcomes:
         notes += [note for note in outcome.notes if note not in notes]
         if outcome.clip_excluded is not None:
@@ -337,6 +343,7 @@ class _Job:
 
     root: Path
     rows: tuple[Row, ...]
+    identities: tuple[list[Any], ...]
     settings: EvaluationSettings
     needs_timeline: bool
     device: str
@@ -365,7 +372,11 @@ class _Worker:
         except InputError as error:
             return _Outcome(task, clip_excluded=str(error))
         if task.row not in self._systems:
-            self._systems[task.row] = build_system(self.job.rows[task.row], torch.device(self.job.device))
+            system = build_system(self.job.rows[task.row], torch.device(self.job.device))
+            if system.identity != self.job.identities[task.row]:
+                name = self.job.rows[task.row].name
+                raise TasError(f"{name}: its checkpoint was written to while it was read; run it again")
+            self._systems[task.row] = system
         system = self._systems[task.row]
         if system.needs_stems and clip.stems is None:
             return _Outcome(task, row_excluded="no stems", notes=clip.notes)
@@ -413,7 +424,9 @@ def _do(task: _Task) -> _Outcome:
     return _WORKER(task)
 
 
-def _computed(job: _Job, systems: Sequence[System], tasks: Sequence[_Task], jobs: int) -> Iterator[_Outcome]:
+def _computed(
+    job: _Job, systems: Sequence[System], tasks: Sequence[_Task], jobs: int
+) -> Generator[_Outcome, None, None]:
     """Outcomes as they come."""
     if jobs == 1 or len(tasks) < 2:
         worker = _Worker(job, systems)
@@ -422,8 +435,13 @@ def _computed(job: _Job, systems: Sequence[System], tasks: Sequence[_Task], jobs
         return
     before = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"
+    context = get_context("spawn")
+    others = set(active_children())
     try:
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(job,)) as pool:
+        with (
+            _copied(job, systems) as copy,
+            ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(copy,)) as pool,
+        ):
             try:
                 for future in as_completed([pool.submit(_do, task) for task in tasks]):
                     yield future.result()
@@ -432,13 +450,33 @@ def _computed(job: _Job, systems: Sequence[System], tasks: Sequence[_Task], jobs
                     "a process ended without a result (out of memory?); try fewer --jobs, results so far are kept"
                 ) from error
             except BaseException:
+                # What they are at may take minutes, and nobody is left to receive it.
                 pool.shutdown(wait=False, cancel_futures=True)
+                for process in set(active_children()) - others:
+                    process.terminate()
                 raise
     finally:
         if before is None:
             os.environ.pop("OMP_NUM_THREADS", None)
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+@contextmanager
+def _copied(job: _Job, systems: Sequence[System]) -> Iterator[_Job]:
+    """The job with copies of its checkpoints, since a training run may write to them before a process reads them."""
+    with tempfile.TemporaryDirectory(prefix="tas-eval-") as folder:
+        rows = []
+        for number, (row, system) in enumerate(zip(job.rows, systems, strict=True)):
+            source = row.source
+            if isinstance(system, ModelSystem) and source not in shipped_models():
+                copy = Path(folder) / str(number)
+                copy.mkdir()
+                for name in (CONFIG_FILE, WEIGHTS_FILE):
+                    shutil.copyfile(Path(source) / name, copy / name)
+                source = str(copy)
+            rows.append(replace(row, source=source))
+        yield replace(job, rows=tuple(rows))
 
 
 @contextmanager
