@@ -330,6 +330,8 @@ def _check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) 
         "workers",
     }
     now = json.loads(json.dumps(asdict(config)))
+    # A setting that did not exist yet had its present default.
+    earlier = {**json.loads(json.dumps(asdict(TrainingConfig()))), **earlier}
     changed = sorted(k for k in now if k not in free and earlier.get(k) != now[k])
     if changed:
         listed = ", ".join(f"{k} (was {earlier.get(k)!r}, now {now[k]!r})" for k in changed)

@@ -1,0 +1,341 @@
+"""Every row of the paper's tables, trained at one budget on one material and judged on one data set, in one command.
+
+    python benchmarks/quality.py --material bank --data bench --runs runs/quality --budget cpu
+
+``--material`` is a folder of ``tas data bank``, ``--data`` a data set in TASBench's layout (``tas data simulate``).
+All learned rows see the same scenes (same seed, same number and length of windows). The command may be killed and
+started again: trainings go on where they were, finished rows and clips are kept. It writes
+``benchmarks/results/quality-BUDGET.json`` and the tables of ``docs/RESULTS.md``.
+
+Budgets: ``cpu`` is written for two cores and an hour, at reduced width and far too few steps for the networks that
+predict noise; ``cuda`` is what the paper states (3000 steps, batch 12) at full width.
+
+``--folds`` trains on the recordings of the data set itself, once for each of its splits, and averages; that is for
+FAIR-Play, which has ten. Rows that learn from separate stems are left out of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tas_core.checkpoints import CONFIG_FILE
+from tas_core.datasets.tasbench import TasBench
+from tas_core.encoders.base import EncoderError
+from tas_core.encoders.registry import build_text_encoder
+from tas_core.evaluation.report import Evaluation
+from tas_core.evaluation.runner import EvaluationSettings, evaluate
+from tas_core.evaluation.systems import Row
+from tas_core.models.registry import PRESETS, preset_family
+from tas_core.train_job import run_training
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every learned row gets: steps of ``batch_size`` windows of ``window_s``, and how it is judged."""
+
+    suffix: str
+    steps: int
+    batch_size: int
+    window_s: float
+    precision: str
+    compile: bool
+    clips: int | None
+    sampling_steps: int
+    control_clips: int
+
+
+BUDGETS = {
+    "cpu": Budget("-small", 150, 4, 1.0, "fp32", False, 24, 4, 6),
+    "cuda": Budget("", 3000, 12, 1.0, "bf16", True, None, 6, 24),
+}
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A row that is trained: its name in the tables and its preset at full width."""
+
+    name: str
+    preset: str
+
+
+LEARNED = (
+    Learned("MONO2BINAURAL, text", "mono2binaural"),
+    Learned("APNet, text", "apnet"),
+    Learned("TAS without SAF (add)", "paper-add"),
+    Learned("TAS audio only", "paper-audio-only"),
+    Learned("TAS conv", "paper-conv"),
+    Learned("TAS + SAF", "paper"),
+    Learned("slots, this budget", "slots"),
+)
+ENCODERS = (("MiniLM", "minilm", "paper"), ("BERT", "bert", "paper-bert"), ("T5", "t5", "paper-t5"),
+            ("CLIP", "clip", "paper-clip"))  # fmt: skip
+SHIPPED = "slots, as shipped"
+FLOORS = (Row("Mono-Mono", "mono"), Row("pan", "pan"), Row("hrtf", "hrtf"))
+CEILINGS = (Row("oracle-mask", "oracle-mask"), Row("oracle-direct", "oracle-direct"), Row("ground truth", "truth"))
+
+PAPER_COLUMNS = ("stft", "env", "wav_x1000", "amp", "pha", "snr_db")
+SPACE_COLUMNS = ("rank_object", "rank_audio", "azimuth_error_deg", "ic_error", "ild_error_db", "itd_error_us",
+                 "mirror_db", "swap_accuracy", "real_time_factor")  # fmt: skip
+HEADS = {
+    "stft": "STFT ↓", "env": "ENV ↓", "wav_x1000": "WAV ↓", "amp": "AMP ↓", "pha": "PHA ↓", "snr_db": "SNR ↑",
+    "rank_object": "rank object ↑", "rank_audio": "rank audio ↑", "azimuth_error_deg": "azimuth error ° ↓",
+    "ic_error": "IC error ↓", "ild_error_db": "ILD error dB ↓", "itd_error_us": "ITD error µs ↓",
+    "mirror_db": "mirror dB ↓", "swap_accuracy": "swap ↑", "real_time_factor": "time / audio ↓",
+}  # fmt: skip
+
+
+def preset_at(budget: Budget, preset: str) -> str:
+    """A preset's name at the width of a budget; ``slots`` has one width."""
+    return preset if preset == "slots" else preset + budget.suffix
+
+
+def train_row(preset: str, budget: Budget, material: Path, run: Path, *, device: str, fold: int = 1) -> Path:
+    """Train one row, or go on with it; returns its checkpoint."""
+    folder = run / "checkpoint"
+    if folder.is_dir() and json.loads((folder / CONFIG_FILE).read_text())["provenance"]["steps"] >= budget.steps:
+        return folder
+    began = time.perf_counter()
+
+    def report(step: int, figures: dict[str, float]) -> None:
+        if "loss" in figures:
+            print(f"  {step:5d}  loss {figures['loss']:.4f}  {time.perf_counter() - began:.0f} s", flush=True)
+
+    run_training(
+        material,
+        run,
+        preset,
+        device=device,
+        overrides={"steps": budget.steps, "batch_size": budget.batch_size, "window_s": budget.window_s},
+        warmup_steps=max(1, budget.steps // 20),
+        ema_decay=0.999 if budget.steps > 1000 else 0.98,
+        precision=budget.precision,
+        compile=budget.compile,
+        seed=0,
+        fold=fold,
+        log_every=max(1, budget.steps // 10),
+        validate_every=budget.steps,
+        save_every=max(1, budget.steps // 5),
+        progress=report,
+    )
+    return folder
+
+
+def missing_encoder(preset: str) -> str | None:
+    """Why the text encoder of a preset cannot be had here; None if it can."""
+    try:
+        build_text_encoder(PRESETS[preset].text_encoder)
+    except EncoderError as error:
+        return " ".join(str(error).split())
+    return None
+
+
+def sampling_steps(preset: str, budget: Budget) -> int | None:
+    """Network evaluations when judged; None is the model's own number."""
+    return budget.sampling_steps if preset_family(preset) == "paper" else None
+
+
+def figures_of(evaluation: Evaluation) -> dict[str, Any]:
+    """What the result file keeps: everything but the values of single clips."""
+    found = evaluation.as_dict()
+    for row in found["rows"]:
+        row["clips"] = len(row["clips"])
+    return found
+
+
+# ---------------------------------------------------------------------------- tables
+
+
+def _cell(row: dict[str, Any], measure: str) -> str:
+    value = row["measures"].get(measure)
+    if value is None or value["mean"] is None:
+        return "-"
+    digits = {"stft": 3, "env": 3, "amp": 3, "pha": 3, "real_time_factor": 3, "ic_error": 3, "rank_object": 2,
+              "rank_audio": 2, "swap_accuracy": 2}.get(measure, 2)  # fmt: skip
+    if measure in ("itd_error_us", "mirror_db"):
+        digits = 0
+    mean, low, high = value["mean"], value["low"], value["high"]
+    return f"{mean:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def table(rows: Sequence[dict[str, Any]], names: Sequence[str], columns: Sequence[str]) -> list[str]:
+    """A table in Markdown; rows that were not run say why."""
+    by_name = {row["name"]: row for row in rows}
+    lines = ["| | " + " | ".join(HEADS[c] for c in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for name in names:
+        row = by_name.get(name)
+        if row is None:
+            continue
+        if "not_run" in row:
+            lines.append(f"| {name} | not run: {row['not_run']} |" + " |" * (len(columns) - 1))
+        else:
+            lines.append(f"| {name} | " + " | ".join(_cell(row, c) for c in columns) + " |")
+    return lines
+
+
+def results_page(result: dict[str, Any], command: str) -> str:
+    """The section of ``docs/RESULTS.md`` of one budget."""
+    rows, budget, machine = result["rows"], result["budget"], result["machine"]
+    learned = [f"{row['name']}: {row['training_steps']} steps, {row['training_hours']:.2f} h, "
+               f"{row['parameters'] / 1e6:.2f} M parameters" for row in rows if "training_steps" in row]  # fmt: skip
+    all_names = [r.name for r in FLOORS] + [r.name for r in LEARNED] + [SHIPPED] + [r.name for r in CEILINGS]
+    width = f"reduced ({budget['suffix']})" if budget["suffix"] else "full"
+    lines = [
+        f"`{command}`",
+        "",
+        f"Device: {machine['device']} ({machine['processor']}); {machine['date'][:10]}. Budget per learned row: "
+        f"{budget['steps']} steps of {budget['batch_size']} windows of {budget['window_s']:g} s, width {width}; "
+        f"networks that predict noise are sampled in {budget['sampling_steps']} steps. {len(result['clips'])} clips of "
+        "the test part of TASBench-Sim, own captions; "
+        f"mirrored and exchanged prompts on up to {budget['control_clips']} of them. "
+        "Brackets: 95 % bootstrap intervals over clips.",
+        "",
+        "Training: " + "; ".join(learned) + ".",
+        "",
+        "**Table 1: floors, rivals, this program, ceilings**",
+        "",
+        *table(rows, all_names, PAPER_COLUMNS),
+        "",
+        "**The same rows: places, space, control, speed**",
+        "",
+        *table(rows, all_names, SPACE_COLUMNS),
+        "",
+        "**Table 2: text encoders** (of TAS + SAF)",
+        "",
+        *table(rows, [f"TAS + SAF, {name}" for name, _, _ in ENCODERS], PAPER_COLUMNS),
+        "",
+        "**Table 3: fusion**",
+        "",
+        *table(
+            rows,
+            ["Mono-Mono", "TAS audio only", "TAS without SAF (add)", "TAS conv", "TAS + SAF"],
+            PAPER_COLUMNS,
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def write_page(name: str, text: str) -> None:
+    """Put a section between its marks in ``docs/RESULTS.md``."""
+    path = ROOT / "docs" / "RESULTS.md"
+    page = path.read_text(encoding="utf-8")
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = page.partition(begin)
+    _, _, after = rest.partition(end)
+    path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
+# ---------------------------------------------------------------------------- the run
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--material", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--runs", type=Path, default=Path("runs/quality"))
+    parser.add_argument("--budget", choices=BUDGETS, default="cpu")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--rows", nargs="*", help="names of learned rows to train; default all")
+    parser.add_argument("--folds", action="store_true")
+    parser.add_argument("--no-page", action="store_true", help="leave docs/RESULTS.md as it is")
+    arguments = parser.parse_args()
+    budget, data = BUDGETS[arguments.budget], TasBench(arguments.data)
+    wanted = [row for row in LEARNED if not arguments.rows or row.name in arguments.rows]
+    folds = data.split_numbers() if arguments.folds else (1,)
+    per_fold = []
+    for fold in folds:
+        material = arguments.data if arguments.folds else arguments.material
+        base = arguments.runs / arguments.budget / (f"fold{fold}" if arguments.folds else "composed")
+        rows, about, not_run = [*FLOORS], {}, {}
+        for row in wanted:
+            preset = preset_at(budget, row.preset)
+            if arguments.folds and preset_family(preset) == "slots":
+                not_run[row.name] = "learns from separate stems"
+                continue
+            print(f"{row.name} ({preset})", flush=True)
+            folder = train_row(preset, budget, material, base / preset, device=arguments.device, fold=fold)
+            rows.append(Row(row.name, str(folder), sampling_steps(preset, budget)))
+            about[row.name] = describe(folder)
+        for name, _, preset in ENCODERS:
+            if why := missing_encoder(preset):
+                not_run[f"TAS + SAF, {name}"] = why
+            elif preset != "paper" and arguments.budget == "cuda":
+                folder = train_row(preset, budget, material, base / preset, device=arguments.device, fold=fold)
+                rows.append(Row(f"TAS + SAF, {name}", str(folder), sampling_steps(preset, budget)))
+                about[rows[-1].name] = describe(folder)
+        rows += [Row(SHIPPED, "slots"), *CEILINGS]
+        settings = EvaluationSettings(
+            folds=(fold,),
+            clips=budget.clips,
+            control=True,
+            control_clips=budget.control_clips,
+            device=arguments.device,
+        )
+        shown = [0.0]
+
+        def tell(share: float, shown: list[float] = shown) -> None:
+            if share - shown[0] >= 0.05:
+                shown[0] = share
+                print(f"  judged {share:.0%}", flush=True)
+
+        found = figures_of(evaluate(data, rows, settings, out=base / "evaluation", progress=tell))
+        for entry in found["rows"]:
+            entry |= about.get(entry["name"], {})
+        found["rows"] += [{"name": name, "not_run": why} for name, why in not_run.items()]
+        same = next((r for r in found["rows"] if r["name"] == "TAS + SAF"), None)
+        if same is not None:
+            found["rows"].append({**same, "name": "TAS + SAF, MiniLM"})
+        per_fold.append(found)
+    result = per_fold[0] if len(per_fold) == 1 else averaged(per_fold)
+    result["budget"] = vars(budget)
+    name = f"quality-{arguments.budget}" + ("-folds" if arguments.folds else "")
+    out = ROOT / "benchmarks" / "results" / f"{name}.json"
+    out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    command = "python benchmarks/quality.py --material bank --data bench --budget " + arguments.budget
+    if not arguments.no_page:
+        write_page(name, results_page(result, command + (" --folds" if arguments.folds else "")))
+    print(out)
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Steps, hours and size of a trained row."""
+    from safetensors import safe_open
+
+    from tas_core.checkpoints import WEIGHTS_FILE
+
+    origin = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["provenance"]
+    with safe_open(str(folder / WEIGHTS_FILE), "np") as file:
+        sizes = [file.get_slice(name).get_shape() for name in file.keys()]  # noqa: SIM118
+    count = 0
+    for shape in sizes:
+        total = 1
+        for side in shape:
+            total *= side
+        count += total
+    return {"training_steps": origin["steps"], "training_hours": origin["hours"], "parameters": count}
+
+
+def averaged(per_fold: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Mean over folds of each measure's mean; the interval is the range of the folds."""
+    result = {**per_fold[0], "folds": len(per_fold)}
+    for row in result["rows"]:
+        for measure, value in row.get("measures", {}).items():
+            means = [
+                other["measures"][measure]["mean"]
+                for found in per_fold
+                for other in found["rows"]
+                if other["name"] == row["name"] and measure in other.get("measures", {})
+            ]
+            value |= {"mean": sum(means) / len(means), "low": min(means), "high": max(means), "count": len(means)}
+    return result
+
+
+if __name__ == "__main__":
+    main()
