@@ -9,12 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tas_core.evaluation.report import Evaluation, RowResult
+from tas_core.evaluation.report import GROUPS, Evaluation, RowResult
 from tas_core.evaluation.scoring import GROUPED, MEASURES
 from tas_core.metrics import Interval
 
 _ARROWS = {"higher": "\u2191", "lower": "\u2193"}
-_OBJECTS = {"1": "1 object", "2": "2 objects", "3+": "3 or more"}
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
@@ -30,7 +29,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
                 cells = [_cell(row.measures.get(measure), row.differences.get(measure)) for row in rows]
                 lines.append((f"{measure} {_ARROWS[better]}" + _count(evaluation, measure), cells))
         if group == "direction":
-            lines += _by_objects(rows)
+            lines += _by_group(rows)
         for label, cells in lines:
             table.add_row(Text(label), *cells)
         if lines:
@@ -55,13 +54,13 @@ def print_exclusions(evaluation: Evaluation) -> None:
         print(f"tas: note: {note}", file=sys.stderr)
 
 
-def _by_objects(rows: tuple[RowResult, ...]) -> list[tuple[str, list[Text]]]:
+def _by_group(rows: tuple[RowResult, ...]) -> list[tuple[str, list[Text]]]:
     lines = []
     for measure in (name for name in GROUPED if name != "rank_audio"):
-        for group, name in _OBJECTS.items():
-            if any(measure in row.by_objects.get(group, {}) for row in rows):
-                cells = [_cell(row.by_objects.get(group, {}).get(measure), None) for row in rows]
-                lines.append((f"  {measure}, {name}", cells))
+        for group in GROUPS:
+            if any(measure in row.groups.get(group, {}) for row in rows):
+                cells = [_cell(row.groups.get(group, {}).get(measure), None) for row in rows]
+                lines.append((f"  {measure}, {group}", cells))
     return lines
 
 

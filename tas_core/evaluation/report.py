@@ -16,6 +16,8 @@ from tas_core.metrics import Interval, bootstrap_interval, paired_difference
 
 REPORT_FORMAT: Final = 1
 LEVEL: Final = 0.95
+GROUPS: Final = ("1 object", "2 objects", "3 objects or more", "dry", "reverberant")
+"""Kinds of simulated clips, which some measures are also given for; dry is a room without reflections."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class RowResult:
         name: of the row.
         about: kind, weights, steps.
         measures: mean over clips and its interval, by measure.
-        by_objects: the same for clips with "1", "2" and "3+" objects, of some measures.
+        groups: the same for clips of one kind, of some measures; see :data:`GROUPS`.
         differences: this row minus the first, over clips that have both, by measure; empty for the first.
         folds: mean over the clips of each fold, where several are asked for: measure by fold.
         values: measures by clip.
@@ -37,7 +39,7 @@ class RowResult:
     name: str
     about: Mapping[str, Any]
     measures: Mapping[str, Interval]
-    by_objects: Mapping[str, Mapping[str, Interval]]
+    groups: Mapping[str, Mapping[str, Interval]]
     differences: Mapping[str, Interval]
     folds: Mapping[str, Mapping[str, float]]
     values: Mapping[str, Mapping[str, float]]
@@ -94,7 +96,7 @@ def row_result(
     first: Mapping[str, Mapping[str, float]] | None,
     seed: int,
     *,
-    object_counts: Mapping[str, int] | None = None,
+    groups: Mapping[str, Sequence[str]] | None = None,
     folds: Mapping[int, Sequence[str]] | None = None,
     objects: Mapping[str, Sequence[Any]] | None = None,
     excluded: Mapping[str, str] | None = None,
@@ -107,14 +109,13 @@ def row_result(
         values: measures by clip; a clip without a measure does not count in it.
         first: values of the row to compare with; None for that row itself.
         seed: of the bootstrap; the same clips are drawn for every row and measure with as many clips.
-        object_counts: objects by clip, where known.
+        groups: clips by group.
         folds: clips by fold.
         objects: by clip, for the report.
         excluded: clips that this row could not be judged on, and why.
     """
-    counts = object_counts or {}
     measures, differences = {}, {}
-    by_objects: dict[str, dict[str, Interval]] = {}
+    by_group: dict[str, dict[str, Interval]] = {}
     for measure in _present(values):
         known = {clip: found[measure] for clip, found in values.items() if measure in found}
         measures[measure] = bootstrap_interval(list(known.values()), seed, LEVEL)
@@ -124,10 +125,9 @@ def row_result(
                 ours, theirs = [known[c] for c in both], [first[c][measure] for c in both]
                 differences[measure] = paired_difference(ours, theirs, seed, LEVEL)
         if measure in GROUPED:
-            for group in ("1", "2", "3+"):
-                some = [value for clip, value in known.items() if _group(counts.get(clip)) == group]
-                if some:
-                    by_objects.setdefault(group, {})[measure] = bootstrap_interval(some, seed, LEVEL)
+            for group, clips in (groups or {}).items():
+                if some := [known[clip] for clip in clips if clip in known]:
+                    by_group.setdefault(group, {})[measure] = bootstrap_interval(some, seed, LEVEL)
     by_fold = {}
     for number, clips in (folds or {}).items():
         inside = {clip: values[clip] for clip in clips if clip in values}
@@ -136,7 +136,7 @@ def row_result(
             for measure in _present(inside)
         }
     return RowResult(
-        name, dict(about), measures, by_objects, differences, by_fold, dict(values), objects or {}, excluded or {}
+        name, dict(about), measures, by_group, differences, by_fold, dict(values), objects or {}, excluded or {}
     )
 
 
@@ -170,11 +170,6 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _group(objects: int | None) -> str:
-    """Which group of clips a number of objects belongs to; empty where it is not known."""
-    return "" if objects is None else str(objects) if objects < 3 else "3+"
-
-
 def _present(values: Mapping[str, Mapping[str, float]]) -> list[str]:
     """Measures that at least one clip has, in the order of :data:`MEASURES`."""
     found = {measure for clip in values.values() for measure in clip}
@@ -187,7 +182,7 @@ def _row_dict(row: RowResult) -> dict[str, Any]:
         "name": row.name,
         **row.about,
         "measures": intervals(row.measures),
-        "by_objects": {group: intervals(found) for group, found in row.by_objects.items()},
+        "groups": {group: intervals(found) for group, found in row.groups.items()},
         "differences": intervals(row.differences),
         "folds": {fold: dict(means) for fold, means in row.folds.items()},
         "excluded": {"count": len(row.excluded), "clips": dict(row.excluded)},

@@ -46,7 +46,7 @@ from tas_core.evaluation.clips import (
     has_stems,
     read_clip,
 )
-from tas_core.evaluation.report import Evaluation, RowResult, describe_machine, row_result
+from tas_core.evaluation.report import GROUPS, Evaluation, RowResult, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, check_output, clip_measures, mirror_measures, swap_measures
 from tas_core.evaluation.systems import ModelSystem, Row, System, build_system, parse_row
 from tas_core.models.registry import shipped_models
@@ -191,6 +191,10 @@ def evaluate(
         raise InputError(f"{data.root}: no clip can be used; {clip}: {why}{more}")
     if len(folds) > 1:
         notes.append("intervals are over distinct clips; 'folds' in the JSON has the mean over each fold's clips")
+    groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for clip in (clip for clip in judged if clip in scenes):
+        groups[GROUPS[min(len(scenes[clip].objects), 3) - 1]].append(clip)
+        groups["dry" if scenes[clip].room.rt60_s == 0 else "reverberant"].append(clip)
     results: list[RowResult] = []
     for number, (row, system) in enumerate(zip(wanted, systems, strict=True)):
         values: dict[str, dict[str, float]] = {}
@@ -209,7 +213,7 @@ def evaluate(
                 {clip: values[clip] for clip in sorted(values)},
                 results[0].values if results else None,
                 settings.seed,
-                object_counts={clip: len(scene.objects) for clip, scene in scenes.items()},
+                groups=groups,
                 folds=folds if len(folds) > 1 else None,
                 objects=objects,
                 excluded={c: why for (n, c), why in rows_excluded.items() if n == number and c not in excluded},

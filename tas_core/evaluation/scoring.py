@@ -73,7 +73,7 @@ MEASURES: Final[Mapping[str, Mapping[str, Better]]] = MappingProxyType(
 """All measures by group, and which way is better."""
 
 GROUPED: Final = ("snr_db", "rank_object", "rank_audio", "azimuth_error_deg")
-"""Measures that are also given by number of objects in the clip."""
+"""Measures that are also given for some kinds of clips."""
 
 
 @dataclass(frozen=True)
