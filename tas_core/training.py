@@ -30,7 +30,6 @@ from tas_core.checkpoints import (
 )
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.material import open_material
-from tas_core.datasets.recorded import RecordedScenes
 from tas_core.datasets.tasbench import TasBench, is_tasbench
 from tas_core.ema import EMA
 from tas_core.errors import InputError
@@ -264,6 +263,9 @@ def _scene_sources(
                 f"{data}: holds recordings, and a {model.family} model learns from separate stems; "
                 "expected a folder made by 'tas data bank', or a preset that takes whole prompts"
             )
+        # Here and not above: training on composed scenes needs no audio libraries and may run where there are none.
+        from tas_core.datasets.recorded import RecordedScenes
+
         bench = TasBench(data)
         return (
             RecordedScenes(bench, "train", config.fold, config.window_s, config.seed, device),

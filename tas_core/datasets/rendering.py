@@ -30,6 +30,10 @@ from tas_core.errors import TasError
 from tas_core.resources import prompts_dir
 
 _SYNTH_RATE_HZ = 44100
+_SYNTH_BLOCK = 64
+_VOICES = 128
+_SPARE_VOICES = 32
+"""More than a single note takes, lest the synthesizer should complain that it has none left."""
 _SYNTH_PERIOD = 48000
 """FluidSynth's dither repeats after this many samples, a multiple of the 64 that it computes at a time."""
 
@@ -101,6 +105,7 @@ class FontSynth:
         bank = 0 if program is not None or self._font.only_percussion else 128
         if self._synth.program_select(channel, self._font_id, bank, program or 0) != 0:
             return None
+        self._touch_all_voices(channel)
         self._synth.pitch_bend(channel, int(np.clip(tuning_cents / 200.0, -1, 1) * 8191))
         events = sorted(
             [(n.start_s, 1, n) for n in notes] + [(n.start_s + n.length_s, 0, n) for n in notes],
@@ -125,6 +130,23 @@ class FontSynth:
         self._synth.get_samples(-end % _SYNTH_PERIOD + _SYNTH_PERIOD)
         stereo = np.concatenate(pieces).reshape(-1, 2).astype(np.float32) / 32768.0
         return stereo.sum(axis=1)
+
+    def _touch_all_voices(self, channel: int) -> None:
+        """Bring every voice into one state, whatever it played before.
+
+        A voice that is used again fades in from the amplitude at which its last note was cut off, so that a clip
+        would depend on the clips before it.
+        """
+        self._synth.setting("synth.polyphony", _VOICES + _SPARE_VOICES)
+        self._synth.pitch_bend(channel, 0)
+        for key in list(range(128)) * (_VOICES // 16):
+            if self._synth.get_active_voice_count() >= _VOICES:
+                break
+            self._synth.noteon(channel, key, 100)
+        self._synth.get_samples(_SYNTH_BLOCK)
+        self._synth.cc(channel, 120, 0)
+        self._synth.get_samples(_SYNTH_PERIOD - _SYNTH_BLOCK)
+        self._synth.setting("synth.polyphony", _VOICES)
 
     def close(self) -> None:
         """Free the soundfont."""
