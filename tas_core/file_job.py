@@ -101,13 +101,13 @@ def spatialize_file(
     from tas_core.encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
     from tas_core.runtime import choose_device, keep_freed_memory
-    from tas_core.spatialization import encode_objects, spatialize
+    from tas_core.spatialization import encode_timeline, spatialize
 
     where = choose_device(device)
     keep_freed_memory()
     model = load_model(str(folder)).to(where)
     loaded = time.perf_counter()
-    encoder = encode_objects(timeline, build_text_encoder(model.config.text_encoder))
+    encoder = encode_timeline(timeline, model, build_text_encoder(model.config.text_encoder))
     encoded = time.perf_counter()
     used_steps = model.default_steps if steps is None else steps
     result = spatialize(

@@ -37,10 +37,13 @@ _EDGE_SHARE = (0.60, 0.95)
 """The part of the model's band, below half its rate, whose panning the band above follows."""
 
 
-def encode_objects(timeline: Timeline, encoder: TextEncoder) -> CachedEncoder:
-    """An encoder that knows every object phrase and prompt of a timeline already."""
+def encode_timeline(timeline: Timeline, model: SlotsModel | PromptModel, encoder: TextEncoder) -> CachedEncoder:
+    """An encoder that already knows what a model reads of a timeline: whole prompts, or object phrases."""
     cached = CachedEncoder(encoder)
-    cached(sorted({c.object for s in timeline.segments for c in s.clauses}))
+    if isinstance(model, PromptModel):
+        cached(sorted({s.text for s in timeline.segments}))
+    else:
+        cached(sorted({c.object for s in timeline.segments for c in s.clauses}))
     return cached
 
 

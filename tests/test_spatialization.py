@@ -13,7 +13,7 @@ from tas_core.encoders.base import CachedEncoder
 from tas_core.errors import InputError, TimelineError
 from tas_core.models.paper import PaperModel
 from tas_core.models.slots import SlotsModel
-from tas_core.spatialization import Spatialized, encode_objects, extend_band, spatialize
+from tas_core.spatialization import Spatialized, encode_timeline, extend_band, spatialize
 from tas_core.timeline import Segment, Timeline
 from tests.tiny import TINY_PAPER, HashEncoder, tiny_slots
 
@@ -253,7 +253,7 @@ def test_a_later_prompt_does_not_change_the_start(slots: SlotsModel) -> None:
     assert np.abs(first - second)[:, 32000:].max() > 1e-3
 
 
-def test_objects_are_encoded_once() -> None:
+def test_what_a_model_reads_is_encoded_once() -> None:
     asked: list[str] = []
 
     class Counting(HashEncoder):
@@ -261,11 +261,14 @@ def test_objects_are_encoded_once() -> None:
             asked.extend(texts)
             return super().__call__(texts)
 
-    cached = encode_objects(SCENE, Counting())
+    cached = encode_timeline(SCENE, tiny_slots(), Counting())
     assert isinstance(cached, CachedEncoder)
     assert sorted(asked) == ["cello", "piano", "rain"]
     cached(["rain", "cello"])
     assert len(asked) == 3
+    asked.clear()
+    encode_timeline(SCENE, PaperModel(TINY_PAPER), Counting())
+    assert sorted(asked) == sorted({s.text for s in SCENE.segments})
 
 
 # ------------------------------------------------------------------ above the model's band
