@@ -131,8 +131,8 @@ def slots_side(
     """Side signal (time) of a ``slots`` model for mid (time), both at the model's rate.
 
     One step is the least-squares estimate: masks and direction filters. Each further step is one evaluation
-    of the diffusion model that adds the diffuse part; its noise is keyed by (seed, sample number). Uncovered
-    time stays without a side signal.
+    of the diffusion model that adds the diffuse part; its noise is keyed by (seed, sample number), and its ears are
+    exchanged where the prompts are mirrored. Uncovered time stays without a side signal.
 
     Long signals go through the network in blocks of a minute. Each block sees as many frames before and after
     it as the network can look at, so that blocks do not show in the result.
@@ -154,6 +154,7 @@ def slots_side(
     noise = torch.empty(0)
     if steps > 1:
         white = torch.randn(mid.shape[-1], generator=torch.Generator().manual_seed(seed))
+        handed = _handedness(azimuth[0], active[0])
         noise = unit_noise(white[None], config.n_fft, config.hop)
     for start in range(0, frames, block):
         stop = min(frames, start + block)
@@ -166,10 +167,25 @@ def slots_side(
             side = model.directional(part, found, azimuth[:, used, first:last].to(device))
             if steps > 1:
                 drawn = model.diffuse_part(part, found.features, noise[..., first:last].to(device), steps - 1)
-                side = side + drawn * here.any(dim=1).to(device)
+                side = side + handed * drawn * here.any(dim=1).to(device)
             out[..., start:stop] = side[..., start - first : stop - first].cpu()
         progress(stop / frames)
     return istft(out, config.n_fft, config.hop, mid.shape[-1])[0]
+
+
+def _handedness(azimuth_deg: Tensor, active: Tensor) -> float:
+    """1 or -1, the other for the mirrored timeline; 1 if everything is in the center.
+
+    A diffuse field has no sides, so either sign of a drawn one is as good. Taking the sign from the prompts makes
+    mirrored prompts give mirrored ears. It is that of the first azimuth that is not zero, for the whole file.
+
+    Args:
+        azimuth_deg: (clause, frame).
+        active: (clause, frame) bool.
+    """
+    told = torch.where(active, azimuth_deg, 0.0).T.flatten()
+    first = told[told != 0][:1]
+    return float(first.sign()) if len(first) else 1.0
 
 
 @torch.inference_mode()

@@ -157,11 +157,12 @@ def test_a_timeline_after_the_end_is_an_error(slots: SlotsModel) -> None:
 # ------------------------------------------------------------------ left and right
 
 
+@pytest.mark.parametrize("steps", [1, 3])
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 44100])
-def test_mirrored_timeline_exchanges_the_ears(slots: SlotsModel, rate_hz: int) -> None:
+def test_mirrored_timeline_exchanges_the_ears(slots: SlotsModel, rate_hz: int, steps: int) -> None:
     x = _noise(round(1.6 * rate_hz))
-    plain = spatialize(x, rate_hz, SCENE, slots, ENCODER, steps=1).ears
-    mirrored = spatialize(x, rate_hz, SCENE.mirrored(), slots, ENCODER, steps=1).ears
+    plain = spatialize(x, rate_hz, SCENE, slots, ENCODER, steps=steps).ears
+    mirrored = spatialize(x, rate_hz, SCENE.mirrored(), slots, ENCODER, steps=steps).ears
     # The one-step side signal changes its sign and nothing else; the resampler may round differently.
     np.testing.assert_allclose(mirrored, plain[::-1], rtol=0, atol=1e-9)
     assert _db(plain[0] - plain[1], x) > -30
