@@ -53,7 +53,7 @@ class Budget:
 
 
 BUDGETS = {
-    "cpu": Budget("-small", 200, 4, 1.0, "fp32", False, 24, 4, 6),
+    "cpu": Budget("-small", 200, 4, 1.0, "fp32", False, 20, 4, 4),
     "cuda": Budget("", 3000, 12, 1.0, "bf16", True, None, 6, 24),
 }
 

@@ -30,6 +30,8 @@ from tas_core.models.direction import DirectionFilter
 _FEATURES = 3
 _MAX_SCORE = 8.0
 _DIRECT_AT_START = 2.0
+_DIFFUSE_SHARE = 4
+"""One scene of so many trains the diffuse part."""
 _RECOGNITION_WEIGHT = 0.2
 
 
@@ -439,8 +441,14 @@ class SlotsModel(nn.Module):
         known: Tensor,
         generator: torch.Generator,
     ) -> Tensor:
-        """Loss of the diffuse part, which learns from the separation and does not change it."""
+        """Loss of the diffuse part, which learns from the separation and does not change it.
+
+        A share of the scenes is enough for it, and saves a tenth of the step's arithmetic.
+        """
         c = self.config
+        count = -(-len(mixture) // _DIFFUSE_SHARE)
+        mixture, side, azimuth_deg, known = (x[:count] for x in (mixture, side, azimuth_deg, known))
+        found = Separation(found.masks[:count], found.directness[:count], found.features[:count])
         with torch.no_grad():
             spectrum = mixture.transpose(1, 2)
             residual = side.transpose(1, 2) - self.directional(spectrum, found, azimuth_deg[..., None])
