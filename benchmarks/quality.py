@@ -117,7 +117,7 @@ def train_row(preset: str, budget: Budget, material: Path, run: Path, *, device:
         warmup_steps=max(1, budget.steps // 20),
         ema_decay=0.999 if budget.steps > 1000 else 0.98,
         precision=budget.precision,
-        compile=budget.compile,
+        compile=budget.compile or preset_family(preset) == "slots",  # two minutes that pay soon
         seed=0,
         fold=fold,
         log_every=max(1, budget.steps // 10),
