@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tas_core.checkpoints import CONFIG_FILE
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench import DATASET_FILE, TasBench
 from tas_core.encoders.base import EncoderError
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.evaluation.report import Evaluation
@@ -183,8 +183,12 @@ def table(rows: Sequence[dict[str, Any]], names: Sequence[str], columns: Sequenc
 def results_page(result: dict[str, Any], command: str) -> str:
     """The section of ``docs/RESULTS.md`` of one budget."""
     rows, budget, machine = result["rows"], result["budget"], result["machine"]
-    learned = [f"{row['name']}: {row['training_steps']} steps, {row['training_hours']:.2f} h, "
-               f"{row['parameters'] / 1e6:.2f} M parameters" for row in rows if "training_steps" in row]  # fmt: skip
+    names = {row.name for row in LEARNED}
+    learned = [
+        f"{row['name']}: {row['training_hours']:.2f} h, {row['parameters'] / 1e6:.2f} M parameters"
+        for row in rows
+        if row["name"] in names and "training_steps" in row
+    ]
     all_names = [r.name for r in FLOORS] + [r.name for r in LEARNED] + [SHIPPED] + [r.name for r in CEILINGS]
     width = f"reduced ({budget['suffix']})" if budget["suffix"] else "full"
     lines = [
@@ -193,7 +197,7 @@ def results_page(result: dict[str, Any], command: str) -> str:
         f"Device: {machine['device']} ({machine['processor']}); {machine['date'][:10]}. Budget per learned row: "
         f"{budget['steps']} steps of {budget['batch_size']} windows of {budget['window_s']:g} s, width {width}; "
         f"networks that predict noise are sampled in {budget['sampling_steps']} steps. {len(result['clips'])} clips of "
-        "the test part of TASBench-Sim, own captions; "
+        f"the test part of {result['data']}, own captions; "
         f"mirrored and exchanged prompts on up to {budget['control_clips']} of them. "
         "Brackets: 95 % bootstrap intervals over clips.",
         "",
@@ -265,7 +269,8 @@ def main() -> None:
             about[row.name] = describe(folder)
         for name, _, preset in ENCODERS:
             if why := missing_encoder(preset):
-                not_run[f"TAS + SAF, {name}"] = why
+                print(f"{name}: {why}", flush=True)
+                not_run[f"TAS + SAF, {name}"] = "the text encoder's weights are not at hand"
             elif preset != "paper" and arguments.budget == "cuda":
                 folder = train_row(preset, budget, material, base / preset, device=arguments.device, fold=fold)
                 rows.append(Row(f"TAS + SAF, {name}", str(folder), sampling_steps(preset, budget)))
@@ -295,6 +300,7 @@ def main() -> None:
         per_fold.append(found)
     result = per_fold[0] if len(per_fold) == 1 else averaged(per_fold)
     result["budget"] = vars(budget)
+    result["data"] = "TASBench-Sim" if (data.root / DATASET_FILE).exists() else data.root.name
     name = f"quality-{arguments.budget}" + ("-folds" if arguments.folds else "")
     out = ROOT / "benchmarks" / "results" / f"{name}.json"
     out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
