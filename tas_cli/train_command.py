@@ -18,7 +18,7 @@ def train(
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, scenes and noise."),
     fold: int = typer.Option(1, min=1, help="Number of the split, for a data set in TASBench's layout."),
     device: str = typer.Option("auto", help="auto, cpu or cuda."),
-    precision: str = typer.Option("bf16", help="bf16 (mixed) or fp32."),
+    precision: str = typer.Option("auto", help="bf16 (mixed), fp32, or auto: bf16 on CUDA, else fp32."),
     compile_model: bool = typer.Option(False, "--compile", help="Compile the network; pays after minutes."),
     init: str | None = typer.Option(None, help="Start from this model or checkpoint instead of afresh."),
     workers: int = typer.Option(1, min=1, help="Threads that compose scenes ahead."),

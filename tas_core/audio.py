@@ -148,6 +148,23 @@ class AudioReader:
             )
         return np.ascontiguousarray(block.T)
 
+    def count_frames(self) -> int:
+        """Samples per channel, before anything is read.
+
+        The header says so but for MP3, whose header only estimates it; such a file is decoded once for counting.
+
+        Raises:
+            AudioError: as :meth:`read`.
+        """
+        if not self.subtype.startswith("MPEG"):
+            return self.num_frames
+        count = 0
+        while size := self.read(_BLOCK_FRAMES).shape[1]:
+            count += size
+        self._file.seek(0)
+        self._position = 0
+        return count
+
     def close(self) -> None:
         """Close the file."""
         self._stack.close()
@@ -242,11 +259,11 @@ def _sample_bytes(file: BinaryIO, size: int) -> tuple[int, int]:
 # ---------------------------------------------------------------------------- samples
 
 
-def to_mono(audio: Audio) -> np.ndarray:
-    """Mean of the channels, (time,), in the dtype of the file; one channel comes back as it is."""
-    if len(audio.samples) == 1:
-        return audio.samples[0]
-    return audio.samples.mean(axis=0, dtype=np.float64).astype(audio.samples.dtype)
+def to_mono(samples: np.ndarray) -> np.ndarray:
+    """Mean of channels (channel, time), (time,), in the same dtype; one channel comes back as it is."""
+    if len(samples) == 1:
+        return samples[0]
+    return samples.mean(axis=0, dtype=np.float64).astype(samples.dtype)
 
 
 def resampled_length(num_frames: int, from_hz: int, to_hz: int) -> int:

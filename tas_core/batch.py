@@ -19,6 +19,8 @@ class SceneBatch:
         clause_features: (batch, clause, channel), text features of the object phrases.
         azimuth_deg: (batch, clause), where the prompt puts each object.
         named: (batch, clause) bool, False for padding.
+        active: (batch, clause, block) bool, in which of so many equal parts of the window the prompt holds a clause.
+        right_name: (batch, clause) bool, whether the sound, if there is one, goes by its own name.
         side_known: (batch) bool, False where ``stem_side`` is not to be learned from.
         prompts: one caption per scene.
     """
@@ -29,6 +31,8 @@ class SceneBatch:
     clause_features: Tensor
     azimuth_deg: Tensor
     named: Tensor
+    active: Tensor
+    right_name: Tensor
     side_known: Tensor
     prompts: tuple[str, ...]
 
@@ -42,6 +46,11 @@ class SceneBatch:
         """L - R of everything named, (batch, time); what is not named counts as centred."""
         return self.stem_side.sum(dim=1)
 
+    def active_frames(self, frames: int) -> Tensor:
+        """Which clause the prompt holds when, (batch, clause, frame) bool."""
+        block = torch.arange(frames, device=self.active.device) * self.active.shape[-1] // frames
+        return self.active[..., block] & self.named[..., None]
+
     def to(self, device: torch.device) -> SceneBatch:
         """The same batch on another device."""
         return SceneBatch(
@@ -51,6 +60,8 @@ class SceneBatch:
             clause_features=self.clause_features.to(device),
             azimuth_deg=self.azimuth_deg.to(device),
             named=self.named.to(device),
+            active=self.active.to(device),
+            right_name=self.right_name.to(device),
             side_known=self.side_known.to(device),
             prompts=self.prompts,
         )

@@ -2,39 +2,40 @@
 
 The network works at its own rate (16 kHz). Its side signal is brought back to the input's rate, and above the
 model's band the side signal follows the level difference that the model chose just below, see
-:func:`extend_band`. In the end
+:mod:`tas_core.band_extension`. In the end
 
     left = x + side / 2,  right = x - side / 2,
 
 so that (left + right) / 2 is the input x exactly (DESIGN: mid = 2 x).
+
+Signals go through in blocks of about a minute, each with as much sound before and after it as the model looks at, so
+that blocks do not show and memory does not depend on the length.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from tas_core.audio import resample
-from tas_core.dsp import istft, stft
+from tas_core.band_extension import extend_band
 from tas_core.encoders.base import CachedEncoder, TextEncoder
 from tas_core.errors import InputError
-from tas_core.metrics import spl_difference_db
-from tas_core.models.diffuse import unit_noise
+from tas_core.findings import Finding, Listener
+from tas_core.metrics import spl_of_energies_db
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
+from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, WindowedSide
 from tas_core.timeline import Segment, Timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
-Progress = Callable[[float], None]
-"""Called with the share done, 0 to 1."""
-
-_BLOCK_S = 60.0
-_EDGE_SHARE = (0.60, 0.95)
-"""The part of the model's band, below half its rate, whose panning the band above follows."""
+_BLOCK_S = 60
+_EDGE_S = 0.25
+"""What resampling and smoothing need beyond the model's own margin."""
+_LONGEST_GRID_S = 64
 
 
 def encode_timeline(timeline: Timeline, model: SlotsModel | PromptModel, encoder: TextEncoder) -> CachedEncoder:
@@ -49,18 +50,150 @@ def encode_timeline(timeline: Timeline, model: SlotsModel | PromptModel, encoder
 
 @dataclass(frozen=True)
 class SegmentResult:
-    """A segment as it came out: its level difference between the ears, dB, positive left, nan in silence."""
+    """A segment as it came out.
+
+    Attributes:
+        segment: with its end closed.
+        spl_difference_db: level of the left ear over that of the right, dB; nan in silence.
+        energy_shares: of its clauses, in their order, 0 to 1; None in silence and for models that do not tell objects
+            apart.
+    """
 
     segment: Segment
     spl_difference_db: float
+    energy_shares: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
 class Spatialized:
-    """Ears (ear, time) float64 at the input's rate, and how each segment came out."""
+    """Ears (ear, time) float64 at the input's rate, how each segment came out, and which objects were found.
+
+    ``findings`` is empty for models that do not tell objects apart.
+    """
 
     ears: np.ndarray
     segments: tuple[SegmentResult, ...]
+    findings: tuple[Finding, ...]
+
+
+class Spatializer:
+    """Puts each named sound of one signal where the timeline says, while the signal comes in.
+
+    Args:
+        num_samples: length of the signal.
+        sample_rate_hz: 8000 to 192000.
+        timeline: prompts; uncovered time is centred.
+        model: a trained model of any family, on its device.
+        encoder: the text encoder that the model was trained with.
+        steps: diffusion steps; None is the model's own default.
+        seed: of the noise, for models that use any.
+
+    Raises:
+        InputError: ``steps`` below 1 or above what the model can make use of, no samples, or the timeline does not
+            fit the signal.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        sample_rate_hz: int,
+        timeline: Timeline,
+        model: SlotsModel | PromptModel,
+        encoder: TextEncoder,
+        *,
+        steps: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        if steps is not None and steps < 1:
+            raise InputError(f"steps is {steps}; expected 1 or more")
+        if steps is not None and isinstance(model, PromptModel) and steps > model.max_steps:
+            raise InputError(f"steps is {steps}; a {model.family} model takes at most {model.max_steps}")
+        if num_samples < 1:
+            raise InputError("the signal has no samples")
+        self.num_samples, self.sample_rate_hz = num_samples, sample_rate_hz
+        self.timeline = timeline.resolved(num_samples / sample_rate_hz)
+        self._model_rate_hz = int(model.config.sample_rate_hz)
+        self._listener: Listener | None = None
+        steps = steps or model.default_steps
+        self._side: SideSignal
+        if isinstance(model, PromptModel):
+            self._side = WindowedSide(self.timeline, model, encoder, steps, seed)
+        else:
+            self._listener = Listener(self.timeline)
+            self._side = SlotsSide(self.timeline, model, encoder, steps, seed, self._listener)
+        self._energies = np.zeros((len(self.timeline.segments), 2))
+        self._counts = np.zeros(len(self.timeline.segments), np.int64)
+
+    def ears(self, pieces: Iterable[np.ndarray], progress: Progress = lambda share: None) -> Iterator[np.ndarray]:
+        """Ears (ear, time) float64, block by block.
+
+        Args:
+            pieces: the signal (time), full scale 1, in pieces of any length.
+            progress: told the share done.
+
+        Raises:
+            InputError: the pieces are not mono, or shorter together than was said.
+        """
+        rate_hz, total = self.sample_rate_hz, self.num_samples
+        block, margin = self._plan()
+        for first, start, stop, x in overlapping(pieces, total, block, margin):
+            report = lambda share, a=start, b=stop: progress((a + share * (b - a)) / total)  # noqa: E731
+            keep = slice(start - first, stop - first)
+            side = self._side_of(x, first, keep, report)[keep]
+            ears = np.empty((2, stop - start))
+            ears[LEFT_EAR] = x[keep] + side / 2
+            ears[RIGHT_EAR] = x[keep] - side / 2
+            for number, segment in enumerate(self.timeline.segments):
+                assert segment.end_s is not None
+                begin, end = (min(max(round(t * rate_hz), start), stop) for t in (segment.start_s, segment.end_s))
+                if end > begin:
+                    self._energies[number] += np.square(ears[:, begin - start : end - start]).sum(axis=1)
+                    self._counts[number] += end - begin
+            yield ears
+            progress(stop / total)
+
+    def segments(self) -> tuple[SegmentResult, ...]:
+        """How each segment came out, after all blocks."""
+        results = []
+        for number, segment in enumerate(self.timeline.segments):
+            left, right = self._energies[number, LEFT_EAR], self._energies[number, RIGHT_EAR]
+            level = spl_of_energies_db(left, right, int(self._counts[number]))
+            shares = tuple(
+                self._listener.energy_share(number, clause.object) if self._listener else None
+                for clause in segment.clauses
+            )
+            results.append(SegmentResult(segment, level, shares))
+        return tuple(results)
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Which objects were found, after all blocks; nothing from models that do not tell objects apart."""
+        return self._listener.findings() if self._listener else ()
+
+    def _plan(self) -> tuple[int, int]:
+        """Length of a block and of the margins on its sides, in samples.
+
+        Both are whole seconds, and a multiple of the model's stride at its rate.
+        """
+        stride, model_rate_hz = self._side.stride, self._model_rate_hz
+        grid_s = next((s for s in range(1, _LONGEST_GRID_S + 1) if s * model_rate_hz % stride == 0), None)
+        if grid_s is None:
+            return self.num_samples, 0
+        whole = lambda seconds: int(-(-seconds // grid_s) * grid_s) * self.sample_rate_hz  # noqa: E731
+        return whole(_BLOCK_S), whole(self._side.margin / model_rate_hz + _EDGE_S)
+
+    def _side_of(self, x: np.ndarray, first: int, keep: slice, progress: Progress) -> np.ndarray:
+        """Side signal (time) of a stretch (time) that begins with sample number ``first``."""
+        rate_hz, model_rate_hz = self.sample_rate_hz, self._model_rate_hz
+        low = x if rate_hz == model_rate_hz else resample(x, rate_hz, model_rate_hz)
+        scaled = lambda samples: -(-samples * model_rate_hz // rate_hz)  # noqa: E731
+        stretch = Stretch(
+            mid=torch.from_numpy(2 * low).float(),
+            offset=scaled(first),
+            keep=slice(scaled(keep.start), min(scaled(keep.stop), len(low))),
+            total=scaled(self.num_samples),
+        )
+        side_low = self._side(stretch, progress)
+        return extend_band(x, low, side_low.double().numpy(), rate_hz, model_rate_hz)
 
 
 def spatialize(
@@ -78,203 +211,51 @@ def spatialize(
 
     Args:
         samples: mono signal (time), full scale 1.
-        sample_rate_hz: 8000 to 192000.
-        timeline: prompts; uncovered time is centred.
-        model: a trained model of any family, on its device.
-        encoder: the text encoder that the model was trained with.
-        steps: diffusion steps; None is the model's own default.
-        seed: of the noise, for models that use any.
         progress: told the share done.
 
-    Raises:
-        InputError: ``steps`` below 1 or above what the model can make use of, or the timeline does not fit the signal.
+    The other arguments, and errors: see :class:`Spatializer`.
     """
-    if steps is not None and steps < 1:
-        raise InputError(f"steps is {steps}; expected 1 or more")
-    if steps is not None and isinstance(model, PromptModel) and steps > model.max_steps:
-        raise InputError(f"steps is {steps}; a {model.family} model takes at most {model.max_steps}")
     if samples.ndim != 1 or len(samples) == 0:
         raise InputError(f"expected a mono signal (time), got shape {samples.shape}")
-    duration_s = len(samples) / sample_rate_hz
-    resolved = timeline.resolved(duration_s)
-    model_rate_hz = int(model.config.sample_rate_hz)
-    x = np.asarray(samples, np.float64)
-    low = x if sample_rate_hz == model_rate_hz else resample(x, sample_rate_hz, model_rate_hz)
-    mid = torch.from_numpy(2 * low).float()
-    if isinstance(model, PromptModel):
-        side_low = windowed_side(mid, resolved, model, encoder, steps or model.default_steps, seed, progress)
-    else:
-        side_low = slots_side(mid, resolved, duration_s, model, encoder, steps or model.default_steps, seed, progress)
-    side = extend_band(x, low, side_low.double().numpy(), sample_rate_hz, model_rate_hz)
-    ears = np.empty((2, len(x)))
-    ears[LEFT_EAR] = x + side / 2
-    ears[RIGHT_EAR] = x - side / 2
-    results = []
-    for segment in resolved.segments:
-        assert segment.end_s is not None
-        at = slice(round(segment.start_s * sample_rate_hz), round(segment.end_s * sample_rate_hz))
-        results.append(SegmentResult(segment, spl_difference_db(ears[:, at])))
-    return Spatialized(ears, tuple(results))
+    job = Spatializer(len(samples), sample_rate_hz, timeline, model, encoder, steps=steps, seed=seed)
+    ears = np.concatenate(list(job.ears([samples], progress)), axis=1)
+    return Spatialized(ears, job.segments(), job.findings())
 
 
-@torch.inference_mode()
-def slots_side(
-    mid: Tensor,
-    timeline: Timeline,
-    duration_s: float,
-    model: SlotsModel,
-    encoder: TextEncoder,
-    steps: int,
-    seed: int,
-    progress: Progress,
-) -> Tensor:
-    """Side signal (time) of a ``slots`` model for mid (time), both at the model's rate.
-
-    One step is the least-squares estimate: masks and direction filters. Each further step is one evaluation
-    of the diffusion model that adds the diffuse part; its noise is keyed by (seed, sample number), and its ears are
-    exchanged where the prompts are mirrored. Uncovered time stays without a side signal.
-
-    Long signals go through the network in blocks of a minute. Each block sees as many frames before and after
-    it as the network can look at, so that blocks do not show in the result.
-    """
-    config = model.config
-    device = next(model.parameters()).device
-    spectrum = stft(mid, config.n_fft, config.hop)[None]
-    frames = spectrum.shape[-1]
-    times_s = np.arange(frames) * config.hop / config.sample_rate_hz
-    tracks = timeline.tracks(times_s, duration_s)
-    out = torch.zeros_like(spectrum)
-    if not tracks:
-        return torch.zeros_like(mid)
-    features = encoder([t.object for t in tracks])[None].to(device)
-    azimuth = torch.from_numpy(np.stack([t.azimuth_deg for t in tracks])).float()[None]
-    active = torch.from_numpy(np.stack([t.active for t in tracks]))[None]
-    block = round(_BLOCK_S * config.sample_rate_hz / config.hop)
-    context = model.context_frames + (steps - 1) * model.diffuse.reach
-    noise = torch.empty(0)
-    if steps > 1:
-        white = torch.randn(mid.shape[-1], generator=torch.Generator().manual_seed(seed))
-        handed = _handedness(azimuth[0], active[0])
-        noise = unit_noise(white[None], config.n_fft, config.hop)
-    for start in range(0, frames, block):
-        stop = min(frames, start + block)
-        first, last = max(0, start - context), min(frames, stop + context)
-        here = active[..., first:last]
-        used = here[0].any(dim=1)
-        if used.any():
-            part = spectrum[..., first:last].to(device)
-            found = model.separate(part, features[:, used], here[:, used].to(device))
-            side = model.directional(part, found, azimuth[:, used, first:last].to(device))
-            if steps > 1:
-                drawn = model.diffuse_part(part, found.features, noise[..., first:last].to(device), steps - 1)
-                side = side + handed * drawn * here.any(dim=1).to(device)
-            out[..., start:stop] = side[..., start - first : stop - first].cpu()
-        progress(stop / frames)
-    return istft(out, config.n_fft, config.hop, mid.shape[-1])[0]
-
-
-def _handedness(azimuth_deg: Tensor, active: Tensor) -> float:
-    """1 or -1, the other for the mirrored timeline; 1 if everything is in the center.
-
-    A diffuse field has no sides, so either sign of a drawn one is as good. Taking the sign from the prompts makes
-    mirrored prompts give mirrored ears. It is that of the first azimuth that is not zero, for the whole file.
+def overlapping(
+    pieces: Iterable[np.ndarray], total: int, block: int, margin: int
+) -> Iterator[tuple[int, int, int, np.ndarray]]:
+    """Cut a signal that comes in pieces into blocks with margins.
 
     Args:
-        azimuth_deg: (clause, frame).
-        active: (clause, frame) bool.
+        pieces: of the signal (time), of any length.
+        total: samples in all.
+        block: samples in a block; a last one of less than half of that is joined to the one before.
+        margin: samples before and after a block, as far as there are any.
+
+    Yields:
+        Number of the first sample, of the first of the block, of the end of the block, and the samples
+        (time) float64.
+
+    Raises:
+        InputError: a piece is not mono, or there are fewer samples than ``total``.
     """
-    told = torch.where(active, azimuth_deg, 0.0).T.flatten()
-    first = told[told != 0][:1]
-    return float(first.sign()) if len(first) else 1.0
-
-
-@torch.inference_mode()
-def windowed_side(
-    mid: Tensor,
-    timeline: Timeline,
-    model: PromptModel,
-    encoder: TextEncoder,
-    steps: int,
-    seed: int,
-    progress: Progress,
-    batch_size: int | None = None,
-) -> Tensor:
-    """Side signal (time) of a model of whole prompts for mid (time), by the paper's procedure (section 4.2).
-
-    Windows of the length and hop that the model's config says (1 s every 0.1 s for ``paper``), each under the prompt
-    that holds at its centre, are averaged where they overlap. Windows centred beyond either end take the prompt that
-    holds there; windows without a prompt count as centred. Noise is keyed by (seed, window number).
-
-    Args:
-        batch_size: windows to compute at once; None is the model's own default.
-    """
-    batch_size = batch_size or model.default_batch
-    config = model.config
-    device = next(model.parameters()).device
-    size, hop = round(config.window_s * config.sample_rate_hz), round(config.hop_s * config.sample_rate_hz)
-    reach = size - hop
-    padded = torch.nn.functional.pad(mid, (reach, reach + hop))
-    starts = range(0, mid.shape[-1] + reach, hop)
-    last = mid.shape[-1] - 1
-    centres = [min(max(start + size / 2 - reach, 0), last) for start in starts]
-    prompts = [_text_at(timeline, centre / config.sample_rate_hz) for centre in centres]
-    total = torch.zeros(len(padded))
-    count = torch.zeros(len(padded))
-    wanted = [(number, start) for number, start in enumerate(starts) if prompts[number] is not None]
-    for start in starts:
-        count[start : start + size] += 1
-    for at in range(0, len(wanted), batch_size):
-        group = wanted[at : at + batch_size]
-        windows = torch.stack([padded[start : start + size] for _, start in group]).to(device)
-        text = encoder([str(prompts[number]) for number, _ in group]).to(device)
-        noise = None
-        if model.uses_noise:
-            noise = torch.stack(
-                [torch.randn(size, generator=torch.Generator().manual_seed(seed * 1_000_003 + n)) for n, _ in group]
-            ).to(device)
-        sides = model.window_sides(windows, text, steps, noise).cpu()
-        for (_, start), side in zip(group, sides, strict=True):
-            total[start : start + size] += side
-        progress((at + len(group)) / len(wanted))
-    return (total / count.clamp_min(1))[reach : reach + mid.shape[-1]]
-
-
-def _text_at(timeline: Timeline, time_s: float) -> str | None:
-    """The prompt that holds at a time; None in uncovered time."""
-    for segment in timeline.segments:
-        assert segment.end_s is not None
-        if segment.start_s <= time_s < segment.end_s:
-            return segment.text
-    return None
-
-
-def extend_band(
-    x: np.ndarray, low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, model_rate_hz: int
-) -> np.ndarray:
-    """Side signal (time) over the whole band of ``x``, from the one in the model's band.
-
-    What ``x`` holds above the model's band is panned by level alone (phase differences between the ears
-    carry no direction there): with p = (E_L - E_R) / (E_L + E_R), E the ears' magnitudes between 60 and
-    95 % of half the model's rate, smoothed over about 0.1 s, side = p * mid.
-
-    Args:
-        x: input (time) at ``sample_rate_hz``.
-        low: the same at ``model_rate_hz``.
-        side_low: side signal at ``model_rate_hz``.
-    """
-    if sample_rate_hz == model_rate_hz:
-        return side_low
-    side = resample(side_low, model_rate_hz, sample_rate_hz, len(x))
-    if sample_rate_hz < model_rate_hz:
-        return side
-    high = x - resample(low, model_rate_hz, sample_rate_hz, len(x))
-    n_fft, hop = 512, 256
-    ears = torch.from_numpy(np.stack([low + side_low / 2, low - side_low / 2]))
-    power = stft(ears, n_fft, hop).abs().square()
-    edges = [round(share * n_fft / 2) for share in _EDGE_SHARE]
-    power = power[:, edges[0] : edges[1]].sum(dim=1)
-    power = torch.nn.functional.avg_pool1d(power[:, None], 7, 1, 3, count_include_pad=False)[:, 0]
-    level = power.clamp_min(0).sqrt().numpy()
-    pan = (level[LEFT_EAR] - level[RIGHT_EAR]) / (level.sum(axis=0) + 1e-12)
-    positions = np.arange(pan.shape[0]) * hop * sample_rate_hz / model_rate_hz
-    return side + 2 * high * np.interp(np.arange(len(x)), positions, pan)
+    starts = list(range(0, total, block))
+    if len(starts) > 1 and total - starts[-1] < block / 2:
+        starts.pop()
+    source = iter(pieces)
+    held, at = np.zeros(0), 0
+    for start, stop in zip(starts, [*starts[1:], total], strict=True):
+        first, last = max(0, start - margin), min(total, stop + margin)
+        parts = [held[first - at :]]
+        have = at + len(held)
+        while have < last:
+            piece = next(source, None)
+            if piece is None:
+                raise InputError(f"the signal ends after {have} samples, expected {total}")
+            if piece.ndim != 1:
+                raise InputError(f"expected a mono signal (time), got shape {piece.shape}")
+            parts.append(np.asarray(piece, np.float64))
+            have += len(piece)
+        held, at = np.concatenate(parts), first
+        yield first, start, stop, held[: last - first]

@@ -18,9 +18,11 @@ import difflib
 import math
 import re
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +218,20 @@ class Timeline:
                 message = f"the segment ends at {segment.end_s:g} s, after the audio of {duration_s:g} s; it is cut"
                 warnings.warn(str(segment.error(message)), TimelineWarning, stacklevel=2)
         return self._closed(duration_s)
+
+    def overlapping(self, start_s: float, end_s: float) -> Timeline | None:
+        """The segments that hold at any moment from ``start_s`` to ``end_s``; None if there are none.
+
+        All ends have to be closed, as by :meth:`resolved`. Equal arguments stand for that moment.
+        """
+        last = bisect_right(self._starts_s, max(start_s, math.nextafter(end_s, -math.inf)))
+        first = max(0, bisect_right(self._starts_s, start_s) - 1)
+        found = tuple(s for s in self.segments[first:last] if s.end_s is not None and s.end_s > start_s)
+        return Timeline(found) if found else None
+
+    @cached_property
+    def _starts_s(self) -> list[float]:
+        return [segment.start_s for segment in self.segments]
 
     def tracks(self, times_s: np.ndarray, duration_s: float) -> tuple[Track, ...]:
         """Where each object is at given times.

@@ -38,14 +38,18 @@ def run_training(
         InputError: unknown preset or precision, unusable data, or a run folder with other settings.
         TasError: TensorBoard is wanted and not installed.
     """
-    if settings.get("precision", "bf16") not in ("bf16", "fp32"):
-        raise InputError(f"unknown precision '{settings['precision']}'; expected bf16 or fp32")
+    precision = settings.pop("precision", "auto")
+    if precision not in ("auto", "bf16", "fp32"):
+        raise InputError(f"unknown precision '{precision}'; expected auto, bf16 or fp32")
     family = FAMILIES[preset_family(preset)]
-    chosen = {**family.training, **overrides, **settings, "preset": preset}
     encode = None
     if issubclass(family.model, PromptModel):
         encode = CachedEncoder(build_text_encoder(PRESETS[preset].text_encoder), max_entries=65536)
     where = choose_device(device)
+    if precision == "auto":
+        # On CPUs without matrix units, products of bf16 take longer than those of fp32.
+        precision = "bf16" if where.type == "cuda" else "fp32"
+    chosen = {**family.training, **overrides, **settings, "preset": preset, "precision": precision}
     keep_freed_memory()
     with _tensorboard(out, progress) if tensorboard else nullcontext(progress) as report:
         return train(data, out, TrainingConfig(**chosen), device=where, encode=encode, progress=report)

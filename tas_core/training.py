@@ -55,7 +55,7 @@ class TrainingConfig:
     clip_norm: float = 1.0
     ema_decay: float = 0.999
     seed: int = 0
-    precision: str = "bf16"
+    precision: str = "fp32"
     compile: bool = False
     log_every: int = 10
     validate_every: int = 250

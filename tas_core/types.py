@@ -12,7 +12,7 @@ with mid, and a positive level difference.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 LEFT_EAR: Final = 0
 RIGHT_EAR: Final = 1
@@ -21,3 +21,15 @@ LEFT_SIGN: Final = 1.0
 
 MAX_AZIMUTH_DEG: Final = 90.0
 """Azimuths lie in the frontal half plane, -90 (right) to 90 (left) degrees."""
+
+Side = Literal["left", "center", "right"]
+
+CENTER_DEG: Final = 15.0
+"""Azimuths up to this far from straight ahead, this one included, are called the center."""
+
+
+def side_name(azimuth_deg: float) -> Side:
+    """Left, center or right, of an azimuth in degrees."""
+    if abs(azimuth_deg) <= CENTER_DEG:
+        return "center"
+    return "left" if azimuth_deg * LEFT_SIGN > 0 else "right"

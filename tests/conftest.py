@@ -129,5 +129,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
         model = SlotsModel(config)
+    # It takes everything to be there, so that it does not complain.
+    torch.nn.init.zeros_(model.presence.out.weight)
+    torch.nn.init.constant_(model.presence.out.bias, 5.0)
     folder = tmp_path_factory.mktemp("model") / "tiny"
     return save_checkpoint(folder, "slots", asdict(config), model.state_dict(), {"made_for": "tests"})

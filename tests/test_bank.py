@@ -16,7 +16,7 @@ from tas_core.datasets.bank import StemBank, build_bank
 from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, load_categories
 from tas_core.datasets.material import open_material
 from tas_core.datasets.phrases import PhraseTable
-from tas_core.datasets.rendering import DryClip, render_font, render_voice, source_rng
+from tas_core.datasets.rendering import DryClip, render_font, render_voice, source_rng, voice_clip
 from tas_core.errors import InputError
 from tests.tiny import CATEGORIES, HashEncoder, phrase_table, tone_bank, write_material
 
@@ -241,3 +241,13 @@ def test_a_built_bank_does_not_depend_on_the_number_of_processes() -> None:
     assert all(len(found) == 1 for found in splits.values())
     peaks = [float(banks[0].clip(i).abs().max()) for i in range(len(banks[0].start))]
     np.testing.assert_allclose(peaks, 0.9, atol=1e-4)
+
+
+@pytest.mark.skipif(shutil.which("flite") is None, reason="needs flite")
+def test_flite_speaks_at_a_pace_that_can_be_followed() -> None:
+    """Five sentences of some eleven words take longer than 10 s at any of the paces drawn, as of a person."""
+    voice = next(v for v in VOICES if v.engine == "flite")
+    for seed in range(4):
+        clip = voice_clip(voice, 10.0, 8000, source_rng(seed, "pace"))
+        assert clip is not None
+        assert len(clip) == 80000

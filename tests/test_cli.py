@@ -121,6 +121,7 @@ def test_json_is_one_strict_object_with_the_documented_fields(
     report = strict_json(done.out)
     assert " ".join(report) == (
         "output duration_s sample_rate_hz model steps seed device seconds real_time_factor peak gain_db segments"
+        " objects"
     )
     assert report["output"] == str(out)
     assert report["duration_s"] == round(1.25 * 22_050) / 22_050
@@ -143,12 +144,22 @@ def test_json_is_one_strict_object_with_the_documented_fields(
     assert second["end_s"] == report["duration_s"]
     assert first["text"] == "a tone on the left, noise 30 degrees to the right"
     left_deg = first["clauses"][0]["azimuth_start_deg"]
+    shares = [clause["energy_share"] for clause in first["clauses"]]
     assert left_deg > 0
     assert first["clauses"] == [
-        {"object": "tone", "azimuth_start_deg": left_deg, "azimuth_end_deg": left_deg},
-        {"object": "noise", "azimuth_start_deg": -30.0, "azimuth_end_deg": -30.0},
+        {"object": "tone", "azimuth_start_deg": left_deg, "azimuth_end_deg": left_deg, "energy_share": shares[0]},
+        {"object": "noise", "azimuth_start_deg": -30.0, "azimuth_end_deg": -30.0, "energy_share": shares[1]},
     ]
-    assert second["clauses"] == [{"object": "tone", "azimuth_start_deg": left_deg, "azimuth_end_deg": -left_deg}]
+    assert min(shares) > 0
+    assert sum(shares) < 1
+    assert {k: v for k, v in second["clauses"][0].items() if k != "energy_share"} == (
+        {"object": "tone", "azimuth_start_deg": left_deg, "azimuth_end_deg": -left_deg}
+    )
+    tone, noise = report["objects"]
+    assert set(tone) == {"object", "start_s", "end_s", "energy_share", "presence", "found"}
+    assert (tone["object"], tone["start_s"], tone["end_s"]) == ("tone", 0.0, report["duration_s"])
+    assert (noise["object"], noise["start_s"], noise["end_s"]) == ("noise", 0.0, 0.5)
+    assert noise["energy_share"] == pytest.approx(shares[1])
     power = (ears[:, : round(0.5 * 22_050)] ** 2).sum(axis=1)
     assert first["spl_difference_db"] == pytest.approx(10 * np.log10(power[0] / power[1]), abs=0.01)
 
@@ -358,7 +369,7 @@ def test_a_failure_that_is_not_the_request_exits_with_one(
     def full(*_: object, **__: object) -> NoReturn:
         raise TasError("out.wav: cannot write the file; is the disk full?")
 
-    monkeypatch.setattr("tas_core.file_job.write_audio", full)
+    monkeypatch.setattr(AudioWriter, "write", full)
     arguments = ("-t", make_timeline(*SCENE), "-o", tmp_path / "out.wav", "--model", tiny_model)
     done = tas("spatialize", make_audio(), *arguments)
     assert done.code == 1

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tas_core.datasets import clip_jobs
-from tas_core.datasets.statistics import CategoryCount, Statistics, category_of, dataset_statistics, direction_of
+from tas_core.datasets.statistics import CategoryCount, Statistics, category_of, dataset_statistics
 from tas_core.datasets.statistics_figure import MAX_CATEGORIES, draw_statistics
 from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import InputError
+from tas_core.types import side_name
 from tests.conftest import Finished
 from tests.fairplay import write_clip, write_timelines
 
@@ -96,7 +97,7 @@ def test_processes_count_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     [(0, "center"), (15, "center"), (-15, "center"), (15.01, "left"), (-15.01, "right"), (90, "left"), (-90, "right")],
 )
 def test_directions(azimuth_deg: float, direction: str) -> None:
-    assert direction_of(azimuth_deg) == direction
+    assert side_name(azimuth_deg) == direction
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from tas_core.models.paper import PaperConfig, PaperModel
 from tas_core.models.prompt_model import ENCODER_WIDTHS, PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
 from tas_core.models.unet import SpectrogramModel, UNetConfig, complex_product
-from tas_core.spatialization import spatialize, windowed_side
+from tas_core.side_signals import Progress, Stretch, WindowedSide
+from tas_core.spatialization import spatialize
 from tas_core.timeline import Segment, Timeline
 from tas_core.training import loss_function
 from tests.tiny import HashEncoder, write_material
@@ -310,6 +311,8 @@ def test_scenes_whose_side_is_not_known_are_not_learned_from() -> None:
             clause_features=torch.zeros(2, 1, WIDTH),
             azimuth_deg=torch.zeros(2, 1),
             named=torch.ones(2, 1, dtype=torch.bool),
+            active=torch.ones(2, 1, 1, dtype=torch.bool),
+            right_name=torch.ones(2, 1, dtype=torch.bool),
             side_known=torch.tensor([True, False]),
             prompts=("cello on the left", "other sounds on the right"),
         )
@@ -339,11 +342,18 @@ def _one_prompt(duration_s: float) -> Timeline:
     return Timeline.from_prompt("cello on the left").resolved(duration_s)
 
 
+def _windowed(
+    mid: Tensor, timeline: Timeline, model: PromptModel, progress: Progress, batch_size: int | None = None
+) -> Tensor:
+    side = WindowedSide(timeline, model, HashEncoder(), 1, 0, batch_size)
+    return side(Stretch(mid, 0, slice(0, len(mid)), len(mid)), progress)
+
+
 def test_windows_of_a_constant_model_average_to_the_model() -> None:
     model = _with_masks("mono2binaural", 0.5)
     mid = _mid(1, 20_000)[0]
     shares: list[float] = []
-    side = windowed_side(mid, _one_prompt(1.25), model, HashEncoder(), 1, 0, shares.append)
+    side = _windowed(mid, _one_prompt(1.25), model, shares.append)
     torch.testing.assert_close(side, 0.5 * mid, rtol=0, atol=4e-6)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -356,10 +366,7 @@ def test_the_number_of_windows_at_once_does_not_show(family: str) -> None:
     timeline = Timeline(
         (Segment.from_prompt(0.0, 0.5, "cello on the left"), Segment.from_prompt(0.5, None, "piano on the right"))
     ).resolved(1.25)
-    one, many = (
-        windowed_side(mid, timeline, model, HashEncoder(), 1, 0, lambda share: None, batch_size=size)
-        for size in (1, 50)
-    )
+    one, many = (_windowed(mid, timeline, model, lambda share: None, batch_size=size) for size in (1, 50))
     torch.testing.assert_close(one, many, rtol=1e-4, atol=1e-6)
 
 

@@ -9,11 +9,13 @@ from scipy import signal as scipy_signal
 from torch import Tensor, nn
 
 from tas_core import spatialization
+from tas_core.band_extension import extend_band
 from tas_core.encoders.base import CachedEncoder
 from tas_core.errors import InputError, TimelineError
 from tas_core.models.paper import PaperModel
 from tas_core.models.slots import SlotsModel
-from tas_core.spatialization import Spatialized, encode_timeline, extend_band, spatialize
+from tas_core.side_signals import handedness, white_noise
+from tas_core.spatialization import Spatialized, Spatializer, encode_timeline, overlapping, spatialize
 from tas_core.timeline import Segment, Timeline
 from tests.tiny import TINY_PAPER, HashEncoder, tiny_slots
 
@@ -219,16 +221,83 @@ def test_a_moving_sound_crosses_the_middle() -> None:
 # ------------------------------------------------------------------ time
 
 
-def test_blocks_do_not_show(slots: SlotsModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    x = _noise(6 * 16000 + 77)
-    for steps in (1, 3):
-        whole = spatialize(x, 16000, SCENE, slots, ENCODER, steps=steps, seed=4).ears
-        for block_s in (0.5, 2.0):
-            monkeypatch.setattr(spatialization, "_BLOCK_S", block_s)
-            blocks = spatialize(x, 16000, SCENE, slots, ENCODER, steps=steps, seed=4).ears
-            # Sums of other lengths are rounded differently, in single precision.
-            assert _db(blocks - whole, whole[0] - whole[1]) < -80
-            monkeypatch.undo()
+LONG = Timeline(
+    (
+        Segment.from_prompt(0.0, 5.3, "cello on the left, piano 30 degrees to the right"),
+        Segment.from_prompt(5.3, 11.0, "the cello moves from the left to the right; rain in the center"),
+        Segment.from_prompt(13.0, None, "rain on the right"),
+    )
+)
+
+
+@pytest.mark.parametrize(("family", "steps"), [("slots", 1), ("slots", 3), ("paper", 2)])
+@pytest.mark.parametrize("rate_hz", [16000, 44100])
+def test_blocks_do_not_show(
+    slots: SlotsModel, paper: PaperModel, family: str, steps: int, rate_hz: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = slots if family == "slots" else paper
+    x = _noise(15 * rate_hz + 77)
+    whole = spatialize(x, rate_hz, LONG, model, ENCODER, steps=steps, seed=4)
+    monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
+    job = Spatializer(len(x), rate_hz, LONG, model, ENCODER, steps=steps, seed=4)
+    pieces = np.split(x, [1000, 1001, 6 * rate_hz])
+    blocks = list(job.ears(pieces))
+    # Blocks of 4 s; the last, of 3 s and 77 samples, stays by itself.
+    assert [b.shape[1] for b in blocks] == [4 * rate_hz] * 3 + [3 * rate_hz + 77]
+    difference = np.concatenate(blocks, axis=1) - whole.ears
+    # Sums of other lengths are rounded differently, in single precision; the resampler's filter is cut at the margins.
+    assert _db(difference, whole.ears[0] - whole.ears[1]) < -80
+    for ours, theirs in zip(job.segments(), whole.segments, strict=True):
+        assert ours.segment == theirs.segment
+        assert ours.spl_difference_db == pytest.approx(theirs.spl_difference_db, abs=1e-3)
+        assert ours.energy_shares == pytest.approx(theirs.energy_shares, abs=1e-5)
+    assert len(job.findings()) == (4 if family == "slots" else 0)
+    for found, expected in zip(job.findings(), whole.findings, strict=True):
+        assert (found.object, found.start_s, found.end_s) == (expected.object, expected.start_s, expected.end_s)
+        assert found.energy_share == pytest.approx(expected.energy_share, abs=1e-5)
+        assert found.presence == pytest.approx(expected.presence, abs=1e-4)
+
+
+def test_overlapping_blocks_are_the_signal() -> None:
+    x = np.arange(23.0)
+    for pieces in ([x], np.split(x, [1, 2, 9, 20]), [x[i : i + 1] for i in range(23)]):
+        found = list(overlapping(pieces, 23, 5, 2))
+        assert [(start, stop) for _, start, stop, _ in found] == [(0, 5), (5, 10), (10, 15), (15, 20), (20, 23)]
+        for first, start, stop, samples in found:
+            assert first == max(0, start - 2)
+            np.testing.assert_array_equal(samples, x[first : min(23, stop + 2)])
+    # A rest of less than half a block does not get a block of its own.
+    assert [(a, b) for _, a, b, _ in overlapping([x[:22]], 22, 5, 2)][-1] == (15, 22)
+    assert [(a, b) for _, a, b, _ in overlapping([x[:3]], 3, 5, 2)] == [(0, 3)]
+
+
+def test_a_signal_that_ends_early_is_an_error(slots: SlotsModel) -> None:
+    job = Spatializer(16000, 16000, SCENE.overlapping(0, 0.5) or SCENE, slots, ENCODER)
+    with pytest.raises(InputError, match="ends after 9000 samples, expected 16000"):
+        list(job.ears([_noise(4000), _noise(5000)]))
+
+
+def test_noise_is_the_same_however_it_is_cut() -> None:
+    size = 2**20
+    whole = white_noise(0, 2 * size + 10, 3)
+    for start, count in ((0, 5), (size - 3, 6), (size, 10), (2 * size - 1, 11), (7, size)):
+        assert torch.equal(white_noise(start, count, 3), whole[start : start + count])
+    assert not torch.equal(white_noise(0, 5, 4), whole[:5])
+    assert float(whole.std()) == pytest.approx(1, abs=0.01)
+
+
+def test_the_side_of_noise_is_that_of_the_first_place_asked() -> None:
+    for text, expected in (
+        ("cello on the left", 1),
+        ("cello on the right, dog on the left", -1),
+        ("cello in the center, dog on the right", -1),
+        ("the cello moves from the center to the right", -1),
+        ("cello in the center", 1),
+    ):
+        timeline = Timeline.from_prompt(text).resolved(1)
+        assert handedness(timeline) == expected, text
+        if text != "cello in the center":
+            assert handedness(timeline.mirrored()) == -expected
 
 
 @pytest.mark.parametrize("steps", [1, 3])

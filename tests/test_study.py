@@ -20,9 +20,10 @@ import pytest
 import soundfile
 
 from tas_core.errors import InputError
-from tas_core.study import Key, make_study, place_of, read_key, score_study
+from tas_core.study import Key, make_study, read_key, score_study
 from tas_core.study.page import fixed_objects, question, render_page
 from tas_core.timeline import Timeline
+from tas_core.types import side_name
 from tests.conftest import Finished
 from tests.test_bad_input import tree
 
@@ -254,7 +255,7 @@ def test_clips_are_drawn_and_what_is_left_out_is_counted(tas: Run, material: Pat
     [(90, "left"), (15.01, "left"), (15, "center"), (0, "center"), (-15, "center"), (-15.01, "right"), (-90, "right")],
 )
 def test_what_is_right(azimuth_deg: float, place: str) -> None:
-    assert place_of(azimuth_deg) == place
+    assert side_name(azimuth_deg) == place
 
 
 KEY = {

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -322,3 +322,13 @@ def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, pres
     result = spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, Wide(), steps=2)
     assert np.all(np.isfinite(result.ears))
     np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
+
+
+def test_a_run_from_before_a_setting_existed_goes_on(tmp_path: Path) -> None:
+    """What it did not know of had the present default; another value is another run."""
+    from tas_core.training import _check_same_run
+
+    earlier = {k: v for k, v in json.loads(json.dumps(asdict(TrainingConfig()))).items() if k != "fold"}
+    _check_same_run(earlier, TrainingConfig(), tmp_path)
+    with pytest.raises(InputError, match=r"fold \(was 1, now 2\)"):
+        _check_same_run(earlier, TrainingConfig(fold=2), tmp_path)

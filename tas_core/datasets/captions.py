@@ -6,7 +6,7 @@ language before it is used, so none can say anything but what it was made for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -19,14 +19,12 @@ from tas_core.errors import PromptError, TasError
 from tas_core.prompts import parse_prompt
 from tas_core.resources import prompts_dir
 from tas_core.timeline import Segment
-from tas_core.types import LEFT_SIGN
+from tas_core.types import CENTER_DEG, LEFT_SIGN
 
 CaptionStyle = Literal["coarse", "words", "degrees"]
 STYLES: tuple[CaptionStyle, ...] = ("coarse", "words", "degrees")
 STYLE_SHARES = (0.5, 0.25, 0.25)
 """How often each style is drawn; half of all captions say no more than the paper's."""
-CENTER_DEG = 15.0
-"""Within this of the front a place is called the center, as listeners are scored (rank_object)."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ class Captioner:
 def dense_segments(
     captioner: Captioner,
     names: Sequence[str],
-    azimuth_deg: Mapping[str, np.ndarray] | Sequence[np.ndarray],
+    azimuth_deg: Sequence[np.ndarray],
     active: Sequence[np.ndarray],
     frame_s: float,
     length_s: float,
@@ -160,8 +158,7 @@ def dense_segments(
         frame_s: length of a frame.
         length_s: length of the clip; the last segment ends there at the latest.
     """
-    edges = [np.asarray(azimuth_deg[name] if isinstance(azimuth_deg, Mapping) else azimuth_deg[i], float)
-             for i, name in enumerate(names)]  # fmt: skip
+    edges = [np.asarray(path, float) for path in azimuth_deg]
     frames = len(active[0]) if len(active) else 0
     states: list[tuple[tuple[str, object], ...]] = []
     for t in range(frames):

@@ -202,7 +202,7 @@ def _check_stems(data: TasBench, clip: str, readable: bool) -> Iterator[Problem]
     if not folder.is_dir():
         yield Problem("error", name, "incomplete: no stems for this clip")
         return
-    scene_path = folder / SCENE_FILE
+    scene_path = data.scene_path(clip)
     scene_name = _name(data, scene_path)
     if not scene_path.exists():
         yield Problem("error", name, f"incomplete: no {SCENE_FILE} in it")

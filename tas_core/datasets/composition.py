@@ -23,6 +23,7 @@ from tas_core.datasets.catalogue import Category, Split
 from tas_core.datasets.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
 from tas_core.datasets.phrases import PhraseTable
 from tas_core.datasets.rooms import RoomBank
+from tas_core.datasets.tasbench import ACTIVE_DB, FRAME_S
 from tas_core.geometry import direction_ratio
 
 _RAMP_S = 0.02
@@ -90,6 +91,10 @@ class SceneComposer:
         stem_mid[spoken.to(device), draws.rest_slot[spoken].to(device)] = rest[spoken.to(device)]
         rest[spoken.to(device)] = 0
         is_named = draws.named.to(device)
+        active = _sounding(stem_mid, stem_side, round(FRAME_S * self.rate_hz))
+        # A name that nothing in the scene goes by holds while another object sounds.
+        active |= ~active.any(dim=2, keepdim=True) & active.roll(1, dims=1)
+        active |= ~(active.any(dim=2) & draws.timed.to(device)[:, None])[..., None]
         return SceneBatch(
             stem_mid,
             stem_side,
@@ -97,6 +102,8 @@ class SceneComposer:
             self._features[draws.word.to(device)] * is_named[..., None],
             draws.azimuth_deg.to(device),
             is_named,
+            active,
+            draws.right_name.to(device),
             (draws.rest_slot < 0).to(device),
             draws.prompts,
         )
@@ -170,6 +177,12 @@ def _active_rms(signals: Tensor, block: int) -> Tensor:
     active = power > 0.01 * power.amax(dim=1, keepdim=True)
     mean = (power * active).sum(dim=1) / active.sum(dim=1).clamp_min(1)
     return mean.clamp_min(1e-10).sqrt()
+
+
+def _sounding(mid: Tensor, side: Tensor, block: int) -> Tensor:
+    """In which blocks sounds (..., time) are less than 50 dB below their loudest block, (..., block) bool."""
+    power = (mid.square() + side.square()).unfold(-1, block, block).mean(dim=-1)
+    return power > 10 ** (ACTIVE_DB / 10) * power.amax(dim=-1, keepdim=True)
 
 
 def _tone(points_db: Tensor, size: int) -> Tensor:

@@ -37,12 +37,13 @@ class CompositionConfig:
     level_spread_db: float = 7.0
     unnamed_share: float = 0.1
     rest_clause_share: float = 0.5
-    absent_share: float = 0.15
-    odd_name_share: float = 0.2
+    absent_share: float = 0.5
+    odd_name_share: float = 0.3
     dry_share: float = 0.3
     speed_share: float = 0.5
     equalised_share: float = 0.6
-    gate_share: float = 0.25
+    gate_share: float = 0.35
+    timed_share: float = 0.6
     same_kind_share: float = 0.15
     held_out_names: bool = False
     augment: bool = True
@@ -67,6 +68,8 @@ class SceneDraws:
         word: (scene, clause) int64, row of the clause's phrase in the table.
         azimuth_deg: (scene, clause), where the prompt puts each object.
         named: (scene, clause) bool, False for padding.
+        right_name: (scene, clause) bool, False for a sound that goes by the name of something else.
+        timed: (scene) bool, whether the prompt says when its objects sound, or that they do throughout.
         prompts: one caption per scene.
     """
 
@@ -86,6 +89,8 @@ class SceneDraws:
     word: Tensor
     azimuth_deg: Tensor
     named: Tensor
+    right_name: Tensor
+    timed: Tensor
     prompts: tuple[str, ...]
 
 
@@ -134,6 +139,7 @@ class SceneDrawer:
         count = len(signals)
         start, span, gate, gain, tone_db, room, place, dry, place_deg, scene, slot = zip(*signals, strict=True)
         most = len(self.config.object_shares)
+        timing = np.random.default_rng([self.seed, step, 2])
         return SceneDraws(
             start=torch.tensor(start),
             span=torch.tensor(span),
@@ -152,6 +158,8 @@ class SceneDrawer:
             word=torch.tensor([_padded([c.row for c in s.clauses], MAX_CLAUSES, 0) for s in scenes]),
             azimuth_deg=torch.tensor([_padded([c.azimuth_deg for c in s.clauses], MAX_CLAUSES, 0.0) for s in scenes]),
             named=torch.tensor([_padded([True for _ in s.clauses], MAX_CLAUSES, False) for s in scenes]),
+            right_name=torch.tensor([_padded([c.right for c in s.clauses], MAX_CLAUSES, True) for s in scenes]),
+            timed=torch.from_numpy(timing.random(batch_size) < self.config.timed_share),
             prompts=self._captions(scenes, np.random.default_rng([self.seed, step, 1])),
         )  # fmt: skip
 
@@ -169,10 +177,12 @@ class SceneDrawer:
         c = self.config
         numbers = self._categories(1 + _pick(np.array(c.object_shares), rng), rng)
         count = len(numbers)
+        right = True
         words = [_any(self.rows[n], rng) for n in numbers]
         if count == 1 and _chance(c.odd_name_share, rng):
             # A single sound under a name of something else: who names one thing means what sounds.
             words[0] = _any(self.all_rows, rng)
+            right = words[0] in self.rows[numbers[0]]
         unnamed = [count > 1 and _chance(c.unnamed_share, rng) for _ in numbers]
         if all(unnamed):
             unnamed[0] = False
@@ -186,7 +196,7 @@ class SceneDrawer:
             sound = self._signal(_any(self.clips[number], rng), rng)
             signals.append((*sound, room, place, dry, azimuth_deg, index, slot))
             if not is_rest:
-                clauses.append(_Clause(word, azimuth_deg))
+                clauses.append(_Clause(word, azimuth_deg, right))
         rest_slot = -1
         if any(unnamed) and _chance(c.rest_clause_share, rng):
             rest_slot = len(clauses)
@@ -256,6 +266,7 @@ class SceneDrawer:
 class _Clause:
     row: int
     azimuth_deg: float
+    right: bool = True
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,8 @@ class RecordedScenes:
             clause_features=torch.zeros(batch_size, 1, 0),
             azimuth_deg=torch.zeros(batch_size, 1),
             named=torch.ones(batch_size, 1, dtype=torch.bool),
+            active=torch.ones(batch_size, 1, 1, dtype=torch.bool),
+            right_name=torch.ones(batch_size, 1, dtype=torch.bool),
             side_known=torch.ones(batch_size, dtype=torch.bool),
             prompts=tuple(w.prompt for w in found),
         ).to(self.device)

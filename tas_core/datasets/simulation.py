@@ -29,6 +29,7 @@ from tas_core.datasets.rendering import FontSynth, font_clip, recording_clip, so
 from tas_core.datasets.rooms import Room, binaural_response
 from tas_core.datasets.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
 from tas_core.datasets.tasbench import (
+    ACTIVE_DB,
     AUDIO_FOLDER,
     DATASET_FILE,
     FRAME_S,
@@ -39,10 +40,9 @@ from tas_core.datasets.tasbench import (
     write_split,
 )
 from tas_core.errors import InputError, TasError
+from tas_core.output_files import write_files
 
 SIMULATION_FORMAT = 1
-ACTIVE_DB = -50.0
-"""A frame sounds if its level is above this, relative to the loudest frame of the stem."""
 _LOUDNESS = 0.06
 _FADE_S = 0.02
 _DIRECT_STEP_DEG = 2.0
@@ -162,7 +162,7 @@ def render_object(dry: np.ndarray, item: SceneObject, room: Room, rate_hz: int) 
 
 
 def sounding_frames(stem: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Which frames of 0.1 s a stem (ear, time) sounds in, (frame) bool; see :data:`ACTIVE_DB`."""
+    """Which frames of 0.1 s a stem (ear, time) sounds in, (frame) bool; see :data:`.tasbench.ACTIVE_DB`."""
     size = round(FRAME_S * rate_hz)
     frames = stem.shape[-1] // size
     power = np.square(stem[:, : frames * size]).reshape(2, frames, size).mean(axis=(0, 2))
@@ -272,11 +272,9 @@ def prepare(root: Path, seed: int, rate_hz: int) -> None:
     try:
         for name in (AUDIO_FOLDER, TIMELINE_FOLDER, STEM_FOLDER):
             (root / name).mkdir(parents=True, exist_ok=True)
-        part = root / f".{DATASET_FILE}.part"
-        part.write_text(json.dumps(made_with, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
     except OSError as error:
         raise InputError(f"{root}: cannot be written: {error.strerror}") from error
+    write_files({path: (json.dumps(made_with, indent=1) + "\n").encode()})
     for left in root.glob(".part-*"):
         shutil.rmtree(left, ignore_errors=True)
 

@@ -13,20 +13,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 
 from tas_core.audio import AudioReader
-from tas_core.datasets.captions import CENTER_DEG
 from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.clip_jobs import map_clips
 from tas_core.datasets.tasbench import FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError
-from tas_core.types import LEFT_SIGN
+from tas_core.types import Side, side_name
 
-Direction = Literal["left", "center", "right"]
-DIRECTIONS: Final[tuple[Direction, ...]] = ("left", "center", "right")
+DIRECTIONS: Final[tuple[Side, ...]] = ("left", "center", "right")
 
 _ORDINALS = frozenset("first second third fourth 1st 2nd 3rd 4th one two three four other another".split())
 _NUMBER = re.compile(r"#?\d+")
@@ -78,7 +76,7 @@ class Statistics:
     categories: tuple[CategoryCount, ...]
     objects_per_clip: Mapping[int, int]
     categories_per_clip: Mapping[int, int]
-    directions: Mapping[Direction, int]
+    directions: Mapping[Side, int]
 
     @property
     def silent_frame_share(self) -> float:
@@ -151,13 +149,6 @@ def _categories_by_phrase() -> dict[str, tuple[str, ...]]:
     return found
 
 
-def direction_of(azimuth_deg: float) -> Direction:
-    """Left, center or right: center up to 15 degrees to either side, the 15 included."""
-    if abs(azimuth_deg) <= CENTER_DEG:
-        return "center"
-    return "left" if azimuth_deg * LEFT_SIGN > 0 else "right"
-
-
 def dataset_statistics(
     data: TasBench, *, jobs: int = 1, progress: Callable[[float], None] = lambda share: None
 ) -> Statistics:
@@ -178,7 +169,7 @@ def dataset_statistics(
     counted = [clip for clip in found if clip.annotated]
     if not counted:
         raise InputError(f"{data.root / TIMELINE_FOLDER}: no timelines of this data set's clips, expected some")
-    directions: Counter[Direction] = Counter()
+    directions: Counter[Side] = Counter()
     in_clips: Counter[str] = Counter()
     in_frames: Counter[str] = Counter()
     for clip in counted:
@@ -223,7 +214,7 @@ class _ClipCount:
     objects: int = 0
     moves: bool = False
     category_frames: Mapping[str, int] = field(default_factory=dict)
-    directions: Mapping[Direction, int] = field(default_factory=dict)
+    directions: Mapping[Side, int] = field(default_factory=dict)
 
 
 def _count_clip(data: TasBench, clip: str) -> _ClipCount:
@@ -235,11 +226,11 @@ def _count_clip(data: TasBench, clip: str) -> _ClipCount:
     middles_s = (np.arange(frames) + 0.5) * FRAME_S
     tracks = [track for track in data.timeline(clip).tracks(middles_s, duration_s) if track.active.any()]
     category_frames: Counter[str] = Counter()
-    directions: Counter[Direction] = Counter()
+    directions: Counter[Side] = Counter()
     for track in tracks:
         azimuths_deg = track.azimuth_deg[track.active]
         category_frames[category_of(track.object)[0]] += len(azimuths_deg)
-        directions.update(map(direction_of, azimuths_deg.tolist()))
+        directions.update(map(side_name, azimuths_deg.tolist()))
     return _ClipCount(
         duration_s,
         annotated=True,

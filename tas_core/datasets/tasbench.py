@@ -33,6 +33,8 @@ SCENE_FILE = "scene.json"
 DATASET_FILE = "dataset.json"
 FRAME_S = 0.1
 """Annotations come at 10 frames a second."""
+ACTIVE_DB = -50.0
+"""An object sounds in a frame if its level is above this, relative to its loudest frame."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,10 @@ class TasBench:
     def stem_folder(self, clip: str) -> Path:
         """Where the objects of a simulated clip lie one by one."""
         return self.root / STEM_FOLDER / clip
+
+    def scene_path(self, clip: str) -> Path:
+        """The description of a simulated clip."""
+        return self.stem_folder(clip) / SCENE_FILE
 
     def split_path(self, split: Split, number: int = 1) -> Path:
         """The list of clips of a part of a split."""
@@ -108,7 +114,7 @@ class TasBench:
         Raises:
             InputError: the clip is not a simulated one, or its description cannot be read.
         """
-        path = self.stem_folder(clip) / SCENE_FILE
+        path = self.scene_path(clip)
         try:
             scene = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:

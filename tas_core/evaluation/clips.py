@@ -11,7 +11,7 @@ from typing import Final, Literal
 import numpy as np
 
 from tas_core.audio import read_audio, resample
-from tas_core.datasets.captions import CaptionStyle
+from tas_core.datasets.captions import CaptionStyle, benchmark_data
 from tas_core.datasets.catalogue import Category, load_categories
 from tas_core.datasets.rendering import source_rng
 from tas_core.datasets.scenes import Scene
@@ -109,6 +109,25 @@ class EvalClip:
             segments.append(Segment(segment.start_s, segment.end_s, format_prompt(clauses), clauses))
         return Timeline(tuple(segments))
 
+    def decoy_timeline(self) -> tuple[Timeline, str] | None:
+        """The prompts with one object more, in the center, that is not in the clip, and its name.
+
+        None for clips without a scene or prompts. Which name depends on the scene alone.
+        """
+        if self.scene is None or self.timeline is None:
+            return None
+        names = {item.category for item in self.scene.objects}
+        known = [c for c in load_categories() if c.name in benchmark_data()["categories"]]
+        taken = {word for c in known if c.name in names for word in c.words} | set(self.phrases)
+        free = [c.name for c in known if not taken & set(c.words)]
+        rng = source_rng(self.scene.seed, self.scene.clip, "absent name")
+        decoy = free[int(rng.integers(len(free)))]
+        segments = []
+        for segment in self.timeline.segments:
+            clauses = (*segment.clauses, Clause(decoy, AzimuthPath(0.0, 0.0)))
+            segments.append(Segment(segment.start_s, segment.end_s, format_prompt(clauses), clauses))
+        return Timeline(tuple(segments)), decoy
+
     def _scene(self) -> Scene:
         if self.scene is None:
             raise InputError(f"clip {self.name}: not a simulated one, its objects are not known")
@@ -132,7 +151,7 @@ def can_swap(scene: Scene) -> bool:
 
 def has_stems(data: TasBench, name: str) -> bool:
     """Whether a clip comes with a description of its objects."""
-    return (data.stem_folder(name) / "scene.json").is_file()
+    return data.scene_path(name).is_file()
 
 
 def clip_digest(data: TasBench, name: str) -> str:
@@ -142,7 +161,7 @@ def clip_digest(data: TasBench, name: str) -> str:
         InputError: the recording cannot be read.
     """
     digest = hashlib.sha256()
-    paths = [data.audio_path(name), data.timeline_path(name), data.stem_folder(name) / "scene.json"]
+    paths = [data.audio_path(name), data.timeline_path(name), data.scene_path(name)]
     for path in paths:
         try:
             content = path.read_bytes()
@@ -216,7 +235,7 @@ def read_clip(
     duration_s = truth.shape[-1] / RATE_HZ
     scene = None
     if has_stems(data, name):
-        scene = Scene.from_json(data.scene(name), str(data.stem_folder(name) / "scene.json"))
+        scene = Scene.from_json(data.scene(name), str(data.scene_path(name)))
     elif captions != "own" or names != "trained":
         raise InputError(f"clip {name} is not a simulated one; its captions cannot be worded anew")
     phrases: tuple[str, ...] = ()

@@ -47,17 +47,24 @@ from tas_core.evaluation.clips import (
     read_clip,
 )
 from tas_core.evaluation.report import GROUPS, Evaluation, RowResult, describe_machine, row_result
-from tas_core.evaluation.scoring import STFTS, check_output, clip_measures, mirror_measures, swap_measures
+from tas_core.evaluation.scoring import (
+    STFTS,
+    check_output,
+    clip_measures,
+    mirror_measures,
+    presence_measures,
+    swap_measures,
+)
 from tas_core.evaluation.systems import ModelSystem, Row, System, build_system, parse_row
 from tas_core.models.registry import shipped_models
 from tas_core.runtime import choose_device, keep_freed_memory
 
 RESULTS_FILE: Final = "results.jsonl"
 AUDIO_FOLDER: Final = "audio"
-RESULTS_FORMAT: Final = 1
+RESULTS_FORMAT: Final = 2
 """To be raised whenever a measure or a baseline changes: older results are then computed anew."""
 
-Kind = Literal["score", "mirror", "swap"]
+Kind = Literal["score", "mirror", "swap", "presence"]
 Progress = Callable[[float], None]
 
 
@@ -74,7 +81,7 @@ class EvaluationSettings:
         clips: how many, drawn by the seed (fewer are the first of more); None for all.
         normalise: whether each signal is divided by its own peak before the six measures of the paper.
         stft: transform behind ``amp`` and ``pha``, "short" or "long".
-        control: whether to run again with mirrored, centred and exchanged prompts.
+        control: whether to run again with mirrored, centred and exchanged prompts, and with a name too many.
         control_clips: on how many clips at most; exchanges on as many of those clips that can be exchanged.
         jobs: processes; None is one per core. A GPU is used by one.
         device: "auto", "cpu" or "cuda".
@@ -311,7 +318,7 @@ def _tasks(
         try:
             digests[clip] = clip_digest(data, clip)
             if has_stems(data, clip):
-                scenes[clip] = Scene.from_json(data.scene(clip), str(data.stem_folder(clip) / "scene.json"))
+                scenes[clip] = Scene.from_json(data.scene(clip), str(data.scene_path(clip)))
         except InputError as error:
             excluded[clip] = str(error)
     usable = [clip for clip in clips if clip not in excluded]
@@ -325,6 +332,7 @@ def _tasks(
             if settings.control and system.follows_text:
                 kinds += ["mirror"] if clip in mirrored else []
                 kinds += ["swap"] if clip in exchanged else []
+                kinds += ["presence"] if system.hears and clip in mirrored and clip in scenes else []
             keys = {kind: _digest([*common, system.identity, digests[clip], kind, device.type]) for kind in kinds}
             tasks.append(_Task(number, clip, keys))
     return tasks, scenes
@@ -402,6 +410,8 @@ class _Worker:
             results["mirror"] = {"measures": mirror_measures(system, clip, output, settings.seed)}
         if "swap" in task.keys:  # noqa: SIM118
             results["swap"] = {"measures": swap_measures(system, clip, output, settings.seed)}
+        if "presence" in task.keys:  # noqa: SIM118
+            results["presence"] = {"measures": presence_measures(system, clip)}
         return _Outcome(task, results, clip.notes)
 
     def _read(self, name: str) -> EvalClip:

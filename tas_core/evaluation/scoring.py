@@ -66,6 +66,8 @@ MEASURES: Final[Mapping[str, Mapping[str, Better]]] = MappingProxyType(
             "center_spl_db": "lower",
             "mono_sum_error_db": "lower",
             "silence_floor_db": "lower",
+            "found_present": "higher",
+            "found_absent": "lower",
         },
         "speed": {"real_time_factor": "lower"},
     }
@@ -222,6 +224,26 @@ def swap_measures(system: System, clip: EvalClip, output: np.ndarray, seed: int)
     before = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, whole)
     after = object_azimuth_spans_deg(exchanged, clip.stems, RATE_HZ, whole)
     return _known({"swap_accuracy": swap_accuracy(before, after)})
+
+
+def presence_measures(system: System, clip: EvalClip) -> dict[str, float]:
+    """``found_present`` and ``found_absent``: shares of the time in which objects are found, 0 to 1.
+
+    The prompts are the clip's own with one more name, of something that does not sound in it.
+    """
+    extended = clip.decoy_timeline()
+    if extended is None:
+        return {}
+    timeline, decoy = extended
+    times_s: dict[bool, list[tuple[float, bool]]] = {True: [], False: []}
+    for item in system.findings(clip, timeline):
+        times_s[item.object == decoy].append((item.end_s - item.start_s, item.found))
+    share = lambda spans: sum(s for s, found in spans if found) / sum(s for s, _ in spans)  # noqa: E731
+    return {
+        name: share(times_s[absent])
+        for name, absent in (("found_present", False), ("found_absent", True))
+        if times_s[absent]
+    }
 
 
 def check_output(output: np.ndarray, clip: EvalClip) -> None:

@@ -39,6 +39,7 @@ from tas_core.encoders.base import CachedEncoder
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import CheckpointError, InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
+from tas_core.findings import Finding
 from tas_core.models.direction import DirectionFilter
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
@@ -56,6 +57,7 @@ class System(Protocol):
     Attributes:
         identity: plain values that say all its output depends on, beside the clip and the seed.
         follows_text: whether the output depends on the timeline.
+        hears: whether it says which objects of a timeline are in the sound.
         needs_stems: whether it looks at the truth's stems.
         about: plain values for the report.
     """
@@ -67,6 +69,9 @@ class System(Protocol):
     def follows_text(self) -> bool: ...  # noqa: D102
 
     @property
+    def hears(self) -> bool: ...  # noqa: D102
+
+    @property
     def needs_stems(self) -> bool: ...  # noqa: D102
 
     @property
@@ -74,6 +79,10 @@ class System(Protocol):
 
     def __call__(self, clip: EvalClip, timeline: Timeline | None, seed: int) -> tuple[np.ndarray, float | None]:
         """Ears (ear, time) at 16 kHz for a clip under a timeline, and the seconds that took if they say anything."""
+        ...
+
+    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+        """Which objects of a timeline are in a clip; nothing from a system that cannot tell."""
         ...
 
 
@@ -141,6 +150,11 @@ class Baseline:
         return self.name in ("pan", "hrtf", "oracle-mask")
 
     @property
+    def hears(self) -> bool:
+        """Never."""
+        return False
+
+    @property
     def needs_stems(self) -> bool:
         """Whether it is an oracle."""
         return self.name.startswith("oracle")
@@ -186,6 +200,11 @@ class Baseline:
                 ratio = LEFT_SIGN * np.tan(math.pi / 4 * mean_deg / MAX_AZIMUTH_DEG)
                 side = torch.from_numpy(ratio) * spectrum
         return _to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
+
+    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+        """Nothing."""
+        del clip, timeline
+        return ()
 
 
 BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct")
@@ -268,6 +287,7 @@ class ModelSystem:
             "steps": self.steps,
             "text_encoder": self.model.config.text_encoder,
         }
+        self.hears = not isinstance(self.model, PromptModel)
         self._device = device
         self._encoder: CachedEncoder | None = None
 
@@ -279,6 +299,19 @@ class ModelSystem:
         """
         if timeline is None:
             raise InputError(f"clip {clip.name}: no timeline, which a model needs")
+        encoder = self._know(timeline)
+        self._wait()
+        began = time.perf_counter()
+        ears = spatialize(clip.mono, RATE_HZ, timeline, self.model, encoder, steps=self.steps, seed=seed).ears
+        self._wait()
+        return ears, time.perf_counter() - began
+
+    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+        """Which objects of a timeline are in a clip."""
+        return spatialize(clip.mono, RATE_HZ, timeline, self.model, self._know(timeline), steps=1).findings
+
+    def _know(self, timeline: Timeline) -> CachedEncoder:
+        """The text encoder, after it has read what the model reads of a timeline."""
         if self._encoder is None:
             self._encoder = CachedEncoder(build_text_encoder(self.model.config.text_encoder))
             # The first run on a device pays for what later ones find ready.
@@ -288,11 +321,7 @@ class ModelSystem:
             self._encoder(sorted({segment.text for segment in timeline.segments}))
         else:
             self._encoder(sorted({c.object for segment in timeline.segments for c in segment.clauses}))
-        self._wait()
-        began = time.perf_counter()
-        ears = spatialize(clip.mono, RATE_HZ, timeline, self.model, self._encoder, steps=self.steps, seed=seed).ears
-        self._wait()
-        return ears, time.perf_counter() - began
+        return self._encoder
 
     def _wait(self) -> None:
         if self._device.type == "cuda":

@@ -23,7 +23,7 @@ from tas_core.metrics.paper import (
     wav_error_x1000,
 )
 from tas_core.metrics.spatial import ic_error, ild_error_db, interaural_coherence, itd_error_us
-from tas_core.metrics.spl import SILENCE_DBFS, spl_difference_curve_db, spl_difference_db
+from tas_core.metrics.spl import SILENCE_DBFS, spl_difference_curve_db, spl_difference_db, spl_of_energies_db
 
 __all__ = [
     "LONG_STFT",
@@ -57,6 +57,7 @@ __all__ = [
     "snr_db",
     "spl_difference_curve_db",
     "spl_difference_db",
+    "spl_of_energies_db",
     "stft_error",
     "swap_accuracy",
     "wav_error_x1000",

@@ -9,9 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tas_core.types import LEFT_SIGN
-
-CENTER_DEG = 15.0
+from tas_core.types import CENTER_DEG, LEFT_SIGN
 
 
 def side_of(azimuth_deg: ArrayLike) -> np.ndarray:

@@ -24,12 +24,16 @@ def spl_difference_db(ears: np.ndarray) -> float:
     _check(ears)
     if ears.shape[-1] == 0:
         return float("nan")
-    rms = np.sqrt(np.mean(np.square(ears, dtype=np.float64), axis=-1))
-    floor = 10 ** (SILENCE_DBFS / 20)
-    if max(rms[LEFT_EAR], rms[RIGHT_EAR]) < floor:
+    energies = np.square(ears, dtype=np.float64).sum(axis=-1)
+    return spl_of_energies_db(energies[LEFT_EAR], energies[RIGHT_EAR], ears.shape[-1])
+
+
+def spl_of_energies_db(left: float, right: float, count: int) -> float:
+    """:func:`spl_difference_db` from the sums of squares of each ear's ``count`` samples; nan for none."""
+    if count == 0 or max(left, right) / count < 10 ** (SILENCE_DBFS / 10):
         return float("nan")
     with np.errstate(divide="ignore"):
-        return float(20 * (np.log10(rms[LEFT_EAR]) - np.log10(rms[RIGHT_EAR])))
+        return float(10 * (np.log10(left) - np.log10(right)))
 
 
 def spl_difference_curve_db(

@@ -33,15 +33,26 @@ _DIRECT_AT_START = 2.0
 _DIFFUSE_SHARE = 4
 """One scene of so many trains the diffuse part."""
 _RECOGNITION_WEIGHT = 0.2
+_PRESENCE_WEIGHT = 0.2
+_PRESENT_DB = -30.0
+"""An object is in the sound if its part of the power around is more than this."""
+_FLOOR = 0.01
+"""Errors this small a part of the power of mid (-20 dB) are good enough; hard scenes are what is to be learned."""
 
 
 @dataclass(frozen=True)
 class SlotsConfig:
-    """Sizes of the network; ``n_fft`` and ``hop`` in samples at ``sample_rate_hz``."""
+    """Sizes of the network; ``n_fft`` and ``hop`` in samples at ``sample_rate_hz``.
+
+    The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame.
+    Masks are raised to the power of ``sharpness`` before they place anything: the least-squares estimate of a doubtful
+    bin is half here and half there, which is heard in between; a listener prefers one or the other.
+    """
 
     sample_rate_hz: int = 16000
     n_fft: int = 1024
     hop: int = 256
+    patch: int = 2
     channels: int = 64
     frame_channels: int = 8
     blocks: int = 8
@@ -49,6 +60,7 @@ class SlotsConfig:
     context_frames: int = 64
     level_frames: int = 128
     mask_features: int = 16
+    sharpness: float = 2.0
     diffuse_channels: int = 128
     diffuse_layers: int = 4
     text_encoder: str = "minilm"
@@ -56,8 +68,13 @@ class SlotsConfig:
 
     @property
     def dilations(self) -> tuple[int, ...]:
-        """Frames between the taps of each block: 1, 2, 4, 8, and again."""
-        return tuple(2 ** (i % 4) for i in range(self.blocks))
+        """Steps between the taps of each block: 1, 1, 2, 4, and again."""
+        return tuple((1, 1, 2, 4)[i % 4] for i in range(self.blocks))
+
+    @property
+    def context_steps(self) -> int:
+        """Steps on each side that a fusion attends to."""
+        return self.context_frames // self.patch
 
 
 class ChannelNorm(nn.Module):
@@ -187,12 +204,45 @@ class Separation:
 
     ``masks`` (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses;
     ``directness`` (batch, frame, freq), 0..1, how much of a bin has the direction of its object;
-    ``features`` (batch, band, frame, channel), what the network knows of the sound.
+    ``features`` (batch, band, step, channel), what the network knows of the sound;
+    ``presence`` (batch, clause, step), log odds that a clause's object sounds within the context around a step,
+    without meaning where the clause does not hold.
     """
 
     masks: Tensor
     directness: Tensor
     features: Tensor
+    presence: Tensor
+
+
+class Presence(nn.Module):
+    """Whether an object that the prompt names is in the sound at all.
+
+    It sees what the last fusion found for the clause, and the share of the sound that its mask takes; that share
+    alone would not do, since a single clause takes nearly everything, whatever its name.
+    """
+
+    def __init__(self, channels: int, context: int, width: int = 32) -> None:
+        super().__init__()
+        self.context = context
+        self.hidden = nn.Linear(channels + 1, width)
+        self.out = nn.Linear(width, 1)
+
+    def forward(self, key: Tensor, part: Tensor) -> Tensor:
+        """Log odds (batch, clause, step).
+
+        Args:
+            key: of the clauses, (batch, clause, step, channel).
+            part: power of everything (batch, 1, step) and of what each mask takes, (batch, 1 + clause, step).
+        """
+        around = self.surroundings(part)
+        share = (around[:, 1:] / around[:, :1].clamp_min(1e-12) + 1e-4).log10()[..., None]
+        return self.out(F.silu(self.hidden(torch.cat([key, share.to(key.dtype)], dim=-1))))[..., 0].float()
+
+    def surroundings(self, power: Tensor) -> Tensor:
+        """Sums over the steps around each, (..., step)."""
+        size = 2 * self.context + 1
+        return size * F.avg_pool1d(power, size, 1, self.context)
 
 
 class Recognition(nn.Module):
@@ -202,8 +252,9 @@ class Recognition(nn.Module):
     that a stem truly dominates, averaged, have to find the stem's name among those of all scenes (InfoNCE).
     """
 
-    def __init__(self, channels: int, text_channels: int, width: int = 64) -> None:
+    def __init__(self, channels: int, text_channels: int, patch: int, width: int = 64) -> None:
         super().__init__()
+        self.patch = patch
         self.sound = nn.Linear(channels, width)
         self.name = nn.Linear(text_channels, width)
         self.log_scale = nn.Parameter(torch.tensor(2.0))
@@ -214,7 +265,7 @@ class Recognition(nn.Module):
         """Mean cross entropy, a scalar; zero for a batch in which nothing sounds.
 
         Args:
-            features: (batch, band, frame, channel).
+            features: (batch, band, step, channel).
             stems: complex (batch, clause, frame, freq).
             clauses: (batch, clause, text_channel).
             clause_features: text features (batch, clause, width), to see which names are the same.
@@ -223,7 +274,7 @@ class Recognition(nn.Module):
         with torch.no_grad():
             power = stems.abs().square()
             share = power / power.sum(dim=1, keepdim=True).clamp_min(1e-12)
-            weight = band_sums(share.square() * power).sqrt()
+            weight = _in_steps(band_sums(share.square() * power).sqrt(), 2, self.patch).sum(dim=3)
             heard = named & (power.sum(dim=(2, 3)) > 1e-4 * power.sum(dim=(1, 2, 3))[:, None])
         if not heard.any():
             return 0.0 * (self.sound.weight.sum() + self.name.weight.sum() + self.log_scale)
@@ -253,7 +304,7 @@ class SlotsModel(nn.Module):
         bands = band_count()
         if bin_count() != c.n_fft // 2:
             raise ValueError(f"n_fft {c.n_fft} needs {c.n_fft // 2} bins, the bands cover {bin_count()}")
-        self.split = BandSplit(_FEATURES, c.channels)
+        self.split = BandSplit(_FEATURES * c.patch, c.channels)
         self.band_offset = nn.Parameter(0.02 * torch.randn(bands, 1, c.channels))
         self.text = nn.Sequential(
             nn.Linear(c.text_width, 256), nn.SiLU(), nn.Linear(256, 2 * c.channels), ChannelNorm(2 * c.channels)
@@ -261,12 +312,13 @@ class SlotsModel(nn.Module):
         self.rest = nn.Parameter(torch.randn(2 * c.channels))
         self.frame_mixers = nn.ModuleList(FrameMixer(c.channels, c.frame_channels, bands, d) for d in c.dilations)
         self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in c.dilations)
-        self.fusions = nn.ModuleList(ClauseFusion(c.channels, c.channels * 2, c.context_frames) for _ in c.fusion_after)
+        self.fusions = nn.ModuleList(ClauseFusion(c.channels, c.channels * 2, c.context_steps) for _ in c.fusion_after)
         self.norm = ChannelNorm(c.channels)
-        self.recognise = Recognition(c.channels, 2 * c.channels)
-        self.merge = BandMerge(c.channels, c.mask_features)
+        self.recognise = Recognition(c.channels, 2 * c.channels, c.patch)
+        self.presence = Presence(c.channels, c.context_steps)
+        self.merge = BandMerge(c.channels, c.mask_features * c.patch)
         self.mask_key = nn.Linear(c.channels, c.mask_features + 1)
-        self.direct = BandMerge(c.channels, 1)
+        self.direct = BandMerge(c.channels, c.patch)
         for name, parameter in self.direct.named_parameters():
             nn.init.constant_(parameter, _DIRECT_AT_START if name.endswith("bias") else 0.0)
         self.direction = DirectionFilter(c.n_fft, c.sample_rate_hz)
@@ -275,10 +327,13 @@ class SlotsModel(nn.Module):
 
     @property
     def context_frames(self) -> int:
-        """Frames on each side that an output frame depends on."""
+        """Frames on each side that an output frame may depend on, in whole steps."""
         c = self.config
         # Both mixers of a block look one dilation to each side.
-        return 2 * sum(c.dilations) + len(c.fusion_after) * c.context_frames + c.level_frames
+        steps = 2 * sum(c.dilations) + len(c.fusion_after) * c.context_steps
+        # The other frames of its own step count too.
+        frames = c.patch * steps + c.patch - 1 + c.level_frames
+        return -(-frames // c.patch) * c.patch
 
     def features(self, spectrum: Tensor) -> Tensor:
         """Compressed, level-independent features (batch, freq, frame, 3) of a spectrogram (batch, freq, frame)."""
@@ -302,41 +357,46 @@ class SlotsModel(nn.Module):
             clause_features: text features (batch, clause, width).
             active: which clause the prompt holds when, (batch, clause, frame) bool.
         """
-        bins = bin_count()
+        bins, patch = bin_count(), self.config.patch
         frames = spectrum.shape[-1]
-        h = self.split(self.features(spectrum)[:, :bins]) + self.band_offset
+        h = self.split(_in_steps(self.features(spectrum)[:, :bins], 2, patch).flatten(-2)) + self.band_offset
         named = self.clause_vectors(clause_features)
         rest = self.rest.to(named.dtype).expand(len(named), 1, -1)
         clause = torch.cat([named, rest], dim=1)
-        active = torch.cat(
-            [
-                active,
-                torch.ones_like(active[:, :1, :]) if active.shape[1] else active.new_ones(len(active), 1, frames),
-            ],
-            dim=1,
-        )
+        active = torch.cat([active, active.new_ones(len(active), 1, frames)], dim=1)
+        active_steps = _in_steps(active, 2, patch).any(dim=3)
         fused = 0
         key = None
         for i, (frame_mixer, band_mixer) in enumerate(zip(self.frame_mixers, self.band_mixers, strict=True)):
             h = band_mixer(frame_mixer(h))
             if i + 1 in self.config.fusion_after:
-                h, key = self.fusions[fused](h, clause, active)
+                h, key = self.fusions[fused](h, clause, active_steps)
                 fused += 1
         assert key is not None
         features = self.norm(h)
-        per_bin = self.merge(features)
+        # (batch, step, freq, patch * feature) -> (batch, step, patch * freq, feature)
+        per_bin = self.merge(features).unflatten(-1, (patch, -1)).transpose(2, 3).flatten(2, 3)
         to_mask = self.mask_key(key).transpose(1, 2)
         logits = torch.matmul(per_bin, to_mask[..., :-1].transpose(2, 3).to(per_bin.dtype)).float()
         logits = logits + to_mask[:, :, None, :, -1].float()
+        logits = logits.unflatten(2, (patch, bins)).flatten(1, 2)[:, :frames]
         logits = logits.masked_fill(~active.transpose(1, 2)[:, :, None], -1e4)
         masks = logits.softmax(dim=-1).permute(0, 3, 1, 2)
+        directness = torch.sigmoid(self.direct(features).transpose(2, 3).flatten(1, 2)[:, :frames].float())
+        with torch.no_grad():
+            power = spectrum[:, :bins].abs().square().transpose(1, 2)
+            taken = torch.cat([power.sum(dim=2)[:, None], (masks[:, :-1] * power[:, None]).sum(dim=3)], dim=1)
         # The highest bin (half the sample rate) follows its neighbour.
-        directness = torch.sigmoid(self.direct(features)[..., 0].float())
         return Separation(
             torch.cat([masks, masks[..., -1:]], dim=-1),
             torch.cat([directness, directness[..., -1:]], dim=-1),
             features,
+            self.presence(key[:, :-1], _in_steps(taken, 2, patch).sum(dim=3)),
         )
+
+    def per_frame(self, x: Tensor, frames: int) -> Tensor:
+        """What is known per step, (batch, x, step, ...), for every frame, (batch, x, frame, ...)."""
+        return x.repeat_interleave(self.config.patch, dim=2)[:, :, :frames]
 
     def diffuse_part(self, spectrum: Tensor, features: Tensor, noise: Tensor, steps: int) -> Tensor:
         """Diffuse side spectrogram (batch, freq, frame) by ``steps`` network evaluations.
@@ -347,7 +407,7 @@ class SlotsModel(nn.Module):
             noise: from :func:`tas_core.models.diffuse.unit_noise`.
             steps: 1 to 50.
         """
-        return self.diffuse.sample(spectrum, features, noise, steps)
+        return self.diffuse.sample(spectrum, self.per_frame(features, spectrum.shape[-1]), noise, steps)
 
     def directional(self, spectrum: Tensor, found: Separation, azimuth_deg: Tensor) -> Tensor:
         """Directional side spectrogram (batch, freq, frame).
@@ -357,7 +417,9 @@ class SlotsModel(nn.Module):
             found: from :meth:`separate`.
             azimuth_deg: (batch, clause, frame), or (batch, clause, 1) where nothing moves.
         """
-        total = (found.masks[:, :-1] * self.direction(azimuth_deg)).sum(dim=1) * found.directness
+        sharp = found.masks.pow(self.config.sharpness)
+        sharp = sharp[:, :-1] / sharp.sum(dim=1, keepdim=True)
+        total = (sharp * self.direction(azimuth_deg)).sum(dim=1) * found.directness
         return spectrum * total.transpose(1, 2)
 
     def compile_parts(self) -> None:
@@ -369,8 +431,10 @@ class SlotsModel(nn.Module):
         """Losses of a batch of scenes; ``loss`` is what to minimise, the others are for the log.
 
         Separation is scored as the error power of all clauses over the mixture's, in log units so that every
-        scene counts the same, plus the error of compressed magnitudes, where faint sounds count;
-        direction as the error power of the side signal over the power of mid.
+        scene counts the same, plus the error of compressed magnitudes, where faint sounds count, plus the cross
+        entropy of the masks, where every object counts the same; direction as the error power of the side signal
+        over the power of mid. The directness learns from ideal masks, so that it says what reverberation did, and
+        not how sure the network is of its masks.
         """
         c = self.config
         frames_of = lambda x: stft(x, c.n_fft, c.hop).transpose(-1, -2)  # noqa: E731
@@ -382,19 +446,28 @@ class SlotsModel(nn.Module):
             level = local_level(power.mean(dim=-1), c.level_frames)[..., None] + 1e-8
             scaled = (mixture.abs() / level)[:, None]
             targets = ((stems.abs() / level[:, None]) + 1e-6).sqrt()
+            each = stems.abs().square()
+            ideal = each / each.sum(dim=1, keepdim=True).clamp_min(1e-12)
+            # How much a bin says about an object, and which objects say anything.
+            weight = ideal * scaled.pow(0.6)
+            total = weight.sum(dim=(2, 3), keepdim=True)
+            weight = weight / (total + 1e-6 * total.sum(dim=1, keepdim=True) + 1e-12)
+            heard = (each.sum(dim=(2, 3)) > 1e-4 * each.sum(dim=(1, 2, 3))[:, None]).float()
             # The errors are expanded into real products, so that no complex number needs a gradient.
             cross = (mixture.conj()[:, None] * stems).real
-            stem_power = stems.abs().square().sum(dim=(1, 2, 3))
+            stem_power = each.sum(dim=(1, 2, 3))
             side_cross = mixture * side.conj()
             side_power = side.abs().square().sum(dim=(1, 2))
             total_power = power.sum(dim=(1, 2)) + 1e-6
-        active = batch.named[..., None].expand(-1, -1, mixture.shape[1])
+        active = batch.active_frames(mixture.shape[1])
         found = self.separate(mixture.transpose(1, 2), batch.clause_features, active)
         masks = found.masks.float()
         gain = self.direction(batch.azimuth_deg)[:, :, None]
-        error, compressed, side_error = self._scene_errors(
+        error, compressed, entropy, side_error, direct_error = self._scene_errors(
             masks,
             found.directness,
+            ideal,
+            weight,
             power,
             cross,
             scaled,
@@ -404,33 +477,61 @@ class SlotsModel(nn.Module):
             side_cross.real,
             side_cross.imag,
         )
-        separation = 10 * torch.log10((error + stem_power).clamp_min(0) / total_power + 1e-3)
-        side_db = 10 * torch.log10((side_error + side_power).clamp_min(0) / total_power + 1e-3)
+        separation = 10 * torch.log10((error + stem_power).clamp_min(0) / total_power + _FLOOR)
         known = batch.side_known.float()
-        side_mean = (side_db * known).sum() / known.sum().clamp_min(1)
+        side_mean, direct_mean = (
+            (10 * torch.log10((x + side_power).clamp_min(0) / total_power + _FLOOR) * known).sum()
+            / known.sum().clamp_min(1)
+            for x in (side_error, direct_error)
+        )
+        confusion = (entropy * heard).sum() / heard.sum().clamp_min(1)
         diffuse = self._diffuse_loss(mixture, side, found, batch.azimuth_deg, known, generator)
         recognition = self.recognise(
             found.features,
             stems[:, :-1],
             self.clause_vectors(batch.clause_features),
             batch.clause_features,
-            batch.named,
+            batch.named & batch.right_name,
         )
+        presence = self._presence_loss(found.presence, each, active, batch.right_name)
         loss = (
             0.1 * separation.mean()
             + 4.0 * compressed.mean()
+            + 0.5 * confusion
             + 0.1 * side_mean
+            + 0.1 * direct_mean
             + 0.1 * diffuse
             + _RECOGNITION_WEIGHT * recognition
+            + _PRESENCE_WEIGHT * presence
         )
         return {
             "loss": loss,
             "separation_db": separation.mean().detach(),
             "compressed": compressed.mean().detach(),
+            "confusion": confusion.detach(),
             "side_db": side_mean.detach(),
+            "direct_db": direct_mean.detach(),
             "diffuse": diffuse.detach(),
             "recognition": recognition.detach(),
+            "presence": presence.detach(),
         }
+
+    def _presence_loss(self, presence: Tensor, power: Tensor, active: Tensor, right_name: Tensor) -> Tensor:
+        """Cross entropy over the steps in which a clause holds, a scalar; absent objects count as much as present ones.
+
+        Args:
+            presence: log odds (batch, clause, step).
+            power: of the stems and of the rest, (batch, clause + 1, frame, freq).
+            active: (batch, clause, frame) bool.
+            right_name: (batch, clause) bool.
+        """
+        around = self.presence.surroundings(_in_steps(power.sum(dim=3), 2, self.config.patch).sum(dim=3))
+        present = around[:, :-1] > 10 ** (_PRESENT_DB / 10) * around.sum(dim=1, keepdim=True)
+        target = (present & right_name[..., None]).float()
+        holds = _in_steps(active, 2, self.config.patch).any(dim=3).float()
+        errors = F.binary_cross_entropy_with_logits(presence, target, reduction="none")
+        mean = lambda weight: (errors * weight).sum() / weight.sum().clamp_min(1)  # noqa: E731
+        return 0.5 * (mean(holds * target) + mean(holds * (1 - target)))
 
     def _diffuse_loss(
         self,
@@ -448,20 +549,25 @@ class SlotsModel(nn.Module):
         c = self.config
         count = -(-len(mixture) // _DIFFUSE_SHARE)
         mixture, side, azimuth_deg, known = (x[:count] for x in (mixture, side, azimuth_deg, known))
-        found = Separation(found.masks[:count], found.directness[:count], found.features[:count])
+        found = Separation(
+            found.masks[:count], found.directness[:count], found.features[:count], found.presence[:count]
+        )
         with torch.no_grad():
             spectrum = mixture.transpose(1, 2)
             residual = side.transpose(1, 2) - self.directional(spectrum, found, azimuth_deg[..., None])
             samples = (mixture.shape[1] - 1) * c.hop
             white = standard_normal(residual.real.new_empty(len(residual), samples), generator)
             noise = unit_noise(white, c.n_fft, c.hop)
-        per_scene = self.diffuse.training_loss(residual, spectrum, found.features.detach(), noise, generator)
+        features = self.per_frame(found.features.detach(), spectrum.shape[-1])
+        per_scene = self.diffuse.training_loss(residual, spectrum, features, noise, generator)
         return (per_scene * known).sum() / known.sum().clamp_min(1)
 
 
 def _scene_errors(
     masks: Tensor,
     directness: Tensor,
+    ideal: Tensor,
+    weight: Tensor,
     power: Tensor,
     cross: Tensor,
     scaled: Tensor,
@@ -470,16 +576,32 @@ def _scene_errors(
     gain_imag: Tensor,
     side_cross_real: Tensor,
     side_cross_imag: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Error powers per scene, less the constants: of all clauses, of compressed magnitudes, of the side signal.
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Errors per scene (the powers less their constants).
+
+    Of all clauses, of compressed magnitudes, the cross entropy of each object's masks (batch, clause), and of the
+    side signal: with the directness held fixed, and with ideal masks.
 
     With mixture X, stem S, mask m: |m X - S|^2 = m^2 |X|^2 - 2 m Re(X* S) + |S|^2, and with T the sum of masks
     times direction filters, times the directness, and side D: |T X - D|^2 = |T|^2 |X|^2 - 2 Re(T X D*) + |D|^2.
     """
     error = (masks.square() * power[:, None] - 2 * masks * cross).sum(dim=(1, 2, 3))
     compressed = ((masks * scaled + 1e-6).sqrt() - targets).square().sum(dim=1).mean(dim=(1, 2))
-    real = (masks[:, :-1] * gain_real).sum(dim=1) * directness
-    imag = (masks[:, :-1] * gain_imag).sum(dim=1) * directness
-    turned = real * side_cross_real - imag * side_cross_imag
-    side_error = ((real.square() + imag.square()) * power - 2 * turned).sum(dim=(1, 2))
-    return error, compressed, side_error
+    entropy = -(weight * (masks + 1e-4).log()).sum(dim=(2, 3))
+    side_errors = []
+    for shares, direct in ((masks, directness.detach()), (ideal, directness)):
+        real = (shares[:, :-1] * gain_real).sum(dim=1) * direct
+        imag = (shares[:, :-1] * gain_imag).sum(dim=1) * direct
+        turned = real * side_cross_real - imag * side_cross_imag
+        side_errors.append(((real.square() + imag.square()) * power - 2 * turned).sum(dim=(1, 2)))
+    return error, compressed, entropy, side_errors[0], side_errors[1]
+
+
+def _in_steps(x: Tensor, axis: int, patch: int) -> Tensor:
+    """Frames on ``axis`` as (step, patch); the last step is filled up with zeros."""
+    missing = -x.shape[axis] % patch
+    if missing:
+        shape = list(x.shape)
+        shape[axis] = missing
+        x = torch.cat([x, x.new_zeros(shape)], dim=axis)
+    return x.unflatten(axis, (-1, patch))

@@ -9,30 +9,19 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
 from tas_core.configs import config_from_dict, one_line
 from tas_core.errors import InputError
-from tas_core.types import LEFT_SIGN
+from tas_core.types import Side, side_name
 
 FORMAT: Final = 1
 KEY_NAME: Final = "key.json"
 
-CENTER_LIMIT_DEG: Final = 15.0
-"""Azimuths up to this far from straight ahead are the center; beyond it are left and right."""
-
 MAX_JSON_BYTES: Final = 50_000_000
 """Longer files are refused unread: ten thousand answers take 2 MB."""
 
-Place = Literal["left", "center", "right"]
-PLACES: Final[tuple[Place, ...]] = get_args(Place)
-
-
-def place_of(azimuth_deg: float) -> Place:
-    """The answer that is right for an azimuth, degrees, positive left."""
-    if abs(azimuth_deg) <= CENTER_LIMIT_DEG:
-        return "center"
-    return "left" if azimuth_deg * LEFT_SIGN > 0 else "right"
+PLACES: Final[tuple[Side, ...]] = get_args(Side)
 
 
 @dataclass(frozen=True)
@@ -51,9 +40,9 @@ class KeyClip:
     objects: tuple[KeyObject, ...]
 
     @property
-    def places(self) -> tuple[Place, ...]:
+    def places(self) -> tuple[Side, ...]:
         """The right answers."""
-        return tuple(place_of(each.azimuth_deg) for each in self.objects)
+        return tuple(side_name(each.azimuth_deg) for each in self.objects)
 
 
 @dataclass(frozen=True)
@@ -125,7 +114,7 @@ class ItemAnswers:
     """
 
     item: int
-    answers: tuple[Place | None, ...]
+    answers: tuple[Side | None, ...]
     plays: int
     listened_s: float
 

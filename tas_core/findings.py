@@ -1,0 +1,171 @@
+"""What a model took the objects of a timeline to be: how much of the sound, and whether they are in it at all."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from tas_core.timeline import Segment, Timeline
+
+FOUND: Final = 0.5
+"""An object counts as found from this presence on."""
+_STRETCH_S: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """An object over a stretch in which the prompts name it without a break.
+
+    Attributes:
+        object: the object phrase.
+        start_s: first moment, seconds.
+        end_s: end, seconds.
+        energy_share: of the sound's energy, 0 to 1; None in silence.
+        presence: highest probability, over any second that is not silent, that the object sounds, 0 to 1; 0 in
+            silence, None for a stretch too short to be looked at.
+    """
+
+    object: str
+    start_s: float
+    end_s: float
+    energy_share: float | None
+    presence: float | None
+
+    @property
+    def found(self) -> bool:
+        """Whether the object is in the sound, as far as the model can tell."""
+        return self.presence is None or self.presence >= FOUND
+
+
+@dataclass
+class _Energy:
+    """Energy that an object was taken to be, and all of it."""
+
+    taken: float = 0.0
+    total: float = 0.0
+
+    def add(self, taken: np.ndarray, total: np.ndarray) -> None:
+        self.taken += float(taken.sum())
+        self.total += float(total.sum())
+
+    @property
+    def share(self) -> float | None:
+        return self.taken / self.total if self.total > 0 else None
+
+
+class Listener:
+    """Gathers what a network heard, frame by frame and from beginning to end.
+
+    Args:
+        timeline: with all ends closed.
+    """
+
+    def __init__(self, timeline: Timeline) -> None:
+        self._segments = timeline.segments
+        self._starts_s = [segment.start_s for segment in self._segments]
+        self._by_segment: dict[tuple[int, str], _Energy] = {
+            (number, clause.object): _Energy()
+            for number, segment in enumerate(self._segments)
+            for clause in segment.clauses
+        }
+        self._stretches = _stretches(self._segments)
+        self._stretch_starts_s = [start_s for _, start_s, _ in self._stretches]
+        self._by_stretch = [_Energy() for _ in self._stretches]
+        self._presence: list[list[np.ndarray]] = [[] for _ in self._stretches]
+        self._spacing_s = _STRETCH_S
+
+    def add(
+        self,
+        times_s: np.ndarray,
+        power: np.ndarray,
+        taken: Mapping[str, np.ndarray],
+        presence: Mapping[str, np.ndarray],
+    ) -> None:
+        """Take in the next frames.
+
+        Args:
+            times_s: middle of each frame (frame), evenly spaced, after those of the call before.
+            power: of mid (frame), zero in silence.
+            taken: the part of it that the mask of each object takes, (frame) each.
+            presence: probability that each object sounds around a frame, (frame) each.
+        """
+        if not len(times_s):
+            return
+        if len(times_s) > 1:
+            self._spacing_s = float(times_s[1] - times_s[0])
+        first_s, last_s = float(times_s[0]), float(times_s[-1])
+        begin = max(0, bisect_right(self._starts_s, first_s) - 1)
+        for number in range(begin, bisect_right(self._starts_s, last_s)):
+            segment = self._segments[number]
+            assert segment.end_s is not None
+            inside = _inside(times_s, segment.start_s, segment.end_s)
+            for clause in segment.clauses:
+                if clause.object in taken:
+                    self._by_segment[number, clause.object].add(taken[clause.object][inside], power[inside])
+        for number in range(bisect_right(self._stretch_starts_s, last_s)):
+            name, start_s, end_s = self._stretches[number]
+            inside = _inside(times_s, start_s, end_s)
+            if inside.stop > inside.start and name in taken:
+                self._by_stretch[number].add(taken[name][inside], power[inside])
+                heard = power[inside] > 0
+                self._presence[number].append(presence[name][inside][heard].astype("f4"))
+
+    def energy_share(self, segment: int, name: str) -> float | None:
+        """Share of the energy of a segment (its number) that went to an object, 0 to 1; None in silence."""
+        return self._by_segment[segment, name].share
+
+    def findings(self) -> tuple[Finding, ...]:
+        """One finding per object and unbroken stretch, in the order of time."""
+        size = max(1, round(_STRETCH_S / self._spacing_s))
+        return tuple(
+            Finding(name, start_s, end_s, energy.share, _best_stretch(parts, size))
+            for (name, start_s, end_s), energy, parts in zip(
+                self._stretches, self._by_stretch, self._presence, strict=True
+            )
+        )
+
+
+def _inside(times_s: np.ndarray, start_s: float, end_s: float) -> slice:
+    return slice(bisect_left(times_s, start_s), bisect_left(times_s, end_s))
+
+
+def _best_stretch(parts: list[np.ndarray], size: int) -> float | None:
+    """Highest mean over ``size`` neighbours, or over all if there are fewer; 0 for none, None for no parts."""
+    if not parts:
+        return None
+    values = np.concatenate(parts)
+    if not len(values):
+        return 0.0
+    size = min(size, len(values))
+    sums = np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
+    return float(((sums[size:] - sums[:-size]) / size).max())
+
+
+def _stretches(segments: tuple[Segment, ...]) -> list[tuple[str, float, float]]:
+    """(object, start, end) of objects that segments without a gap between them name again and again.
+
+    In the order in which the segments begin to name them.
+    """
+    found: list[tuple[str, float, float]] = []
+    running: dict[str, int] = {}
+    until_s = 0.0
+    for segment in segments:
+        assert segment.end_s is not None
+        if segment.start_s > until_s + 1e-6:
+            running = {}
+        before, running = running, {}
+        for clause in segment.clauses:
+            name = clause.object
+            if name in running:
+                continue
+            number = before.get(name, len(found))
+            if number == len(found):
+                found.append((name, segment.start_s, segment.end_s))
+            found[number] = (name, found[number][1], segment.end_s)
+            running[name] = number
+        until_s = segment.end_s
+    return found

@@ -1,0 +1,248 @@
+"""The side signal of a stretch of a longer signal, at the model's rate, by either kind of model.
+
+A stretch comes with as much sound before and after what is to be kept as the model looks at, and begins at a
+multiple of the model's stride, so that stretches put together are the side signal of the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tas_core.dsp import istft, stft
+from tas_core.encoders.base import TextEncoder
+from tas_core.findings import Listener
+from tas_core.models.diffuse import unit_noise
+from tas_core.models.prompt_model import PromptModel
+from tas_core.models.slots import SlotsModel
+from tas_core.timeline import Timeline
+
+Progress = Callable[[float], None]
+"""Called with the share done, 0 to 1."""
+
+_SILENCE_DBFS = -90.0
+_NOISE_PIECE = 2**20
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A stretch of a signal at the model's rate.
+
+    Attributes:
+        mid: samples (time).
+        offset: number of the first of them in the whole signal, a multiple of the model's stride.
+        keep: numbers of the samples, in the stretch, that the result is wanted for.
+        total: samples in the whole signal.
+    """
+
+    mid: Tensor
+    offset: int
+    keep: slice
+    total: int
+
+
+class SideSignal(Protocol):
+    """A model that was given a timeline."""
+
+    @property
+    def stride(self) -> int:
+        """Samples that the beginning of a stretch has to be a multiple of."""
+        ...
+
+    @property
+    def margin(self) -> int:
+        """Samples on each side that the result depends on."""
+        ...
+
+    def __call__(self, stretch: Stretch, progress: Progress) -> Tensor:
+        """Side signal (time) of a stretch; wrong only within the margin of ends that are not those of the signal."""
+        ...
+
+
+class SlotsSide:
+    """Side signals of a ``slots`` model.
+
+    One step is the least-squares estimate: masks and direction filters. Each further step is one evaluation
+    of the diffusion model that adds the diffuse part; its noise is keyed by (seed, sample number), and its ears are
+    exchanged where the prompts are mirrored. Uncovered time stays without a side signal.
+
+    Args:
+        timeline: with all ends closed.
+        model: on its device.
+        encoder: the text encoder that the model was trained with.
+        steps: network evaluations.
+        seed: of the noise.
+        listener: told what the network heard of what is kept.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        model: SlotsModel,
+        encoder: TextEncoder,
+        steps: int,
+        seed: int,
+        listener: Listener,
+    ) -> None:
+        self._timeline, self._model, self._encoder = timeline, model, encoder
+        self._steps, self._seed, self._listener = steps, seed, listener
+        self._handed = handedness(timeline)
+        config = model.config
+        # All time constants of the stretch are whole steps of the network.
+        self.stride = config.hop * config.patch
+        frames = model.context_frames + (steps - 1) * model.diffuse.reach
+        self.margin = frames * config.hop + config.n_fft
+
+    @torch.inference_mode()
+    def __call__(self, stretch: Stretch, progress: Progress) -> Tensor:
+        """Side signal (time) of a stretch."""
+        del progress  # all at once; the caller says when a stretch is done
+        model, config = self._model, self._model.config
+        device = next(model.parameters()).device
+        rate_hz = config.sample_rate_hz
+        spectrum = stft(stretch.mid, config.n_fft, config.hop)[None]
+        frames = spectrum.shape[-1]
+        times_s = (stretch.offset + np.arange(frames) * config.hop) / rate_hz
+        near = self._timeline.overlapping(times_s[0], times_s[-1] + 1e-9)
+        tracks = near.tracks(times_s, stretch.total / rate_hz) if near else ()
+        kept = self._kept_frames(stretch, frames)
+        # The squares of a periodic Hann window sum to 3/8 of its length; half of the spectrum is there.
+        unit = 3 / 16 * config.n_fft**2
+        power = spectrum[0].abs().square().sum(dim=0) / unit
+        power = torch.where(power > (2 * 10 ** (_SILENCE_DBFS / 20)) ** 2, power, 0.0)
+        if not tracks:
+            self._listener.add(times_s[kept], power[kept].numpy(), {}, {})
+            return torch.zeros_like(stretch.mid)
+        features = self._encoder([track.object for track in tracks])[None].to(device)
+        azimuth = torch.from_numpy(np.stack([track.azimuth_deg for track in tracks])).float()[None].to(device)
+        active = torch.from_numpy(np.stack([track.active for track in tracks]))[None].to(device)
+        spectrum = spectrum.to(device)
+        found = model.separate(spectrum, features, active)
+        side = model.directional(spectrum, found, azimuth)
+        if self._steps > 1:
+            white = white_noise(stretch.offset, stretch.mid.shape[-1], self._seed)
+            noise = unit_noise(white[None], config.n_fft, config.hop).to(device)
+            drawn = model.diffuse_part(spectrum, found.features, noise, self._steps - 1)
+            side = side + self._handed * drawn * active.any(dim=1)
+        taken = (found.masks[0, :-1, kept] * spectrum[0].T[kept].abs().square()).sum(dim=-1) / unit
+        taken = torch.where(power[kept] > 0, taken.cpu(), 0.0)
+        likely = model.per_frame(found.presence.sigmoid(), frames)[0, :, kept].cpu()
+        names = [track.object for track in tracks]
+        self._listener.add(
+            times_s[kept],
+            power[kept].numpy(),
+            dict(zip(names, taken.numpy(), strict=True)),
+            dict(zip(names, likely.numpy(), strict=True)),
+        )
+        return istft(side.cpu(), config.n_fft, config.hop, stretch.mid.shape[-1])[0]
+
+    def _kept_frames(self, stretch: Stretch, frames: int) -> slice:
+        """Frames centred on what is kept; the last one of the signal too, which may be centred on its end."""
+        hop = self._model.config.hop
+        first, last = (-(-at // hop) for at in (stretch.keep.start, stretch.keep.stop))
+        return slice(first, frames if stretch.offset + stretch.keep.stop >= stretch.total else last)
+
+
+def handedness(timeline: Timeline) -> float:
+    """1 or -1, the other for the mirrored timeline; 1 if everything is in the center.
+
+    A diffuse field has no sides, so either sign of a drawn one is as good. Taking the sign from the prompts makes
+    mirrored prompts give mirrored ears. It is that of the first azimuth asked that is not zero, for the whole file.
+    """
+    for segment in timeline.segments:
+        for azimuth_deg in (
+            *(clause.azimuth.start_deg for clause in segment.clauses),
+            *(clause.azimuth.end_deg for clause in segment.clauses),
+        ):
+            if azimuth_deg:
+                return 1.0 if azimuth_deg > 0 else -1.0
+    return 1.0
+
+
+def white_noise(start: int, count: int, seed: int) -> Tensor:
+    """Samples (time) number ``start`` on of endless white noise of unit variance, the same however it is cut."""
+    first, last = start // _NOISE_PIECE, -(-(start + count) // _NOISE_PIECE)
+    pieces = [
+        torch.randn(_NOISE_PIECE, generator=torch.Generator().manual_seed(seed * 1_000_003 + number))
+        for number in range(first, max(last, first + 1))
+    ]
+    begin = start - first * _NOISE_PIECE
+    return torch.cat(pieces)[begin : begin + count]
+
+
+class WindowedSide:
+    """Side signals of a model of whole prompts, by the paper's procedure (section 4.2).
+
+    Windows of the length and hop that the model's config says (1 s every 0.1 s for ``paper``), each under the prompt
+    that holds at its centre, are averaged where they overlap. Windows centred beyond either end take the prompt that
+    holds there; windows without a prompt count as centred. Noise is keyed by (seed, window number).
+
+    Args:
+        timeline: with all ends closed.
+        model: on its device.
+        encoder: the text encoder that the model was trained with.
+        steps: network evaluations.
+        seed: of the noise.
+        batch_size: windows to compute at once; None is the model's own default.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        model: PromptModel,
+        encoder: TextEncoder,
+        steps: int,
+        seed: int,
+        batch_size: int | None = None,
+    ) -> None:
+        self._timeline, self._model, self._encoder = timeline, model, encoder
+        self._steps, self._seed = steps, seed
+        self._batch_size = batch_size or model.default_batch
+        config = model.config
+        self._window = round(config.window_s * config.sample_rate_hz)
+        self.stride = round(config.hop_s * config.sample_rate_hz)
+        self.margin = self._window
+
+    @torch.inference_mode()
+    def __call__(self, stretch: Stretch, progress: Progress) -> Tensor:
+        """Side signal (time) of a stretch."""
+        model, mid = self._model, stretch.mid
+        device = next(model.parameters()).device
+        size, hop = self._window, self.stride
+        reach = size - hop
+        padded = torch.nn.functional.pad(mid, (reach, reach + hop))
+        starts = range(0, mid.shape[-1] + reach, hop)
+        wanted = []
+        for start in starts:
+            centre = min(max(stretch.offset + start + size / 2 - reach, 0), stretch.total - 1)
+            prompt = self._text_at(centre / model.config.sample_rate_hz)
+            if prompt is not None:
+                wanted.append((start, prompt))
+        total, count = torch.zeros(len(padded)), torch.zeros(len(padded))
+        for start in starts:
+            count[start : start + size] += 1
+        for at in range(0, len(wanted), self._batch_size):
+            group = wanted[at : at + self._batch_size]
+            windows = torch.stack([padded[start : start + size] for start, _ in group]).to(device)
+            text = self._encoder([prompt for _, prompt in group]).to(device)
+            noise = None
+            if model.uses_noise:
+                numbers = [(stretch.offset + start) // hop for start, _ in group]
+                seeds = [self._seed * 1_000_003 + number for number in numbers]
+                noise = torch.stack([torch.randn(size, generator=torch.Generator().manual_seed(s)) for s in seeds])
+                noise = noise.to(device)
+            sides = model.window_sides(windows, text, self._steps, noise).cpu()
+            for (start, _), side in zip(group, sides, strict=True):
+                total[start : start + size] += side
+            progress((at + len(group)) / len(wanted))
+        return (total / count.clamp_min(1))[reach : reach + mid.shape[-1]]
+
+    def _text_at(self, time_s: float) -> str | None:
+        """The prompt that holds at a time; None in uncovered time."""
+        near = self._timeline.overlapping(time_s, time_s)
+        return near.segments[0].text if near else None
