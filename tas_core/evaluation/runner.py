@@ -61,7 +61,7 @@ from tas_core.runtime import choose_device, keep_freed_memory
 
 RESULTS_FILE: Final = "results.jsonl"
 AUDIO_FOLDER: Final = "audio"
-RESULTS_FORMAT: Final = 2
+RESULTS_FORMAT: Final = 1
 """To be raised whenever a measure or a baseline changes: older results are then computed anew."""
 
 Kind = Literal["score", "mirror", "swap", "presence"]
