@@ -23,8 +23,9 @@ from tas_core.evaluation.clips import held_out_phrases, read_clip
 from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, spans_of
-from tas_core.evaluation.systems import BASELINES, Baseline, Row, mean_azimuth_deg, parse_row
+from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
 from tas_core.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object
+from tas_core.models.plain_head import mean_azimuth_deg
 from tas_core.timeline import Timeline
 from tests.conftest import Finished
 from tests.fairplay import write_fairplay, write_timelines

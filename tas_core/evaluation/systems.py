@@ -41,6 +41,7 @@ from tas_core.errors import CheckpointError, InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.findings import Finding
 from tas_core.models.direction import DirectionFilter
+from tas_core.models.plain_head import mean_azimuth_deg, through_head
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
 from tas_core.spatialization import spatialize
@@ -180,6 +181,9 @@ class Baseline:
             raise InputError(f"clip {clip.name}: no stems, which {self.name} needs")
         if self.follows_text and timeline is None:
             raise InputError(f"clip {clip.name}: no timeline, which {self.name} needs")
+        if self.name == "hrtf":
+            assert timeline is not None
+            return through_head(x, RATE_HZ, timeline), None
         mid = torch.from_numpy(2 * x)
         spectrum = stft(mid, _N_FFT, _HOP)
         times_s = np.arange(spectrum.shape[-1]) * _HOP / RATE_HZ
@@ -194,11 +198,8 @@ class Baseline:
         else:
             assert timeline is not None
             mean_deg = mean_azimuth_deg(timeline, times_s, clip.duration_s)
-            if self.name == "hrtf":
-                side = _direction(mean_deg[None])[0] * spectrum
-            else:
-                ratio = LEFT_SIGN * np.tan(math.pi / 4 * mean_deg / MAX_AZIMUTH_DEG)
-                side = torch.from_numpy(ratio) * spectrum
+            ratio = LEFT_SIGN * np.tan(math.pi / 4 * mean_deg / MAX_AZIMUTH_DEG)
+            side = torch.from_numpy(ratio) * spectrum
         return _to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
 
     def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
@@ -209,16 +210,6 @@ class Baseline:
 
 BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct")
 """Names of the floors and ceilings."""
-
-
-def mean_azimuth_deg(timeline: Timeline, times_s: np.ndarray, duration_s: float) -> np.ndarray:
-    """Mean of the azimuths that a timeline asks for at each time, degrees (time); 0 where it asks for none."""
-    tracks = timeline.tracks(times_s, duration_s)
-    if not tracks:
-        return np.zeros(len(times_s))
-    active = np.stack([track.active for track in tracks])
-    total = np.where(active, np.stack([track.azimuth_deg for track in tracks]), 0.0).sum(axis=0)
-    return total / np.maximum(active.sum(axis=0), 1)
 
 
 def _stem_mids(clip: EvalClip) -> Tensor:

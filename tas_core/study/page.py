@@ -8,10 +8,8 @@ that nothing but the sound itself tells systems apart.
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import hashlib
-import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -19,11 +17,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-import soundfile
 
 from tas_core.audio import Audio, peak, read_audio, resample
 from tas_core.audio_output import FORMATS
 from tas_core.errors import InputError
+from tas_core.html_page import fill_page, flac_bytes, inert_json, sound_blocks
 from tas_core.output_files import check_new_file, write_files
 from tas_core.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.timeline import Timeline
@@ -201,29 +199,8 @@ def render_page(study: Mapping[str, Any], sounds: Mapping[str, bytes]) -> bytes:
             of each recording in order.
         sounds: item number or ``tone-left`` and ``tone-right`` -> FLAC file.
     """
-    template, style, script = ((_TEMPLATES / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    policy = (
-        f"default-src 'none'; script-src {_source_hash(script)}; style-src {_source_hash(style)}; media-src blob:;"
-        " base-uri 'none'; form-action 'none'"
-    )
-    audio = b"\n".join(
-        b'<script id="sound-%s" type="text/plain">%s</script>' % (name.encode("ascii"), base64.b64encode(data))
-        for name, data in sounds.items()
-    )
-    parts = {
-        b"@@POLICY@@": policy.encode(),
-        b"@@STYLE@@": style.encode(),
-        b"@@STUDY@@": _inert_json(study),
-        b"@@AUDIO@@": audio,
-        b"@@SCRIPT@@": script.encode(),
-    }
-    page = []
-    rest = template.encode()
-    for mark, content in parts.items():  # in the order of the template; what was filled in is not searched again
-        before, found, rest = rest.partition(mark)
-        assert found, mark
-        page += [before, content]
-    return b"".join([*page, rest])
+    parts = {"STUDY": inert_json(study), "AUDIO": sound_blocks(sounds)}
+    return fill_page(_TEMPLATES, parts, policy="media-src blob:")
 
 
 # ---------------------------------------------------------------------------- clips
@@ -312,7 +289,8 @@ def _encode_set(paths: Mapping[str, Path], asked: _Asked) -> dict[str, bytes]:
     length = max(each.shape[-1] for each in ears.values())
     gain = min(1.0, (1.0 - 2.0**-15) / max(1e-9, *(peak(each) for each in ears.values())))
     return {
-        name: _flac(np.pad(gain * each, ((0, 0), (0, length - each.shape[-1]))), rate_hz) for name, each in ears.items()
+        name: flac_bytes(np.pad(gain * each, ((0, 0), (0, length - each.shape[-1]))), rate_hz)
+        for name, each in ears.items()
     }
 
 
@@ -328,29 +306,7 @@ def _tone(ear: int) -> bytes:
     fade = np.clip(np.minimum(time_s, _TONE_S - time_s) / 0.05, 0.0, 1.0)
     ears = np.zeros((2, len(time_s)))
     ears[ear] = 0.1 * fade * sum(np.sin(2 * np.pi * f * time_s) for f in (500, 1000, 1500))
-    return _flac(ears, _TONE_RATE_HZ)
-
-
-def _flac(ears: np.ndarray, rate_hz: int) -> bytes:
-    whole = np.clip(np.rint(ears * 2.0**15), -(2**15), 2**15 - 1).astype(np.int16)
-    file = io.BytesIO()
-    soundfile.write(file, whole.T, rate_hz, format="FLAC", subtype="PCM_16")
-    return file.getvalue()
-
-
-# ---------------------------------------------------------------------------- page
-
-
-def _inert_json(value: Any) -> bytes:
-    """JSON that is plain ASCII and, inside HTML, nothing but text."""
-    text = json.dumps(value)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode("ascii")
-
-
-def _source_hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    return flac_bytes(ears, _TONE_RATE_HZ)
 
 
 def _digest(shown: list[dict[str, Any]], sounds: Mapping[str, bytes]) -> str:

@@ -1,0 +1,65 @@
+"""The whole of a mono signal through the measured head at one place: what follows from a timeline without separation.
+
+With mid = 2 x, spectrograms with Hann windows of 64 ms every 16 ms (1024 samples every 256 at 16 kHz, as the ``slots``
+model has them), and G the direction filter (:class:`tas_core.models.direction.DirectionFilter`):
+
+    side = G(b(t)) mid            b = mean of the azimuths asked at time t, 0 if none
+
+It is the head's pair of filters, divided in every frequency by half their sum, so that (L + R) / 2 stays x.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import torch
+
+from tas_core.dsp import istft, stft
+from tas_core.models.direction import DirectionFilter
+from tas_core.timeline import Timeline
+from tas_core.types import LEFT_EAR, RIGHT_EAR
+
+_HOP_S: Final = 0.016
+_HOPS: Final = 4
+_BLOCK_HOPS: Final = 2048
+
+
+def mean_azimuth_deg(timeline: Timeline, times_s: np.ndarray, duration_s: float) -> np.ndarray:
+    """Mean of the azimuths that a timeline asks for at each time, degrees (time); 0 where it asks for none."""
+    tracks = timeline.tracks(times_s, duration_s)
+    if not tracks:
+        return np.zeros(len(times_s))
+    active = np.stack([track.active for track in tracks])
+    total = np.where(active, np.stack([track.azimuth_deg for track in tracks]), 0.0).sum(axis=0)
+    return total / np.maximum(active.sum(axis=0), 1)
+
+
+def through_head(x: np.ndarray, sample_rate_hz: int, timeline: Timeline) -> np.ndarray:
+    """The whole of x at the mean azimuth asked, (ear, time) float64; (L + R) / 2 is x.
+
+    Args:
+        x: (time), float32 or float64.
+        sample_rate_hz: of x, 8000 or more.
+        timeline: what is asked.
+
+    Raises:
+        TimelineError: the timeline does not fit the signal.
+    """
+    hop = round(_HOP_S * sample_rate_hz)
+    n_fft = _HOPS * hop
+    duration_s = len(x) / sample_rate_hz
+    filters = DirectionFilter(n_fft, sample_rate_hz)
+    ears = np.stack([x, x]).astype(np.float64)
+    block, edge = _BLOCK_HOPS * hop, n_fft
+    for start in range(0, len(x), block):  # blocks and edges are whole steps, so that frames stay where they are
+        first, stop = max(0, start - edge), min(start + block, len(x))
+        piece = torch.from_numpy(np.ascontiguousarray(2 * x[first : stop + edge]))
+        spectrum = stft(piece, n_fft, hop)
+        times_s = (first + np.arange(spectrum.shape[-1]) * hop) / sample_rate_hz
+        azimuth = torch.from_numpy(mean_azimuth_deg(timeline, times_s, duration_s)).float()
+        side = istft((filters(azimuth).T * spectrum).to(spectrum.dtype), n_fft, hop, len(piece)).numpy()
+        side = side[start - first : stop - first]
+        ears[LEFT_EAR, start:stop] += side / 2
+        ears[RIGHT_EAR, start:stop] -= side / 2
+    return ears
