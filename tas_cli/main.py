@@ -8,8 +8,20 @@ from typing import Any
 
 import typer
 
-from tas_cli import data_command, eval_command, plot_command, spatialize_command, study_command, train_command
-from tas_core.errors import TasError
+from tas_cli import (
+    config_command,
+    data_command,
+    doctor_command,
+    eval_command,
+    models_command,
+    plot_command,
+    spatialize_command,
+    study_command,
+    timeline_command,
+    train_command,
+)
+from tas_cli.configuration import configure
+from tas_core.errors import InputError, TasError
 
 app = typer.Typer(
     name="tas",
@@ -23,8 +35,35 @@ app.command("spatialize")(spatialize_command.spatialize)
 app.command("plot")(plot_command.plot)
 app.command("eval")(eval_command.evaluate)
 app.command("train")(train_command.train)
+app.command("doctor")(doctor_command.doctor)
+app.command("config")(config_command.config)
+app.add_typer(models_command.app, name="models")
 app.add_typer(data_command.app, name="data")
 app.add_typer(study_command.app, name="study")
+app.add_typer(timeline_command.app, name="timeline")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"tas {version('tas')}")
+        raise typer.Exit()
+
+
+@app.callback()
+def tas(
+    context: typer.Context,
+    version: bool = typer.Option(  # noqa: ARG001 (its callback ends the program)
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    """Make mono sound binaural by following words: 'cello on the left, piano on the right'."""
+    try:
+        configure(context)
+    except InputError:
+        if context.invoked_subcommand != "doctor":  # it reports what is wrong among its checks
+            raise
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

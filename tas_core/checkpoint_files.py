@@ -1,0 +1,129 @@
+"""What a checkpoint says about itself, read without torch: names of its files, its description, its digest.
+
+    model.safetensors   the state dict
+    config.json         {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
+                         "weights_sha256": "..."}
+
+:mod:`tas_core.checkpoints` reads and writes the weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tas_core.configs import describe, one_line
+from tas_core.errors import CheckpointError
+
+FORMAT_VERSION: Final = 1
+FAMILIES: Final = ("paper", "slots", "mono2binaural", "apnet")
+WEIGHTS_FILE: Final = "model.safetensors"
+CONFIG_FILE: Final = "config.json"
+
+_CONFIG_KEYS: Final = ("format", "family", "config", "provenance", "weights_sha256")
+
+
+@dataclass(frozen=True)
+class Description:
+    """The description of a checkpoint and its weights as they lie on disk.
+
+    Attributes:
+        family: one of :data:`FAMILIES`.
+        config: keyword arguments of the family's config.
+        provenance: where the weights came from, free-form JSON.
+        weights: content of the weights file, not yet parsed.
+        weights_sha256: SHA-256 of ``weights`` in hex.
+    """
+
+    family: str
+    config: dict[str, Any]
+    provenance: dict[str, Any]
+    weights: bytes
+    weights_sha256: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 in hex over family, config and weights; equal digests give equal outputs."""
+        identity = json.dumps([self.family, self.config, self.weights_sha256], sort_keys=True)
+        return hashlib.sha256(identity.encode()).hexdigest()
+
+
+def read_description(folder: str | Path) -> Description:
+    """Read and check everything of a checkpoint but what is inside its weights.
+
+    Raises:
+        CheckpointError: a missing folder or file, bad JSON, unknown keys, another format version, an
+            unknown family, or weights that belong to another config.json.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CheckpointError(f"no checkpoint folder at {folder}")
+    path = folder / CONFIG_FILE
+    description = parse_json(_read(path), path)
+    check_version(description, path)
+    check_keys(description, _CONFIG_KEYS, path)
+    family = description.get("family")
+    if family not in FAMILIES:
+        raise CheckpointError(f"{path}: unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
+    description.setdefault("provenance", {})
+    for key in ("config", "provenance"):
+        if not isinstance(description.get(key), dict):
+            raise CheckpointError(f"{path}: {key!r} must be an object, not {describe(description.get(key))}")
+    weights_path = folder / WEIGHTS_FILE
+    weights = _read(weights_path)
+    weights_sha256 = hashlib.sha256(weights).hexdigest()
+    if description.get("weights_sha256", weights_sha256) != weights_sha256:
+        raise CheckpointError(f"{weights_path} is damaged or belongs to another {CONFIG_FILE}: its SHA-256 differs")
+    return Description(family, description["config"], description["provenance"], weights, weights_sha256)
+
+
+def parse_json(data: bytes, path: Path) -> dict[str, Any]:
+    """The JSON object in ``data``; ``path`` is named in errors.
+
+    Raises:
+        CheckpointError: not JSON, or not an object.
+    """
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} is not valid JSON: {one_line(error)}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: expected a JSON object, not {describe(value)}")
+    return value
+
+
+def check_version(description: Mapping[str, Any], path: Path) -> None:
+    """Refuse another format version.
+
+    Raises:
+        CheckpointError: it is another one.
+    """
+    version = description.get("format")
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise CheckpointError(
+            f"{path}: format {version!r} cannot be read, this version of tas reads format {FORMAT_VERSION}"
+        )
+
+
+def check_keys(description: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:
+    """Refuse unknown keys.
+
+    Raises:
+        CheckpointError: there is one.
+    """
+    for key in description:
+        if key not in known:
+            raise CheckpointError(f"{path}: unknown key {key!r}, expected some of {', '.join(known)}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise CheckpointError(f"incomplete checkpoint: {path} does not exist") from error
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error

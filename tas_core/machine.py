@@ -1,0 +1,66 @@
+"""The machine and what is installed on it, found out without importing any of it."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from importlib import metadata
+
+_FFMPEG_TIMEOUT_S = 10.0
+
+
+def processor_name() -> str:
+    """Model of the CPU; empty where the system does not say."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def package_versions(packages: Iterable[str]) -> dict[str, str | None]:
+    """Installed versions by the names that ``pip`` uses; None for what is not installed."""
+    found: dict[str, str | None] = {}
+    for package in packages:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            found[package] = None
+    return found
+
+
+def required_packages(package: str) -> list[str]:
+    """Names of the packages that an installed one cannot do without; nothing where it is not installed."""
+    try:
+        lines = metadata.requires(package) or []
+    except metadata.PackageNotFoundError:
+        return []
+    names = (re.match(r"[A-Za-z0-9._-]+", line) for line in lines if "extra ==" not in line)
+    return [name[0] for name in names if name]
+
+
+def ffmpeg_version() -> str | None:
+    """Version of the ``ffmpeg`` on the path; None if there is none that runs."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        return None
+    try:
+        said = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=_FFMPEG_TIMEOUT_S)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    match = re.match(r"ffmpeg version (\S+)", said.stdout)
+    return match[1] if match and said.returncode == 0 else None
