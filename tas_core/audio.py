@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import shutil
 import stat
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,9 @@ from tas_core.audio_output import (
     write_audio,
 )
 from tas_core.errors import AudioError
-from tas_core.output_files import same_file
+from tas_core.ffmpeg_input import decode_by_ffmpeg
+from tas_core.output_files import STANDARD_STREAM, same_file
+from tas_core.wav_headers import copy_stream, find_samples
 
 __all__ = [
     "Audio",
@@ -50,6 +52,8 @@ MIN_RATE_HZ: Final = 8_000
 MAX_RATE_HZ: Final = 192_000
 
 _BLOCK_FRAMES: Final = 2**20
+_FOREIGN: Final = (1, 4)
+"""libsndfile's errors for a format and an encoding that it does not know; all others are about damage."""
 
 
 # ---------------------------------------------------------------------------- reading
@@ -85,11 +89,21 @@ class Audio:
 class AudioReader:
     """An open audio file, read from its beginning; a context manager.
 
-    Pipes are copied to a temporary file first, since decoders seek.
-    An Ogg file does not say how long it is, so one that is cut off ends early without an error.
+    What libsndfile does not read is decoded by ffmpeg, if it is installed, to a temporary file. Pipes are copied to
+    a temporary file first, since decoders seek. An Ogg file does not say how long it is, so one that is cut off ends
+    early without an error.
 
     Args:
-        path: the file.
+        path: the file; ``-`` is standard input.
+
+    Attributes:
+        name: of the file in messages.
+        sample_rate_hz: 8,000 to 192,000.
+        num_channels: 1 or more.
+        num_frames: samples per channel, as the header says; see :meth:`count_frames`.
+        subtype: sample encoding in libsndfile's words, such as ``PCM_16``.
+        format: container in libsndfile's words, such as ``WAV``; that of the decoded file if ffmpeg was needed.
+        tags: title, artist, comment and so on, by libsndfile's names for them.
 
     Raises:
         AudioError: the file is missing, a folder, empty, no audio, holds no samples, has a sample rate
@@ -98,20 +112,27 @@ class AudioReader:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.name = "standard input" if str(path) == STANDARD_STREAM else str(self.path)
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             source = self._open(stack)
+            subtype = None
             try:
                 self._file = stack.enter_context(soundfile.SoundFile(source))
             except (soundfile.LibsndfileError, TypeError) as error:
-                reason = getattr(error, "error_string", "") or "a format without a header"
-                raise self._error(f"not an audio file that can be read: {reason.rstrip('.')}") from error
+                reason = (getattr(error, "error_string", "") or "a format without a header").strip().rstrip(".")
+                if getattr(error, "code", _FOREIGN[0]) not in _FOREIGN:
+                    raise self._error(f"not an audio file that can be read: {reason}") from error
+                decoded, subtype = decode_by_ffmpeg(source, self.name, reason)
+                stack.enter_context(decoded)
+                self._file = stack.enter_context(soundfile.SoundFile(decoded))
             self.sample_rate_hz: int = self._file.samplerate
             self.num_channels: int = self._file.channels
             self.num_frames: int = self._file.frames
-            self.subtype: str = self._file.subtype
+            self.subtype: str = subtype or self._file.subtype
             self.format: str = self._file.format
-            self._dtype = "float64" if self.subtype in ("PCM_32", "DOUBLE") else "float32"
+            self.tags: dict[str, str] = self._file.copy_metadata()
+            self._dtype = "float64" if self._file.subtype in ("PCM_32", "DOUBLE") else "float32"
             self._position = 0
             if not MIN_RATE_HZ <= self.sample_rate_hz <= MAX_RATE_HZ:
                 raise self._error(
@@ -161,9 +182,20 @@ class AudioReader:
         count = 0
         while size := self.read(_BLOCK_FRAMES).shape[1]:
             count += size
-        self._file.seek(0)
-        self._position = 0
+        self.seek(0)
         return count
+
+    def seek(self, frame: int) -> None:
+        """Go on reading at a sample, counted from 0.
+
+        Raises:
+            AudioError: the file is damaged.
+        """
+        try:
+            self._file.seek(frame)
+        except soundfile.LibsndfileError as error:
+            raise self._error(f"damaged before {self._seconds(frame)}: {error.error_string}") from error
+        self._position = frame
 
     def close(self) -> None:
         """Close the file."""
@@ -177,33 +209,42 @@ class AudioReader:
 
     def _open(self, stack: contextlib.ExitStack) -> Path | BinaryIO:
         try:
-            file: BinaryIO = stack.enter_context(open(self.path, "rb"))
+            piped = str(self.path) == STANDARD_STREAM
+            file: BinaryIO = stack.enter_context(_standard_input() if piped else open(self.path, "rb"))
             mode = os.fstat(file.fileno()).st_mode
-            if stat.S_ISFIFO(mode):
+            if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
                 spool: BinaryIO = stack.enter_context(tempfile.TemporaryFile())
-                shutil.copyfileobj(file, spool)
-                spool.seek(0)
+                copy_stream(file, spool)
                 if not spool.read(1):
                     raise self._error("the pipe is empty")
-                spool.seek(0)
-                return spool
-            if not stat.S_ISREG(mode):
+                file, piped = spool, True
+            elif not stat.S_ISREG(mode):
                 raise self._error("not a regular file")
-            size = file.seek(0, os.SEEK_END)
-            if size == 0:
+            if file.seek(0, os.SEEK_END) == 0:
                 raise self._error("the file is empty")
-            promised, there = _sample_bytes(file, size)
+            samples = find_samples(file)
+            file.seek(0)
         except (OSError, ValueError) as error:
             raise self._error(getattr(error, "strerror", None) or str(error)) from error
-        if promised > there:
-            raise self._error(f"the file is cut off: its header says {promised} bytes of samples, but it holds {there}")
-        return self.path
+        if samples and samples.is_cut_off:
+            raise self._error(
+                f"the file is cut off: its header says {samples.promised} bytes of samples,"
+                f" but it holds {samples.there}"
+            )
+        return file if piped else self.path
 
     def _seconds(self, frame: int) -> str:
         return f"{frame / self.sample_rate_hz:.6g} s"
 
     def _error(self, what: str) -> AudioError:
-        return AudioError(f"{self.path}: {what}")
+        return AudioError(f"{self.name}: {what}")
+
+
+def _standard_input() -> BinaryIO:
+    """Standard input as a file of bytes, which stays open when this one is closed."""
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ValueError("a terminal, expected a pipe or a file")
+    return open(sys.stdin.fileno(), "rb", closefd=False)
 
 
 def read_audio(path: str | Path) -> Audio:
@@ -218,42 +259,6 @@ def read_audio(path: str | Path) -> Audio:
             blocks.append(block)
         samples = np.concatenate(blocks, axis=1)
         return Audio(samples, reader.sample_rate_hz, reader.subtype, reader.format)
-
-
-# Magic -> bytes of the file header, of a chunk's name and of its length, and whether that length counts itself.
-_CHUNKED: Final = {b"RIFF": (12, 4, 4, 0), b"RF64": (12, 4, 4, 0), b"FORM": (12, 4, 4, 0), b"riff": (40, 16, 8, 24)}
-
-
-def _sample_bytes(file: BinaryIO, size: int) -> tuple[int, int]:
-    """Bytes of samples that a WAV, RF64, W64 or AIFF header promises, and that are there; else zeros.
-
-    libsndfile silently reads what is there. A 32-bit length of almost 2^31 or more, in a smaller file,
-    is how a program that writes to a pipe says that it does not know.
-    """
-    file.seek(0)
-    magic = file.read(4)
-    if magic not in _CHUNKED:
-        return 0, 0
-    position, name_bytes, length_bytes, counted = _CHUNKED[magic]
-    long_length = 0
-    for _ in range(1000):
-        file.seek(position)
-        name = file.read(name_bytes)[:4]
-        length = int.from_bytes(file.read(length_bytes), "big" if magic == b"FORM" else "little") - counted
-        position = file.tell()
-        if name == b"ds64":
-            long_length = int.from_bytes(file.read(16)[8:], "little")
-        if name in (b"data", b"SSND"):
-            if magic == b"RF64" and length == 0xFFFFFFFF:
-                length = long_length
-            elif length_bytes == 4 and (length == 0xFFFFFFFF or 0x7FFFF000 <= length and size < 2**31):
-                return 0, 0
-            return length, size - position
-        alignment = 8 if counted else 2
-        position += -(-length // alignment) * alignment
-        if not 0 < position < size:
-            break
-    return 0, 0
 
 
 # ---------------------------------------------------------------------------- samples

@@ -1,15 +1,19 @@
 """Writing audio files: checks before any work, and never half a file.
 
 Samples are ``(ear, time)`` arrays in which 1.0 is full scale. Nothing is rescaled, and
-nothing is clipped without permission.
+nothing is clipped without permission. The path ``-`` is standard output, as WAV.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
-from collections.abc import Sequence
+import shutil
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn
@@ -18,7 +22,7 @@ import numpy as np
 import soundfile
 
 from tas_core.errors import InputError, TasError
-from tas_core.output_files import check_new_file
+from tas_core.output_files import STANDARD_STREAM, check_new_file
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
@@ -38,6 +42,9 @@ FORMATS: Final = {
 _PCM_BITS: Final = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 _DEPTHS: Final = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
 _COMPANDED: Final = ("ULAW", "ALAW", "ADPCM", "GSM", "G72", "DWVW", "DPCM", "VOX", "NMS", "ALAC_16")
+_LOSSY_BITS: Final = 24
+_TAGS: Final = {"title", "copyright", "artist", "comment", "date", "album", "license", "tracknumber", "genre"}
+"""What libsndfile carries, but for the name of the program that wrote the input."""
 _BLOCK_FRAMES: Final = 2**16
 
 
@@ -46,19 +53,45 @@ def peak(samples: np.ndarray) -> float:
     return max(float(samples.max()), -float(samples.min())) if samples.size else 0.0
 
 
-def check_output_path(path: str | Path, inputs: Sequence[str | Path] = (), overwrite: bool = False) -> None:
+def output_name(path: str | Path) -> str:
+    """An output in messages."""
+    return "standard output" if str(path) == STANDARD_STREAM else str(path)
+
+
+def full_scale(subtype: str) -> float:
+    """Largest sample that an encoding holds; infinity for floating point. The smallest is -1 for all others."""
+    return math.inf if subtype in ("FLOAT", "DOUBLE") else 1.0 - 2.0 ** (1 - _PCM_BITS.get(subtype, 16))
+
+
+def loses_depth(read: str, written: str) -> bool:
+    """Whether writing integers drops bits of what was read: ``FLOAT`` to ``PCM_24``, ``PCM_24`` to ``PCM_16``."""
+    depth = math.inf if read in ("FLOAT", "DOUBLE") else _PCM_BITS.get(_nearest_depth(read), _LOSSY_BITS)
+    return _PCM_BITS.get(written, math.inf) < depth
+
+
+def check_output_path(
+    path: str | Path, inputs: Sequence[str | Path] = (), overwrite: bool = False, subtype: str | None = None
+) -> None:
     """Find out before any work whether a file can be written.
 
     Args:
         path: the output; its extension chooses the format.
         inputs: files that must not be overwritten.
         overwrite: whether an existing file may be replaced.
+        subtype: sample encoding that the format has to have, if one was asked for.
 
     Raises:
-        InputError: unknown extension, a folder, a missing or read-only folder, an existing file, or an input.
+        InputError: unknown extension, a folder, a missing or read-only folder, an existing file, an input, a terminal
+            for standard output, or the format has no such subtype.
     """
-    _format(path)
-    check_new_file(path, inputs, overwrite)
+    container = _format(path)
+    if subtype is not None and not soundfile.check_format(container, subtype):
+        known = ", ".join(soundfile.available_subtypes(container))
+        raise InputError(f"{path}: {container} has no {subtype}, expected one of {known}")
+    if str(path) != STANDARD_STREAM:
+        check_new_file(path, inputs, overwrite)
+    elif sys.stdout is None or sys.stdout.isatty():
+        raise InputError("standard output is a terminal, expected a pipe or a file to write the sound to")
 
 
 def output_subtype(path: str | Path, subtype: str) -> str:
@@ -72,19 +105,30 @@ def output_subtype(path: str | Path, subtype: str) -> str:
     container = _format(path)
     if container == "OGG":
         return "VORBIS"
-    if subtype not in _DEPTHS:
-        subtype = "PCM_16" if any(name in subtype for name in _COMPANDED) else "PCM_24"
+    subtype = _nearest_depth(subtype)
     i = _DEPTHS.index(subtype)
     same = [s for s in _DEPTHS if _PCM_BITS.get(s) == _PCM_BITS.get(subtype, -1)]
     candidates = (subtype, *same, *_DEPTHS[i:], *reversed(_DEPTHS[:i]))
     return next(s for s in candidates if soundfile.check_format(container, s))
 
 
+def _nearest_depth(subtype: str) -> str:
+    if subtype in _DEPTHS:
+        return subtype
+    return "PCM_16" if any(name in subtype for name in _COMPANDED) else f"PCM_{_LOSSY_BITS}"
+
+
 class AudioWriter:
     """A file in the making, which appears under its name complete or not at all; a context manager.
 
     Samples go to a hidden file in the same folder. Leaving the context without an exception puts it
-    in place; any exception, an interrupt included, removes it. WAV files above 4 GiB become RF64.
+    in place; any exception, an interrupt included, removes it. WAV files above 4 GiB become RF64. What goes to
+    standard output is put together in a temporary file, so that its header is right, and leaves it when complete.
+
+    Dither is noise of triangular distribution, two steps wide, that makes the error of rounding independent of the
+    sound (Lipshitz, Wannamaker and Vanderkooy, J. Audio Eng. Soc. 40, 1992). It does not depend on how the samples
+    are cut into blocks. Where the ears cancel to nothing, hence where a mono input was silent, and would be rounded
+    to zero, none is added: digital silence stays what it is.
 
     Args:
         path: the output; its extension chooses the format.
@@ -95,6 +139,8 @@ class AudioWriter:
         overwrite: whether an existing file may be replaced.
         allow_clipping: whether samples beyond full scale may be limited in integer formats.
             They are never limited silently: look at :func:`peak` first, and scale or choose ``FLOAT``.
+        dither_seed: seed of the dither for integer formats; None for plain rounding.
+        tags: title, artist, comment and so on, by libsndfile's names; what the format does not carry is left out.
 
     Raises:
         InputError: as :func:`check_output_path`, or the format has no such subtype, rate or length.
@@ -110,32 +156,36 @@ class AudioWriter:
         *,
         overwrite: bool = False,
         allow_clipping: bool = False,
+        dither_seed: int | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        check_output_path(path, overwrite=overwrite)
+        check_output_path(path, overwrite=overwrite, subtype=subtype)
         self.path = Path(path)
+        self.name = output_name(path)
         self.sample_rate_hz = sample_rate_hz
         self.num_frames = num_frames
         self.subtype = subtype
         self.allow_clipping = allow_clipping
         self._written = 0
+        self._dither = None if dither_seed is None else np.random.default_rng(dither_seed)
         container = _format(path)
-        if not soundfile.check_format(container, subtype):
-            known = ", ".join(soundfile.available_subtypes(container))
-            raise InputError(f"{path}: {container} has no {subtype}, expected one of {known}")
         sample_bytes = {"FLOAT": 32, "DOUBLE": 64, **_PCM_BITS}.get(subtype, 16) // 8
         if num_frames * num_channels * sample_bytes > MAX_CHUNK_BYTES:
             if container == "AIFF":
                 raise InputError(f"{path}: AIFF holds at most 4 GiB, expected wav, flac, caf or w64")
             container = "RF64" if container == "WAV" else container
-        target = Path(os.path.realpath(path))
-        self._target = target
-        self._partial = target.parent / f".tas-{secrets.token_hex(6)}.part"
+        self._target = None if str(path) == STANDARD_STREAM else Path(os.path.realpath(path))
+        folder = Path(tempfile.gettempdir()) if self._target is None else self._target.parent
+        self._partial = folder / f".tas-{secrets.token_hex(6)}.part"
         try:
             with open(self._partial, "xb"):
                 pass  # with the permissions that the umask gives
             self._file = soundfile.SoundFile(
                 self._partial, "w", sample_rate_hz, num_channels, subtype, format=container
             )
+            for name in sorted(_TAGS & (tags or {}).keys()):
+                with contextlib.suppress(soundfile.LibsndfileError):  # a format without tags
+                    setattr(self._file, name, (tags or {})[name])
         except soundfile.LibsndfileError as error:
             self._remove()
             raise InputError(
@@ -144,7 +194,7 @@ class AudioWriter:
             ) from error
         except OSError as error:
             self._remove()
-            raise InputError(f"{path}: no file can be made in {target.parent} ({error.strerror})") from error
+            raise InputError(f"{path}: no file can be made in {folder} ({error.strerror})") from error
         except BaseException:
             self._remove()
             raise
@@ -175,6 +225,8 @@ class AudioWriter:
                 self._file.close()
                 if kind is None:
                     self._finish()
+            except BrokenPipeError:  # whoever read standard output has left
+                raise
             except (soundfile.LibsndfileError, OSError) as problem:
                 if kind is None:
                     self._fail(problem)
@@ -183,36 +235,46 @@ class AudioWriter:
 
     def _finish(self) -> None:
         if self._written != self.num_frames:
-            raise TasError(f"{self.path}: {self._written} samples written, expected {self.num_frames}")
+            raise TasError(f"{self.name}: {self._written} samples written, expected {self.num_frames}")
         with soundfile.SoundFile(self._partial) as check:
             if check.frames != self.num_frames:  # libsndfile does not report each failed write
-                raise TasError(f"{self.path}: the file could not be written completely; is the disk full?")
+                raise TasError(f"{self.name}: the file could not be written completely; is the disk full?")
         with open(self._partial, "rb+") as file:
+            if self._target is None:
+                sys.stdout.flush()
+                with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+                    shutil.copyfileobj(file, out, 2**20)
+                return
             os.fsync(file.fileno())
         os.replace(self._partial, self._target)
 
     def _check(self, block: np.ndarray) -> None:
         level = peak(block)  # NaN where a sample is
         if not level < np.inf:
-            raise TasError(f"{self.path}: the samples to write are not finite numbers")
+            raise TasError(f"{self.name}: the samples to write are not finite numbers")
         bounded = self.subtype not in ("FLOAT", "DOUBLE", "VORBIS", "OPUS")
         if bounded and level > 1.0 and not self.allow_clipping:
             raise TasError(
-                f"{self.path}: the output peaks at {level:.3f} near {self._written / self.sample_rate_hz:.3f} s,"
+                f"{self.name}: the output peaks at {level:.3f} near {self._written / self.sample_rate_hz:.3f} s,"
                 f" expected at most 1 in {self.subtype}; lower the level, allow clipping, or choose FLOAT"
             )
 
     def _quantized(self, block: np.ndarray) -> np.ndarray:
-        """Integers rounded to the nearest, so that what was read from PCM is written back bit by bit."""
+        """Integers rounded to the nearest, so that without dither what was read from PCM is written back bit by bit."""
         if (bits := _PCM_BITS.get(self.subtype)) is None:
             return block
-        full_scale = 2.0 ** (bits - 1)
-        steps = np.clip(np.rint(block.astype(np.float64) * full_scale), -full_scale, full_scale - 1)
+        scale = 2.0 ** (bits - 1)
+        steps = block.astype(np.float64) * scale
+        if self._dither is not None:
+            noise = self._dither.random((*steps.shape, 2)).sum(axis=-1) - 1
+            silent = (steps.sum(axis=1) == 0) & (np.abs(steps).max(axis=1) < 0.5)
+            steps = np.where(silent[:, None], 0.0, steps + noise)
+        steps = np.clip(np.rint(steps), -scale, scale - 1)
         return (steps * 2.0 ** (32 - bits)).astype(np.int32)
 
     def _fail(self, error: BaseException) -> NoReturn:
         reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or "incomplete write"
-        raise TasError(f"{self.path}: cannot write the file ({reason.rstrip('.')}); is the disk full?") from error
+        raise TasError(f"{self.name}: cannot write the file ({reason.rstrip('.')}); is the disk full?") from error
 
     def _remove(self) -> None:
         with contextlib.suppress(OSError):
@@ -255,6 +317,8 @@ def write_audio(
 
 
 def _format(path: str | Path) -> str:
+    if str(path) == STANDARD_STREAM:
+        return "WAV"
     extension = Path(path).suffix.lower()
     if extension not in FORMATS:
         shown = f"the extension {extension}" if extension else "no extension"

@@ -5,62 +5,141 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final
 
 import numpy as np
 
-from tas_core.audio_output import AudioWriter, output_subtype, peak
-from tas_core.errors import TasError
+from tas_core.audio_output import AudioWriter, full_scale, loses_depth, output_name, output_subtype, peak
+from tas_core.errors import InputError, TasError
+from tas_core.loudness import LoudnessMeter
+from tas_core.output_files import STANDARD_STREAM
 
-_INTEGER_PEAK: Final = 1.0 - 2.0**-15
+CLIP_MODES: Final = ("rescale", "clamp", "error")
+MAX_GAIN_DB: Final = 100.0
 _BLOCK_FRAMES: Final = 2**18
 
 
-class LevelledWriter:
-    """A file of two ears that is turned down by one gain, as a whole, if its format would clip; a context manager.
-
-    Floating-point formats are written as they come. For the others, samples wait in a nameless file in the output's
-    folder until the loudest is known. Nothing appears under the name before all is written.
+@dataclass(frozen=True)
+class Levels:
+    """How loud a file becomes.
 
     Args:
-        path: the output; its extension chooses the format.
+        gain_db: gain of both ears, dB, -100 to 100.
+        loudness_lufs: integrated loudness of the two ears that is wanted instead, LUFS, -70 to 0.
+        clip: what to do if an ear would pass full scale in an integer format: ``rescale`` turns the whole file down
+            by one gain, ``clamp`` limits the samples that do, ``error`` writes nothing.
+
+    Raises:
+        InputError: a value out of range, or both a gain and a loudness.
+    """
+
+    gain_db: float = 0.0
+    loudness_lufs: float | None = None
+    clip: str = "rescale"
+
+    def __post_init__(self) -> None:
+        if self.clip not in CLIP_MODES:
+            raise InputError(f"unknown clip mode '{self.clip}'; expected one of {', '.join(CLIP_MODES)}")
+        if not abs(self.gain_db) <= MAX_GAIN_DB:
+            raise InputError(f"the gain is {self.gain_db} dB, expected {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB")
+        if self.loudness_lufs is not None and not -70 <= self.loudness_lufs <= 0:
+            raise InputError(f"the loudness is {self.loudness_lufs} LUFS, expected -70 to 0 LUFS")
+        if self.loudness_lufs is not None and self.gain_db:
+            raise InputError("a gain and a loudness were given, expected one of them")
+
+
+class LevelledWriter:
+    """A file of two ears at the level that was asked for and that its format holds; a context manager.
+
+    Where the gain depends on what is still to come, samples wait in a nameless file in the output's folder. Nothing
+    appears under the name before all is written.
+
+    Args:
+        path: the output, as :class:`tas_core.audio_output.AudioWriter`.
         sample_rate_hz: sample rate.
         num_frames: samples per ear that will be written.
-        subtype: sample encoding of the input; the output gets the nearest that its format has.
+        subtype: sample encoding of the input.
+        to_subtype: that of the output; None is the nearest to the input's that its format has. Integers of fewer bits
+            than the input had are dithered.
+        levels: gain, loudness, and what to do beyond full scale.
+        seed: of the dither.
+        tags: as :class:`tas_core.audio_output.AudioWriter`.
         overwrite: whether an existing file may be replaced.
 
+    Attributes:
+        subtype: sample encoding of the output.
+        gain: what the ears were multiplied by, once all is written.
+        peak: largest magnitude in the file.
+        clamped: samples that were limited, each ear counted.
+        loudness_lufs: of the file, LUFS, if a loudness was asked for; None in silence.
+
     Warns:
-        UserWarning: by how much the file was turned down.
+        UserWarning: by how much the file was turned down to hold the ears, or how many samples were limited; the
+            loudness asked for cannot be had.
 
     Raises:
         InputError: as :class:`tas_core.audio_output.AudioWriter`.
-        TasError: writing failed.
+        TasError: writing failed, or an ear passed full scale and ``levels`` says that this is an error.
     """
 
     def __init__(
-        self, path: str | Path, sample_rate_hz: int, num_frames: int, subtype: str, *, overwrite: bool = False
+        self,
+        path: str | Path,
+        sample_rate_hz: int,
+        num_frames: int,
+        subtype: str,
+        *,
+        to_subtype: str | None = None,
+        levels: Levels = Levels(),  # noqa: B008 - frozen
+        seed: int = 0,
+        tags: Mapping[str, str] | None = None,
+        overwrite: bool = False,
     ) -> None:
         self.path = Path(path)
+        self.name = output_name(path)
+        self.subtype = to_subtype or output_subtype(path, subtype)
+        self.gain = 10 ** (levels.gain_db / 20)
         self.peak = 0.0
-        self.gain = 1.0
-        kept = output_subtype(path, subtype)
-        self._dtype = np.dtype("f8" if kept in ("PCM_24", "PCM_32") else "f4")
-        self._writer = AudioWriter(path, sample_rate_hz, 2, num_frames, kept, overwrite=overwrite)
+        self.clamped = 0
+        self.loudness_lufs: float | None = None
+        self._levels = levels
+        self._rate_hz = sample_rate_hz
+        self._received = 0
+        self._most = 0.0  # how far samples go before any gain, in parts of full scale
+        self._most_at = 0
+        self._meter = None if levels.loudness_lufs is None else LoudnessMeter(sample_rate_hz)
+        self._limit = full_scale(self.subtype)
+        self._dtype = np.dtype("f8" if self.subtype in ("PCM_24", "PCM_32", "DOUBLE") else "f4")
+        self._writer = AudioWriter(
+            path,
+            sample_rate_hz,
+            2,
+            num_frames,
+            self.subtype,
+            overwrite=overwrite,
+            dither_seed=seed if loses_depth(subtype, self.subtype) else None,
+            tags=tags,
+        )
         self._waiting: IO[Any] | None = None
-        if kept not in ("FLOAT", "DOUBLE"):
+        if self._meter is not None or (math.isfinite(self._limit) and levels.clip == "rescale"):
+            folder = None if str(path) == STANDARD_STREAM else self.path.resolve().parent
             try:
-                self._waiting = tempfile.TemporaryFile(dir=self.path.resolve().parent)
+                self._waiting = tempfile.TemporaryFile(dir=folder)
             except OSError as error:
                 self._writer.__exit__(type(error), error, None)
                 raise self._failed(error) from error
 
     def write(self, ears: np.ndarray) -> None:
         """Append samples, (ear, time), 1.0 is full scale."""
-        self.peak = max(self.peak, peak(ears))
+        self._look_at(ears)
+        if self._meter is not None:
+            self._meter.add(ears)
         if self._waiting is None:
-            self._writer.write(ears)
+            self._put(ears)
             return
         try:
             self._waiting.write(np.ascontiguousarray(ears.T, self._dtype).data)
@@ -86,25 +165,84 @@ class LevelledWriter:
             if self._waiting is not None:
                 self._waiting.close()
 
+    def _look_at(self, ears: np.ndarray) -> None:
+        """Note the loudest sample; integers reach one step further below zero than above."""
+        if ears.size:
+            above = min(self._limit, 1.0)
+            loudest = [(float(ear[at]) / above, int(at)) for ear in ears for at in [ear.argmax()]]
+            loudest += [(-float(ear[at]), int(at)) for ear in ears for at in [ear.argmin()]]
+            self.peak = max(self.peak, peak(ears))
+            part, at = max(loudest)
+            if part > self._most:
+                self._most, self._most_at = part, self._received + at
+        self._received += ears.shape[1]
+
     def _settle(self) -> None:
-        """Write what waits, at the level that fits."""
-        if self._waiting is None:
-            return
-        if self.peak > _INTEGER_PEAK:
-            self.gain = _INTEGER_PEAK / self.peak
-            warnings.warn(
-                f"{self.path}: an ear would reach {20 * math.log10(self.peak):+.2f} dBFS; "
-                f"the whole file was turned down by {-20 * math.log10(self.gain):.2f} dB",
-                stacklevel=3,
+        """Find the gain, and write what waits."""
+        measured_lufs = self._match_loudness()
+        beyond = math.isfinite(self._limit) and self._most * self.gain > 1.0
+        if beyond:
+            self._hold()
+        if self._waiting is not None:
+            try:
+                self._waiting.seek(0)
+                while data := self._waiting.read(_BLOCK_FRAMES * 2 * self._dtype.itemsize):
+                    self._put(np.frombuffer(data, self._dtype).reshape(-1, 2).T)
+            except OSError as error:
+                raise self._failed(error) from error
+        if self.clamped:
+            self._warn(f"{self._reach}; {self.clamped} samples beyond full scale were limited")
+        self.peak *= self.gain
+        if beyond:
+            self.peak = min(self.peak, 1.0)
+        if measured_lufs is not None:
+            self.loudness_lufs = measured_lufs + _db(self.gain)
+
+    def _match_loudness(self) -> float | None:
+        """Set the gain that gives the loudness asked for; returns the loudness before, None where there is none."""
+        if self._meter is None or self._levels.loudness_lufs is None:
+            return None
+        measured_lufs = self._meter.integrated_lufs()
+        if measured_lufs == -math.inf:
+            self._warn("silence has no loudness; the level was kept")
+            return None
+        self.gain = 10 ** ((self._levels.loudness_lufs - measured_lufs) / 20)
+        return measured_lufs
+
+    def _hold(self) -> None:
+        """Do what was asked for ears that pass full scale."""
+        if self._levels.clip == "error":
+            raise TasError(
+                f"{self.name}: {self._reach}, beyond full scale in {self.subtype}; "
+                "lower the level, choose FLOAT, or let it be rescaled or clamped"
             )
-        try:
-            self._waiting.seek(0)
-            while data := self._waiting.read(_BLOCK_FRAMES * 2 * self._dtype.itemsize):
-                samples = np.frombuffer(data, self._dtype).reshape(-1, 2).T
-                # Rounding to single precision must not lift the loudest sample over the limit.
-                self._writer.write(np.clip(samples * self.gain, -1.0, _INTEGER_PEAK) if self.gain < 1 else samples)
-        except OSError as error:
-            raise self._failed(error) from error
+        if self._levels.clip == "rescale":
+            held = min(self._limit, 1.0) / self.peak
+            self._warn(f"{self._reach}; the whole file was turned down by {_db(self.gain / held):.2f} dB")
+            self.gain = held
+
+    @property
+    def _reach(self) -> str:
+        level_db, time_s = _db(self.peak * self.gain), self._most_at / self._rate_hz
+        return f"an ear would reach {level_db:+.2f} dBFS at {time_s:.3f} s"
+
+    def _put(self, ears: np.ndarray) -> None:
+        """Write samples at the level that was found."""
+        if self.gain != 1.0:
+            ears = ears * self.gain
+        if math.isfinite(self._limit):
+            if self._levels.clip == "clamp":
+                self.clamped += int(np.count_nonzero((ears > self._limit) | (ears < -1.0)))
+            # Rounding to single precision must not lift the loudest sample over the limit either.
+            ears = np.clip(ears, -1.0, self._limit)
+        self._writer.write(ears)
+
+    def _warn(self, what: str) -> None:
+        warnings.warn(f"{self.name}: {what}", stacklevel=4)
 
     def _failed(self, error: OSError) -> TasError:
-        return TasError(f"{self.path}: cannot write the file ({error.strerror}); is the disk full?")
+        return TasError(f"{self.name}: cannot write the file ({error.strerror}); is the disk full?")
+
+
+def _db(ratio: float) -> float:
+    return 20 * math.log10(ratio)

@@ -7,8 +7,12 @@ import os
 import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from tas_core.errors import InputError, TasError
+
+STANDARD_STREAM: Final = "-"
+"""In place of a file name: standard input or standard output, where that is allowed."""
 
 
 def same_file(a: str | Path, b: str | Path) -> bool:
