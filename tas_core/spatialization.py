@@ -87,6 +87,10 @@ class Spatializer:
         encoder: the text encoder that the model was trained with.
         steps: diffusion steps; None is the model's own default.
         seed: of the noise, for models that use any.
+        passage: number of the first sample that ears are wanted for, and of the end; None is the whole signal.
+
+    Attributes:
+        first_sample: number of the sample that :meth:`ears` wants first, 0 for the whole signal.
 
     Raises:
         InputError: ``steps`` below 1 or above what the model can make use of, no samples, or the timeline does not
@@ -103,6 +107,7 @@ class Spatializer:
         *,
         steps: int | None = None,
         seed: int = 0,
+        passage: tuple[int, int] | None = None,
     ) -> None:
         if steps is not None and steps < 1:
             raise InputError(f"steps is {steps}; expected 1 or more")
@@ -123,21 +128,29 @@ class Spatializer:
             self._side = SlotsSide(self.timeline, model, encoder, steps, seed, self._listener)
         self._energies = np.zeros((len(self.timeline.segments), 2))
         self._counts = np.zeros(len(self.timeline.segments), np.int64)
+        self._passage = passage or (0, num_samples)
+        self._block, self._margin = self._plan()
+        # Margins are multiples of the model's stride, and so has to be the beginning of what it looks at.
+        self._begin = self._passage[0] // self._margin * self._margin
+        self.first_sample = max(0, self._begin - self._margin)
 
     def ears(self, pieces: Iterable[np.ndarray], progress: Progress = lambda share: None) -> Iterator[np.ndarray]:
         """Ears (ear, time) float64, block by block.
 
         Args:
-            pieces: the signal (time), full scale 1, in pieces of any length.
+            pieces: the signal (time), full scale 1, from :attr:`first_sample` on, in pieces of any length.
             progress: told the share done.
 
         Raises:
             InputError: the pieces are not mono, or shorter together than was said.
         """
-        rate_hz, total = self.sample_rate_hz, self.num_samples
-        block, margin = self._plan()
-        for first, start, stop, x in overlapping(pieces, total, block, margin):
-            report = lambda share, a=start, b=stop: progress((a + share * (b - a)) / total)  # noqa: E731
+        rate_hz, total, (passage_start, end) = self.sample_rate_hz, self.num_samples, self._passage
+        done = lambda at: progress((at - passage_start) / (end - passage_start))  # noqa: E731
+        for first, block_start, block_stop, x in overlapping(
+            pieces, total, self._block, self._margin, self._begin, end
+        ):
+            start, stop = max(block_start, passage_start), min(block_stop, end)
+            report = lambda share, a=start, b=stop: done(a + share * (b - a))  # noqa: E731
             keep = slice(start - first, stop - first)
             side = self._side_of(x, first, keep, report)[keep]
             ears = np.empty((2, stop - start))
@@ -150,7 +163,7 @@ class Spatializer:
                     self._energies[number] += np.square(ears[:, begin - start : end - start]).sum(axis=1)
                     self._counts[number] += end - begin
             yield ears
-            progress(stop / total)
+            done(stop)
 
     def segments(self) -> tuple[SegmentResult, ...]:
         """How each segment came out, after all blocks."""
@@ -177,7 +190,7 @@ class Spatializer:
         stride, model_rate_hz = self._side.stride, self._model_rate_hz
         grid_s = next((s for s in range(1, _LONGEST_GRID_S + 1) if s * model_rate_hz % stride == 0), None)
         if grid_s is None:
-            return self.num_samples, 0
+            return self.num_samples, self.num_samples
         whole = lambda seconds: int(-(-seconds // grid_s) * grid_s) * self.sample_rate_hz  # noqa: E731
         return whole(_BLOCK_S), whole(self._side.margin / model_rate_hz + _EDGE_S)
 
@@ -223,7 +236,7 @@ def spatialize(
 
 
 def overlapping(
-    pieces: Iterable[np.ndarray], total: int, block: int, margin: int
+    pieces: Iterable[np.ndarray], total: int, block: int, margin: int, begin: int = 0, end: int | None = None
 ) -> Iterator[tuple[int, int, int, np.ndarray]]:
     """Cut a signal that comes in pieces into blocks with margins.
 
@@ -232,6 +245,8 @@ def overlapping(
         total: samples in all.
         block: samples in a block; a last one of less than half of that is joined to the one before.
         margin: samples before and after a block, as far as there are any.
+        begin: number of the first sample of the first block; the pieces begin with its margin.
+        end: of the last block; None is that of the signal.
 
     Yields:
         Number of the first sample, of the first of the block, of the end of the block, and the samples
@@ -240,12 +255,13 @@ def overlapping(
     Raises:
         InputError: a piece is not mono, or there are fewer samples than ``total``.
     """
-    starts = list(range(0, total, block))
-    if len(starts) > 1 and total - starts[-1] < block / 2:
+    end = total if end is None else end
+    starts = list(range(begin, end, block))
+    if len(starts) > 1 and end - starts[-1] < block / 2:
         starts.pop()
     source = iter(pieces)
-    held, at = np.zeros(0), 0
-    for start, stop in zip(starts, [*starts[1:], total], strict=True):
+    held, at = np.zeros(0), max(0, begin - margin)
+    for start, stop in zip(starts, [*starts[1:], end], strict=True):
         first, last = max(0, start - margin), min(total, stop + margin)
         parts = [held[first - at :]]
         have = at + len(held)
