@@ -170,23 +170,9 @@ class Timeline:
         """Read a timeline from a YAML file.
 
         Raises:
-            TimelineError: the file cannot be read, is too large or not UTF-8, or as :meth:`from_yaml`.
+            TimelineError: as :func:`read_timeline_text` and :meth:`from_yaml`.
         """
-        try:
-            with open(path, "rb") as file:
-                data = file.read(MAX_TIMELINE_BYTES + 1)
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise TimelineError(f"{path}: cannot read the timeline: {reason}") from error
-        if len(data) > MAX_TIMELINE_BYTES:
-            raise TimelineError(f"{path}: more than {MAX_TIMELINE_BYTES} bytes, expected a short text file")
-        try:
-            text = data.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = data.count(b"\n", 0, error.start) + 1
-            column = error.start - data.rfind(b"\n", 0, error.start)
-            raise TimelineError(f"{path}:{line}:{column}: not a UTF-8 character, expected UTF-8 text") from error
-        return cls.from_yaml(text, str(path))
+        return cls.from_yaml(read_timeline_text(path), str(path))
 
     def to_yaml(self) -> str:
         """The timeline as text that :meth:`from_yaml` reads back."""
@@ -276,6 +262,28 @@ class Timeline:
             end_s = following if segment.end_s is None else segment.end_s
             closed.append(replace(segment, end_s=min(end_s, duration_s)))
         return Timeline(tuple(closed))
+
+
+def read_timeline_text(path: str | Path) -> str:
+    """The text of a timeline file of any format, without a byte order mark.
+
+    Raises:
+        TimelineError: the file cannot be read, is larger than 1 MB, or is not UTF-8.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_TIMELINE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TimelineError(f"{path}: cannot read the timeline: {reason}") from error
+    if len(data) > MAX_TIMELINE_BYTES:
+        raise TimelineError(f"{path}: more than {MAX_TIMELINE_BYTES} bytes, expected a short text file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise TimelineError(f"{path}:{line}:{column}: not a UTF-8 character, expected UTF-8 text") from error
 
 
 def _azimuths(path: AzimuthPath, fraction: np.ndarray) -> np.ndarray:

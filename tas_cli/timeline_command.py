@@ -1,0 +1,51 @@
+"""``tas timeline``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+app = typer.Typer(
+    help="Look into timelines, and convert them: YAML, SubRip, WebVTT, Audacity labels.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@app.callback()
+def timeline() -> None:
+    """Look into timelines, and convert them: YAML, SubRip, WebVTT, Audacity labels."""
+
+
+@app.command("check")
+def check(
+    path: Path = typer.Argument(..., metavar="FILE", help="Timeline: .yaml, .yml, .srt, .vtt or .txt."),
+    audio: Path | None = typer.Option(None, help="Audio that it is for: closes the last end, and must not be shorter."),
+    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
+) -> None:
+    """Say what was understood: segments, objects, azimuths, and time without a prompt."""
+    from tas_core.timeline_check import check_timeline
+
+    result = check_timeline(path, audio)
+    if json_output:
+        import json
+
+        typer.echo(json.dumps(result.as_dict(), ensure_ascii=False))
+        return
+    from tas_cli.timeline_view import print_check
+
+    print_check(result)
+
+
+@app.command("convert")
+def convert(
+    source: Path = typer.Argument(..., metavar="IN", help="Timeline: .yaml, .yml, .srt, .vtt or .txt."),
+    out: Path = typer.Argument(..., metavar="OUT", help="Timeline to write; the ending sets the format."),
+    force: bool = typer.Option(False, "--force", help="Overwrite an existing output."),
+) -> None:
+    """Write a timeline in another format; times are kept to 1 ms, comments and styles are not."""
+    from tas_core.timeline_formats import convert_timeline
+
+    convert_timeline(source, out, overwrite=force)
+    typer.echo(str(out))

@@ -1,0 +1,147 @@
+"""What a timeline says, before any audio is made: its segments, the time that no prompt covers, and doubts."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from tas_core.audio import AudioReader
+from tas_core.timeline import Timeline, TimelineWarning
+from tas_core.timeline_formats import load_timeline
+
+SHORT_GAP_S: Final = 0.25
+"""Uncovered time shorter than this is doubted: in it every sound jumps to the center and back.
+
+Subtitle editors leave gaps of two frames between cues, and ends set by hand miss the next start by a little.
+"""
+
+
+@dataclass(frozen=True)
+class ClauseCheck:
+    """An object and its azimuth at both ends of the segment, degrees, -90 (right) to 90 (left)."""
+
+    object: str
+    azimuth_start_deg: float
+    azimuth_end_deg: float
+
+
+@dataclass(frozen=True)
+class SegmentCheck:
+    """A prompt, when it holds in seconds, and what was understood; the end is None where the audio's is meant."""
+
+    start_s: float
+    end_s: float | None
+    text: str
+    clauses: tuple[ClauseCheck, ...]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A stretch without a prompt, seconds."""
+
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True)
+class TimelineCheck:
+    """What was understood; ``as_dict`` is what ``tas timeline check --json`` prints.
+
+    Args:
+        timeline: path of the timeline.
+        duration_s: length of the audio in seconds; None if none was named.
+        segments: in the order of time.
+        objects: object phrases in the order in which they first appear.
+        uncovered: stretches without a prompt, up to the end of the audio or of the last segment.
+        uncovered_s: their length, seconds.
+        warnings: doubts, one line each.
+    """
+
+    timeline: str
+    duration_s: float | None
+    segments: tuple[SegmentCheck, ...]
+    objects: tuple[str, ...]
+    uncovered: tuple[Gap, ...]
+    uncovered_s: float
+    warnings: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def check_timeline(path: str | Path, audio: str | Path | None = None) -> TimelineCheck:
+    """Read a timeline and say what was understood.
+
+    Args:
+        path: the timeline, as for :func:`tas_core.timeline_formats.load_timeline`.
+        audio: the audio that it is for; without it an open end stays open.
+
+    Raises:
+        InputError: the timeline or the audio cannot be read, or a segment starts after the end of the audio.
+    """
+    timeline = load_timeline(path)
+    duration_s = None
+    if audio is not None:
+        with AudioReader(audio) as reader:
+            duration_s = reader.count_frames() / reader.sample_rate_hz
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", TimelineWarning)
+        closed = _closed(timeline, duration_s)
+    gaps = _gaps(closed, duration_s)
+    clauses = [clause for segment in closed.segments for clause in segment.clauses]
+    return TimelineCheck(
+        timeline=str(path),
+        duration_s=duration_s,
+        segments=tuple(
+            SegmentCheck(
+                segment.start_s,
+                segment.end_s,
+                segment.text,
+                tuple(ClauseCheck(c.object, c.azimuth.start_deg, c.azimuth.end_deg) for c in segment.clauses),
+            )
+            for segment in closed.segments
+        ),
+        objects=tuple(dict.fromkeys(clause.object for clause in clauses)),
+        uncovered=gaps,
+        uncovered_s=math.fsum(gap.end_s - gap.start_s for gap in gaps),
+        warnings=tuple(str(warning.message) for warning in caught) + tuple(_doubts(closed, gaps)),
+    )
+
+
+def _closed(timeline: Timeline, duration_s: float | None) -> Timeline:
+    """The timeline with its ends closed, but for the last one if nothing says where the audio ends."""
+    last = timeline.segments[-1]
+    if duration_s is not None or last.end_s is not None:
+        return timeline.resolved(duration_s or last.end_s or math.inf)
+    *others, last_closed = timeline.resolved(last.start_s + 1.0).segments
+    return Timeline((*others, replace(last_closed, end_s=None)))
+
+
+def _gaps(closed: Timeline, duration_s: float | None) -> tuple[Gap, ...]:
+    gaps, covered_s = [], 0.0
+    for segment in closed.segments:
+        if segment.start_s > covered_s:
+            gaps.append(Gap(covered_s, segment.start_s))
+        covered_s = math.inf if segment.end_s is None else segment.end_s
+    if duration_s is not None and duration_s > covered_s:
+        gaps.append(Gap(covered_s, duration_s))
+    return tuple(gaps)
+
+
+def _doubts(closed: Timeline, gaps: tuple[Gap, ...]) -> list[str]:
+    ends = {segment.end_s: segment for segment in closed.segments}
+    starts = {segment.start_s for segment in closed.segments}
+    return [
+        str(
+            ends[gap.start_s].error(
+                f"no prompt for {gap.end_s - gap.start_s:.3g} s after the segment's end at {gap.start_s:g} s;"
+                " every sound jumps to the center and back"
+            )
+        )
+        for gap in gaps
+        if gap.start_s in ends and gap.end_s in starts and gap.end_s - gap.start_s < SHORT_GAP_S
+    ]

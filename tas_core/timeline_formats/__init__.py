@@ -1,0 +1,101 @@
+"""Timelines in the formats that people already have: YAML, SubRip, WebVTT and Audacity label tracks.
+
+The extension of a file chooses its format. Reading needs no torch::
+
+    timeline = load_timeline("scene.srt")
+    text = format_timeline(timeline, "scene.vtt")
+
+Every format holds times to 1 ms and texts with their meaning; docs/TIMELINES.md says what each of them means here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tas_core.errors import InputError
+from tas_core.output_files import check_new_file, write_files
+from tas_core.timeline import Segment, Timeline, read_timeline_text
+from tas_core.timeline_formats.labels import format_labels, read_labels
+from tas_core.timeline_formats.subtitles import format_subrip, format_webvtt, read_subrip, read_webvtt
+
+
+class _Format(NamedTuple):
+    read: Callable[[str, str], list[Segment]]
+    write: Callable[[Timeline], str]
+    entries: str
+
+
+_YAML = (".yaml", ".yml")
+_FORMATS: Final = {
+    ".srt": _Format(read_subrip, format_subrip, "cue, such as 00:00:01,000 --> 00:00:03,500 over `cello on the left`"),
+    ".vtt": _Format(read_webvtt, format_webvtt, "cue, such as 00:01.000 --> 00:03.500 over `cello on the left`"),
+    ".txt": _Format(read_labels, format_labels, "label, such as start<TAB>end<TAB>`cello on the left`"),
+}
+
+EXTENSIONS: Final = (*_YAML, *_FORMATS)
+"""Extensions of timelines, in lower case; capitals are read as well."""
+
+
+def load_timeline(path: str | Path) -> Timeline:
+    """Read a timeline from a file of any format.
+
+    Args:
+        path: the file, UTF-8 text of at most 1 MB; its extension is one of :data:`EXTENSIONS`.
+
+    Raises:
+        InputError: another extension.
+        TimelineError: "path:line:column: what, expected what"; also for a prompt that cannot be read.
+    """
+    extension = _extension(path)
+    if extension in _YAML:
+        return Timeline.load(path)
+    known = _FORMATS[extension]
+    segments = known.read(read_timeline_text(path), str(path))
+    if not segments:
+        raise InputError(f"{path}: the timeline has no segments, expected at least one {known.entries}")
+    return Timeline(tuple(segments))
+
+
+def format_timeline(timeline: Timeline, path: str | Path) -> str:
+    """A timeline as text in the format that the extension of a path names; nothing is written.
+
+    Raises:
+        InputError: the extension is none of :data:`EXTENSIONS`.
+        TimelineError: a segment whose times the format cannot hold.
+    """
+    extension = _extension(path)
+    return timeline.to_yaml() if extension in _YAML else _FORMATS[extension].write(timeline)
+
+
+def convert_timeline(source: str | Path, out: str | Path, overwrite: bool = False) -> Timeline:
+    """Write a timeline in another format.
+
+    Args:
+        source: the timeline, as for :func:`load_timeline`.
+        out: the file to write; its extension chooses the format.
+        overwrite: whether an existing file may be replaced.
+
+    Returns:
+        What was read.
+
+    Raises:
+        InputError: as :func:`load_timeline`, :func:`format_timeline` and
+            :func:`tas_core.output_files.check_new_file`; nothing is written then.
+        TasError: writing failed.
+    """
+    for path in (source, out):
+        _extension(path)
+    check_new_file(out, [source], overwrite=overwrite)
+    timeline = load_timeline(source)
+    write_files({Path(out): format_timeline(timeline, out).encode()})
+    return timeline
+
+
+def _extension(path: str | Path) -> str:
+    extension = Path(path).suffix.lower()
+    if extension not in EXTENSIONS:
+        shown = f"the extension {extension}" if extension else "no extension"
+        raise InputError(f"{path}: {shown}, expected a timeline: {', '.join(EXTENSIONS)}")
+    return extension

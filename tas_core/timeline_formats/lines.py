@@ -1,0 +1,82 @@
+"""What the text formats share: lines of a file, lines of a prompt, and times on a grid."""
+
+from __future__ import annotations
+
+import re
+
+from tas_core.directions import CHARACTERS
+from tas_core.errors import PromptError, TimelineError
+from tas_core.timeline import Segment
+
+_QUOTES = '"' + "".join(chr(code) for code, plain in CHARACTERS.items() if plain == ord('"'))
+_QUOTED = re.compile(f"[{_QUOTES}][^{_QUOTES}]*[{_QUOTES}]")
+
+
+def file_lines(text: str) -> list[str]:
+    """Lines that end in LF, CRLF or CR, and in nothing else that Unicode takes for a line end."""
+    return re.split(r"\r\n|\n|\r", text)
+
+
+def first_column(line: str, start: int = 0) -> int:
+    """Column, from 1 on, of the first character from index ``start`` on that is no white space."""
+    rest = line[start:]
+    return start + len(rest) - len(rest.lstrip()) + 1
+
+
+def prompt_lines(text: str) -> list[str]:
+    r"""The lines of a prompt, none of them blank, without needless white space.
+
+    A line break separates clauses (:mod:`tas_core.prompts`), but within double quotes it is white space.
+    Hence ``"\n".join(prompt_lines(text))`` means what the text means.
+    """
+    unbroken = _QUOTED.sub(lambda quoted: " ".join(quoted.group().split()), text)
+    lines = (" ".join(line.split()) for line in unbroken.split("\n"))
+    return [line for line in lines if line]
+
+
+def segment_of_lines(start_s: float, end_s: float | None, lines: list[str], where: str, text_where: str) -> Segment:
+    """A segment whose prompt stands on lines that nobody broke with the prompt language in mind.
+
+    Line breaks separate clauses, as they do in YAML. Where this cannot be read, the lines are taken
+    for one sentence that was wrapped.
+
+    Args:
+        start_s: start, seconds.
+        end_s: end, seconds; None for an open end.
+        lines: at least one, none blank.
+        where: "file:line:column" of the times, for messages.
+        text_where: the same of the text.
+
+    Raises:
+        TimelineError: for the times, and for a prompt that cannot be read either way.
+    """
+    try:
+        return Segment.from_prompt(start_s, end_s, "\n".join(lines), where)
+    except PromptError as error:
+        try:
+            return Segment.from_prompt(start_s, end_s, " ".join(lines), where)
+        except PromptError:
+            raise TimelineError(f"{text_where}: {error}") from error
+
+
+def on_grid(segment: Segment, end_s: float | None, per_second: int) -> tuple[int, int | None]:
+    """Start and end in the steps of a format, rounded.
+
+    Rounding keeps the order of times, so that segments which touch go on touching and none overlap.
+
+    Args:
+        segment: whose start is meant, and what errors name.
+        end_s: the end, seconds; None stays None.
+        per_second: steps per second.
+
+    Raises:
+        TimelineError: nothing of the segment is left.
+    """
+    start = round(segment.start_s * per_second)
+    end = None if end_s is None else round(end_s * per_second)
+    if end is not None and end <= start:
+        raise segment.error(
+            f"the segment at {segment.start_s:g} s lasts less than a step of the format,"
+            f" expected at least {1 / per_second:g} s"
+        )
+    return start, end
