@@ -1,45 +1,236 @@
-"""Above the model's band: the side signal of what the model does not hear follows what it chose just below."""
+"""Above the model's band: what the model does not hear follows what it chose just below.
+
+Whatever was placed just below the end of the model's band is a list of *sources*: the objects of the timeline with
+their azimuths, or, from models that give a side signal and nothing else, five places between left and right with the
+bins that lie there. Per third octave b above, a source k has the share q_k of what x holds there:
+
+    q_k(b, t) = w_k(b, t) P_k(t) / sum_j w_j(b, t) P_j(t)            j: all sources, and everything else
+    w_k(b, t) = sum_s P_k(s) E_b(s) / P(s)  /  sum_s P_k(s)          s within half a second of t
+
+P_k is the power of the source between half the model's band and its end, P the sum over all, E_b the power of x in the
+band. The weight is one step of a regression (the multiplicative update of Lee and Seung, 2001, from equal weights): a
+source that is loud below whenever the band is loud gets more of it, a double bass beside cymbals little. Shares are
+averaged over 1/25 s.
+
+Phases between the ears carry no direction up there, so sources are panned by level alone, with the level difference
+that the head has at that very frequency and azimuth (:func:`tas_core.geometry.level_panning`):
+
+    side = 2 sum_k q_k d_k p(a_k, f) x,          d_k how direct the model took the source to be just below.
+
+Hence no ear gets more than x, and their sum stays as it was.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from torch import Tensor
+from torch.nn.functional import avg_pool1d, avg_pool2d
 
 from tas_core.audio import resample
-from tas_core.dsp import stft
-from tas_core.types import LEFT_EAR, RIGHT_EAR
+from tas_core.dsp import istft, stft
+from tas_core.geometry import HrirSet, level_panning
+from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
-_EDGE_SHARE = (0.60, 0.95)
-"""The part of the model's band, below half its rate, whose panning the band above follows."""
+EDGE_SHARE = (0.50, 0.95)
+"""The part of the model's band, below half its rate, that says who sounds above it and where."""
+REACH_S = 0.6
+"""What a sample above the band depends on, to each side: half a second for the weights, and the transform."""
+_LEVEL_EDGE_SHARE = (0.60, 0.95)
+"""The same for side signals without objects: place by level, which grows with frequency."""
+_WEIGHT_S = 0.5
+_SMOOTH_S = 0.016
+_WINDOW_S = 0.0213
+_START_SHARE = 7 / 8
+"""Where the first third octave begins; the resampler leaves nothing of x below."""
+_STEP_DEG = 5.0
+_PLACES = 5
+_LEVEL_FFT, _LEVEL_HOP = 512, 256
+_SILENCE_DBFS = -100.0
+_TINY = 1e-20
+
+
+@dataclass(frozen=True)
+class Placement:
+    """What was placed just below the end of the model's band, over a stretch.
+
+    Attributes:
+        start_s: time of the first frame in the stretch.
+        hop_s: time between frames.
+        power: (source + 1, frame), the last of everything else, which stays in the centre.
+        weights: of the places of each source, (source, frame, place), summing to its directness, 0..1.
+        panning: level panning of the places at frequencies in Hz (freq): (place, freq) in -1..1, or (place, 1).
+    """
+
+    start_s: float
+    hop_s: float
+    power: np.ndarray
+    weights: np.ndarray
+    panning: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Extended:
+    """A stretch over the whole band of x: side signal (time), and what each object was taken to be (object, time)."""
+
+    side: np.ndarray
+    stems: np.ndarray | None
+
+
+class LevelPanning:
+    """Level panning of a head, by default KEMAR, at -90, -85 .. 90 degrees, with linear interpolation between."""
+
+    def __init__(self, head: HrirSet | None = None) -> None:
+        self._head = head
+        self._azimuth_deg = np.arange(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG + 1, _STEP_DEG)
+
+    def weights(self, azimuth_deg: np.ndarray) -> np.ndarray:
+        """How much of each azimuth of the table is in azimuths (...): (..., place), summing to one."""
+        distance = np.abs(np.asarray(azimuth_deg)[..., None] - self._azimuth_deg)
+        return np.clip(1 - distance / _STEP_DEG, 0, None)
+
+    def __call__(self, freqs_hz: np.ndarray) -> np.ndarray:
+        """(place, freq)."""
+        return level_panning(self._azimuth_deg, freqs_hz, head=self._head)
+
+
+def placed_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, offset: int = 0) -> Placement:
+    """Sources of a side signal without objects: five places, each with the bins between 60 and 95 % of the band there.
+
+    A bin lies at p = (|L| - |R|) / (|L| + |R|), L and R averaged over three bins and frames, and belongs to the two
+    places next to it in proportion; each place keeps the mean p of its bins, at all frequencies.
+
+    Args:
+        low: input (time).
+        side_low: its side signal (time).
+        sample_rate_hz: of both.
+        offset: number of their first sample in the whole signal.
+    """
+    skip = -offset % _LEVEL_HOP
+    ears = torch.from_numpy(np.stack([low + side_low / 2, low - side_low / 2])[:, skip:])
+    if not ears.shape[-1]:
+        return Placement(0.0, 1.0, np.zeros((1, 1)), np.zeros((0, 1, 1)), np.ones_like)
+    first, last = (round(share * _LEVEL_FFT / 2) for share in _LEVEL_EDGE_SHARE)
+    power = stft(ears, _LEVEL_FFT, _LEVEL_HOP).abs().square()[:, first:last]
+    power = avg_pool2d(power[:, None], 3, 1, 1, count_include_pad=False)[:, 0].clamp_min(0)
+    level, energy = power.sqrt().numpy(), power.sum(dim=0).numpy()
+    pan = LEFT_SIGN * (level[LEFT_EAR] - level[RIGHT_EAR]) / (level.sum(axis=0) + _TINY)
+    places = np.linspace(-1, 1, _PLACES)[:, None, None]
+    member = np.clip(1 - np.abs(pan - places) * (_PLACES - 1) / 2, 0, None) * energy
+    total = member.sum(axis=1)
+    # The squares of a periodic Hann window sum to 3/8 of its length; half of the spectrum is there.
+    silence = 2 * 10 ** (_SILENCE_DBFS / 10) * 3 / 16 * _LEVEL_FFT**2
+    total = np.where(energy.sum(axis=0) > silence, total, 0.0)
+    mean = (member * pan).sum(axis=1) / (member.sum(axis=1) + _TINY)
+    nothing = np.zeros((1, total.shape[1]))
+    return Placement(
+        skip / sample_rate_hz,
+        _LEVEL_HOP / sample_rate_hz,
+        np.concatenate([total, nothing]),
+        mean[..., None],
+        lambda freqs_hz: np.ones((1, 1)),
+    )
 
 
 def extend_band(
-    x: np.ndarray, low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, model_rate_hz: int
-) -> np.ndarray:
-    """Side signal (time) over the whole band of ``x``, from the one in the model's band.
-
-    What ``x`` holds above the model's band is panned by level alone (phase differences between the ears
-    carry no direction there): with p = (E_L - E_R) / (E_L + E_R), E the ears' magnitudes between 60 and
-    95 % of half the model's rate, smoothed over about 0.1 s, side = p * mid.
+    x: np.ndarray,
+    low: np.ndarray,
+    side_low: np.ndarray,
+    sample_rate_hz: int,
+    model_rate_hz: int,
+    *,
+    placement: Placement | None = None,
+    stems_low: np.ndarray | None = None,
+    first: int = 0,
+) -> Extended:
+    """A stretch over the whole band of ``x``, from what there is in the model's band.
 
     Args:
         x: input (time) at ``sample_rate_hz``.
         low: the same at ``model_rate_hz``.
         side_low: side signal at ``model_rate_hz``.
+        sample_rate_hz: of the input.
+        model_rate_hz: of the model.
+        placement: what was placed where just below; by default :func:`placed_by_level`.
+        stems_low: what each of the placement's sources was taken to be, (object, time) at ``model_rate_hz``, or None.
+        first: number of the first sample of ``x`` in the whole signal.
     """
     if sample_rate_hz == model_rate_hz:
-        return side_low
-    side = resample(side_low, model_rate_hz, sample_rate_hz, len(x))
+        return Extended(side_low, stems_low)
+    back = lambda signal: resample(signal, model_rate_hz, sample_rate_hz, len(x))  # noqa: E731
+    side, stems = back(side_low), None if stems_low is None else back(stems_low)
     if sample_rate_hz < model_rate_hz:
-        return side
-    high = x - resample(low, model_rate_hz, sample_rate_hz, len(x))
-    n_fft, hop = 512, 256
-    ears = torch.from_numpy(np.stack([low + side_low / 2, low - side_low / 2]))
-    power = stft(ears, n_fft, hop).abs().square()
-    edges = [round(share * n_fft / 2) for share in _EDGE_SHARE]
-    power = power[:, edges[0] : edges[1]].sum(dim=1)
-    power = torch.nn.functional.avg_pool1d(power[:, None], 7, 1, 3, count_include_pad=False)[:, 0]
-    level = power.clamp_min(0).sqrt().numpy()
-    pan = (level[LEFT_EAR] - level[RIGHT_EAR]) / (level.sum(axis=0) + 1e-12)
-    positions = np.arange(pan.shape[0]) * hop * sample_rate_hz / model_rate_hz
-    return side + 2 * high * np.interp(np.arange(len(x)), positions, pan)
+        return Extended(side, stems)
+    if placement is None:
+        placement = placed_by_level(low, side_low, model_rate_hz, -(-first * model_rate_hz // sample_rate_hz))
+    size = 2 ** round(math.log2(_WINDOW_S * sample_rate_hz))
+    hop = size // 4
+    # Frames are counted from the beginning of the whole signal, so that stretches have the same ones.
+    skip = -first % hop
+    high = torch.from_numpy((x - back(low))[skip:])
+    if not len(high):
+        return Extended(side, stems)
+    freqs_hz = np.arange(size // 2 + 1) * sample_rate_hz / size
+    lowest = int(np.searchsorted(freqs_hz, _START_SHARE * model_rate_hz / 2))
+    spectrum = stft(high, size, hop)
+    spectrum[:lowest] = 0
+    band = np.floor(3 * np.log2(freqs_hz[lowest:] / freqs_hz[lowest]) + 1e-9).astype(int)
+    position = ((skip + np.arange(spectrum.shape[-1]) * hop) / sample_rate_hz - placement.start_s) / placement.hop_s
+    power = torch.from_numpy(_at(placement.power.astype(float), position))
+    shares = _shares(power, _band_powers(spectrum[lowest:], band), sample_rate_hz / hop)
+    panning = torch.from_numpy(placement.panning(freqs_hz[lowest:]))
+    gain = torch.zeros(len(band), spectrum.shape[-1], dtype=torch.float64)
+
+    def sound(factors: Tensor) -> np.ndarray:
+        out = np.zeros(len(x))
+        shaped = torch.zeros_like(spectrum)
+        shaped[lowest:] = spectrum[lowest:] * factors
+        out[skip:] = istft(shaped, size, hop, len(high)).numpy()
+        return out
+
+    for number, (share, weights) in enumerate(zip(shares, placement.weights, strict=True)):
+        per_bin = share[band]
+        there = torch.from_numpy(_at(weights.T.astype(float), position))
+        gain += per_bin * (panning.T @ there)
+        if stems is not None:
+            stems[number] += sound(per_bin)
+    return Extended(side + 2 * sound(gain), stems)
+
+
+def _band_powers(spectrum: Tensor, band: np.ndarray) -> Tensor:
+    """Powers (band, frame) of a spectrum (freq, frame) whose bins belong to bands (freq)."""
+    powers = torch.zeros(int(band.max()) + 1, spectrum.shape[-1], dtype=torch.float64)
+    return powers.index_add_(0, torch.from_numpy(band), spectrum.abs().square())
+
+
+def _shares(power: Tensor, above: Tensor, frames_per_s: float) -> Tensor:
+    """q_k, (source, band, frame).
+
+    Args:
+        power: (source + 1, frame), the last of everything else.
+        above: power in each band (band, frame).
+        frames_per_s: frames in a second.
+    """
+    total = power.sum(dim=0)
+    around = round(_WEIGHT_S * frames_per_s)
+    weight = _mean(power[:, None] * (above / (total + _TINY)), around) / (_mean(power, around)[:, None] + _TINY)
+    parts = weight * power[:, None]
+    return _mean(parts[:-1] / (parts.sum(dim=0) + _TINY), round(_SMOOTH_S * frames_per_s))
+
+
+def _mean(x: Tensor, radius: int) -> Tensor:
+    """Mean over 2 * radius + 1 frames, (..., frame); the ends average what is there."""
+    flat = x.reshape(-1, 1, x.shape[-1])
+    return avg_pool1d(flat, 2 * radius + 1, 1, radius, count_include_pad=False).reshape(x.shape).clamp_min(0)
+
+
+def _at(values: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Values (..., frame) at positions (time) between frames; the ends go on."""
+    position = np.clip(position, 0, values.shape[-1] - 1)
+    lower = np.floor(position).astype(int)
+    upper = np.minimum(lower + 1, values.shape[-1] - 1)
+    return values[..., lower] + (position - lower) * (values[..., upper] - values[..., lower])

@@ -9,6 +9,9 @@ Gardner and Martin's measurements of a KEMAR dummy head (MIT Media Lab, 1994).
 
 G is zero in front, and odd in a for a symmetric head. It is what a mono signal has to be multiplied with
 to get the side signal that puts it at azimuth a and keeps L + R as it was.
+
+**Level panning** is the same for levels alone, p = (|H_L| - |H_R|) / (|H_L| + |H_R|), real and between -1 and 1: what
+is used above the band in which phases between the ears say anything.
 """
 
 from __future__ import annotations
@@ -25,6 +28,9 @@ from tas_core.types import LEFT_EAR, RIGHT_EAR
 SPEED_OF_SOUND_M_S = 343.0
 _LOWEST_MEASURED_HZ = 200.0
 _FINE_FFT = 2048
+_HIGHEST_HZ = 20000.0
+_HIGHEST_SHARE = 0.45
+"""Above 20 kHz, and above 0.45 of its rate, a measurement is that of a filter."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,10 @@ class HrirSet:
         order = np.argsort(self.azimuth_deg[flat])
         grid_deg = self.azimuth_deg[flat][order]
         # Phase is unwrapped on a fine grid that starts at 0 Hz, then read off at the wanted frequencies.
-        fine_hz = np.fft.rfftfreq(_FINE_FFT, 1 / self.sample_rate_hz)
-        spectrum = np.fft.rfft(self.hrir[flat][order], _FINE_FFT)
+        # Unwrapping needs less than half a turn from bin to bin, whatever the delay in the response.
+        size = max(_FINE_FFT, 4 << (self.hrir.shape[-1] - 1).bit_length())
+        fine_hz = np.fft.rfftfreq(size, 1 / self.sample_rate_hz)
+        spectrum = np.fft.rfft(self.hrir[flat][order], size)
         log_magnitude = np.log(np.maximum(np.abs(spectrum), 1e-6))
         phase = np.unwrap(np.angle(spectrum), axis=-1)
         # Below 200 Hz the measurement's loudspeaker was mute: there a head is a pure delay.
@@ -115,14 +123,27 @@ def load_kemar() -> HrirSet:
         )
 
 
-def direction_ratio(azimuth_deg: np.ndarray, freqs_hz: np.ndarray, *, limit: float = 3.0) -> np.ndarray:
-    """G = (H_L - H_R) / (H_L + H_R) of the KEMAR head, complex128 (azimuth, freq).
+def direction_ratio(
+    azimuth_deg: np.ndarray, freqs_hz: np.ndarray, *, head: HrirSet | None = None, limit: float = 3.0
+) -> np.ndarray:
+    """G = (H_L - H_R) / (H_L + H_R), complex128 (azimuth, freq), of a head, by default KEMAR.
 
     Where the ears are nearly in antiphase the ratio has poles; its magnitude is therefore compressed
     softly below ``limit`` (3 means that no ear gets more than 6 dB above the mono input).
     """
-    ears = load_kemar().horizontal(azimuth_deg, freqs_hz)
+    ears = (head or load_kemar()).horizontal(azimuth_deg, freqs_hz)
     total = ears[:, LEFT_EAR] + ears[:, RIGHT_EAR]
     difference = ears[:, LEFT_EAR] - ears[:, RIGHT_EAR]
     ratio = difference / np.where(np.abs(total) < 1e-9, 1e-9, total)
     return ratio / (1.0 + (np.abs(ratio) / limit) ** 4) ** 0.25
+
+
+def level_panning(azimuth_deg: np.ndarray, freqs_hz: np.ndarray, *, head: HrirSet | None = None) -> np.ndarray:
+    """Level panning p = (|H_L| - |H_R|) / (|H_L| + |H_R|), float64 (azimuth, freq), -1..1, of a head, by default KEMAR.
+
+    Above 20 kHz, or 0.45 of the head's sample rate, it stays as it is there.
+    """
+    head = head or load_kemar()
+    highest_hz = min(_HIGHEST_HZ, _HIGHEST_SHARE * head.sample_rate_hz)
+    level = np.abs(head.horizontal(azimuth_deg, np.minimum(freqs_hz, highest_hz)))
+    return (level[:, LEFT_EAR] - level[:, RIGHT_EAR]) / level.sum(axis=1)

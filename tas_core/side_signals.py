@@ -14,13 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tas_core.band_extension import EDGE_SHARE, LevelPanning, Placement
 from tas_core.dsp import istft, stft
 from tas_core.encoders.base import TextEncoder
 from tas_core.findings import Listener
+from tas_core.geometry import HrirSet
 from tas_core.models.diffuse import unit_noise
+from tas_core.models.direction import PersonalDirectionFilter, with_direction
 from tas_core.models.prompt_model import PromptModel
-from tas_core.models.slots import SlotsModel
-from tas_core.timeline import Timeline
+from tas_core.models.slots import Separation, SlotsModel
+from tas_core.timeline import Timeline, Track
 
 Progress = Callable[[float], None]
 """Called with the share done, 0 to 1."""
@@ -46,6 +49,21 @@ class Stretch:
     total: int
 
 
+@dataclass(frozen=True)
+class Placed:
+    """What a model made of a stretch.
+
+    Attributes:
+        side: side signal (time), at the model's rate.
+        placement: what it put where at the end of its band; None from models that do not tell objects apart.
+        stems: what it took each object of the timeline to be, (object, time), where that was asked for.
+    """
+
+    side: Tensor
+    placement: Placement | None = None
+    stems: Tensor | None = None
+
+
 class SideSignal(Protocol):
     """A model that was given a timeline."""
 
@@ -59,8 +77,8 @@ class SideSignal(Protocol):
         """Samples on each side that the result depends on."""
         ...
 
-    def __call__(self, stretch: Stretch, progress: Progress) -> Tensor:
-        """Side signal (time) of a stretch; wrong only within the margin of ends that are not those of the signal."""
+    def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
+        """What becomes of a stretch; wrong only within the margin of ends that are not those of the signal."""
         ...
 
 
@@ -78,6 +96,8 @@ class SlotsSide:
         steps: network evaluations.
         seed: of the noise.
         listener: told what the network heard of what is kept.
+        head: whose directions to take, or None for those that the model learned with.
+        stems: whether to give what each object was taken to be, too.
     """
 
     def __init__(
@@ -88,8 +108,16 @@ class SlotsSide:
         steps: int,
         seed: int,
         listener: Listener,
+        *,
+        head: HrirSet | None = None,
+        stems: bool = False,
     ) -> None:
+        if head is not None:
+            own = PersonalDirectionFilter(model.config.n_fft, model.config.sample_rate_hz, head)
+            model = with_direction(model, own.to(next(model.parameters()).device))
         self._timeline, self._model, self._encoder = timeline, model, encoder
+        self._panning = LevelPanning(head)
+        self._stems = object_names(timeline) if stems else None
         self._steps, self._seed, self._listener = steps, seed, listener
         self._handed = handedness(timeline)
         config = model.config
@@ -99,8 +127,8 @@ class SlotsSide:
         self.margin = frames * config.hop + config.n_fft
 
     @torch.inference_mode()
-    def __call__(self, stretch: Stretch, progress: Progress) -> Tensor:
-        """Side signal (time) of a stretch."""
+    def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
+        """Side signal, placement and stems of a stretch."""
         del progress  # all at once; the caller says when a stretch is done
         model, config = self._model, self._model.config
         device = next(model.parameters()).device
@@ -117,7 +145,7 @@ class SlotsSide:
         power = torch.where(power > (2 * 10 ** (_SILENCE_DBFS / 20)) ** 2, power, 0.0)
         if not tracks:
             self._listener.add(times_s[kept], power[kept].numpy(), {}, {})
-            return torch.zeros_like(stretch.mid)
+            return self._nothing(stretch, frames)
         features = self._encoder([track.object for track in tracks])[None].to(device)
         azimuth = torch.from_numpy(np.stack([track.azimuth_deg for track in tracks])).float()[None].to(device)
         active = torch.from_numpy(np.stack([track.active for track in tracks]))[None].to(device)
@@ -139,13 +167,65 @@ class SlotsSide:
             dict(zip(names, taken.numpy(), strict=True)),
             dict(zip(names, likely.numpy(), strict=True)),
         )
-        return istft(side.cpu(), config.n_fft, config.hop, stretch.mid.shape[-1])[0]
+        samples = stretch.mid.shape[-1]
+        return Placed(
+            istft(side.cpu(), config.n_fft, config.hop, samples)[0],
+            self._placement(spectrum, found, tracks, power > 0),
+            None if self._stems is None else self._stem_signals(spectrum[0], found.masks[0], names, samples),
+        )
+
+    def _nothing(self, stretch: Stretch, frames: int) -> Placed:
+        """A stretch of which nothing is named."""
+        samples = stretch.mid.shape[-1]
+        stems = None if self._stems is None else stretch.mid.new_zeros(len(self._stems), samples)
+        spacing_s = self._model.config.hop / self._model.config.sample_rate_hz
+        nothing = Placement(0.0, spacing_s, np.zeros((1, frames)), np.zeros((0, frames, 1)), self._panning)
+        return Placed(torch.zeros_like(stretch.mid), nothing, stems)
+
+    def _placement(self, spectrum: Tensor, found: Separation, tracks: tuple[Track, ...], sounds: Tensor) -> Placement:
+        """Power, azimuth and directness of every object in the upper half of the band.
+
+        Args:
+            spectrum: STFT of mid, complex (1, freq, frame).
+            found: from the model.
+            tracks: of the objects, at the frames.
+            sounds: whether a frame is more than silence, (frame) bool.
+        """
+        config = self._model.config
+        edge = slice(*(round(share * config.n_fft / 2) for share in EDGE_SHARE))
+        # The power of the object's own signal, mask times mid: objects of doubtful bins get little of it.
+        power = found.masks[0, ..., edge].square() * spectrum[0, edge].T.abs().square()
+        total = power.sum(dim=2)
+        direct = (power[:-1] * found.directness[0, :, edge]).sum(dim=2) / total[:-1].clamp_min(1e-20)
+        places = self._panning.weights(np.stack([track.azimuth_deg for track in tracks]))
+        return Placement(
+            0.0,
+            config.hop / config.sample_rate_hz,
+            torch.where(sounds, total.cpu(), 0.0).double().numpy(),
+            places * direct.cpu().double().numpy()[..., None],
+            self._panning,
+        )
+
+    def _stem_signals(self, spectrum: Tensor, masks: Tensor, names: list[str], samples: int) -> Tensor:
+        """What each object of the timeline was taken to be, half of mask times mid, (object, time)."""
+        assert self._stems is not None
+        config = self._model.config
+        stems = torch.zeros(len(self._stems), samples)
+        for name, mask in zip(names, masks, strict=False):  # the last mask is of everything else
+            part = (0.5 * mask.T * spectrum).cpu()
+            stems[self._stems.index(name)] = istft(part, config.n_fft, config.hop, samples)
+        return stems
 
     def _kept_frames(self, stretch: Stretch, frames: int) -> slice:
         """Frames centred on what is kept; the last one of the signal too, which may be centred on its end."""
         hop = self._model.config.hop
         first, last = (-(-at // hop) for at in (stretch.keep.start, stretch.keep.stop))
         return slice(first, frames if stretch.offset + stretch.keep.stop >= stretch.total else last)
+
+
+def object_names(timeline: Timeline) -> tuple[str, ...]:
+    """Every object that a timeline names, once, in the order in which they are first named."""
+    return tuple(dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses))
 
 
 def handedness(timeline: Timeline) -> float:
@@ -209,8 +289,8 @@ class WindowedSide:
         self.margin = self._window
 
     @torch.inference_mode()
-    def __call__(self, stretch: Stretch, progress: Progress) -> Tensor:
-        """Side signal (time) of a stretch."""
+    def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
+        """Side signal of a stretch."""
         model, mid = self._model, stretch.mid
         device = next(model.parameters()).device
         size, hop = self._window, self.stride
@@ -240,7 +320,7 @@ class WindowedSide:
             for (start, _), side in zip(group, sides, strict=True):
                 total[start : start + size] += side
             progress((at + len(group)) / len(wanted))
-        return (total / count.clamp_min(1))[reach : reach + mid.shape[-1]]
+        return Placed((total / count.clamp_min(1))[reach : reach + mid.shape[-1]])
 
     def _text_at(self, time_s: float) -> str | None:
         """The prompt that holds at a time; None in uncovered time."""

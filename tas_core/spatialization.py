@@ -1,12 +1,12 @@
 """From a mono signal and a timeline to two ears.
 
 The network works at its own rate (16 kHz). Its side signal is brought back to the input's rate, and above the
-model's band the side signal follows the level difference that the model chose just below, see
+model's band what the model does not hear goes where it put what sounds just below, see
 :mod:`tas_core.band_extension`. In the end
 
-    left = x + side / 2,  right = x - side / 2,
+    left = x + width side / 2,  right = x - width side / 2,
 
-so that (left + right) / 2 is the input x exactly (DESIGN: mid = 2 x).
+so that (left + right) / 2 is the input x exactly (mid = 2 x), for any width.
 
 Signals go through in blocks of about a minute, each with as much sound before and after it as the model looks at, so
 that blocks do not show and memory does not depend on the length.
@@ -21,21 +21,25 @@ import numpy as np
 import torch
 
 from tas_core.audio import resample
-from tas_core.band_extension import extend_band
+from tas_core.band_extension import REACH_S, Extended, extend_band
 from tas_core.encoders.base import CachedEncoder, TextEncoder
 from tas_core.errors import InputError
 from tas_core.findings import Finding, Listener
+from tas_core.geometry import HrirSet
 from tas_core.metrics import spl_of_energies_db
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
-from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, WindowedSide
+from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, WindowedSide, object_names
 from tas_core.timeline import Segment, Timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 _BLOCK_S = 60
-_EDGE_S = 0.25
-"""What resampling and smoothing need beyond the model's own margin."""
+_EDGE_S = 0.25 + REACH_S
+"""What resampling and the band above need beyond the model's own margin."""
 _LONGEST_GRID_S = 64
+MAX_WIDTH = 2.0
+REST = "rest"
+"""Name of the stem of everything that no prompt names."""
 
 
 def encode_timeline(timeline: Timeline, model: SlotsModel | PromptModel, encoder: TextEncoder) -> CachedEncoder:
@@ -68,12 +72,28 @@ class SegmentResult:
 class Spatialized:
     """Ears (ear, time) float64 at the input's rate, how each segment came out, and which objects were found.
 
-    ``findings`` is empty for models that do not tell objects apart.
+    ``findings`` is empty for models that do not tell objects apart. ``stems`` are what each object was taken to be and
+    "rest", (time) each, summing to the input; empty where they were not asked for.
     """
 
     ears: np.ndarray
     segments: tuple[SegmentResult, ...]
     findings: tuple[Finding, ...]
+    stems: tuple[tuple[str, np.ndarray], ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of the result, float64 at the input's rate.
+
+    Attributes:
+        ears: (ear, time).
+        stems: what each object was taken to be and, last, the rest, (object + 1, time), summing to the input;
+            None where they were not asked for.
+    """
+
+    ears: np.ndarray
+    stems: np.ndarray | None
 
 
 class Spatializer:
@@ -88,13 +108,18 @@ class Spatializer:
         steps: diffusion steps; None is the model's own default.
         seed: of the noise, for models that use any.
         passage: number of the first sample that ears are wanted for, and of the end; None is the whole signal.
+        head: whose ears to make, as :func:`tas_core.sofa.read_sofa` gives them; by default KEMAR's.
+        width: factor of the side signal, 0 (mono) to 2.
+        stems: whether blocks come with what each object was taken to be, see ``stem_names``.
 
     Attributes:
-        first_sample: number of the sample that :meth:`ears` wants first, 0 for the whole signal.
+        first_sample: number of the sample that :meth:`blocks` wants first, 0 for the whole signal.
+        stem_names: of the rows of a block's stems: the objects in the order in which they are first named, and "rest";
+            nothing where stems were not asked for.
 
     Raises:
-        InputError: ``steps`` below 1 or above what the model can make use of, no samples, or the timeline does not
-            fit the signal.
+        InputError: ``steps`` below 1 or above what the model can make use of, no samples, a width out of range, the
+            timeline does not fit the signal, or a head or stems were asked of a model of whole prompts.
     """
 
     def __init__(
@@ -108,7 +133,12 @@ class Spatializer:
         steps: int | None = None,
         seed: int = 0,
         passage: tuple[int, int] | None = None,
+        head: HrirSet | None = None,
+        width: float = 1.0,
+        stems: bool = False,
     ) -> None:
+        if not 0 <= width <= MAX_WIDTH:
+            raise InputError(f"width is {width:g}; expected 0 (mono) to {MAX_WIDTH:g}")
         if steps is not None and steps < 1:
             raise InputError(f"steps is {steps}; expected 1 or more")
         if steps is not None and isinstance(model, PromptModel) and steps > model.max_steps:
@@ -118,14 +148,20 @@ class Spatializer:
         self.num_samples, self.sample_rate_hz = num_samples, sample_rate_hz
         self.timeline = timeline.resolved(num_samples / sample_rate_hz)
         self._model_rate_hz = int(model.config.sample_rate_hz)
+        self._width = width
+        self.stem_names: tuple[str, ...] = (*object_names(self.timeline), REST) if stems else ()
         self._listener: Listener | None = None
         steps = steps or model.default_steps
         self._side: SideSignal
         if isinstance(model, PromptModel):
+            if head is not None:
+                raise InputError(f"a {model.family} model has learned one head; only slots models take another")
+            if stems:
+                raise InputError(f"a {model.family} model does not tell objects apart; only slots models give stems")
             self._side = WindowedSide(self.timeline, model, encoder, steps, seed)
         else:
             self._listener = Listener(self.timeline)
-            self._side = SlotsSide(self.timeline, model, encoder, steps, seed, self._listener)
+            self._side = SlotsSide(self.timeline, model, encoder, steps, seed, self._listener, head=head, stems=stems)
         self._energies = np.zeros((len(self.timeline.segments), 2))
         self._counts = np.zeros(len(self.timeline.segments), np.int64)
         self._passage = passage or (0, num_samples)
@@ -135,7 +171,11 @@ class Spatializer:
         self.first_sample = max(0, self._begin - self._margin)
 
     def ears(self, pieces: Iterable[np.ndarray], progress: Progress = lambda share: None) -> Iterator[np.ndarray]:
-        """Ears (ear, time) float64, block by block.
+        """Ears (ear, time) float64, block by block; arguments and errors as for :meth:`blocks`."""
+        return (block.ears for block in self.blocks(pieces, progress))
+
+    def blocks(self, pieces: Iterable[np.ndarray], progress: Progress = lambda share: None) -> Iterator[Block]:
+        """Ears and stems, block by block.
 
         Args:
             pieces: the signal (time), full scale 1, from :attr:`first_sample` on, in pieces of any length.
@@ -144,25 +184,27 @@ class Spatializer:
         Raises:
             InputError: the pieces are not mono, or shorter together than was said.
         """
-        rate_hz, total, (passage_start, end) = self.sample_rate_hz, self.num_samples, self._passage
-        done = lambda at: progress((at - passage_start) / (end - passage_start))  # noqa: E731
+        rate_hz, total, (passage_start, passage_end) = self.sample_rate_hz, self.num_samples, self._passage
+        done = lambda at: progress((at - passage_start) / (passage_end - passage_start))  # noqa: E731
         for first, block_start, block_stop, x in overlapping(
-            pieces, total, self._block, self._margin, self._begin, end
+            pieces, total, self._block, self._margin, self._begin, passage_end
         ):
-            start, stop = max(block_start, passage_start), min(block_stop, end)
+            start, stop = max(block_start, passage_start), min(block_stop, passage_end)
             report = lambda share, a=start, b=stop: done(a + share * (b - a))  # noqa: E731
             keep = slice(start - first, stop - first)
-            side = self._side_of(x, first, keep, report)[keep]
+            extended = self._extended(x, first, keep, report)
+            x, side = x[keep], self._width * extended.side[keep]
             ears = np.empty((2, stop - start))
-            ears[LEFT_EAR] = x[keep] + side / 2
-            ears[RIGHT_EAR] = x[keep] - side / 2
+            ears[LEFT_EAR] = x + side / 2
+            ears[RIGHT_EAR] = x - side / 2
             for number, segment in enumerate(self.timeline.segments):
                 assert segment.end_s is not None
                 begin, end = (min(max(round(t * rate_hz), start), stop) for t in (segment.start_s, segment.end_s))
                 if end > begin:
                     self._energies[number] += np.square(ears[:, begin - start : end - start]).sum(axis=1)
                     self._counts[number] += end - begin
-            yield ears
+            named = None if extended.stems is None else extended.stems[:, keep]
+            yield Block(ears, None if named is None else np.concatenate([named, x[None] - named.sum(axis=0)]))
             done(stop)
 
     def segments(self) -> tuple[SegmentResult, ...]:
@@ -194,8 +236,8 @@ class Spatializer:
         whole = lambda seconds: int(-(-seconds // grid_s) * grid_s) * self.sample_rate_hz  # noqa: E731
         return whole(_BLOCK_S), whole(self._side.margin / model_rate_hz + _EDGE_S)
 
-    def _side_of(self, x: np.ndarray, first: int, keep: slice, progress: Progress) -> np.ndarray:
-        """Side signal (time) of a stretch (time) that begins with sample number ``first``."""
+    def _extended(self, x: np.ndarray, first: int, keep: slice, progress: Progress) -> Extended:
+        """Side signal and stems of a stretch (time) that begins with sample number ``first``."""
         rate_hz, model_rate_hz = self.sample_rate_hz, self._model_rate_hz
         low = x if rate_hz == model_rate_hz else resample(x, rate_hz, model_rate_hz)
         scaled = lambda samples: -(-samples * model_rate_hz // rate_hz)  # noqa: E731
@@ -205,8 +247,17 @@ class Spatializer:
             keep=slice(scaled(keep.start), min(scaled(keep.stop), len(low))),
             total=scaled(self.num_samples),
         )
-        side_low = self._side(stretch, progress)
-        return extend_band(x, low, side_low.double().numpy(), rate_hz, model_rate_hz)
+        placed = self._side(stretch, progress)
+        return extend_band(
+            x,
+            low,
+            placed.side.double().numpy(),
+            rate_hz,
+            model_rate_hz,
+            placement=placed.placement,
+            stems_low=None if placed.stems is None else placed.stems.double().numpy(),
+            first=first,
+        )
 
 
 def spatialize(
@@ -218,6 +269,9 @@ def spatialize(
     *,
     steps: int | None = None,
     seed: int = 0,
+    head: HrirSet | None = None,
+    width: float = 1.0,
+    stems: bool = False,
     progress: Progress = lambda share: None,
 ) -> Spatialized:
     """Put each named sound where the timeline says.
@@ -230,9 +284,23 @@ def spatialize(
     """
     if samples.ndim != 1 or len(samples) == 0:
         raise InputError(f"expected a mono signal (time), got shape {samples.shape}")
-    job = Spatializer(len(samples), sample_rate_hz, timeline, model, encoder, steps=steps, seed=seed)
-    ears = np.concatenate(list(job.ears([samples], progress)), axis=1)
-    return Spatialized(ears, job.segments(), job.findings())
+    job = Spatializer(
+        len(samples),
+        sample_rate_hz,
+        timeline,
+        model,
+        encoder,
+        steps=steps,
+        seed=seed,
+        head=head,
+        width=width,
+        stems=stems,
+    )
+    blocks = list(job.blocks([samples], progress))
+    ears = np.concatenate([block.ears for block in blocks], axis=1)
+    parts = np.concatenate([block.stems for block in blocks if block.stems is not None], axis=1) if stems else ()
+    named = tuple(zip(job.stem_names, parts, strict=True))
+    return Spatialized(ears, job.segments(), job.findings(), named)
 
 
 def overlapping(

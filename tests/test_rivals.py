@@ -346,7 +346,7 @@ def _windowed(
     mid: Tensor, timeline: Timeline, model: PromptModel, progress: Progress, batch_size: int | None = None
 ) -> Tensor:
     side = WindowedSide(timeline, model, HashEncoder(), 1, 0, batch_size)
-    return side(Stretch(mid, 0, slice(0, len(mid)), len(mid)), progress)
+    return side(Stretch(mid, 0, slice(0, len(mid)), len(mid)), progress).side
 
 
 def test_windows_of_a_constant_model_average_to_the_model() -> None:

@@ -5,18 +5,26 @@ function and zero in front. So a mirrored azimuth gives exactly the mirrored fil
 side signal. The table is the measured head's ratio (see :mod:`tas_core.geometry`) and stays so: trained on rooms it
 would shrink towards what is left of a direction after reverberation, and be wrong for dry sound. How much of a
 sound is direct is for the network to see (``Separation.directness``).
+
+:class:`PersonalDirectionFilter` has a table for both sides, of a head that need not be symmetric;
+:func:`with_direction` puts it in place of a model's own.
 """
 
 from __future__ import annotations
+
+import copy
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tas_core.geometry import direction_ratio
+from tas_core.geometry import HrirSet, direction_ratio
 from tas_core.types import MAX_AZIMUTH_DEG
 
 _STEP_DEG = 5.0
+
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class DirectionFilter(nn.Module):
@@ -24,18 +32,60 @@ class DirectionFilter(nn.Module):
 
     def __init__(self, n_fft: int, sample_rate_hz: int) -> None:
         super().__init__()
-        freqs_hz = np.arange(n_fft // 2 + 1) * sample_rate_hz / n_fft
         azimuth_deg = np.arange(_STEP_DEG, MAX_AZIMUTH_DEG + 1, _STEP_DEG)
-        ratio = torch.from_numpy(direction_ratio(azimuth_deg, freqs_hz))
         self.table: Tensor
-        self.register_buffer("table", torch.view_as_real(ratio).float())
+        self.register_buffer("table", _ratios(azimuth_deg, n_fft, sample_rate_hz))
 
     def forward(self, azimuth_deg: Tensor) -> Tensor:
         """Complex filters (..., freq) for azimuths (...) in -90..90 degrees."""
         table = torch.view_as_complex(self.table)
         table = torch.cat([torch.zeros_like(table[:1]), table])
         position = azimuth_deg.abs().clamp(max=MAX_AZIMUTH_DEG) / _STEP_DEG
-        low = position.floor().clamp(max=len(table) - 2)
-        weight = (position - low)[..., None]
-        low = low.long()
-        return torch.sign(azimuth_deg)[..., None] * (table[low] * (1 - weight) + table[low + 1] * weight)
+        return torch.sign(azimuth_deg)[..., None] * _between(table, position)
+
+
+class PersonalDirectionFilter(nn.Module):
+    """G(azimuth, freq) of one person's head: left, front and right as they were measured.
+
+    A real head is not symmetric, so the filter is odd in azimuth only as far as the head is, and in front it is what
+    was measured there. :func:`tas_core.head_fidelity.head_fidelity` says by how much.
+
+    Args:
+        n_fft: length of the model's transform, samples.
+        sample_rate_hz: of the model.
+        head: the head.
+    """
+
+    def __init__(self, n_fft: int, sample_rate_hz: int, head: HrirSet) -> None:
+        super().__init__()
+        azimuth_deg = np.arange(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG + 1, _STEP_DEG)
+        self.table: Tensor
+        self.register_buffer("table", _ratios(azimuth_deg, n_fft, sample_rate_hz, head))
+
+    def forward(self, azimuth_deg: Tensor) -> Tensor:
+        """Complex filters (..., freq) for azimuths (...) in -90..90 degrees."""
+        position = (azimuth_deg.clamp(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG) + MAX_AZIMUTH_DEG) / _STEP_DEG
+        return _between(torch.view_as_complex(self.table), position)
+
+
+def with_direction(model: Model, direction: nn.Module) -> Model:
+    """A model with the same weights and another direction filter; the given one stays as it is."""
+    other = copy.copy(model)
+    # A shallow copy shares the dictionary of parts with its original.
+    other._modules = dict(model._modules)
+    other.direction = direction
+    return other
+
+
+def _ratios(azimuth_deg: np.ndarray, n_fft: int, sample_rate_hz: int, head: HrirSet | None = None) -> Tensor:
+    """Table (azimuth, freq, real and imaginary part) float32."""
+    freqs_hz = np.arange(n_fft // 2 + 1) * sample_rate_hz / n_fft
+    return torch.view_as_real(torch.from_numpy(direction_ratio(azimuth_deg, freqs_hz, head=head))).float()
+
+
+def _between(table: Tensor, position: Tensor) -> Tensor:
+    """Rows (..., freq) of a table (row, freq) at positions (...) between its rows."""
+    low = position.floor().clamp(max=len(table) - 2)
+    weight = (position - low)[..., None]
+    low = low.long()
+    return table[low] * (1 - weight) + table[low + 1] * weight
