@@ -292,5 +292,8 @@ def _read_table(
         else:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(known)}"
+            owner = next((".".join(s.command) for s in settings if s.option == key and not command), "")
+            if owner and not near:
+                hint = f"expected it in the table of a command, such as [{owner}]"
             what = f"table [{name}]" if isinstance(value, dict) else f"key {name!r}"
             raise InputError(f"{path}: unknown {what}, {hint}")

@@ -85,11 +85,11 @@ def _check(name: str, find: Callable[[], str]) -> Check:
     try:
         return Check(name, True, find())
     except Exception as error:
-        return Check(name, False, one_line(error) if isinstance(error, TasError) else _named(error))
+        return Check(name, False, _said(error))
 
 
-def _named(error: Exception) -> str:
-    return f"{type(error).__name__}: {one_line(error)}"
+def _said(error: Exception) -> str:
+    return one_line(error) if isinstance(error, TasError) else f"{type(error).__name__}: {one_line(error)}"
 
 
 def _or_none(find: Callable[[], Any]) -> Any:
@@ -177,7 +177,7 @@ def _self_test(device: str) -> list[Check]:
         mirror_error = float(np.abs(left - right[::-1]).max() / np.abs(left).max())
         difference_db = spl_difference_db(left)
     except Exception as error:
-        return [Check("self-test", False, _named(error))]
+        return [Check("self-test", False, _said(error))]
     return [
         Check("self-test", True, f"a second of sound twice with {DEFAULT_MODEL}, {seconds:.1f} s with loading it"),
         Check("mono sum", sum_error <= _MONO_TOLERANCE, f"(L + R) / 2 is off the input by {sum_error:.1e} at most"),
