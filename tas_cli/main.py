@@ -15,6 +15,7 @@ from tas_cli import (
     eval_command,
     models_command,
     plot_command,
+    report_command,
     spatialize_command,
     study_command,
     timeline_command,
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command("spatialize")(spatialize_command.spatialize)
 app.command("plot")(plot_command.plot)
+app.command("report")(report_command.report)
 app.command("eval")(eval_command.evaluate)
 app.command("train")(train_command.train)
 app.command("doctor")(doctor_command.doctor)

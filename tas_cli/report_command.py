@@ -1,0 +1,36 @@
+"""``tas report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+
+def report(
+    output: Path = typer.Argument(..., metavar="OUTPUT", help="Binaural file, two channels."),
+    source: Path = typer.Option(..., "--source", "-s", help="Audio file that OUTPUT was made of."),
+    timeline: Path = typer.Option(..., "--timeline", "-t", help="YAML file of prompts that OUTPUT was made by."),
+    out: Path = typer.Option(..., "--out", "-o", help="HTML file to write."),
+    stem: list[str] = typer.Option(
+        [], metavar="OBJECT=FILE", help="Sound of what an object was taken to be, to measure its places by; repeat."
+    ),
+    provenance: Path | None = typer.Option(
+        None, help="JSON object to show: how OUTPUT was made, as 'tas spatialize --json' prints it."
+    ),
+    force: bool = typer.Option(False, "--force", help="Overwrite an existing page."),
+) -> None:
+    """Make one HTML page about one output: listen, compare, requested and measured places, levels."""
+    from tas_core.errors import InputError
+    from tas_core.report import report_file
+
+    stems: dict[str, Path] = {}
+    for text in stem:
+        name, equals, path = text.partition("=")
+        if not equals or not name.strip() or not path:
+            raise InputError(f"--stem {text!r}: expected OBJECT=FILE")
+        if name in stems:
+            raise InputError(f"--stem {text!r}: the object {name!r} is given twice")
+        stems[name] = Path(path)
+    page = report_file(output, source, timeline, out, stems=stems, provenance_path=provenance, force=force)
+    typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB")

@@ -1,0 +1,255 @@
+"""Making a report page: read, check, measure, fill the page, write."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tas_core.audio import read_audio, resample, to_mono
+from tas_core.errors import InputError
+from tas_core.html_page import fill_page, inert_json, sound_blocks
+from tas_core.output_files import check_new_file, write_files
+from tas_core.plotting.curves import AzimuthCurve, Source, SplCurve, plot_data
+from tas_core.prompts import AzimuthPath, Clause
+from tas_core.report import tables
+from tas_core.report.places import SegmentPlaces, measure_places
+from tas_core.report.sounds import (
+    LENGTH_TOLERANCE_S,
+    MAX_PLAYED_S,
+    TRACKS,
+    Played,
+    SoundFile,
+    encode_tracks,
+    play,
+    read_sound,
+)
+from tas_core.timeline import Timeline
+
+_TEMPLATES: Final = Path(__file__).resolve().parent.parent / "_data" / "report"
+_SUFFIXES: Final = (".html", ".htm")
+_WAVEFORM_BINS: Final = 1600
+_LARGEST_DB: Final = 99.0
+"""Infinite level differences, of one silent ear, are drawn as this one."""
+
+
+def write_report(
+    path: Path,
+    *,
+    source: Path,
+    output: Path,
+    timeline: Timeline,
+    provenance: Mapping[str, Any],
+    stems: Mapping[str, Path] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Write the page about one spatialized sound: one HTML file that asks no network for anything.
+
+    It plays input, output and the plain head filter at one loudness, draws level difference and azimuth over the
+    prompts, sets measured places against those asked for, and gives levels and provenance. Of files longer than ten
+    minutes it plays, draws and measures the beginning; levels are of the whole files. The same input gives the
+    same bytes.
+
+    Args:
+        path: ``.html`` or ``.htm``.
+        source: what the output was made of; more than one channel is mixed down.
+        output: binaural file, two channels, as long as the source (to 0.1 s).
+        timeline: what was asked.
+        provenance: how the output was made, plain JSON values, such as those of
+            :meth:`tas_core.file_job.FileReport.as_dict`.
+        stems: object phrase -> what the model took the object to be, mixed down if it has more channels; see
+            :mod:`tas_core.report.places`.
+        overwrite: whether an existing page may be replaced.
+
+    Returns:
+        ``path``.
+
+    Warns:
+        TimelineWarning: as :meth:`tas_core.timeline.Timeline.resolved`.
+
+    Raises:
+        InputError: anything about the request that cannot be carried out; nothing is written then.
+        TasError: writing failed.
+    """
+    stems = stems or {}
+    if path.suffix.lower() not in _SUFFIXES:
+        shown = f"the extension {path.suffix}" if path.suffix else "no extension"
+        raise InputError(f"{path}: {shown}, expected {' or '.join(_SUFFIXES)}")
+    check_new_file(path, [source, output, *stems.values()], overwrite=overwrite)
+    made = read_sound(output, mix_down=False)
+    if made.num_channels != 2:
+        raise InputError(f"{output}: {made.num_channels} channel{'s' * (made.num_channels != 1)}, expected 2")
+    closed = timeline.resolved(made.duration_s)
+    given = read_sound(source, mix_down=True)
+    played = play(given, made, closed)
+    places = _places(played, closed, stems)
+    codec, files, gain = encode_tracks(played)
+    excerpt = made.duration_s > played.duration_s + LENGTH_TOLERANCE_S
+    about = {
+        **tables.file_rows("input", given),
+        **tables.file_rows("output", made),
+        **{f"stem of {name}": stem.name for name, stem in stems.items()},
+        "page made by": f"tas {importlib.metadata.version('tas')}",
+        "sounds in the page": f"{codec}, {played.sample_rate_hz} Hz",
+    }
+    page = fill_page(
+        _TEMPLATES,
+        {
+            "TITLE": tables.escaped(output.name).encode(),
+            "LEAD": _lead(given, made, len(closed.segments)).encode(),
+            "EXCERPT": _excerpt_note(made, played).encode() if excerpt else b"",
+            "SUMMARY": tables.places_summary(places).encode(),
+            "PLACES": tables.places_table(places).encode(),
+            "LEVELS": tables.levels_table(given, made, played, excerpt=excerpt).encode(),
+            "SUM": tables.mono_sum_note(played).encode(),
+            "PROVENANCE": tables.provenance_table(provenance).encode(),
+            "FILES": tables.provenance_table(about).encode(),
+            "REPORT": inert_json(_data(played, gain)),
+            "AUDIO": sound_blocks(files),
+        },
+    )
+    write_files({path: page})
+    return path
+
+
+def report_file(
+    output: Path,
+    source: Path,
+    timeline_path: Path,
+    out: Path,
+    *,
+    stems: Mapping[str, Path] | None = None,
+    provenance_path: Path | None = None,
+    force: bool = False,
+) -> Path:
+    """:func:`write_report` with the timeline, and optionally the provenance, from files.
+
+    Args:
+        output: binaural file.
+        source: what it was made of.
+        timeline_path: YAML file of prompts.
+        out: the page.
+        stems: as :func:`write_report`.
+        provenance_path: a JSON object, such as ``tas spatialize --json`` prints.
+        force: whether an existing page may be replaced.
+
+    Raises:
+        InputError: also a timeline or a provenance that cannot be read.
+        TasError: writing failed.
+    """
+    check_new_file(out, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=force)
+    timeline = Timeline.load(timeline_path)
+    provenance: dict[str, Any] = {"timeline": timeline_path.name}
+    if provenance_path is not None:
+        provenance |= _read_provenance(provenance_path)
+    return write_report(
+        out, source=source, output=output, timeline=timeline, provenance=provenance, stems=stems, overwrite=force
+    )
+
+
+def _read_provenance(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the provenance: {error.strerror}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: not JSON ({error}), expected what 'tas spatialize --json' prints") from error
+    if not isinstance(value, dict):
+        raise InputError(f"{path}: not a JSON object, expected what 'tas spatialize --json' prints")
+    return value
+
+
+def _places(played: Played, whole: Timeline, stems: Mapping[str, Path]) -> tuple[SegmentPlaces, ...]:
+    named = {clause.object for segment in whole.segments for clause in segment.clauses}
+    ears, rate_hz = played.tracks["output"].ears, played.sample_rate_hz
+    sounds: dict[str, np.ndarray] = {}
+    for name, path in stems.items():
+        phrase = Clause(name, AzimuthPath(0.0, 0.0)).object
+        if phrase not in named:
+            raise InputError(f"{path}: a stem of '{name}', expected one of {', '.join(sorted(named))}")
+        if phrase in sounds:
+            raise InputError(f"{path}: a second stem of '{phrase}', expected one of each object")
+        audio = read_audio(path)
+        seconds = audio.duration_s
+        if seconds < played.duration_s - LENGTH_TOLERANCE_S:
+            raise InputError(f"{path}: lasts {seconds:.2f} s, expected {played.duration_s:.2f} s as the output")
+        mono = to_mono(audio.samples)[: round(MAX_PLAYED_S * audio.sample_rate_hz)]
+        sounds[phrase] = resample(mono, audio.sample_rate_hz, rate_hz, ears.shape[-1]).astype(np.float32)
+    if played.timeline is None:
+        return ()
+    return measure_places(ears, rate_hz, played.timeline, played.tracks["input"].ears[0], sounds)
+
+
+# ---------------------------------------------------------------------------- words
+
+
+def _lead(given: SoundFile, made: SoundFile, segments: int) -> str:
+    rate = f"{made.sample_rate_hz / 1000:g}\u00a0kHz"
+    prompts = f"{segments} prompt{'s' * (segments != 1)}"
+    source = f"made of <bdi>{tables.escaped(given.path.name)}</bdi>"
+    return f"{source}, {prompts}, {tables.clock(made.duration_s)} at {rate}"
+
+
+def _excerpt_note(made: SoundFile, played: Played) -> str:
+    return (
+        f'<p class="note">The files last {tables.clock(made.duration_s)}. This page plays, draws and measures their'
+        f" first {tables.clock(played.duration_s)}; loudness, peaks and clipped samples are of the whole files.</p>"
+    )
+
+
+# ---------------------------------------------------------------------------- numbers for the pictures
+
+
+def _data(played: Played, gain: float) -> dict[str, Any]:
+    """What the script of the page reads."""
+    rate_hz, timeline = played.sample_rate_hz, played.timeline
+    sounds = {name: played.tracks[name].ears for name in ("output", "hrtf")}
+    spl = plot_data("spl", [Source(name, ears, rate_hz) for name, ears in sounds.items()])
+    azimuth = plot_data("azimuth", [Source("output", sounds["output"], rate_hz, timeline)])
+    output_spl, head_spl = (curve for curve in spl.curves if isinstance(curve, SplCurve))
+    (heard,) = (curve for curve in azimuth.curves if isinstance(curve, AzimuthCurve))
+    return {
+        "rate_hz": rate_hz,
+        "duration_s": played.duration_s,
+        "file_gain": gain,
+        "tracks": [
+            {
+                "id": name,
+                "match_db": played.tracks[name].match_db,
+                "loudness_lufs": played.tracks[name].levels.loudness_lufs,
+                "peaks": _waveform(played.tracks[name].ears),
+            }
+            for name in TRACKS
+        ],
+        "spl": {
+            "window_s": spl.window_s,
+            "time_s": _numbers(output_spl.time_s, 4),
+            "output": _numbers(np.clip(output_spl.spl_difference_db, -_LARGEST_DB, _LARGEST_DB), 2),
+            "hrtf": _numbers(np.clip(head_spl.spl_difference_db, -_LARGEST_DB, _LARGEST_DB), 2),
+        },
+        "azimuth": {
+            "window_s": azimuth.window_s,
+            "time_s": _numbers(heard.time_s, 4),
+            "heard": _numbers(heard.azimuth_deg, 1),
+            "asked": [{"object": each.object, "azimuth_deg": _numbers(each.azimuth_deg, 1)} for each in heard.asked],
+        },
+        "segments": [
+            {"start_s": segment.start_s, "end_s": segment.end_s, "text": segment.text}
+            for segment in (timeline.segments if timeline else ())
+        ],
+    }
+
+
+def _waveform(ears: np.ndarray) -> list[list[float]]:
+    """Largest magnitude of each ear in windows side by side, (ear, window)."""
+    edges = np.unique(np.linspace(0, ears.shape[-1], _WAVEFORM_BINS + 1).astype(int))
+    return [_numbers(np.maximum.reduceat(np.abs(ear), edges[:-1]), 4) for ear in ears]
+
+
+def _numbers(values: np.ndarray, digits: int) -> list[Any]:
+    """Rounded numbers (window); None for nan."""
+    return [None if value != value else value for value in values.astype(np.float64).round(digits).tolist()]

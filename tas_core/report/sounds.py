@@ -1,0 +1,260 @@
+"""The sounds of a report: what the files hold, what the page plays, and how loud each is."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import soundfile
+
+from tas_core.audio import AudioReader, peak, resample, to_mono
+from tas_core.errors import AudioError, InputError
+from tas_core.html_page import flac_bytes
+from tas_core.models.plain_head import through_head
+from tas_core.report.levels import FULL_SCALE, LoudnessMeter, PeakMeter
+from tas_core.timeline import Timeline
+
+TRACKS: Final = ("input", "output", "hrtf")
+"""What a page plays, in the order of its keys."""
+
+MAX_PLAYED_S: Final = 600.0
+"""Of longer files a page holds the beginning only: in a browser, ten minutes at 48 kHz already take 0.6 GB."""
+
+MAX_RATE_HZ: Final = 48_000
+MAX_FLAC_BYTES: Final = 40_000_000
+"""Beyond this size all sounds of a page are Ogg Vorbis."""
+
+LENGTH_TOLERANCE_S: Final = 0.1
+"""An output may differ from its source by this much in length."""
+
+_BLOCK_FRAMES: Final = 2**18
+_VORBIS_FRAMES: Final = 2**16  # longer blocks overflow libsndfile's stack
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Levels of a sound.
+
+    Attributes:
+        loudness_lufs: as it is played, in both ears; None if too short or too quiet.
+        true_peak_dbtp: over all channels of the file; None for digital silence.
+        clipped: samples at full scale next to another one, over all channels.
+    """
+
+    loudness_lufs: float | None
+    true_peak_dbtp: float | None
+    clipped: int
+
+
+@dataclass(frozen=True)
+class SoundFile:
+    """A file: facts about all of it, and the samples of its beginning.
+
+    Attributes:
+        path: where it is.
+        sha256: of its bytes, hexadecimal.
+        format: container in libsndfile's words.
+        subtype: sample encoding in libsndfile's words.
+        sample_rate_hz: its own rate.
+        num_channels: its own channels.
+        num_frames: samples per channel.
+        levels: of the whole file.
+        beginning: (channel, time), at most :data:`MAX_PLAYED_S`; one channel if the file was mixed down.
+    """
+
+    path: Path
+    sha256: str
+    format: str
+    subtype: str
+    sample_rate_hz: int
+    num_channels: int
+    num_frames: int
+    levels: Levels
+    beginning: np.ndarray
+
+    @property
+    def duration_s(self) -> float:
+        """Length of the whole file, seconds."""
+        return self.num_frames / self.sample_rate_hz
+
+
+def read_sound(path: Path, *, mix_down: bool) -> SoundFile:
+    """Read a file once, block by block; memory depends on the part that is kept only.
+
+    Args:
+        path: audio file.
+        mix_down: whether to keep, and to measure the loudness of, the mean of its channels in both ears.
+
+    Raises:
+        AudioError: as :class:`tas_core.audio.AudioReader`; or a pipe, which cannot be read twice.
+    """
+    if path.is_fifo():
+        raise AudioError(f"{path}: a pipe, expected a file that can be read again")
+    with AudioReader(path) as reader:
+        rate_hz, channels = reader.sample_rate_hz, reader.num_channels
+        loudness, peaks = LoudnessMeter(rate_hz), PeakMeter(rate_hz, channels)
+        wanted = round(MAX_PLAYED_S * rate_hz)
+        kept, count = [], 0
+        while (block := reader.read(_BLOCK_FRAMES)).shape[1]:
+            peaks.add(block)
+            used = to_mono(block)[None] if mix_down else block
+            loudness.add(np.repeat(used, 2, axis=0) if len(used) == 1 else used)
+            if count < wanted:
+                kept.append(used[:, : wanted - count])
+            count += block.shape[1]
+        return SoundFile(
+            path=path,
+            sha256=_sha256(path),
+            format=reader.format,
+            subtype=reader.subtype,
+            sample_rate_hz=rate_hz,
+            num_channels=channels,
+            num_frames=count,
+            levels=Levels(loudness.loudness_lufs, peaks.true_peak_dbtp, peaks.clipped),
+            beginning=np.concatenate(kept, axis=1),
+        )
+
+
+@dataclass(frozen=True)
+class Track:
+    """What a page plays under one key.
+
+    Attributes:
+        ears: (ear, time) float32, full scale 1.
+        levels: of these samples.
+        match_db: by how much it is turned down to be as loud as the quietest track, at most 0; None if the loudness of
+            a track is not known.
+    """
+
+    ears: np.ndarray
+    levels: Levels
+    match_db: float | None
+
+
+@dataclass(frozen=True)
+class Played:
+    """The tracks of a page by their names (:data:`TRACKS`), alike in rate and length, and the timeline for them.
+
+    Attributes:
+        tracks: name -> track.
+        sample_rate_hz: of all tracks.
+        timeline: the segments that the page plays, all ends closed; None if it plays none.
+        mono_sum_error_db: level of what is left of (L + R) / 2 of the output without the input, over that of the
+            input, dB, after the gain that fits best; -inf where they are equal, None in silence.
+        mono_sum_gain_db: that gain, dB; None where the two have nothing in common.
+    """
+
+    tracks: Mapping[str, Track]
+    sample_rate_hz: int
+    timeline: Timeline | None
+    mono_sum_error_db: float | None
+    mono_sum_gain_db: float | None
+
+    @property
+    def duration_s(self) -> float:
+        """Length, seconds."""
+        return self.tracks["output"].ears.shape[-1] / self.sample_rate_hz
+
+
+def play(source: SoundFile, output: SoundFile, timeline: Timeline) -> Played:
+    """The tracks of a page.
+
+    Args:
+        source: one channel kept.
+        output: two channels kept.
+        timeline: with all ends closed for the whole output.
+
+    Raises:
+        InputError: the two differ in length by more than 0.1 s.
+    """
+    if abs(source.duration_s - output.duration_s) > LENGTH_TOLERANCE_S:
+        raise InputError(
+            f"{output.path}: lasts {output.duration_s:.2f} s, but the source {source.path} lasts"
+            f" {source.duration_s:.2f} s, expected the file that the output was made of"
+        )
+    rate_hz = min(MAX_RATE_HZ, output.sample_rate_hz)
+    ears = resample(output.beginning.astype(np.float32), output.sample_rate_hz, rate_hz)
+    mono = resample(source.beginning[0].astype(np.float32), source.sample_rate_hz, rate_hz, ears.shape[-1])
+    both = np.broadcast_to(mono, ears.shape)
+    part = _cut(timeline, ears.shape[-1] / rate_hz)
+    head = both if part is None else through_head(mono, rate_hz, part).astype(np.float32)
+    sounds = {"input": both, "output": ears, "hrtf": head}
+    levels = {name: measure(sound, rate_hz) for name, sound in sounds.items()}
+    known = [each.loudness_lufs for each in levels.values() if each.loudness_lufs is not None]
+    target = min(known) if len(known) == len(levels) else None
+    tracks = {
+        name: Track(
+            sound,
+            levels[name],
+            None if target is None else target - (levels[name].loudness_lufs or 0.0),
+        )
+        for name, sound in sounds.items()
+    }
+    error_db, gain_db = _mono_sum(ears, mono)
+    return Played(tracks, rate_hz, part, error_db, gain_db)
+
+
+def measure(samples: np.ndarray, sample_rate_hz: int) -> Levels:
+    """Levels of samples (channel, time)."""
+    loudness, peaks = LoudnessMeter(sample_rate_hz), PeakMeter(sample_rate_hz, len(samples))
+    loudness.add(samples)
+    peaks.add(samples)
+    return Levels(loudness.loudness_lufs, peaks.true_peak_dbtp, peaks.clipped)
+
+
+def encode_tracks(played: Played) -> tuple[str, dict[str, bytes], float]:
+    """Audio files of all tracks: the name of their format, the files by track, and the gain they share.
+
+    FLAC of 16 bits, lossless and played everywhere; Ogg Vorbis where that would be too large. The input is one channel.
+    The gain is below 1 where a track would clip.
+    """
+    loudest = max(peak(track.ears) for track in played.tracks.values())
+    gain = min(1.0, FULL_SCALE / loudest) if loudest > 0 else 1.0
+    rate_hz = played.sample_rate_hz
+
+    def sound(name: str) -> np.ndarray:
+        return gain * played.tracks[name].ears[: 1 if name == "input" else 2]
+
+    files = {name: flac_bytes(sound(name), rate_hz) for name in played.tracks}
+    if sum(map(len, files.values())) <= MAX_FLAC_BYTES:
+        return "FLAC, 16 bit", files, gain
+    return "Ogg Vorbis", {name: _vorbis(sound(name), rate_hz) for name in played.tracks}, gain
+
+
+def _cut(timeline: Timeline, duration_s: float) -> Timeline | None:
+    """The segments before a time, the last one ending there at the latest."""
+    part = timeline.overlapping(0.0, duration_s)
+    if part is None:
+        return None
+    return Timeline(tuple(replace(s, end_s=min(s.end_s or duration_s, duration_s)) for s in part.segments))
+
+
+def _vorbis(samples: np.ndarray, sample_rate_hz: int) -> bytes:
+    file = io.BytesIO()
+    with soundfile.SoundFile(file, "w", sample_rate_hz, len(samples), "VORBIS", format="OGG") as writer:
+        for start in range(0, samples.shape[-1], _VORBIS_FRAMES):
+            writer.write(samples[:, start : start + _VORBIS_FRAMES].T)
+    return file.getvalue()
+
+
+def _mono_sum(ears: np.ndarray, mono: np.ndarray) -> tuple[float | None, float | None]:
+    """Error and gain, dB, see :class:`Played`."""
+    total, mono = ears.mean(axis=0, dtype=np.float64), mono.astype(np.float64)
+    power = float(mono @ mono)
+    gain = float(total @ mono) / power if power > 0 else 0.0
+    if gain <= 0:
+        return None, None
+    rest = total - gain * mono
+    with np.errstate(divide="ignore"):
+        error_db = float(10 * np.log10(float(rest @ rest) / (gain * gain * power)))
+    return error_db, 20 * float(np.log10(gain))
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
