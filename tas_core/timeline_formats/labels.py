@@ -80,7 +80,7 @@ def _label(line: str, where: str) -> _Label:
         raise TimelineError(f"{where}:{first_column(line)}: not a label, {_EXPECTED}")
     columns, begin = [], 0
     for field in fields:
-        columns.append(f"{where}:{first_column(line, begin)}")
+        columns.append(f"{where}:{begin + first_column(field)}")
         begin += len(field) + 1
     start_s, end_s = (_seconds(field.strip(), column) for field, column in zip(fields[:2], columns, strict=False))
     text = " ".join(fields[2].split()) if len(fields) == 3 else ""
