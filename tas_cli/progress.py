@@ -1,22 +1,56 @@
-"""A progress bar on stderr, and only on a terminal."""
+"""Progress on stderr: a bar on a terminal, or lines of JSON for programs."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tas_core.errors import InputError
+
+MODES = ("auto", "bar", "json", "off")
+
 
 @contextmanager
-def progress_bar(label: str) -> Iterator[Callable[[float], None]]:
-    """Yields a function that takes the share done, 0 to 1; it draws nothing where stderr is not a terminal."""
-    if not sys.stderr.isatty():
+def progress_bar(label: str, mode: str = "auto") -> Iterator[Callable[[float], None]]:
+    """Yields a function that takes the share done, 0 to 1.
+
+    Args:
+        label: what is being done, such as a file name.
+        mode: ``bar`` draws a bar, ``auto`` does where stderr is a terminal, ``json`` prints a line such as
+            ``{"file": "in.wav", "done": 0.25}`` whenever another hundredth is done, ``off`` prints nothing.
+
+    Raises:
+        InputError: unknown mode.
+    """
+    if mode not in MODES:
+        raise InputError(f"unknown progress '{mode}'; expected one of {', '.join(MODES)}")
+    if mode == "json":
+        yield _json_lines(label)
+        return
+    if mode == "off" or (mode == "auto" and not sys.stderr.isatty()):
         yield lambda share: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    # A bar that was asked for is drawn wherever stderr leads.
+    console = Console(stderr=True, force_terminal=True if mode == "bar" else None)
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda share: bar.update(task, completed=share)
+
+
+def _json_lines(label: str) -> Callable[[float], None]:
+    printed = -1
+
+    def report(share: float) -> None:
+        nonlocal printed
+        if int(100 * share) > printed:
+            printed = int(100 * share)
+            print(json.dumps({"file": label, "done": printed / 100}, ensure_ascii=False), file=sys.stderr, flush=True)
+
+    report(0.0)
+    return report

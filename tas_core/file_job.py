@@ -1,7 +1,7 @@
 """The main job on files, in constant memory: read, check, spatialize, write, report.
 
-Everything that can be wrong with the request is checked before torch is imported and before anything is
-written, so that mistakes are answered at once.
+:func:`tas_core.file_request.prepare_file` checks a request, :func:`load_engine` loads a model, and
+:func:`process_file` uses it for any number of prepared files. :func:`spatialize_file` is the three for one file.
 """
 
 from __future__ import annotations
@@ -9,186 +9,190 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tas_core.audio import AudioReader, check_output_path, to_mono
+from tas_core.audio import AudioReader, to_mono
+from tas_core.file_report import FileReport, ObjectReport, SegmentReport, sidecar_text
+from tas_core.file_request import FileOptions, PreparedFile, clock_time, prepare_file
 from tas_core.levelled_output import LevelledWriter
-from tas_core.timeline import Timeline
+from tas_core.output_files import write_files
+
+if TYPE_CHECKING:
+    import torch
+
+    from tas_core.encoders.base import TextEncoder
+    from tas_core.models.prompt_model import PromptModel
+    from tas_core.models.slots import SlotsModel
 
 _READ_FRAMES = 2**20
 
+Progress = Callable[[float], None]
+"""Told the share done, 0 to 1."""
+
 
 @dataclass(frozen=True)
-class ClauseReport:
-    """Where one object was asked to be, degrees, positive left, and the share of the energy it was taken to be.
+class Engine:
+    """A loaded model with what it needs; made by :func:`load_engine`."""
 
-    The share is 0 to 1; None in silence and for models that do not tell objects apart.
+    name: str
+    folder: Path
+    model: SlotsModel | PromptModel
+    encoder: TextEncoder
+    device: torch.device
+
+
+def load_engine(model_name: str = "slots", device: str = "auto") -> Engine:
+    """Load a model, by shipped name or checkpoint folder, and its text encoder; device: auto, cpu or cuda.
+
+    Raises:
+        InputError: unknown model or device, a checkpoint or an encoder that cannot be used.
     """
+    from tas_core.models.shipped import find_checkpoint
 
-    object: str
-    azimuth_start_deg: float
-    azimuth_end_deg: float
-    energy_share: float | None
+    folder = find_checkpoint(model_name)
+    from tas_core.encoders.registry import build_text_encoder
+    from tas_core.models.registry import load_model
+    from tas_core.runtime import choose_device, keep_freed_memory
 
-
-@dataclass(frozen=True)
-class ObjectReport:
-    """An object over a stretch in which prompts name it without a break, as :class:`tas_core.findings.Finding`."""
-
-    object: str
-    start_s: float
-    end_s: float
-    energy_share: float | None
-    presence: float | None
-    found: bool
+    where = choose_device(device)
+    keep_freed_memory()
+    model = load_model(str(folder)).to(where)
+    return Engine(model_name, folder, model, build_text_encoder(model.config.text_encoder), where)
 
 
-@dataclass(frozen=True)
-class SegmentReport:
-    """One segment and its measured level difference between the ears, dB, positive left; None in silence."""
+def process_file(
+    prepared: PreparedFile,
+    engine: Engine,
+    *,
+    progress: Progress = lambda share: None,
+    command: Sequence[str] = (),
+    began: float | None = None,
+) -> FileReport:
+    """Spatialize one prepared file.
 
-    start_s: float
-    end_s: float
-    text: str
-    clauses: tuple[ClauseReport, ...]
-    spl_difference_db: float | None
+    The output keeps rate, length and tags, and the bit depth where its format can; (left + right) / 2 is the mono
+    input times the gain.
 
+    Args:
+        prepared: the request.
+        engine: the model.
+        progress: told the share done.
+        command: words of the command line, for the sidecar.
+        began: ``time.perf_counter()`` of the beginning, if loading counts; None is now.
 
-@dataclass(frozen=True)
-class FileReport:
-    """What was done with one file; ``as_dict`` is what ``--json`` prints."""
+    Warns:
+        UserWarning: an object that the timeline names is not in the sound; as
+            :class:`tas_core.levelled_output.LevelledWriter`.
 
-    output: str
-    duration_s: float
-    sample_rate_hz: int
-    model: str
-    steps: int
-    seed: int
-    device: str
-    seconds: dict[str, float]
-    real_time_factor: float
-    peak: float
-    gain_db: float
-    segments: tuple[SegmentReport, ...]
-    objects: tuple[ObjectReport, ...]
+    Raises:
+        InputError: a file that is damaged; nothing is written then.
+        TasError: writing failed, or an ear passed full scale and that was to be an error.
+    """
+    from tas_core.spatialization import Spatializer, encode_timeline
 
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+    loaded = time.perf_counter()
+    reader, options, (start, stop) = prepared.reader, prepared.options, prepared.passage
+    rate_hz, model, timeline = reader.sample_rate_hz, engine.model, prepared.timeline
+    encoder = encode_timeline(timeline, model, engine.encoder)
+    encoded = time.perf_counter()
+    steps = model.default_steps if options.steps is None else options.steps
+    job = Spatializer(
+        prepared.num_samples,
+        rate_hz,
+        timeline,
+        model,
+        encoder,
+        steps=steps,
+        seed=options.seed,
+        passage=prepared.passage,
+    )
+    with LevelledWriter(
+        prepared.out,
+        rate_hz,
+        stop - start,
+        reader.subtype,
+        to_subtype=options.subtype,
+        levels=options.levels,
+        seed=options.seed,
+        tags=reader.tags,
+        overwrite=options.overwrite,
+    ) as writer:
+        reader.seek(job.first_sample)
+        for ears in job.ears(_mono_pieces(reader, options.channel), progress):
+            writer.write(ears)
+        sampled = time.perf_counter()
+    written = time.perf_counter()
+    within = lambda item: item.start_s < stop / rate_hz and item.end_s > start / rate_hz  # noqa: E731
+    findings = [item for item in job.findings() if within(item)]
+    for item in findings:
+        if not item.found:
+            span = f"from {clock_time(item.start_s)} to {clock_time(item.end_s)}"
+            warnings.warn(f"{reader.name}: no '{item.object}' found {span}", stacklevel=2)
+    duration_s = (stop - start) / rate_hz
+    report = FileReport(
+        source=str(reader.path),
+        output=str(prepared.out),
+        start_s=start / rate_hz,
+        duration_s=duration_s,
+        sample_rate_hz=rate_hz,
+        subtype=writer.subtype,
+        model=engine.name,
+        steps=steps,
+        seed=options.seed,
+        device=engine.device.type,
+        seconds={
+            "load": loaded - (loaded if began is None else began),
+            "encode": encoded - loaded,
+            "sample": sampled - encoded,
+            "write": written - sampled,
+        },
+        real_time_factor=(sampled - encoded) / duration_s,
+        peak=writer.peak,
+        gain_db=20 * math.log10(writer.gain),
+        clamped_samples=writer.clamped,
+        loudness_lufs=writer.loudness_lufs,
+        segments=tuple(SegmentReport.of(result) for result in job.segments() if within(result.segment)),
+        objects=tuple(ObjectReport(**asdict(item), found=item.found) for item in findings),
+    )
+    if options.sidecar:
+        from tas_core.checkpoint_files import read_description
+
+        digest = read_description(engine.folder).digest
+        text = sidecar_text(report, timeline, asdict(options), digest, command)
+        write_files({prepared.sidecar: text.encode()})
+    return report
 
 
 def spatialize_file(
     source: Path,
-    timeline_path: Path,
     out: Path,
     *,
+    timeline_path: Path | None = None,
+    prompt: str | None = None,
+    options: FileOptions = FileOptions(),  # noqa: B008 - frozen
     model_name: str = "slots",
-    steps: int | None = None,
-    seed: int = 0,
     device: str = "auto",
-    force: bool = False,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
+    command: Sequence[str] = (),
 ) -> FileReport:
-    """Spatialize one file by one timeline.
-
-    The output keeps rate and length, and the bit depth where its format can; (left + right) / 2 is the mono
-    input. Should an ear pass full scale in an integer format, the whole file is turned down by one gain, with a
-    warning; the report gives it.
-
-    Warns:
-        UserWarning: more than one channel was mixed down; the level was turned down; the timeline outlasts the audio;
-            an object that the timeline names is not in the sound.
+    """Spatialize one file: :func:`prepare_file`, :func:`load_engine` and :func:`process_file`, which say what is what.
 
     Raises:
         InputError: anything about the request that cannot be carried out; nothing is written then.
         TasError: writing failed.
     """
     began = time.perf_counter()
-    check_output_path(out, [source, timeline_path], overwrite=force)
-    timeline = Timeline.load(timeline_path)
-    with AudioReader(source) as reader:
-        if reader.num_channels > 1:
-            warnings.warn(f"{source}: {reader.num_channels} channels mixed down to mono", stacklevel=2)
-        rate_hz = reader.sample_rate_hz
-        num_samples = reader.count_frames()
-        timeline = timeline.resolved(num_samples / rate_hz)
-        from tas_core.models.registry import find_checkpoint
-
-        folder = find_checkpoint(model_name)
-        from tas_core.encoders.registry import build_text_encoder
-        from tas_core.models.registry import load_model
-        from tas_core.runtime import choose_device, keep_freed_memory
-        from tas_core.spatialization import Spatializer, encode_timeline
-
-        where = choose_device(device)
-        keep_freed_memory()
-        model = load_model(str(folder)).to(where)
-        loaded = time.perf_counter()
-        encoder = encode_timeline(timeline, model, build_text_encoder(model.config.text_encoder))
-        encoded = time.perf_counter()
-        used_steps = model.default_steps if steps is None else steps
-        job = Spatializer(num_samples, rate_hz, timeline, model, encoder, steps=used_steps, seed=seed)
-        with LevelledWriter(out, rate_hz, num_samples, reader.subtype, overwrite=force) as writer:
-            for ears in job.ears(_mono_pieces(reader), progress):
-                writer.write(ears)
-            sampled = time.perf_counter()
-    written = time.perf_counter()
-    for item in job.findings():
-        if not item.found:
-            warnings.warn(
-                f"{source}: no '{item.object}' found from {clock_time(item.start_s)} to {clock_time(item.end_s)}",
-                stacklevel=2,
-            )
-    duration_s = num_samples / rate_hz
-    return FileReport(
-        output=str(out),
-        duration_s=duration_s,
-        sample_rate_hz=rate_hz,
-        model=model_name,
-        steps=used_steps,
-        seed=seed,
-        device=where.type,
-        seconds={
-            "load": loaded - began,
-            "encode": encoded - loaded,
-            "sample": sampled - encoded,
-            "write": written - sampled,
-        },
-        real_time_factor=(sampled - encoded) / duration_s,
-        peak=writer.peak * writer.gain,
-        gain_db=20 * math.log10(writer.gain),
-        segments=tuple(_segment_report(s) for s in job.segments()),
-        objects=tuple(ObjectReport(**asdict(item), found=item.found) for item in job.findings()),
-    )
+    with prepare_file(source, out, options, timeline_path=timeline_path, prompt=prompt) as prepared:
+        engine = load_engine(model_name, device)
+        return process_file(prepared, engine, progress=progress, command=command, began=began)
 
 
-def _mono_pieces(reader: AudioReader) -> Iterator[np.ndarray]:
-    """The file, block by block, mixed down, (time)."""
+def _mono_pieces(reader: AudioReader, channel: int | None) -> Iterator[np.ndarray]:
+    """The file from where the reader is, block by block, (time): one channel or the mean of all."""
     while (block := reader.read(_READ_FRAMES)).shape[1]:
-        yield to_mono(block)
-
-
-def clock_time(seconds: float) -> str:
-    """Minutes and seconds, "1:02" or "1:02.5"."""
-    minutes, rest = divmod(round(seconds, 1), 60)
-    return f"{int(minutes)}:{rest:04.1f}".removesuffix(".0")
-
-
-def _segment_report(result: Any) -> SegmentReport:
-    segment = result.segment
-    difference = result.spl_difference_db
-    return SegmentReport(
-        start_s=segment.start_s,
-        end_s=segment.end_s,
-        text=segment.text,
-        clauses=tuple(
-            ClauseReport(c.object, c.azimuth.start_deg, c.azimuth.end_deg, share)
-            for c, share in zip(segment.clauses, result.energy_shares, strict=True)
-        ),
-        spl_difference_db=difference if math.isfinite(difference) else None,
-    )
+        yield to_mono(block) if channel is None else block[channel - 1]

@@ -139,7 +139,10 @@ def test_missing_and_binary_timelines_are_refused(tas: Run, make_audio: Callable
     source, out = make_audio(), tmp_path / "out.wav"
     line = refused(tas, tmp_path, source, "-t", tmp_path / "no.yaml", "-o", out)
     assert re.search(r"no\.yaml: cannot read the timeline: No such file", line)
-    assert re.search(r"in\.wav:\d+:\d+: ", refused(tas, tmp_path, source, "-t", source, "-o", out))
+    assert re.search(r"in\.wav: the extension \.wav, ", refused(tas, tmp_path, source, "-t", source, "-o", out))
+    sound = tmp_path / "sound.yaml"
+    sound.write_bytes(source.read_bytes())
+    assert re.search(r"sound\.yaml:\d+:\d+: ", refused(tas, tmp_path, source, "-t", sound, "-o", out))
 
 
 @pytest.mark.parametrize(

@@ -120,10 +120,12 @@ def test_json_is_one_strict_object_with_the_documented_fields(
     assert done.err == ""
     report = strict_json(done.out)
     assert " ".join(report) == (
-        "output duration_s sample_rate_hz model steps seed device seconds real_time_factor peak gain_db segments"
-        " objects"
+        "source output start_s duration_s sample_rate_hz subtype model steps seed device seconds real_time_factor peak"
+        " gain_db clamped_samples loudness_lufs segments objects"
     )
-    assert report["output"] == str(out)
+    assert (report["source"], report["output"]) == (str(source), str(out))
+    assert (report["start_s"], report["subtype"]) == (0.0, "PCM_16")
+    assert (report["clamped_samples"], report["loudness_lufs"]) == (0, None)
     assert report["duration_s"] == round(1.25 * 22_050) / 22_050
     assert report["sample_rate_hz"] == 22_050
     assert report["model"] == str(tiny_model)

@@ -77,7 +77,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
             timeline.write_text(text)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            report = spatialize_file(source, timeline, out)
+            report = spatialize_file(source, out, timeline_path=timeline)
         mono, input_rate_hz = soundfile.read(source)
         ears, rate_hz = soundfile.read(out)
         return Job(mono, ears.T, rate_hz, input_rate_hz, report, tuple(str(w.message) for w in caught))

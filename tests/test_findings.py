@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tas_core.file_job import clock_time
+from tas_core.file_request import clock_time
 from tas_core.findings import FOUND, Finding, Listener
 from tas_core.models.slots import SlotsModel
 from tas_core.spatialization import spatialize

@@ -1,0 +1,187 @@
+"""What was asked of ``tas spatialize``, checked before torch is imported and before anything is written.
+
+So mistakes are answered at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tas_core.audio import AudioReader, check_output_path
+from tas_core.errors import InputError, PromptError
+from tas_core.levelled_output import Levels
+from tas_core.output_files import STANDARD_STREAM, check_new_file
+from tas_core.timeline import Timeline
+from tas_core.timeline_formats import EXTENSIONS, load_timeline
+
+SUBTYPES: Final = ("PCM_16", "PCM_24", "FLOAT")
+SIDECAR_ENDING: Final = ".tas.json"
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What holds for each file of a job.
+
+    Args:
+        steps: diffusion steps; None is the model's own default.
+        seed: of the noise and the dither.
+        channel: which channel of the input to take, counted from 1; None mixes all down.
+        start_s: where to begin, seconds.
+        duration_s: how much to make from there, seconds; None, and anything too long, is to the end.
+        levels: gain, loudness, and what to do beyond full scale.
+        subtype: sample encoding of the output, one of :data:`SUBTYPES`; None keeps the input's where the format can.
+        sidecar: whether a file ``OUT.tas.json`` says how the output was made.
+        overwrite: whether existing outputs may be replaced.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    steps: int | None = None
+    seed: int = 0
+    channel: int | None = None
+    start_s: float = 0.0
+    duration_s: float | None = None
+    levels: Levels = field(default_factory=Levels)
+    subtype: str | None = None
+    sidecar: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if self.channel is not None and self.channel < 1:
+            raise InputError(f"the channel is {self.channel}, expected 1 or more")
+        if not 0 <= self.start_s < math.inf:
+            raise InputError(f"the start is {self.start_s} s, expected 0 or more")
+        if self.duration_s is not None and not 0 < self.duration_s < math.inf:
+            raise InputError(f"the duration is {self.duration_s} s, expected more than 0")
+        if self.subtype is not None and self.subtype not in SUBTYPES:
+            raise InputError(f"unknown subtype '{self.subtype}'; expected one of {', '.join(SUBTYPES)}")
+
+
+@dataclass(frozen=True)
+class PreparedFile:
+    """A request that was checked; made by :func:`prepare_file`.
+
+    Attributes:
+        out: the output.
+        reader: the open input, at its beginning.
+        timeline: of the whole input, with all ends closed.
+        num_samples: samples per channel of the whole input.
+        passage: numbers of the first sample to make and of the end.
+        options: what else was asked for.
+    """
+
+    out: Path
+    reader: AudioReader
+    timeline: Timeline
+    num_samples: int
+    passage: tuple[int, int]
+    options: FileOptions
+
+    @property
+    def sidecar(self) -> Path:
+        """Where a report is put if one is asked for."""
+        return sidecar_path(self.out)
+
+
+def sidecar_path(out: Path) -> Path:
+    """``OUT.tas.json``."""
+    return out.with_name(out.name + SIDECAR_ENDING)
+
+
+def find_timeline(source: Path) -> Path:
+    """The timeline beside an input: the same name with another ending.
+
+    Raises:
+        InputError: none, or more than one.
+    """
+    hint = "expected --timeline FILE or --prompt TEXT"
+    if str(source) == STANDARD_STREAM:
+        raise InputError(f"no timeline: {hint}")
+    beside = [source.with_suffix(ending) for ending in EXTENSIONS] if source.name else []
+    found = [path for path in beside if path.is_file() and path != source]
+    if not found:
+        endings = ", ".join(EXTENSIONS)
+        raise InputError(f"no timeline: {hint}, or a file {source.with_suffix('')} with the ending {endings}")
+    if len(found) > 1:
+        raise InputError(f"more than one timeline beside {source}: {', '.join(map(str, found))}; {hint}")
+    return found[0]
+
+
+@contextlib.contextmanager
+def prepare_file(
+    source: Path, out: Path, options: FileOptions, *, timeline_path: Path | None = None, prompt: str | None = None
+) -> Iterator[PreparedFile]:
+    """Check a request and open its input; a context manager, at whose end the input is closed.
+
+    Args:
+        source: any audio file; ``-`` is standard input.
+        out: the output, its extension chooses the format; ``-`` is WAV on standard output.
+        options: what else is asked for.
+        timeline_path: the timeline; without it and a prompt, the one beside the input, see :func:`find_timeline`.
+        prompt: one prompt for the whole input in place of a timeline.
+
+    Warns:
+        UserWarning: more than one channel is mixed down; the timeline outlasts the audio; no prompt holds in the
+            passage that was asked for.
+
+    Raises:
+        InputError: anything about the request that cannot be carried out.
+    """
+    if timeline_path is not None and prompt is not None:
+        raise InputError("a timeline and a prompt were given, expected one of them")
+    if prompt is None and timeline_path is None:
+        timeline_path = find_timeline(source)
+    inputs = [path for path in (source, timeline_path) if path is not None]
+    check_output_path(out, inputs, overwrite=options.overwrite, subtype=options.subtype)
+    if options.sidecar and str(out) == STANDARD_STREAM:
+        raise InputError("standard output has no file beside it for a report, expected a file name as the output")
+    if options.sidecar:
+        check_new_file(sidecar_path(out), inputs, overwrite=options.overwrite)
+    if timeline_path is not None:
+        timeline = load_timeline(timeline_path)
+    else:
+        try:
+            timeline = Timeline.from_prompt(prompt or "")
+        except PromptError as error:
+            raise PromptError(f"--prompt: {error}") from error
+    with AudioReader(source) as reader:
+        _check_channel(reader, options.channel)
+        rate_hz = reader.sample_rate_hz
+        num_samples = reader.count_frames()
+        passage = _passage(reader, num_samples, options)
+        timeline = timeline.resolved(num_samples / rate_hz)
+        if timeline.overlapping(passage[0] / rate_hz, passage[1] / rate_hz) is None:
+            span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
+            warnings.warn(f"{reader.name}: no prompt holds {span}; all of it stays in the center", stacklevel=3)
+        yield PreparedFile(out, reader, timeline, num_samples, passage, options)
+
+
+def clock_time(seconds: float) -> str:
+    """Minutes and seconds, "1:02" or "1:02.5"."""
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{int(minutes)}:{rest:04.1f}".removesuffix(".0")
+
+
+def _check_channel(reader: AudioReader, channel: int | None) -> None:
+    if channel is None and reader.num_channels > 1:
+        warnings.warn(f"{reader.name}: {reader.num_channels} channels mixed down to mono", stacklevel=2)
+    elif channel is not None and channel > reader.num_channels:
+        raise InputError(f"{reader.name}: there is no channel {channel}, expected 1 to {reader.num_channels}")
+
+
+def _passage(reader: AudioReader, num_samples: int, options: FileOptions) -> tuple[int, int]:
+    """Numbers of the first sample to make and of the end."""
+    rate_hz = reader.sample_rate_hz
+    start = round(options.start_s * rate_hz)
+    if start >= num_samples:
+        duration_s = num_samples / rate_hz
+        raise InputError(f"{reader.name}: the start is {options.start_s:g} s, expected less than {duration_s:g} s")
+    length = num_samples if options.duration_s is None else max(1, round(options.duration_s * rate_hz))
+    return start, min(num_samples, start + length)
