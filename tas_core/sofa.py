@@ -1,0 +1,262 @@
+"""Reading a person's head-related impulse responses from a SOFA file (AES69), SimpleFreeFieldHRIR.
+
+What is read is the horizontal plane, which is all that prompts can ask for. Sources are taken as the listener has
+them: relative to ListenerPosition, ListenerView and ListenerUp. Delays (Data.Delay) are put into the responses, and the
+ears in the order left, right, by the receivers' positions.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+
+from tas_core.errors import InputError
+from tas_core.geometry import HrirSet
+from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
+
+CONVENTION: Final = "SimpleFreeFieldHRIR"
+MIN_RATE_HZ: Final = 16_000
+MAX_RATE_HZ: Final = 384_000
+MAX_TAPS: Final = 65_536
+
+_PLANE_DEG = 0.5
+_SAME_DEG = 0.01
+_LAST_DEG = 75.0
+_WIDEST_GAP_DEG = 30.0
+_LONGEST_DELAY_S = 0.1
+_RINGING = 64
+
+
+def read_sofa(path: str | Path) -> HrirSet:
+    """The horizontal plane of a head.
+
+    Where several distances were measured in one direction, the farthest counts. Directions to the sides that were not
+    measured up to 90 degrees are taken from the last one, which may be at 75.
+
+    Args:
+        path: a file of the convention SimpleFreeFieldHRIR: two receivers, one sample rate of 16 kHz or more.
+
+    Raises:
+        InputError: why the file is of no use, in one line: unreadable, another convention, not two receivers, data that
+            are missing, misshapen or no numbers, too few directions in front on the horizontal plane, or ears that are
+            exchanged.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            return _read(file, str(path))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except OSError as error:
+        if Path(path).is_dir():
+            raise InputError(f"{path}: a folder, expected a SOFA file") from error
+        reason = error.strerror or "not HDF5, or damaged"
+        raise InputError(f"{path}: not a readable SOFA file ({reason})") from error
+    except (KeyError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable SOFA file ({str(error).splitlines()[0]})") from error
+
+
+def _read(file: h5py.File, path: str) -> HrirSet:
+    for name, expected in (("Conventions", "SOFA"), ("SOFAConventions", CONVENTION), ("DataType", "FIR")):
+        found = _text(file.attrs.get(name))
+        if found != expected:
+            raise InputError(f"{path}: {name} is {found or 'missing'}, expected {expected}")
+    responses = _dataset(file, "Data.IR", path)
+    if responses.ndim != 3 or 0 in responses.shape:
+        raise InputError(f"{path}: Data.IR has shape {responses.shape}, expected (measurement, receiver, sample)")
+    count, receivers, taps = responses.shape
+    if receivers != 2:
+        raise InputError(f"{path}: {receivers} receiver{'s' * (receivers > 1)}, expected two, the ears")
+    if taps > MAX_TAPS:
+        raise InputError(f"{path}: responses of {taps} samples, expected at most {MAX_TAPS}")
+    rate_hz = _rate(file, path)
+    azimuth_deg, elevation_deg, distance_m = _directions(file, count, path)
+    rows = _horizontal_rows(azimuth_deg, elevation_deg, distance_m, path)
+    # HDF5 wants rows in order, each once.
+    order = np.argsort(rows)
+    hrir = np.empty((len(rows), 2, taps))
+    hrir[order] = np.asarray(responses[rows[order]], float)
+    if not np.isfinite(hrir).all():
+        raise InputError(f"{path}: Data.IR holds samples that are no finite numbers")
+    if not hrir.any(axis=2).all():
+        raise InputError(f"{path}: Data.IR is silent in a direction in front, expected an impulse response")
+    hrir = _delayed(hrir, _delays(file, count, path)[rows], rate_hz, path)
+    if _left_receiver(file, path) == 1:
+        hrir = hrir[:, ::-1]
+    ears = np.empty_like(hrir)
+    ears[:, LEFT_EAR], ears[:, RIGHT_EAR] = hrir[:, 0], hrir[:, 1]
+    azimuth_deg = azimuth_deg[rows]
+    _check_sides(ears, azimuth_deg, path)
+    azimuth_deg, ears = _up_to_the_sides(azimuth_deg, ears)
+    return HrirSet(ears, azimuth_deg, np.zeros(len(azimuth_deg)), rate_hz)
+
+
+# ---------------------------------------------------------------------------- parts of a file
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        value = value.flat[0] if value.size else ""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) if value is not None else ""
+
+
+def _dataset(file: h5py.File, name: str, path: str) -> h5py.Dataset:
+    found = file.get(name)
+    if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
+        raise InputError(f"{path}: no numbers named {name} in it, expected {CONVENTION}")
+    return found
+
+
+def _rate(file: h5py.File, path: str) -> int:
+    data = _dataset(file, "Data.SamplingRate", path)
+    unit = _text(data.attrs.get("Units", "hertz")).lower()
+    rates = np.unique(np.asarray(data, float))
+    if unit not in ("hertz", "hz"):
+        raise InputError(f"{path}: Data.SamplingRate is in {unit}, expected hertz")
+    if len(rates) != 1 or not MIN_RATE_HZ <= rates[0] <= MAX_RATE_HZ or rates[0] != round(rates[0]):
+        shown = ", ".join(f"{rate:g}" for rate in rates[:3]) or "nothing"
+        raise InputError(f"{path}: Data.SamplingRate is {shown} Hz, expected one whole rate of {MIN_RATE_HZ} or more")
+    return int(rates[0])
+
+
+def _vectors(file: h5py.File, name: str, path: str, default: tuple[float, float, float] | None = None) -> np.ndarray:
+    """Cartesian vectors (row, xyz) of a variable in either coordinate system, metres."""
+    if default is not None and name not in file:
+        return np.array([default])
+    data = _dataset(file, name, path)
+    values = np.asarray(data, float)
+    if values.ndim == 3:  # receivers: (receiver, xyz, measurement)
+        values = values[..., 0]
+    if values.ndim != 2 or values.shape[1] != 3 or not len(values):
+        raise InputError(f"{path}: {name} has shape {data.shape}, expected three coordinates in each row")
+    if not np.isfinite(values).all():
+        raise InputError(f"{path}: {name} holds coordinates that are no finite numbers")
+    kind = _text(data.attrs.get("Type", "cartesian" if default else "spherical")).lower()
+    units = [unit.strip().lower() for unit in _text(data.attrs.get("Units", "")).replace(";", ",").split(",")]
+    if kind == "cartesian":
+        if units[0] not in ("", "metre", "metres", "meter", "meters", "m"):
+            raise InputError(f"{path}: {name} is in {units[0]}, expected metre")
+        return values
+    if kind != "spherical":
+        raise InputError(f"{path}: {name} is of type {kind}, expected spherical or cartesian")
+    if units[0] not in ("", "degree", "degrees", "deg", "radian", "radians", "rad"):
+        raise InputError(f"{path}: {name} is in {units[0]}, expected degree")
+    scale = 1.0 if units[0].startswith("rad") else math.pi / 180
+    azimuth, elevation, radius = values[:, 0] * scale, values[:, 1] * scale, values[:, 2]
+    flat = radius * np.cos(elevation)
+    return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), radius * np.sin(elevation)], axis=1)
+
+
+def _directions(file: h5py.File, count: int, path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Azimuth and elevation in degrees and distance in metres of each source (measurement), as the listener has it."""
+
+    def rows(name: str, default: tuple[float, float, float] | None = None) -> np.ndarray:
+        found = _vectors(file, name, path, default)
+        if len(found) not in (1, count):
+            raise InputError(f"{path}: {len(found)} rows of {name} for {count} measurements")
+        return np.broadcast_to(found, (count, 3))
+
+    source = rows("SourcePosition") - rows("ListenerPosition", (0.0, 0.0, 0.0))
+    front = rows("ListenerView", (1.0, 0.0, 0.0))
+    up = rows("ListenerUp", (0.0, 0.0, 1.0))
+    left = np.cross(up, front)
+    if not (np.linalg.norm(left, axis=1) > 1e-9).all():
+        raise InputError(f"{path}: ListenerView and ListenerUp give no direction to the left")
+    up = np.cross(front, left)
+    x, y, z = (np.einsum("mi,mi->m", source, axis) / np.linalg.norm(axis, axis=1) for axis in (front, left, up))
+    azimuth_deg = LEFT_SIGN * np.degrees(np.arctan2(y, x))
+    return azimuth_deg, np.degrees(np.arctan2(z, np.hypot(x, y))), np.sqrt(x**2 + y**2 + z**2)
+
+
+def _horizontal_rows(azimuth_deg: np.ndarray, elevation_deg: np.ndarray, distance_m: np.ndarray, path: str) -> Any:
+    """Measurements on the horizontal plane from right to left, one per direction.
+
+    Raises:
+        InputError: those in front are too few or too far apart.
+    """
+    flat = np.flatnonzero((np.abs(elevation_deg) < _PLANE_DEG) & (distance_m > 0))
+    # Counted from just before the back on the right, so that -180 and 180 are one direction.
+    turned = np.mod(azimuth_deg[flat] + 180 + _SAME_DEG, 360.0)
+    order = np.lexsort((-distance_m[flat], np.round(turned / _SAME_DEG)))
+    flat, turned = flat[order], turned[order]
+    first = np.concatenate([[True], np.diff(turned) > 2 * _SAME_DEG])[: len(flat)]
+    rows = flat[first]
+    front = np.sort(azimuth_deg[rows][np.abs(azimuth_deg[rows]) <= MAX_AZIMUTH_DEG + _SAME_DEG])
+    needed = f"expected some from {_LAST_DEG:g} degrees right to {_LAST_DEG:g} left"
+    if not len(front):
+        raise InputError(f"{path}: no directions in front on the horizontal plane, {needed}")
+    if front[0] > -_LAST_DEG or front[-1] < _LAST_DEG:
+        raise InputError(f"{path}: directions on the horizontal plane from {front[0]:g} to {front[-1]:g}, {needed}")
+    gap = float(np.diff(front).max())
+    if gap > _WIDEST_GAP_DEG + _SAME_DEG:
+        raise InputError(
+            f"{path}: {gap:g} degrees between directions on the horizontal plane, expected {_WIDEST_GAP_DEG:g} at most"
+        )
+    return rows
+
+
+def _delays(file: h5py.File, count: int, path: str) -> np.ndarray:
+    """Delays in samples (measurement, receiver)."""
+    if "Data.Delay" not in file:
+        return np.zeros((count, 2))
+    delays = np.asarray(_dataset(file, "Data.Delay", path), float)
+    if delays.ndim != 2 or delays.shape[0] not in (1, count) or delays.shape[1] not in (1, 2):
+        raise InputError(f"{path}: Data.Delay has shape {delays.shape}, expected (1 or {count}, 2)")
+    if not np.isfinite(delays).all():
+        raise InputError(f"{path}: Data.Delay holds delays that are no finite numbers")
+    return np.broadcast_to(delays, (count, 2))
+
+
+def _delayed(hrir: np.ndarray, delays: np.ndarray, rate_hz: int, path: str) -> np.ndarray:
+    """Responses (direction, ear, tap) with their delays in samples (direction, ear), less what all of them share."""
+    delays = delays - np.floor(delays.min())
+    if not delays.any():
+        return hrir
+    if delays.max() > _LONGEST_DELAY_S * rate_hz:
+        raise InputError(f"{path}: delays differ by {delays.max():g} samples, expected less than {_LONGEST_DELAY_S} s")
+    taps = hrir.shape[-1] + math.ceil(delays.max())
+    if (delays == np.round(delays)).all():
+        out = np.zeros((*hrir.shape[:2], taps))
+        for row, ear in np.ndindex(delays.shape):
+            at = int(delays[row, ear])
+            out[row, ear, at : at + hrir.shape[-1]] = hrir[row, ear]
+        return out
+    # Fractional delays ring; there is room for that at the end, and what rings ahead wraps around into it.
+    size = 1 << (taps + _RINGING - 1).bit_length()
+    turns = np.fft.rfftfreq(size) * delays[..., None]
+    return np.fft.irfft(np.fft.rfft(hrir, size) * np.exp(-2j * np.pi * turns), size)
+
+
+def _left_receiver(file: h5py.File, path: str) -> int:
+    """Number of the receiver on the left: by their positions, or the first where these say nothing."""
+    positions = _vectors(file, "ReceiverPosition", path, (0.0, 0.0, 0.0))
+    return int(len(positions) == 2 and positions[0, 1] < positions[1, 1])
+
+
+def _check_sides(ears: np.ndarray, azimuth_deg: np.ndarray, path: str) -> None:
+    side = azimuth_deg * LEFT_SIGN
+    energy = np.square(ears).sum(axis=2)
+    for name, there, near, far in (
+        ("left", side > 20, LEFT_EAR, RIGHT_EAR),
+        ("right", side < -20, RIGHT_EAR, LEFT_EAR),
+    ):
+        there = there & (np.abs(side) <= MAX_AZIMUTH_DEG)
+        if energy[there, near].sum() <= energy[there, far].sum():
+            raise InputError(
+                f"{path}: sounds from the {name} are not louder in the {name} ear; are ears or azimuths exchanged?"
+            )
+
+
+def _up_to_the_sides(azimuth_deg: np.ndarray, ears: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same with a direction at either side, where the measurement ends before and does not go on behind."""
+    for side_deg in (-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG):
+        beyond = azimuth_deg * np.sign(side_deg) >= MAX_AZIMUTH_DEG - _SAME_DEG
+        near = beyond & (np.abs(azimuth_deg) <= MAX_AZIMUTH_DEG + _WIDEST_GAP_DEG)
+        if not near.any():
+            last = int(np.argmin(np.abs(azimuth_deg - side_deg)))
+            azimuth_deg = np.append(azimuth_deg, side_deg)
+            ears = np.concatenate([ears, ears[last : last + 1]])
+    return azimuth_deg, ears

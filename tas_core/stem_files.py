@@ -1,0 +1,115 @@
+"""Writing what a model took each object to be: one mono file per object and one of the rest."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from tas_core.audio_output import AudioWriter
+from tas_core.errors import InputError
+from tas_core.output_files import check_new_file
+
+_LONGEST_NAME = 60
+
+
+def stem_paths(folder: str | Path, names: Sequence[str]) -> tuple[Path, ...]:
+    """Files of stems, ``1-cello.wav``, ``2-man-talking.wav`` .. and ``rest.wav`` for the last name."""
+    files = [f"{i}-{_plain(name)}" if i < len(names) else _plain(name) for i, name in enumerate(names, start=1)]
+    return tuple(Path(folder) / f"{name}.wav" for name in files)
+
+
+def check_stem_folder(folder: str | Path, names: Sequence[str], *, overwrite: bool = False) -> None:
+    """Find out before any work whether stems can be written.
+
+    Args:
+        folder: may be missing, but the folder that it is to lie in may not.
+        names: of the stems.
+        overwrite: whether existing files may be replaced.
+
+    Raises:
+        InputError: a file in place of a folder, no permission, or a file that exists.
+    """
+    folder = Path(folder)
+    if folder.is_dir():
+        for path in stem_paths(folder, names):
+            check_new_file(path, overwrite=overwrite)
+        return
+    if folder.exists():
+        raise InputError(f"{folder}: not a folder, expected one for the stems")
+    check_new_file(folder)  # what a file would need there, a folder needs too
+
+
+class StemWriter:
+    """Mono WAV files of 32-bit floating-point samples, which appear complete or not at all; a context manager.
+
+    Floating point, since a part of a sound can be louder than the whole, and so that the files sum to the input to
+    2^-24 of their levels.
+
+    Args:
+        folder: made if it is missing.
+        names: of the stems, the rest last, as ``Spatializer.stem_names`` gives them.
+        sample_rate_hz: sample rate.
+        num_frames: samples that will be written.
+        overwrite: whether existing files may be replaced.
+
+    Raises:
+        InputError: as :func:`check_stem_folder`.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        names: Sequence[str],
+        sample_rate_hz: int,
+        num_frames: int,
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        check_stem_folder(folder, names, overwrite=overwrite)
+        self.paths = stem_paths(folder, names)
+        with contextlib.ExitStack() as stack:
+            made = not Path(folder).is_dir()
+            if made:
+                try:
+                    Path(folder).mkdir()
+                except OSError as error:
+                    raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
+                # Runs last, and succeeds only where no file was finished.
+                stack.callback(_remove_empty, Path(folder))
+            self._writers = [
+                stack.enter_context(AudioWriter(path, sample_rate_hz, 1, num_frames, "FLOAT", overwrite=overwrite))
+                for path in self.paths
+            ]
+            self._open = stack.pop_all()
+
+    def write(self, stems: np.ndarray) -> None:
+        """Append samples, (stem, time), 1.0 is full scale.
+
+        Raises:
+            TasError: as :meth:`tas_core.audio_output.AudioWriter.write`.
+        """
+        for writer, stem in zip(self._writers, stems, strict=True):
+            writer.write(stem[None])
+
+    def __enter__(self) -> StemWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.__exit__(kind, error, trace)
+
+
+def _plain(name: str) -> str:
+    """A phrase as a file name: letters and digits of any script, everything else hyphens."""
+    return re.sub(r"[\W_]+", "-", name.lower()).strip("-")[:_LONGEST_NAME].rstrip("-") or "object"
+
+
+def _remove_empty(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        folder.rmdir()
