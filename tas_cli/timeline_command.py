@@ -21,7 +21,7 @@ def timeline() -> None:
 @app.command("check")
 def check(
     path: Path = typer.Argument(..., metavar="FILE", help="Timeline: .yaml, .yml, .srt, .vtt or .txt."),
-    audio: Path | None = typer.Option(None, help="Audio that it is for: closes the last end, and must not be shorter."),
+    audio: Path | None = typer.Option(None, help="Audio that it is for; its length closes the last end."),
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
     """Say what was understood: segments, objects, azimuths, and time without a prompt."""
