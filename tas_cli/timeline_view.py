@@ -39,8 +39,10 @@ def print_check(check: TimelineCheck) -> None:
     for line in _chart(check, max(min(console.width, _MAX_COLUMNS) - _MARGIN, 2 * _TICK_COLUMNS)):
         console.print(line, soft_wrap=True)
     legend = Text(" " * _MARGIN)
-    for i, name in enumerate(check.objects):
+    for i, name in enumerate(check.objects[: len(_LETTERS)]):
         legend.append(", " if i else "").append(_letter(i), style=_color(i)).append(f" {name}")
+    if len(check.objects) > len(_LETTERS):
+        legend.append(f", and {len(check.objects) - len(_LETTERS)} more by the same letters")
     console.print(legend)
 
 

@@ -152,6 +152,7 @@ def test_many_short_segments_and_objects_are_drawn(tas: Run, make_timeline: Make
     assert set(rows[13]) == {"|"}
     assert len(rows[14]) <= 70
     assert ", and 394 more (" in done.out
+    assert "and 348 more by the same letters" in " ".join(done.out.split())
 
 
 def test_json_says_the_same(tas: Run, scene: str, make_audio: Make) -> None:
