@@ -6,8 +6,14 @@ from pathlib import Path
 
 import typer
 
+_DATA_OPTIONS = (
+    *("model", "split", "fold", "folds", "captions", "names", "steps", "clips", "control", "control_clips"),
+    *("out", "save_audio", "jobs", "device"),
+)
+
 
 def evaluate(
+    context: typer.Context,
     prediction: Path | None = typer.Argument(None, metavar="[PRED]", help="Binaural file or folder to score."),
     reference: Path | None = typer.Argument(None, metavar="[REF]", help="The truth: a file, or a folder of such."),
     data: Path | None = typer.Option(None, help="Run systems on this data set in TASBench's layout instead."),
@@ -53,21 +59,7 @@ def evaluate(
     if data is None:
         assert prediction is not None
         assert reference is not None
-        _refuse_data_options(
-            model=model != [],
-            split=split != "test",
-            fold=fold != 1,
-            folds=folds,
-            captions=captions != "own",
-            names=names != "trained",
-            steps=steps is not None,
-            clips=clips is not None,
-            control=control,
-            out=out is not None,
-            save_audio=save_audio,
-            jobs=jobs is not None,
-            device=device != "auto",
-        )
+        _refuse_data_options(context)
         from tas_core.evaluation.files import evaluate_files
 
         with progress_bar("eval") as progress:
@@ -109,9 +101,10 @@ def evaluate(
     print_evaluation(found)
 
 
-def _refuse_data_options(**given: bool) -> None:
+def _refuse_data_options(context: typer.Context) -> None:
     from tas_core.errors import InputError
 
-    for name, is_given in given.items():
-        if is_given:
+    for name in _DATA_OPTIONS:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":  # a configured default is no request
             raise InputError(f"--{name.replace('_', '-')} goes with --data, not with PRED and REF")

@@ -25,10 +25,25 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tas_core.configs import config_from_dict, describe, one_line
+from tas_core.checkpoint_files import (
+    CONFIG_FILE,
+    FAMILIES,
+    FORMAT_VERSION,
+    WEIGHTS_FILE,
+    check_keys,
+    check_version,
+    parse_json,
+    read_description,
+)
+from tas_core.configs import config_from_dict, one_line
 from tas_core.errors import CheckpointError
 
 __all__ = [
+    "CONFIG_FILE",
+    "FAMILIES",
+    "FORMAT_VERSION",
+    "TRAINING_FILE",
+    "WEIGHTS_FILE",
     "Checkpoint",
     "TrainingState",
     "capture_rng",
@@ -40,13 +55,8 @@ __all__ = [
     "save_training_state",
 ]
 
-FORMAT_VERSION: Final = 1
-FAMILIES: Final = ("paper", "slots", "mono2binaural", "apnet")
-WEIGHTS_FILE: Final = "model.safetensors"
-CONFIG_FILE: Final = "config.json"
 TRAINING_FILE: Final = "training.safetensors"
 
-_CONFIG_KEYS: Final = ("format", "family", "config", "provenance", "weights_sha256")
 _STATE_KEYS: Final = ("format", "step", "extra", "param_groups", "scalars")
 
 
@@ -113,35 +123,14 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
         CheckpointError: a missing folder or file, bad JSON, unknown keys, another format version, an
             unknown family, or weights that are corrupt or belong to another config.json.
     """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise CheckpointError(f"no checkpoint folder at {folder}")
-    path = folder / CONFIG_FILE
-    description = _parse_json(_read(path), path)
-    _check_version(description, path)
-    _check_keys(description, _CONFIG_KEYS, path)
-    family = description.get("family")
-    if family not in FAMILIES:
-        raise CheckpointError(f"{path}: unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
-    description.setdefault("provenance", {})
-    for key in ("config", "provenance"):
-        if not isinstance(description.get(key), dict):
-            raise CheckpointError(f"{path}: {key!r} must be an object, not {describe(description.get(key))}")
-    config: dict[str, Any] = description["config"]
-    provenance: dict[str, Any] = description["provenance"]
-
-    weights_path = folder / WEIGHTS_FILE
-    weights = _read(weights_path)
-    weights_sha256 = hashlib.sha256(weights).hexdigest()
-    if description.get("weights_sha256", weights_sha256) != weights_sha256:
-        raise CheckpointError(f"{weights_path} is damaged or belongs to another {CONFIG_FILE}: its SHA-256 differs")
+    found = read_description(folder)
     try:
-        stored = safetensors.torch.load(weights)
+        stored = safetensors.torch.load(found.weights)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{weights_path} is not a valid safetensors file: {one_line(error)}") from error
+        path = Path(folder) / WEIGHTS_FILE
+        raise CheckpointError(f"{path} is not a valid safetensors file: {one_line(error)}") from error
     state = {name: value.float() if _is_half(value) else value for name, value in stored.items()}
-    identity = json.dumps([family, config, weights_sha256], sort_keys=True)
-    return Checkpoint(family, config, state, provenance, hashlib.sha256(identity.encode()).hexdigest())
+    return Checkpoint(found.family, found.config, state, found.provenance, found.digest)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -213,9 +202,9 @@ def load_training_state(folder: str | Path) -> TrainingState:
             stored = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (OSError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{path} is not a valid safetensors file: {one_line(error)}") from error
-    header = _parse_json(metadata.get("training", "null").encode(), path)
-    _check_version(header, path)
-    _check_keys(header, _STATE_KEYS, path)
+    header = parse_json(metadata.get("training", "null").encode(), path)
+    check_version(header, path)
+    check_keys(header, _STATE_KEYS, path)
     try:
         groups = [
             {key: tuple(value) if key in group["tuples"] else value for key, value in group["options"].items()}
@@ -273,39 +262,6 @@ def _to_json(value: Any, where: str, indent: int | None = None) -> str:
         return json.dumps(value, indent=indent)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{where}: cannot be written as JSON: {one_line(error)}") from error
-
-
-def _parse_json(data: bytes, path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not valid JSON: {one_line(error)}") from error
-    if not isinstance(value, dict):
-        raise CheckpointError(f"{path}: expected a JSON object, not {describe(value)}")
-    return value
-
-
-def _check_version(description: Mapping[str, Any], path: Path) -> None:
-    version = description.get("format")
-    if version != FORMAT_VERSION or isinstance(version, bool):
-        raise CheckpointError(
-            f"{path}: format {version!r} cannot be read, this version of tas reads format {FORMAT_VERSION}"
-        )
-
-
-def _check_keys(description: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:
-    for key in description:
-        if key not in known:
-            raise CheckpointError(f"{path}: unknown key {key!r}, expected some of {', '.join(known)}")
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError as error:
-        raise CheckpointError(f"incomplete checkpoint: {path} does not exist") from error
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _replace_files(contents: Mapping[Path, bytes]) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 # Before torch is imported: a fixed number of threads makes results repeatable from one machine to the next.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+# No settings of whoever runs the tests.
+os.environ["TAS_CONFIG"] = os.devnull
 
 import numpy as np
 import pytest

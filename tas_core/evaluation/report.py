@@ -6,12 +6,12 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any, Final
 
 import numpy as np
 
 from tas_core.evaluation.scoring import GROUPED, MEASURES
+from tas_core.machine import package_versions, processor_name
 from tas_core.metrics import Interval, bootstrap_interval, paired_difference
 
 REPORT_FORMAT: Final = 1
@@ -142,32 +142,17 @@ def row_result(
 
 def describe_machine(device: str, threads: int, jobs: int) -> dict[str, Any]:
     """Device, threads of each process, processes, versions and date."""
-    versions = {"python": platform.python_version()}
-    for package in ("tas", "torch", "numpy", "soxr", "soundfile"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = "unknown"
+    found = package_versions(("tas", "torch", "numpy", "soxr", "soundfile"))
+    versions = {"python": platform.python_version()} | {name: version or "unknown" for name, version in found.items()}
     return {
         "device": device,
         "threads": threads,
         "jobs": jobs,
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": processor_name(),
         "versions": versions,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def _processor() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            for line in file:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor()
 
 
 def _present(values: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -6,7 +6,6 @@ import difflib
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
 from tas_core.checkpoints import Checkpoint, load_checkpoint
@@ -14,10 +13,22 @@ from tas_core.configs import config_from_dict
 from tas_core.errors import CheckpointError, InputError
 from tas_core.models import apnet, mono2binaural, paper, unet
 from tas_core.models.prompt_model import PromptModel
+from tas_core.models.shipped import DEFAULT_MODEL, find_checkpoint, shipped_models
 from tas_core.models.slots import SlotsConfig, SlotsModel
 
-_WEIGHTS = Path(__file__).resolve().parent / "weights"
-DEFAULT_MODEL = "slots"
+__all__ = [
+    "DEFAULT_MODEL",
+    "FAMILIES",
+    "PRESETS",
+    "Family",
+    "build_preset",
+    "find_checkpoint",
+    "load_model",
+    "model_from_checkpoint",
+    "preset_family",
+    "shipped_models",
+]
+
 _VARIANT_ENDINGS = ("-clip", "-bert", "-t5", "-small")
 
 
@@ -76,30 +87,6 @@ def build_preset(name: str) -> SlotsModel | PromptModel:
         InputError: unknown name.
     """
     return FAMILIES[preset_family(name)].model(PRESETS[name])
-
-
-def shipped_models() -> tuple[str, ...]:
-    """Names of the checkpoints that come with the package."""
-    if not _WEIGHTS.is_dir():
-        return ()
-    return tuple(sorted(p.name for p in _WEIGHTS.iterdir() if (p / "config.json").is_file()))
-
-
-def find_checkpoint(name: str) -> Path:
-    """Folder of a shipped model by name, or of a checkpoint by path.
-
-    Raises:
-        InputError: neither.
-    """
-    if name in shipped_models():
-        return _WEIGHTS / name
-    folder = Path(name)
-    if folder.is_dir():
-        return folder
-    raise InputError(
-        f"unknown model '{name}'; expected one of {', '.join(shipped_models()) or '(none shipped)'}, "
-        "or a checkpoint folder"
-    )
 
 
 def model_from_checkpoint(checkpoint: Checkpoint) -> SlotsModel | PromptModel:
