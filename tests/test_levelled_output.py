@@ -7,11 +7,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+import pyloudnorm
 import pytest
 import soundfile
 
 from tas_core.errors import InputError, TasError
-from tas_core.levelled_output import LevelledWriter
+from tas_core.levelled_output import LevelledWriter, Levels
 
 RATE = 8000
 
@@ -21,8 +22,8 @@ def _ears(level: float, samples: int = 5000) -> np.ndarray:
     return level * ears / np.abs(ears).max()
 
 
-def _write(path: Path, ears: np.ndarray, subtype: str, size: int = 700) -> LevelledWriter:
-    with LevelledWriter(path, RATE, ears.shape[1], subtype) as writer:
+def _write(path: Path, ears: np.ndarray, subtype: str, size: int = 700, **options: object) -> LevelledWriter:
+    with LevelledWriter(path, RATE, ears.shape[1], subtype, **options) as writer:  # type: ignore[arg-type]
         for at in range(0, ears.shape[1], size):
             writer.write(ears[:, at : at + size])
     return writer
@@ -92,3 +93,134 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
             assert (tmp_path / "a.wav").read_bytes() == b"mine"  # until all is there
             writer.write(_ears(0.5, 100))
     assert soundfile.info(tmp_path / "a.wav").frames == 100
+
+
+# ------------------------------------------------------------------ full scale
+
+
+@pytest.mark.parametrize("clip", ["rescale", "clamp", "error"])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24"])
+def test_full_scale_itself_is_written_bit_by_bit(tmp_path: Path, clip: str, subtype: str) -> None:
+    step = 2.0 ** -(int(subtype[4:]) - 1)
+    ears = np.array([[1 - step, -1.0, 0.0, step], [-1.0, 1 - step, -step, 0.25]])
+    writer = _write(tmp_path / "a.wav", ears, subtype, levels=Levels(clip=clip))
+    assert (writer.gain, writer.clamped, writer.peak) == (1.0, 0, 1.0)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "a.wav")[0].T, ears)
+
+
+def test_clamping_limits_what_is_beyond_and_counts_it(tmp_path: Path) -> None:
+    ears = _ears(0.9)
+    ears[0, [100, 4000]] = 1.25, 2.0
+    ears[1, 4999] = -1.1
+    with pytest.warns(UserWarning, match=r"a\.wav: an ear would reach \+6\.02 dBFS at 0\.500 s; 3 samples beyond full"):
+        writer = _write(tmp_path / "a.wav", ears, "PCM_16", levels=Levels(clip="clamp"))
+    assert (writer.gain, writer.clamped, writer.peak) == (1.0, 3, 1.0)
+    found = soundfile.read(tmp_path / "a.wav")[0].T
+    np.testing.assert_allclose(found, np.clip(ears, -1, 1 - 2**-15), rtol=0, atol=2.0**-16)
+
+
+@pytest.mark.parametrize("levels", [Levels(clip="error"), Levels(loudness_lufs=-1.0, clip="error")])
+def test_beyond_full_scale_can_be_an_error_after_which_there_is_no_file(tmp_path: Path, levels: Levels) -> None:
+    ears = _ears(0.9)
+    ears[1, 2000] = -1.6
+    with pytest.raises(
+        TasError, match=r"a\.wav: an ear would reach \+\d\.\d\d dBFS at 0\.250 s, beyond .* PCM_16"
+    ) as caught:
+        _write(tmp_path / "a.wav", ears, "PCM_16", levels=levels)
+    assert not isinstance(caught.value, InputError)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("clip", ["rescale", "clamp", "error"])
+def test_floating_point_has_no_full_scale(tmp_path: Path, clip: str) -> None:
+    writer = _write(tmp_path / "a.wav", _ears(1.7), "PCM_16", to_subtype="FLOAT", levels=Levels(clip=clip))
+    assert (writer.subtype, writer.clamped) == ("FLOAT", 0)
+    assert np.abs(soundfile.read(tmp_path / "a.wav")[0]).max() == pytest.approx(1.7)
+
+
+# ------------------------------------------------------------------ gain and loudness
+
+
+@pytest.mark.parametrize(("subtype", "atol"), [("PCM_16", 2.0**-16 + 1e-7), ("FLOAT", 1e-7)])
+def test_a_gain_is_applied_to_both_ears(tmp_path: Path, subtype: str, atol: float) -> None:
+    writer = _write(tmp_path / "a.wav", _ears(0.4), subtype, levels=Levels(gain_db=6.0))
+    assert 20 * np.log10(writer.gain) == pytest.approx(6.0)
+    found = soundfile.read(tmp_path / "a.wav")[0].T
+    np.testing.assert_allclose(found, _ears(0.4) * 10 ** (6 / 20), rtol=0, atol=atol)
+
+
+def test_a_gain_that_does_not_fit_is_taken_back(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"an ear would reach \+5\.08 dBFS at .* turned down by 5\.0[89] dB"):
+        writer = _write(tmp_path / "a.wav", _ears(0.9), "PCM_16", levels=Levels(gain_db=6.0))
+    assert writer.peak == pytest.approx(1 - 2**-15)
+    assert writer.gain == pytest.approx(1 / 0.9, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("ending", "subtype"), [("wav", "PCM_16"), ("wav", "FLOAT"), ("wav", "DOUBLE"), ("flac", "FLOAT")]
+)
+def test_the_loudness_of_the_file_is_the_one_asked_for(tmp_path: Path, ending: str, subtype: str) -> None:
+    ears = _ears(0.2, 4 * RATE) * np.linspace(0.05, 1, 4 * RATE)
+    path = tmp_path / f"a.{ending}"
+    writer = _write(path, ears, subtype, levels=Levels(loudness_lufs=-23.0))
+    assert writer.loudness_lufs == pytest.approx(-23.0)
+    found = pyloudnorm.Meter(RATE, filter_class="DeMan").integrated_loudness(soundfile.read(path)[0])
+    assert found == pytest.approx(-23.0, abs=0.01)  # rounding to 16 bits adds noise
+
+
+def test_a_loudness_that_does_not_fit_is_said(tmp_path: Path) -> None:
+    ears = _ears(0.2, 2 * RATE)
+    ears[0, 100] = 0.9
+    with pytest.warns(UserWarning, match="turned down by"):
+        writer = _write(tmp_path / "a.wav", ears, "PCM_16", levels=Levels(loudness_lufs=-6.0))
+    assert writer.loudness_lufs is not None
+    assert writer.loudness_lufs < -8
+    found = pyloudnorm.Meter(RATE, filter_class="DeMan").integrated_loudness(soundfile.read(tmp_path / "a.wav")[0])
+    assert writer.loudness_lufs == pytest.approx(found, abs=0.01)
+
+
+def test_silence_keeps_its_level(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"a\.wav: silence has no loudness; the level was kept"):
+        writer = _write(tmp_path / "a.wav", np.zeros((2, RATE)), "FLOAT", levels=Levels(loudness_lufs=-23.0))
+    assert (writer.gain, writer.loudness_lufs, writer.peak) == (1.0, None, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"clip": "wrap"}, "unknown clip mode 'wrap'; expected one of rescale, clamp, error"),
+        ({"gain_db": float("nan")}, "the gain is nan dB, expected -100 to 100 dB"),
+        ({"gain_db": 101.0}, "the gain is 101.0 dB"),
+        ({"loudness_lufs": 3.0}, "the loudness is 3.0 LUFS, expected -70 to 0 LUFS"),
+        ({"loudness_lufs": float("nan")}, "the loudness is nan LUFS"),
+        ({"gain_db": 1.0, "loudness_lufs": -23.0}, "a gain and a loudness were given, expected one of them"),
+    ],
+)
+def test_impossible_levels_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Levels(**values)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ dither
+
+
+@pytest.mark.parametrize(
+    ("subtype", "to_subtype", "dithered"),
+    [("PCM_16", None, False), ("PCM_24", None, False), ("PCM_24", "PCM_16", True), ("FLOAT", "PCM_16", True)],
+)
+def test_dither_comes_with_fewer_bits(tmp_path: Path, subtype: str, to_subtype: str | None, dithered: bool) -> None:
+    ears = np.full((2, 4000), 100 * 2.0**-15)
+    writer = _write(tmp_path / "a.wav", ears, subtype, to_subtype=to_subtype, seed=1)
+    found = soundfile.read(tmp_path / "a.wav")[0].T
+    assert writer.subtype == (to_subtype or subtype)
+    assert (found != ears).any() == dithered
+    assert np.abs(found - ears).max() <= 2.0**-15 * dithered
+    _write(tmp_path / "b.wav", ears, subtype, to_subtype=to_subtype, seed=2)
+    assert ((tmp_path / "a.wav").read_bytes() != (tmp_path / "b.wav").read_bytes()) == dithered
+
+
+def test_long_files_become_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tas_core.audio_output.MAX_CHUNK_BYTES", 20_000)
+    _write(tmp_path / "a.wav", _ears(0.5, 5001), "PCM_16")
+    assert (tmp_path / "a.wav").read_bytes().startswith(b"RF64")
+    assert soundfile.info(tmp_path / "a.wav").frames == 5001
