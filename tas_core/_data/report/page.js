@@ -365,7 +365,7 @@
       button.setAttribute("aria-pressed", String(id === selected));
       const { match_db: gain, loudness_lufs: loudness } = trackOf[id];
       const level = loudness === null ? "loudness unknown" : `${loudness.toFixed(1).replace("-", "\u2212")} LUFS`;
-      button.querySelector(".match").textContent = matched ? `${level}, ${decibels(gain)}` : level;
+      button.querySelector(".match").textContent = matched ? `${level}, matched by ${decibels(gain)}` : level;
     }
     byId("wave-name").textContent = TITLES[selected];
     if (!byId("play").disabled) byId("play").textContent = running ? "\u275a\u275a Pause" : "\u25b6 Play";
@@ -474,8 +474,10 @@
   byId("lane").prepend(...report.segments.map(({ text }) => {
     const prompt = document.createElement("div");
     prompt.className = "prompt";
-    prompt.textContent = text; // never markup, whatever stands in a prompt
     prompt.title = text;
+    const words = document.createElement("span");
+    words.textContent = text; // never markup, whatever stands in a prompt
+    prompt.append(words);
     return prompt;
   }));
   report.azimuth.asked.forEach(({ object }, index) => {
@@ -483,7 +485,9 @@
     swatch.className = `swatch asked-${index % ASKED_COLOURS} dash-${dashOf(index)}`;
     const name = document.createElement("bdi");
     name.textContent = object;
-    byId("azimuth-legend").append(swatch, name);
+    const entry = document.createElement("span");
+    entry.append(swatch, name);
+    byId("azimuth-legend").append(entry);
   });
   const rangeOf = (values) => {
     const known = values.filter((value) => value !== null);

@@ -1,0 +1,542 @@
+"""The report page: its numbers against independent ones, its text as text, and nothing written where it cannot be."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from scipy.signal import lfilter
+
+from tas_core.errors import InputError, TasError
+from tas_core.geometry import direction_ratio
+from tas_core.html_page import inert_json
+from tas_core.models import plain_head
+from tas_core.models.plain_head import through_head
+from tas_core.report import job, sounds, write_report
+from tas_core.report.levels import FULL_SCALE, LoudnessMeter, PeakMeter, k_weighting
+from tas_core.report.places import NEEDS_STEMS, TOO_LITTLE, measure_places
+from tas_core.report.tables import clock, direction, escaped, number, provenance_table
+from tas_core.timeline import Timeline
+from tests.conftest import Finished
+
+RATE = 16_000
+EVIL = "</script><img src=x onerror=alert(1)>\n\"'&\u202e\u2028"
+
+
+def noise(seconds: float, seed: int = 1, rate_hz: int = RATE) -> np.ndarray:
+    """(time): bursts of noise, ten in a second, so that there are onsets."""
+    t = np.arange(round(seconds * rate_hz)) / rate_hz
+    return 0.1 * np.random.default_rng(seed).standard_normal(len(t)) * np.exp(-30 * (t % 0.1))
+
+
+def scene(*entries: tuple[float, float, str]) -> Timeline:
+    lines = [f"  - {{start: {start}, end: {end}, text: {json.dumps(text)}}}" for start, end, text in entries]
+    return Timeline.from_yaml("prompts:\n" + "\n".join(lines))
+
+
+# ------------------------------------------------------------------ levels
+
+# BS.1770-4, tables 1 and 2, at 48 kHz: numerator and denominator of both filters.
+ITU = (
+    ([1.53512485958697, -2.69169618940638, 1.19839281085285], [1.0, -1.69065929318241, 0.73248077421585]),
+    ([1.0, -2.0, 1.0], [1.0, -1.99004745483398, 0.99007225036621]),
+)
+
+
+def loudness(samples: np.ndarray, rate_hz: int = 48_000, block: int = 10_007) -> float | None:
+    meter = LoudnessMeter(rate_hz)
+    for start in range(0, samples.shape[-1], block):
+        meter.add(samples[:, start : start + block])
+    return meter.loudness_lufs
+
+
+def literal_loudness(samples: np.ndarray) -> float:
+    """BS.1770-4 word for word at 48 kHz, with recursive filters."""
+    weighted = samples
+    for above, below in ITU:
+        weighted = lfilter(above, below, weighted)
+    power = []
+    for start in range(0, samples.shape[-1] - 19_200 + 1, 4_800):
+        power.append(np.square(weighted[:, start : start + 19_200]).mean(axis=1).sum())
+    levels = -0.691 + 10 * np.log10(np.array(power))
+    kept = np.array(power)[levels > -70]
+    threshold = -0.691 + 10 * np.log10(kept.mean()) - 10
+    return float(-0.691 + 10 * np.log10(kept[-0.691 + 10 * np.log10(kept) > threshold].mean()))
+
+
+def test_k_weighting_is_the_table_of_the_recommendation() -> None:
+    freqs_hz = np.linspace(0, 24_000, 500)
+    z = np.exp(-2j * np.pi * freqs_hz / 48_000)
+    expected = np.prod([np.polyval(b[::-1], z) / np.polyval(a[::-1], z) for b, a in ITU], axis=0)
+    # The table has 14 digits; near 0 Hz the high-pass divides small numbers.
+    np.testing.assert_allclose(k_weighting(freqs_hz, 48_000), expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "tolerance"), [(8_000, 0.12), (16_000, 0.05), (44_100, 0.01), (48_000, 0.01), (96_000, 0.02)]
+)
+def test_a_full_scale_sine_of_997_hz_in_one_ear_has_minus_3_lufs(rate_hz: int, tolerance: float) -> None:
+    """The anchor of BS.1770; at low rates the bilinear transform bends the shelf a little."""
+    sine = np.sin(2 * np.pi * 997 * np.arange(5 * rate_hz) / rate_hz)
+    assert loudness(np.stack([sine, 0 * sine]), rate_hz) == pytest.approx(-3.01, abs=tolerance)
+    assert loudness(np.stack([sine, sine]), rate_hz) == pytest.approx(0.0, abs=tolerance)
+
+
+def test_loudness_is_that_of_the_recommendation_with_both_gates_at_work() -> None:
+    rng = np.random.default_rng(4)
+    ears = rng.standard_normal((2, 48_000 * 12)) * [[0.1], [0.03]]
+    ears[:, 48_000 * 4 : 48_000 * 6] *= 0.1  # below the relative gate
+    ears[:, 48_000 * 8 : 48_000 * 10] *= 1e-5  # below the absolute one
+    expected = literal_loudness(ears)
+    for block in (4_800_000, 262_144, 9_999):
+        assert loudness(ears, block=block) == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_is_too_short_or_too_quiet_has_no_loudness() -> None:
+    assert loudness(np.ones((2, 19_199)), block=100) is None
+    assert loudness(1e-6 * np.random.default_rng(0).standard_normal((2, 96_000))) is None
+    assert loudness(np.zeros((2, 96_000))) is None
+
+
+@pytest.mark.parametrize("block", [50_000, 777])
+def test_true_peak_is_between_the_samples(block: int) -> None:
+    # A quarter of the rate, 45 degrees off: all samples at 0.707 of the amplitude.
+    sine = 0.5 * np.sin(np.pi / 2 * np.arange(32_000) + np.pi / 4) * np.hanning(32_000)
+    meter = PeakMeter(48_000, 2)
+    for start in range(0, len(sine), block):
+        meter.add(np.stack([0 * sine, sine])[:, start : start + block])
+    assert 20 * np.log10(np.abs(sine).max()) == pytest.approx(-9.03, abs=0.01)
+    assert meter.true_peak_dbtp == pytest.approx(-6.02, abs=0.01)
+    silent = PeakMeter(48_000, 1)
+    silent.add(np.zeros((1, 100)))
+    assert silent.true_peak_dbtp is None
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0, 1, 0, 1, 0], 0),
+        ([0, 1, 1, 0], 2),
+        ([1, 1, 1], 3),
+        ([-1, 1, 0.99, FULL_SCALE, -FULL_SCALE, 1], 5),
+        ([1.5, 2, 0, 0, 1], 2),
+    ],
+)
+def test_clipped_samples_are_those_beside_another_at_full_scale(values: list[float], expected: int) -> None:
+    for size in (1, 2, 3, 9):  # wherever blocks end
+        meter = PeakMeter(48_000, 2)
+        for start in range(0, len(values), size):
+            part = np.array(values[start : start + size], float)
+            meter.add(np.stack([part, 0 * part]))
+        assert meter.clipped == expected
+
+
+# ------------------------------------------------------------------ the plain head filter
+
+
+def test_the_plain_head_has_the_heads_ratio_and_keeps_the_mono_sum() -> None:
+    rate_hz, bin_ = 48_000, 40  # a sine in the middle of a bin
+    freq_hz = bin_ * rate_hz / 3072
+    x = np.sin(2 * np.pi * freq_hz * np.arange(rate_hz) / rate_hz)
+    ears = through_head(x, rate_hz, Timeline.from_prompt("cello 30 degrees to the left"))
+    np.testing.assert_allclose(ears.mean(axis=0), x, atol=1e-12)
+    inner = slice(3072, 3072 * 11)
+    left, right, mono = (np.fft.rfft(s[inner])[bin_ * 10] for s in (*ears, x))
+    (expected,) = direction_ratio(np.array([30.0]), np.array([freq_hz]))[0]
+    # The window spreads the sine over three bins, in which the filter is not quite the same.
+    assert (left - right) / (2 * mono) == pytest.approx(expected, rel=5e-3)
+
+
+def test_the_plain_head_does_not_depend_on_blocks_and_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = noise(2.0)
+    timeline = scene((0, 1, "the cello moves from the left to the right; a dog 20 degrees to the left"))
+    whole = through_head(x, RATE, timeline)
+    monkeypatch.setattr(plain_head, "_BLOCK_HOPS", 7)
+    np.testing.assert_allclose(through_head(x, RATE, timeline), whole, atol=1e-12)
+    np.testing.assert_allclose(through_head(x, RATE, timeline.mirrored())[::-1], whole, atol=1e-12)
+    np.testing.assert_allclose(whole[:, 18_000:], [x[18_000:]] * 2, atol=1e-12)  # no prompt: center
+
+
+# ------------------------------------------------------------------ places
+
+
+def test_one_object_is_measured_and_judged_by_its_side() -> None:
+    x = noise(4.0)
+    timeline = scene((0, 2, "cello 60 degrees to the left"), (2, 4, "cello in the center"))
+    ears = through_head(x, RATE, timeline)
+    for output, verdicts, first_deg in ((ears, [True, True], 60.0), (ears[::-1], [False, True], -60.0)):
+        found = measure_places(output, RATE, timeline, x, {})
+        places = [place for segment in found for place in segment.places]
+        assert [place.passed for place in places] == verdicts
+        assert places[0].measured_deg == pytest.approx(first_deg, abs=3)  # tas eval's measure of the same filter
+        assert places[1].measured_deg == pytest.approx(0, abs=3)
+        assert [place.basis for place in places] == ["whole sound"] * 2
+        own = 10 * np.log10(np.square(output[0, : 2 * RATE]).sum() / np.square(output[1, : 2 * RATE]).sum())
+        assert found[0].spl_difference_db == pytest.approx(own, abs=1e-9)
+
+
+def test_of_a_moving_object_the_first_and_last_quarter_are_measured() -> None:
+    x = noise(4.0)
+    timeline = scene((0, 4, "the cello moves from 80 degrees left to 80 degrees right"))
+    (segment,) = measure_places(through_head(x, RATE, timeline), RATE, timeline, x, {})
+    assert [(p.part, p.requested_deg, p.passed) for p in segment.places] == [
+        ("first quarter", 60.0, True),
+        ("last quarter", -60.0, True),
+    ]
+    for place in segment.places:
+        assert place.measured_deg == pytest.approx(place.requested_deg, abs=20)  # 40 degrees pass in a quarter
+
+
+def test_of_several_objects_only_stems_tell() -> None:
+    cello, dog = noise(3.0, 1), np.roll(noise(3.0, 2), 800)
+    timeline = scene((0, 3, "cello on the left, dog on the right"))
+    x = cello + dog
+    ears = through_head(cello, RATE, Timeline.from_prompt("flute on the left"))
+    ears += through_head(dog, RATE, Timeline.from_prompt("flute on the right"))
+    (segment,) = measure_places(ears, RATE, timeline, x, {})
+    assert [(p.measured_deg, p.reason, p.passed) for p in segment.places] == [(None, NEEDS_STEMS, None)] * 2
+    (segment,) = measure_places(ears, RATE, timeline, x, {"cello": cello, "dog": dog})
+    assert [p.measured_deg for p in segment.places] == pytest.approx([55, -55], abs=4)
+    assert [(p.passed, p.basis) for p in segment.places] == [(True, "stem")] * 2
+    (segment,) = measure_places(ears, RATE, timeline, x, {"dog": dog})  # what the stem leaves is another sound
+    assert [p.reason for p in segment.places] == [NEEDS_STEMS, ""]
+    assert segment.places[1].measured_deg == pytest.approx(-55, abs=4)
+
+
+def test_silence_is_not_measured() -> None:
+    timeline = scene((0, 1, "cello on the left"))
+    (segment,) = measure_places(np.zeros((2, RATE)), RATE, timeline, np.zeros(RATE), {})
+    assert segment.spl_difference_db is None
+    assert [(p.measured_deg, p.reason) for p in segment.places] == [(None, TOO_LITTLE)]
+
+
+# ------------------------------------------------------------------ words
+
+
+def test_words_and_numbers() -> None:
+    assert [clock(s) for s in (0, 9.999, 59.996, 61.5, 3600)] == [
+        "0:00.00",
+        "0:10.00",
+        "1:00.00",
+        "1:01.50",
+        "60:00.00",
+    ]
+    assert [direction(d) for d in (55.4, -55.4, 0.3, -0.3, 90)] == ["55° left", "55° right", "0°", "0°", "90° left"]
+    assert number(-3.04, "dB", sign=True) == "\u22123.0\u00a0dB"
+    assert number(3.04, "dB", sign=True) == "+3.0\u00a0dB"
+    assert number(-0.01, "dB", sign=True) == "0.0\u00a0dB"
+    assert number(float("-inf"), "dB") == "\u2212\u221e\u00a0dB"
+    assert number(None, "dB") == "\u2013"
+    assert escaped("a<b>&\"'\n\x00\ud800") == "a&lt;b&gt;&amp;&quot;&#x27;\u240a\u2400?"
+    with pytest.raises(ValueError, match="Out of range"):
+        inert_json(float("nan"))
+
+
+def test_provenance_of_any_shape_is_text() -> None:
+    table = provenance_table(
+        {"a<": {"b": 1.23456789, "c": None}, "list": [1, "x<y"], "deep": [{"k": "<b>\n"}], "empty": {}, "yes": True}
+    )
+    cells = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', table, re.DOTALL)
+    assert [name for name, _ in cells] == ["a&lt; › b", "a&lt; › c", "list", "deep", "empty", "yes"]
+    values = dict(cells)
+    assert values["a&lt; › b"] == "1.23457"
+    assert values["a&lt; › c"] == values["empty"] == "\u2013"
+    assert values["list"] == "<bdi>1</bdi>, <bdi>x&lt;y</bdi>"
+    assert "1 entry" in values["deep"]
+    assert "&lt;b&gt;" in values["deep"]
+    assert "<b>" not in table
+    assert values["yes"] == "yes"
+
+
+# ------------------------------------------------------------------ the page
+
+
+class Page(HTMLParser):
+    """What a page is made of."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.blocks: dict[str, str] = {}
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.text = ""
+        self._open = ""
+        self.source = path.read_text("utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        self._open = (dict(attrs).get("id") or tag) if tag in ("script", "style") else ""
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002
+        self._open = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._open:
+            self.blocks[self._open] = self.blocks.get(self._open, "") + data
+        else:
+            self.text += data + "|"  # cells of a table do not run into each other
+
+    @property
+    def report(self) -> dict[str, Any]:
+        return json.loads(self.blocks["report"])
+
+    def sound(self, name: str) -> tuple[np.ndarray, int]:
+        """(time, channel) and rate."""
+        coded = base64.b64decode(self.blocks[f"sound-{name}"], validate=True)
+        return soundfile.read(io.BytesIO(coded), always_2d=True)
+
+
+TIMELINE = scene((0, 1, "cello on the left"), (1, 2, "cello on the right, dog on the left"))
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> Path:
+    """A folder with ``in.wav`` and the ``out.wav`` that the plain head filter makes of it."""
+    folder = tmp_path / "material"
+    folder.mkdir()
+    x = noise(2.0)
+    soundfile.write(folder / "in.wav", x, RATE, subtype="FLOAT")
+    soundfile.write(folder / "out.wav", through_head(x, RATE, TIMELINE).T, RATE, subtype="FLOAT")
+    (folder / "scene.yaml").write_text(TIMELINE.to_yaml())
+    return folder
+
+
+def make(folder: Path, name: str = "page.html", **more: Any) -> Page:
+    settings = {"source": folder / "in.wav", "output": folder / "out.wav", "timeline": TIMELINE, "provenance": {}}
+    assert write_report(folder / name, **(settings | more)) == folder / name
+    return Page(folder / name)
+
+
+def test_the_page_plays_the_files_and_knows_how_loud_they_are(material: Path) -> None:
+    page = make(material, provenance={"model": "slots", "seed": 7})
+    x = soundfile.read(material / "in.wav")[0]
+    ears = soundfile.read(material / "out.wav")[0]
+    for name, expected in (("input", x[:, None]), ("output", ears), ("hrtf", ears)):
+        played, rate_hz = page.sound(name)
+        assert rate_hz == RATE
+        # Half a step of 16 bits, and the single precision in which the filter's output was stored.
+        np.testing.assert_allclose(played, expected, atol=2.0**-16 + 1e-6)
+    tracks = {track["id"]: track for track in page.report["tracks"]}
+    levels = {"input": loudness(np.stack([x, x]), RATE), "output": loudness(ears.T, RATE)}
+    quietest = min(levels.values())
+    for name, level in levels.items():
+        assert tracks[name]["loudness_lufs"] == pytest.approx(level, abs=1e-3)
+        assert tracks[name]["match_db"] == pytest.approx(quietest - level, abs=1e-3)
+        assert f"{level:.1f}".replace("-", "\u2212") + "\u00a0LUFS" in page.text
+    assert all(len(ear) > 1000 for track in tracks.values() for ear in track["peaks"])
+    assert max(tracks["output"]["peaks"][0]) == pytest.approx(np.abs(ears[:, 0]).max(), abs=1e-4)
+    assert "is the input; what differs is" in page.text
+    assert "1 of 1 measured places is on the side asked for. 2 of 3 cannot be measured without stems." in page.text
+    assert hashlib.sha256((material / "in.wav").read_bytes()).hexdigest() in page.text
+    assert "spatialiser off" in page.text
+    assert {"model", "slots", "seed", "7"} <= set(re.split(r"\W+", page.text))
+
+
+def test_the_curves_are_those_of_the_output(material: Path) -> None:
+    report = make(material).report
+    ears = soundfile.read(material / "out.wav")[0].T
+    for time_s, value in zip(report["spl"]["time_s"], report["spl"]["output"], strict=True):
+        first = round((time_s - 0.05) * RATE)
+        left, right = np.square(ears[:, first : first + RATE // 10]).sum(axis=1)
+        assert value == pytest.approx(10 * np.log10(left / right), abs=0.006)
+    asked = {track["object"]: track["azimuth_deg"] for track in report["azimuth"]["asked"]}
+    assert asked == {"cello": [55.0] * 10 + [-55.0] * 10, "dog": [None] * 10 + [55.0] * 10}
+    heard = np.array(report["azimuth"]["heard"][1:9], float)
+    assert np.abs(heard - 55).max() < 10  # windows of 100 ms
+    assert [segment["text"] for segment in report["segments"]] == [s.text for s in TIMELINE.segments]
+
+
+def test_stems_are_measured_by_their_own_bins(material: Path) -> None:
+    soundfile.write(material / "cello.wav", soundfile.read(material / "in.wav")[0], RATE, subtype="FLOAT")
+    page = make(material, stems={"Cello": material / "cello.wav"})
+    # All of the sound is the cello's, and at the mean of -55 and 55 in the second segment: not on the right.
+    assert "1 of 2 measured places is on the side asked for. 1 of 3 cannot be measured without stems." in page.text
+    assert page.text.count("by its stem") == 2
+    assert "stem of Cello" in page.text
+
+
+def test_names_prompts_and_provenance_are_text_whatever_stands_in_them(material: Path) -> None:
+    evil = EVIL.replace("/", "\u2215")
+    os.rename(material / "in.wav", material / f"{evil}.wav")
+    prompt = "<img src=x onerror=alert(1)> & 'cello' on the left"
+    timeline = Timeline.from_prompt(prompt)
+    plain = make(
+        material, "plain.html", source=material / f"{evil}.wav", timeline=Timeline.from_prompt("flute on the left")
+    )
+    page = make(
+        material, source=material / f"{evil}.wav", timeline=timeline, provenance={EVIL: EVIL, "n": [{"x": EVIL}]}
+    )
+    assert "img" not in page.tags
+    assert not [name for name, _ in page.attributes if name.startswith("on")]
+    assert page.report["segments"][0]["text"] == prompt
+    assert EVIL.replace("\n", "\u240a") in page.text
+    added = set(page.tags) - set(plain.tags)
+    assert added == {"pre"}, added
+    assert [page.tags.count(tag) for tag in ("script", "style", "table", "section")] == [5, 1, 3, 5]
+
+
+def test_the_page_may_ask_no_network_for_anything(material: Path) -> None:
+    page = make(material)
+    (policy,) = [value for name, value in page.attributes if name == "content" and "default-src" in str(value)]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; ")
+    for kind, text in (("script", page.blocks["script"]), ("style", page.blocks["style"])):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}';" in policy
+    assert not re.search(r"https?:|//[a-z]", page.source.split("<script id=")[0])
+    assert not {"src", "href", "action", "style"} & {name for name, _ in page.attributes}
+
+
+def test_the_same_input_gives_the_same_bytes(material: Path) -> None:
+    assert make(material, "a.html").source == make(material, "b.html").source
+
+
+def test_of_a_long_file_the_beginning_is_played_and_the_page_says_so(
+    material: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (sounds, job):
+        monkeypatch.setattr(module, "MAX_PLAYED_S", 0.75)
+    page = make(material)
+    assert "The files last 0:02.00. This page plays, draws and measures their first 0:00.75" in page.text
+    assert page.report["duration_s"] == 0.75
+    assert page.sound("output")[0].shape == (12_000, 2)
+    assert [segment["end_s"] for segment in page.report["segments"]] == [0.75]
+    assert "Loudness of what is played here" in page.text
+    ears = soundfile.read(material / "out.wav")[0].T
+    for part in (ears, ears[:, :12_000]):
+        assert f"{loudness(part, RATE):.1f}".replace("-", "\u2212") + "\u00a0LUFS" in page.text
+    late = make(material, "late.html", timeline=scene((1, 2, "cello on the left")))
+    assert "No prompt holds in the part that this page plays." in late.text
+
+
+def test_what_would_be_too_large_is_ogg(material: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sounds, "MAX_FLAC_BYTES", 1000)
+    page = make(material)
+    assert "Ogg Vorbis, 16000 Hz" in page.text
+    played, _ = page.sound("output")
+    ears = soundfile.read(material / "out.wav")[0]
+    assert played.shape == ears.shape
+    assert np.corrcoef(played[:, 0], ears[:, 0])[0, 1] > 0.9  # lossy, not late
+
+
+def test_loud_and_fast_and_stereo_sounds_are_fitted(material: Path) -> None:
+    x = 3 * np.sin(2 * np.pi * 440 * np.arange(2 * 96_000) / 96_000)
+    soundfile.write(material / "in.wav", np.stack([x, x], axis=1), 96_000, subtype="FLOAT")
+    soundfile.write(material / "out.wav", np.stack([x, x], axis=1), 96_000, subtype="FLOAT")
+    page = make(material)
+    played, rate_hz = page.sound("output")
+    assert rate_hz == 48_000
+    assert np.abs(page.sound("input")[0]).max() <= 1
+    assert max(np.abs(page.sound(name)[0]).max() for name in ("input", "output", "hrtf")) == pytest.approx(1, abs=1e-3)
+    steady = played[4800:-4800] / page.report["file_gain"]  # resampling overshoots where the sine begins
+    assert np.abs(steady).max() == pytest.approx(3, rel=1e-3)
+
+
+def test_silence_makes_a_page_without_numbers(material: Path) -> None:
+    for name, shape in (("in.wav", (RATE,)), ("out.wav", (RATE, 2))):
+        soundfile.write(material / name, np.zeros(shape), RATE)
+    page = make(material, timeline=Timeline.from_prompt("cello on the left"))
+    assert [track["match_db"] for track in page.report["tracks"]] == [None] * 3
+    assert set(page.report["spl"]["output"]) == {None}
+    assert "1 of 1 have too little sound" in page.text
+    assert "nothing in common" in page.text
+
+
+def test_an_output_of_something_else_is_noticed(material: Path) -> None:
+    soundfile.write(material / "in.wav", noise(2.0, 9), RATE)
+    assert "is not the input" in make(material).text
+    soundfile.write(material / "in.wav", 0.5 * noise(2.0), RATE, subtype="FLOAT")
+    assert "is the input after a gain of +6.0\u00a0dB" in make(material, "b.html").text
+
+
+# ------------------------------------------------------------------ bad input
+
+
+def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
+    material: Path, tas: Callable[..., Finished], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(material / "mono.wav", noise(2.0), RATE)
+    soundfile.write(material / "short.wav", noise(1.0), RATE)
+    (material / "old.html").write_text("old")
+    (material / "bad.json").write_text("[1")
+    (material / "list.json").write_text("[1]")
+    (material / "late.yaml").write_text("prompts: [{start: 5, text: cello on the left}]")
+    os.mkfifo(material / "pipe")
+    before = {path.name for path in material.iterdir()}
+    monkeypatch.chdir(material)
+    good = {"output": "out.wav", "--source": "in.wav", "--timeline": "scene.yaml", "--out": "page.html"}
+    for change, message in (
+        ({"output": "mono.wav"}, "mono.wav: 1 channel, expected 2"),
+        ({"output": "gone.wav"}, "gone.wav: No such file"),
+        ({"--source": "gone.wav"}, "gone.wav: No such file"),
+        ({"--source": "short.wav"}, "expected the file that the output was made of"),
+        ({"--source": "pipe"}, "pipe: a pipe, expected a file that can be read again"),
+        ({"--source": "scene.yaml"}, "scene.yaml: not an audio file"),
+        ({"--timeline": "gone.yaml"}, "gone.yaml: cannot read the timeline"),
+        ({"--timeline": "late.yaml"}, "expected a start before the end of the audio"),
+        ({"--out": "page.png"}, "page.png: the extension .png, expected .html or .htm"),
+        ({"--out": "page"}, "page: no extension, expected .html or .htm"),
+        ({"--out": "old.html"}, "old.html: the file exists"),
+        ({"--out": "no/page.html"}, "the folder"),
+        ({"--provenance": "bad.json"}, "bad.json: not JSON"),
+        ({"--provenance": "list.json"}, "list.json: not a JSON object"),
+        ({"--provenance": "gone.json"}, "gone.json: cannot read the provenance"),
+        ({"--stem": "cello"}, "--stem 'cello': expected OBJECT=FILE"),
+        ({"--stem": "flute=in.wav"}, "a stem of 'flute', expected one of cello, dog"),
+        ({"--stem": "dog=short.wav"}, "short.wav: lasts 1.00 s, expected 2.00 s"),
+        ({"--stem": "dog=gone.wav"}, "gone.wav: No such file"),
+    ):
+        arguments = good | change
+        done = tas("report", arguments.pop("output"), *(word for pair in arguments.items() for word in pair))
+        assert (done.code, done.out) == (2, ""), (change, done)
+        assert message in done.error_line, change
+        assert {path.name for path in material.iterdir()} == before, change
+    assert (material / "old.html").read_text() == "old"
+
+
+def test_a_page_never_replaces_what_it_is_about(material: Path) -> None:
+    os.rename(material / "in.wav", material / "in.html")
+    with pytest.raises(InputError, match="the output is the input"):
+        make(material, "in.html", source=material / "in.html", overwrite=True)
+
+
+def test_a_page_that_cannot_be_written_leaves_the_old_one(material: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(material)
+    old = (material / "page.html").read_bytes()
+    before = sorted(material.iterdir())
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TasError, match="is the disk full"):
+        make(material, overwrite=True, provenance={"new": 1})
+    assert (material / "page.html").read_bytes() == old
+    assert sorted(material.iterdir()) == before
+
+
+def test_the_command(material: Path, tas: Callable[..., Finished]) -> None:
+    (material / "how.json").write_text('{"model": "slots@3", "seconds": {"sample": 0.25}}')
+    words = ["report", material / "out.wav", "-s", material / "in.wav", "-t", material / "scene.yaml"]
+    words += ["-o", material / "page.html", "--provenance", material / "how.json", "--stem", f"dog={material}/in.wav"]
+    done = tas(*words)
+    assert done.code == 0, done
+    assert re.fullmatch(rf"{re.escape(str(material))}/page\.html: \d\.\d MB\n", done.out)
+    page = Page(material / "page.html")
+    assert "slots@3" in page.text
+    assert "seconds › sample" in page.text
+    assert tas(*words).code == 2
+    assert tas(*words, "--force").code == 0
