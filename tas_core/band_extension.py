@@ -5,7 +5,7 @@ their azimuths, or, from models that give a side signal and nothing else, five p
 bins that lie there. Per third octave b above, a source k has the share q_k of what x holds there:
 
     q_k(b, t) = w_k(b, t) P_k(t) / sum_j w_j(b, t) P_j(t)            j: all sources, and everything else
-    w_k(b, t) = sum_s P_k(s) E_b(s) / P(s)  /  sum_s P_k(s)          s within half a second of t
+    w_k(b, t) = sum_s P_k(s) E_b(s) / P(s)  /  sum_s P_k(s)          s within 0.4 s of t
 
 P_k is the power of the source between half the model's band and its end, P the sum over all, E_b the power of x in the
 band. The weight is one step of a regression (the multiplicative update of Lee and Seung, 2001, from equal weights): a
@@ -38,11 +38,11 @@ from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
 EDGE_SHARE = (0.50, 0.95)
 """The part of the model's band, below half its rate, that says who sounds above it and where."""
-REACH_S = 0.6
-"""What a sample above the band depends on, to each side: half a second for the weights, and the transform."""
+REACH_S = 0.45
+"""What a sample above the band depends on, to each side: 0.4 s for the weights, and smoothing and transform."""
 _LEVEL_EDGE_SHARE = (0.60, 0.95)
 """The same for side signals without objects: place by level, which grows with frequency."""
-_WEIGHT_S = 0.5
+_WEIGHT_S = 0.4
 _SMOOTH_S = 0.016
 _WINDOW_S = 0.0213
 _START_SHARE = 7 / 8
