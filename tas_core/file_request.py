@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from tas_core.audio import AudioReader, check_output_path
-from tas_core.errors import InputError, PromptError
+from tas_core.errors import AudioError, InputError, PromptError
 from tas_core.levelled_output import Levels
 from tas_core.output_files import STANDARD_STREAM, check_new_file
 from tas_core.timeline import Timeline
@@ -99,13 +99,15 @@ def find_timeline(source: Path) -> Path:
     """The timeline beside an input: the same name with another ending.
 
     Raises:
-        InputError: none, or more than one.
+        AudioError: there is no such input.
+        InputError: no timeline, or more than one.
     """
     hint = "expected --timeline FILE or --prompt TEXT"
     if str(source) == STANDARD_STREAM:
         raise InputError(f"no timeline: {hint}")
-    beside = [source.with_suffix(ending) for ending in EXTENSIONS] if source.name else []
-    found = [path for path in beside if path.is_file() and path != source]
+    if not source.name or not source.exists():
+        raise AudioError(f"{source}: no such file")
+    found = [path for path in map(source.with_suffix, EXTENSIONS) if path.is_file() and path != source]
     if not found:
         endings = ", ".join(EXTENSIONS)
         raise InputError(f"no timeline: {hint}, or a file {source.with_suffix('')} with the ending {endings}")

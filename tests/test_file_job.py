@@ -1,0 +1,323 @@
+"""Files through the main job: passages, prompts without a file, one model for many files, and the report beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyloudnorm
+import pytest
+import soundfile
+
+from tas_core.checkpoint_files import read_description
+from tas_core.errors import AudioError, InputError, PromptError, TasError
+from tas_core.file_job import FileReport, load_engine, process_file, spatialize_file
+from tas_core.file_request import FileOptions, find_timeline, prepare_file
+from tas_core.levelled_output import Levels
+from tests.conftest import tone
+
+Make = Callable[..., Path]
+Job = Callable[..., FileReport]
+
+PROMPT = "a tone on the left, noise 30 degrees to the right"
+SCENE = (
+    "start: 0, end: 0.9, text: 'a tone on the left, noise 30 degrees to the right'",
+    "start: 1.2, text: a tone moves from the left to the right",
+)
+
+
+@pytest.fixture
+def job(tiny_model: Path, tmp_path: Path) -> Job:
+    """Runs the job with a small model; ``out`` is a name in the test's folder."""
+
+    def run(source: Path, out: str = "out.wav", **arguments: object) -> FileReport:
+        arguments = {"model_name": str(tiny_model)} | arguments
+        if not {"prompt", "timeline_path"} & arguments.keys():
+            arguments["prompt"] = PROMPT
+        return spatialize_file(source, tmp_path / out, **arguments)  # type: ignore[arg-type]
+
+    return run
+
+
+def ears_of(path: Path) -> np.ndarray:
+    """(ear, time)."""
+    return soundfile.read(path, always_2d=True)[0].T
+
+
+# ------------------------------------------------------------------ what comes in is in what goes out
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11_025, 37_123, 96_000, 192_000])
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+def test_rate_length_and_depth_are_kept_and_the_ears_sum_to_the_input(
+    job: Job, make_audio: Make, tmp_path: Path, rate_hz: int, subtype: str
+) -> None:
+    source = make_audio(subtype=subtype, rate_hz=rate_hz, seconds=0.4)
+    report = job(source)
+    info = soundfile.info(tmp_path / "out.wav")
+    assert (info.samplerate, info.frames, info.subtype) == (rate_hz, round(0.4 * rate_hz), subtype)
+    assert (report.sample_rate_hz, report.subtype, report.gain_db) == (rate_hz, subtype, 0.0)
+    step = {"PCM_16": 2.0**-15, "PCM_24": 2.0**-23, "FLOAT": 2.0**-24}[subtype]
+    # Each ear is rounded to the nearest step, so their mean is off by half of one at most.
+    np.testing.assert_allclose(
+        ears_of(tmp_path / "out.wav").mean(axis=0), soundfile.read(source)[0], rtol=0, atol=step / 2 * 1.001
+    )
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "PCM_24", "FLOAT"])
+@pytest.mark.parametrize("ending", ["wav", "flac"])
+def test_where_no_prompt_holds_both_ears_are_the_input_bit_by_bit(
+    job: Job, make_audio: Make, make_timeline: Make, tmp_path: Path, subtype: str, ending: str
+) -> None:
+    """No rounding, no dither: 16 and 24 bits fit FLAC as well, of floats it keeps 24 bits, dithered."""
+    source = make_audio(subtype=subtype, seconds=3.0)
+    timeline = make_timeline("start: 2.9, text: a tone on the left")
+    job(source, f"out.{ending}", timeline_path=timeline)
+    before, after = soundfile.read(source)[0][:32_000], ears_of(tmp_path / f"out.{ending}")[:, :32_000]
+    if (subtype, ending) == ("FLOAT", "flac"):
+        assert 0 < np.abs(after - before).max() <= 1.5 * 2.0**-23
+    else:
+        np.testing.assert_array_equal(after, [before, before])
+
+
+def test_digital_silence_stays_silent_also_where_depth_is_lost(job: Job, tmp_path: Path) -> None:
+    samples = np.concatenate([tone(1.0)[0], np.zeros(32_000)])
+    soundfile.write(tmp_path / "in.wav", samples, 16_000, subtype="FLOAT")
+    job(tmp_path / "in.wav", options=FileOptions(subtype="PCM_16"))
+    ears = ears_of(tmp_path / "out.wav")
+    assert soundfile.info(tmp_path / "out.wav").subtype == "PCM_16"
+    assert ears[:, :16_000].any()
+    assert not ears[:, -16_000:].any()
+
+
+def test_one_channel_of_many(job: Job, make_audio: Make, tmp_path: Path) -> None:
+    source = make_audio("three.wav", "FLOAT", channels=3)
+    channels = soundfile.read(source)[0].T
+    for number in (1, 3):
+        job(source, "out.wav", options=FileOptions(channel=number, overwrite=True))
+        np.testing.assert_allclose(ears_of(tmp_path / "out.wav").mean(axis=0), channels[number - 1], atol=1e-7)
+    with pytest.warns(UserWarning, match=r"three\.wav: 3 channels mixed down to mono"):
+        job(source, options=FileOptions(overwrite=True))
+    np.testing.assert_allclose(ears_of(tmp_path / "out.wav").mean(axis=0), channels.mean(axis=0), atol=1e-7)
+    with pytest.raises(InputError, match=r"three\.wav: there is no channel 4, expected 1 to 3"):
+        job(source, options=FileOptions(channel=4, overwrite=True))
+
+
+def test_tags_are_kept(job: Job, tmp_path: Path) -> None:
+    with soundfile.SoundFile(tmp_path / "in.flac", "w", 16_000, 1, "PCM_16") as file:
+        file.title, file.artist = "Zwei Töne", "Somebody"
+        file.write(tone(0.3)[0])
+    job(tmp_path / "in.flac")
+    with soundfile.SoundFile(tmp_path / "out.wav") as file:
+        assert file.copy_metadata() == {"title": "Zwei Töne", "artist": "Somebody"}
+
+
+def test_an_output_above_four_gibibytes_is_rf64(
+    job: Job, make_audio: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tas_core.audio_output.MAX_CHUNK_BYTES", 60_000)
+    job(make_audio())
+    assert (tmp_path / "out.wav").read_bytes().startswith(b"RF64")
+    assert ears_of(tmp_path / "out.wav").shape == (2, 16_000)
+
+
+# ------------------------------------------------------------------ levels
+
+
+def test_gain_and_loudness_are_those_asked_for(job: Job, make_audio: Make, tmp_path: Path) -> None:
+    source = make_audio(subtype="FLOAT", seconds=2.0)
+    report = job(source, options=FileOptions(levels=Levels(gain_db=-6.0)))
+    assert report.gain_db == pytest.approx(-6.0)
+    assert report.loudness_lufs is None
+    expected = soundfile.read(source)[0] * 10 ** (-6 / 20)
+    np.testing.assert_allclose(ears_of(tmp_path / "out.wav").mean(axis=0), expected, atol=1e-7)
+    report = job(source, "loud.wav", options=FileOptions(levels=Levels(loudness_lufs=-30.0)))
+    assert report.loudness_lufs == pytest.approx(-30.0)
+    meter = pyloudnorm.Meter(16_000, filter_class="DeMan")
+    assert meter.integrated_loudness(soundfile.read(tmp_path / "loud.wav")[0]) == pytest.approx(-30.0, abs=0.001)
+
+
+def test_beyond_full_scale_as_asked(job: Job, tmp_path: Path) -> None:
+    samples = np.zeros(16_000)
+    samples[8000] = 0.999
+    soundfile.write(tmp_path / "click.wav", samples, 16_000)
+    run = lambda clip: job(  # noqa: E731
+        tmp_path / "click.wav", prompt="a click far left", options=FileOptions(levels=Levels(clip=clip))
+    )
+    with pytest.raises(TasError, match=r"out\.wav: an ear would reach \+\d\.\d\d dBFS at 0\.5"):
+        run("error")
+    assert os.listdir(tmp_path) == ["click.wav"]
+    with pytest.warns(UserWarning, match=r"out\.wav: .*; \d+ samples beyond full scale were limited"):
+        report = run("clamp")
+    assert (report.gain_db, report.peak) == (0.0, 1.0)
+    assert report.clamped_samples > 0
+
+
+# ------------------------------------------------------------------ passages
+
+
+@pytest.mark.parametrize("name", ["in.wav", "in.flac", "in.mp3"])
+@pytest.mark.parametrize(("start_s", "duration_s"), [(1.0, 1.25), (0.0, 0.5), (2.5, None), (2.0, 99.0)])
+def test_a_passage_is_that_of_the_whole_output(
+    job: Job, make_timeline: Make, tmp_path: Path, name: str, start_s: float, duration_s: float | None
+) -> None:
+    """Same model, same surroundings, same times: only rounding and the model's own grid could differ."""
+    soundfile.write(tmp_path / name, tone(4.0, 22_050)[0], 22_050)
+    timeline = make_timeline(*SCENE)
+    job(tmp_path / name, "whole.wav", timeline_path=timeline, options=FileOptions(subtype="FLOAT"))
+    options = FileOptions(subtype="FLOAT", start_s=start_s, duration_s=duration_s)
+    report = job(tmp_path / name, "part.wav", timeline_path=timeline, options=options)
+    whole, part = ears_of(tmp_path / "whole.wav"), ears_of(tmp_path / "part.wav")
+    start = round(start_s * 22_050)
+    stop = whole.shape[1] if duration_s is None else min(whole.shape[1], start + round(duration_s * 22_050))
+    assert part.shape == (2, stop - start)
+    np.testing.assert_allclose(part, whole[:, start:stop], rtol=0, atol=1e-5)
+    assert (report.start_s, report.duration_s) == (start / 22_050, (stop - start) / 22_050)
+    for segment in report.segments:
+        begin, end = (min(max(round(t * 22_050), start), stop) for t in (segment.start_s, segment.end_s))
+        power = (whole[:, begin:end] ** 2).sum(axis=1)
+        assert segment.spl_difference_db == pytest.approx(10 * np.log10(power[0] / power[1]), abs=0.01)
+    assert [segment.start_s for segment in report.segments] == [
+        s for s, e in ((0.0, 0.9), (1.2, 9.9)) if s < stop / 22_050 and e > start / 22_050
+    ]
+
+
+def test_a_passage_without_a_prompt_is_said(job: Job, make_audio: Make, make_timeline: Make) -> None:
+    timeline = make_timeline(*SCENE)
+    with pytest.warns(UserWarning, match=r"in\.wav: no prompt holds from 0:01 to 0:01\.1; all of it stays in the cent"):
+        report = job(make_audio(seconds=2.0), timeline_path=timeline, options=FileOptions(start_s=1.0, duration_s=0.1))
+    assert (report.segments, report.objects) == ((), ())
+
+
+def test_a_passage_after_the_end_is_refused(job: Job, make_audio: Make, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"in\.wav: the start is 1 s, expected less than 1 s"):
+        job(make_audio(), options=FileOptions(start_s=1.0))
+    assert os.listdir(tmp_path) == ["in.wav"]
+
+
+# ------------------------------------------------------------------ prompts and timelines
+
+
+@pytest.mark.parametrize("ending", [".yaml", ".yml", ".srt", ".vtt", ".txt"])
+def test_the_timeline_beside_the_input_is_taken(job: Job, make_audio: Make, ending: str) -> None:
+    source = make_audio("voice.wav")
+    texts = {
+        ".srt": "1\n00:00:00,000 --> 00:00:01,000\na tone on the left\n",
+        ".vtt": "WEBVTT\n\n00:00.000 --> 00:01.000\na tone on the left\n",
+        ".txt": "0.0\t1.0\ta tone on the left\n",
+    }
+    beside = source.with_suffix(ending)
+    beside.write_text(texts.get(ending, "prompts:\n  - {start: 0, end: 1, text: a tone on the left}\n"))
+    report = job(source, timeline_path=None)
+    assert [segment.text for segment in report.segments] == ["a tone on the left"]
+    assert find_timeline(source) == beside
+
+
+def test_without_any_timeline_or_with_several_nothing_is_guessed(make_audio: Make) -> None:
+    source = make_audio("voice.wav")
+    with pytest.raises(
+        InputError, match=r"no timeline: expected --timeline FILE or --prompt TEXT, or a file .*voice wi"
+    ):
+        find_timeline(source)
+    with pytest.raises(InputError, match="no timeline: expected --timeline FILE or --prompt TEXT$"):
+        find_timeline(Path("-"))
+    for ending in (".yaml", ".srt"):
+        source.with_suffix(ending).touch()
+    with pytest.raises(InputError, match=r"more than one timeline beside .*voice\.wav: .*voice\.yaml, .*voice\.srt; "):
+        find_timeline(source)
+    for path in (Path("/"), source.with_name("no.wav")):
+        with pytest.raises(AudioError, match=f"{path}: no such file"):
+            find_timeline(path)
+
+
+def test_a_prompt_is_a_timeline_of_one(job: Job, make_audio: Make, make_timeline: Make, tmp_path: Path) -> None:
+    source = make_audio()
+    job(source, "prompt.wav", prompt=PROMPT)
+    job(source, "timeline.wav", timeline_path=make_timeline(f"start: 0, text: '{PROMPT}'"))
+    assert (tmp_path / "prompt.wav").read_bytes() == (tmp_path / "timeline.wav").read_bytes()
+    with pytest.raises(PromptError, match="^--prompt: "):
+        job(source, "bad.wav", prompt="cello on the lefft")
+    with pytest.raises(InputError, match="a timeline and a prompt were given"):
+        job(source, "bad.wav", prompt=PROMPT, timeline_path=tmp_path / "scene.yaml")
+
+
+# ------------------------------------------------------------------ many files
+
+
+def test_one_model_serves_many_files(job: Job, make_audio: Make, tiny_model: Path, tmp_path: Path) -> None:
+    engine = load_engine(str(tiny_model))
+    for number, seconds in enumerate((0.5, 1.0)):
+        source = make_audio(f"{number}.wav", seconds=seconds)
+        with prepare_file(source, tmp_path / f"{number}.flac", FileOptions(), prompt=PROMPT) as prepared:
+            report = process_file(prepared, engine)
+        assert report.duration_s == seconds
+        assert report.seconds["load"] == 0
+        job(source, "alone.flac", options=FileOptions(overwrite=True))
+        assert (tmp_path / f"{number}.flac").read_bytes() == (tmp_path / "alone.flac").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"channel": 0}, "the channel is 0, expected 1 or more"),
+        ({"start_s": -1.0}, "the start is -1.0 s, expected 0 or more"),
+        ({"start_s": float("nan")}, "the start is nan s"),
+        ({"duration_s": 0.0}, "the duration is 0.0 s, expected more than 0"),
+        ({"subtype": "PCM_12"}, "unknown subtype 'PCM_12'; expected one of PCM_16, PCM_24, FLOAT"),
+    ],
+)
+def test_impossible_options_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        FileOptions(**values)  # type: ignore[arg-type]
+
+
+# ------------------------------------------------------------------ the report beside the output
+
+
+def test_the_report_beside_the_output_says_how_to_make_it_again(
+    job: Job, make_audio: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    options = FileOptions(seed=5, levels=Levels(gain_db=-3.0), sidecar=True, subtype="PCM_24")
+    report = job(make_audio(), options=options, command=["tas", "spatialize", "a file.wav"])
+    beside = json.loads((tmp_path / "out.wav.tas.json").read_text())
+    assert {key: beside[key] for key in report.as_dict()} == json.loads(json.dumps(report.as_dict()))
+    assert beside["prompts"] == [{"start": 0.0, "end": 1.0, "text": PROMPT}]
+    assert beside["seed"] == beside["settings"]["seed"] == 5
+    assert beside["settings"]["levels"] == {"gain_db": -3.0, "loudness_lufs": None, "clip": "rescale"}
+    assert beside["model_digest"] == read_description(tiny_model).digest
+    assert beside["command"] == "tas spatialize 'a file.wav'"
+    assert set(beside["versions"]) == {"tas", "torch", "numpy", "soundfile", "soxr", "python", "libsndfile"}
+    assert sorted(os.listdir(tmp_path)) == ["in.wav", "out.wav", "out.wav.tas.json"]
+
+
+def test_an_existing_report_is_kept_and_then_there_is_no_output_either(
+    job: Job, make_audio: Make, tmp_path: Path
+) -> None:
+    source = make_audio()
+    (tmp_path / "out.wav.tas.json").write_text("mine")
+    with pytest.raises(InputError, match=r"out\.wav\.tas\.json: the file exists"):
+        job(source, options=FileOptions(sidecar=True))
+    assert not (tmp_path / "out.wav").exists()
+    assert (tmp_path / "out.wav.tas.json").read_text() == "mine"
+    with pytest.raises(InputError, match="standard output has no file beside it"):
+        spatialize_file(source, Path("-"), prompt=PROMPT, options=FileOptions(sidecar=True))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_what_only_ffmpeg_reads_is_made_binaural(job: Job, make_audio: Make, tmp_path: Path) -> None:
+    source = make_audio(rate_hz=44_100)
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-i", str(source), "-metadata", "title=A", "-c:a", "alac", tmp_path / "in.m4a"],
+        check=True,
+    )
+    report = job(tmp_path / "in.m4a")
+    assert (report.subtype, report.sample_rate_hz) == ("PCM_16", 44_100)
+    job(source, "other.wav")
+    np.testing.assert_array_equal(ears_of(tmp_path / "out.wav"), ears_of(tmp_path / "other.wav"))
+    with soundfile.SoundFile(tmp_path / "out.wav") as file:
+        assert file.title == "A"

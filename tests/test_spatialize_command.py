@@ -1,0 +1,244 @@
+"""``tas spatialize``: pipes, progress for programs, and every option on the command line."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.conftest import TAS, Finished
+
+Run = Callable[..., Finished]
+Make = Callable[..., Path]
+PROMPT = "a tone on the left, noise 30 degrees to the right"
+SCENE = f"start: 0, text: '{PROMPT}'"
+
+
+@pytest.fixture
+def to_stdout(tas: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[Finished, bytes]]:
+    """Runs the command in this process with ``-o -``; also gives the bytes on standard output, a file here."""
+
+    def run(*arguments: object) -> tuple[Finished, bytes]:
+        path = tmp_path / "stdout"
+        with open(path, "w") as file, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", file)
+            done = tas("spatialize", *arguments, "-o", "-")
+        data = path.read_bytes()
+        path.unlink()
+        return done, data
+
+    return run
+
+
+# ------------------------------------------------------------------ pipes
+
+
+def test_standard_output_gets_the_sound_and_nothing_else(
+    to_stdout: Callable[..., tuple[Finished, bytes]], tas: Run, make_audio: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    source = make_audio(subtype="PCM_24")
+    arguments = (source, "-p", PROMPT, "--model", tiny_model)
+    done, data = to_stdout(*arguments)
+    assert done.code == 0
+    assert tas("spatialize", *arguments, "-o", tmp_path / "out.wav").code == 0
+    assert data == (tmp_path / "out.wav").read_bytes()
+    head, segment, tail = done.err.splitlines()
+    assert head.startswith("standard output: 1.00 s, 16000 Hz")
+    assert segment.endswith(PROMPT)
+    assert "+ dB is left" in tail
+
+
+def test_the_json_of_a_sound_on_standard_output_is_on_stderr(
+    to_stdout: Callable[..., tuple[Finished, bytes]], make_audio: Make, tiny_model: Path
+) -> None:
+    done, data = to_stdout(make_audio(), "-p", PROMPT, "--model", tiny_model, "--json", "--subtype", "FLOAT")
+    assert json.loads(done.err)["output"] == "-"
+    assert soundfile.info(io.BytesIO(data)).subtype == "FLOAT"
+
+
+def test_an_error_leaves_standard_output_empty(
+    to_stdout: Callable[..., tuple[Finished, bytes]], tmp_path: Path, tiny_model: Path
+) -> None:
+    samples = np.zeros(16_000)
+    samples[8000] = 0.999
+    soundfile.write(tmp_path / "click.wav", samples, 16_000)
+    arguments = (tmp_path / "click.wav", "-p", "a click far left", "--model", tiny_model)
+    done, data = to_stdout(*arguments, "--clip", "error")
+    assert (done.code, data) == (1, b"")
+    assert done.error_line.startswith("standard output: an ear would reach +")
+    done, data = to_stdout(*arguments, "--sidecar")
+    assert (done.code, data) == (2, b"")
+    assert "standard output has no file beside it" in done.error_line
+
+
+def test_through_both_pipes_comes_what_comes_through_files(
+    make_audio: Make, make_timeline: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    """The header on standard input does not know the length, as ffmpeg writes it; that on standard output does."""
+    source, timeline = make_audio(), make_timeline(SCENE)
+    data = bytearray(source.read_bytes())
+    for at in (4, data.index(b"data") + 4):
+        data[at : at + 4] = b"\xff\xff\xff\xff"
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    command = [str(TAS), "spatialize", "-", "-t", str(timeline), "-o", "-", "--model", str(tiny_model)]
+    done = subprocess.run(
+        command, input=bytes(data), capture_output=True, timeout=120, env=os.environ | {"TMPDIR": str(spool)}
+    )
+    assert done.returncode == 0, done.stderr
+    command[2], command[6] = str(source), str(tmp_path / "out.wav")
+    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    assert done.stdout == (tmp_path / "out.wav").read_bytes()
+    assert os.listdir(spool) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_between_two_ffmpegs(make_audio: Make, make_timeline: Make, tiny_model: Path, tmp_path: Path) -> None:
+    make_audio("x.flac", rate_hz=44_100)
+    make_timeline(SCENE)
+    line = (
+        f"set -o pipefail; ffmpeg -v error -i x.flac -f wav - | {TAS} spatialize - -t scene.yaml -o -"
+        f" --model {tiny_model} | ffmpeg -v error -i - y.flac"
+    )
+    done = subprocess.run(["bash", "-c", line], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    info = soundfile.info(tmp_path / "y.flac")
+    assert (info.samplerate, info.channels, info.frames, info.subtype) == (44_100, 2, 44_100, "PCM_16")
+    mono = soundfile.read(tmp_path / "x.flac")[0]
+    np.testing.assert_allclose(soundfile.read(tmp_path / "y.flac")[0].mean(axis=1), mono, rtol=0, atol=2.0**-16)
+
+
+def test_a_reader_that_leaves_is_no_traceback(make_audio: Make, tiny_model: Path) -> None:
+    command = [
+        str(TAS),
+        "spatialize",
+        str(make_audio(seconds=5.0)),
+        "-p",
+        PROMPT,
+        "-o",
+        "-",
+        "--model",
+        str(tiny_model),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.wait(120) == 1
+        assert process.stderr.read() == b""
+
+
+def test_standard_input_needs_a_prompt_and_a_sound(tas_process: Run, tmp_path: Path) -> None:
+    done = tas_process("spatialize", "-", "-o", tmp_path / "out.wav")
+    assert done.code == 2
+    assert done.error_line == "no timeline: expected --timeline FILE or --prompt TEXT"
+    with open(os.devnull) as nothing:
+        command = [str(TAS), "spatialize", "-", "-p", PROMPT, "-o", str(tmp_path / "out.wav")]
+        done = subprocess.run(command, stdin=nothing, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "tas: error: standard input: not a regular file\n"
+
+
+# ------------------------------------------------------------------ options
+
+
+def test_options_reach_the_job(
+    tas: Run, make_audio: Make, make_timeline: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    source, out = make_audio("voice.wav", channels=2, seconds=2.0, subtype="FLOAT"), tmp_path / "out.flac"
+    make_timeline(SCENE, name="voice.yaml")
+    done = tas(
+        *("spatialize", source, "-o", out, "--model", tiny_model, "--channel", 2, "--start", 0.5, "--duration", 1.0),
+        *("--gain", -6, "--subtype", "PCM_16", "--clip", "clamp", "--seed", 3, "--sidecar", "--json"),
+    )
+    assert (done.code, done.err) == (0, "")
+    report = json.loads(done.out)
+    beside = json.loads((tmp_path / "out.flac.tas.json").read_text())
+    assert {key: beside[key] for key in report} == report
+    assert beside["command"].startswith(f"tas spatialize {source} -o {out} --model")
+    assert beside["settings"] == {
+        "steps": None,
+        "seed": 3,
+        "channel": 2,
+        "start_s": 0.5,
+        "duration_s": 1.0,
+        "levels": {"gain_db": -6.0, "loudness_lufs": None, "clip": "clamp"},
+        "subtype": "PCM_16",
+        "sidecar": True,
+        "overwrite": False,
+    }
+    assert (report["start_s"], report["duration_s"], report["gain_db"]) == (0.5, 1.0, pytest.approx(-6.0))
+    ears, _ = soundfile.read(out)
+    expected = soundfile.read(source)[0][8000:24_000, 1] * 10 ** (-6 / 20)
+    # Each ear is off by up to one and a half steps of dithered rounding.
+    np.testing.assert_allclose(ears.mean(axis=1), expected, rtol=0, atol=1.5 * 2.0**-15)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-p", PROMPT, "-t", "scene.yaml"], "a timeline and a prompt were given"),
+        (["-p", PROMPT, "--gain", "3", "--loudness", "-23"], "a gain and a loudness were given"),
+        (["-p", PROMPT, "--duration", "0"], "the duration is 0.0 s, expected more than 0"),
+        (["-p", PROMPT, "--start", "1"], "the start is 1 s, expected less than 1 s"),
+        (["-p", PROMPT, "--channel", "2"], "there is no channel 2, expected 1 to 1"),
+        (["-p", PROMPT, "--clip", "wrap"], "unknown clip mode 'wrap'; expected one of rescale, clamp, error"),
+        (["-p", PROMPT, "--subtype", "PCM_12"], "unknown subtype 'PCM_12'"),
+        (["-p", PROMPT, "--progress", "dots"], "unknown progress 'dots'; expected one of auto, bar, json, off"),
+    ],
+)
+def test_impossible_options_are_answered_in_a_line(
+    tas: Run,
+    make_audio: Make,
+    make_timeline: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    make_audio()
+    make_timeline(SCENE)
+    monkeypatch.chdir(tmp_path)
+    done = tas("spatialize", "in.wav", "-o", "out.wav", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.error_line
+    assert sorted(os.listdir(tmp_path)) == ["in.wav", "scene.yaml"]
+
+
+# ------------------------------------------------------------------ progress
+
+
+def test_progress_for_programs_is_a_line_of_json_per_step(
+    tas: Run, make_audio: Make, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tas_core.spatialization._BLOCK_S", 2)
+    arguments = (make_audio(seconds=20.0), "-p", PROMPT, "-o", tmp_path / "out.wav", "--model", tiny_model)
+    done = tas("spatialize", *arguments, "--progress", "json")
+    lines = [json.loads(line) for line in done.err.splitlines()]
+    assert {line["file"] for line in lines} == {"in.wav"}
+    shares = [line["done"] for line in lines]
+    assert len(shares) >= 4
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert shares == sorted(set(shares))
+
+
+@pytest.mark.parametrize(("mode", "drawn"), [("bar", True), ("off", False), ("auto", False)])
+def test_a_bar_is_drawn_where_there_is_no_terminal_if_asked_for(
+    tas: Run, make_audio: Make, tiny_model: Path, tmp_path: Path, mode: str, drawn: bool
+) -> None:
+    arguments = (make_audio(), "-p", PROMPT, "-o", tmp_path / "out.wav", "--model", tiny_model, "--progress", mode)
+    done = tas("spatialize", *arguments)
+    assert done.code == 0
+    assert ("━" in done.err) == drawn
+    assert ("in.wav" in done.err) == drawn
