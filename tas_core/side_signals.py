@@ -55,11 +55,13 @@ class Placed:
 
     Attributes:
         side: side signal (time), at the model's rate.
-        placement: what it put where at the end of its band; None from models that do not tell objects apart.
-        stems: what it took each object of the timeline to be, (object, time), where that was asked for.
+        objects: that the timeline names in the stretch; nothing from models that do not tell objects apart.
+        placement: what it put where at the end of its band, by object; None from models that do not tell them apart.
+        stems: what it took each object to be, (object, time), where that was asked for.
     """
 
     side: Tensor
+    objects: tuple[str, ...] = ()
     placement: Placement | None = None
     stems: Tensor | None = None
 
@@ -117,7 +119,7 @@ class SlotsSide:
             model = with_direction(model, own.to(next(model.parameters()).device))
         self._timeline, self._model, self._encoder = timeline, model, encoder
         self._panning = LevelPanning(head)
-        self._stems = object_names(timeline) if stems else None
+        self._stems = stems
         self._steps, self._seed, self._listener = steps, seed, listener
         self._handed = handedness(timeline)
         config = model.config
@@ -160,7 +162,7 @@ class SlotsSide:
         taken = (found.masks[0, :-1, kept] * spectrum[0].T[kept].abs().square()).sum(dim=-1) / unit
         taken = torch.where(power[kept] > 0, taken.cpu(), 0.0)
         likely = model.per_frame(found.presence.sigmoid(), frames)[0, :, kept].cpu()
-        names = [track.object for track in tracks]
+        names = tuple(track.object for track in tracks)
         self._listener.add(
             times_s[kept],
             power[kept].numpy(),
@@ -170,17 +172,17 @@ class SlotsSide:
         samples = stretch.mid.shape[-1]
         return Placed(
             istft(side.cpu(), config.n_fft, config.hop, samples)[0],
+            names,
             self._placement(spectrum, found, tracks, power > 0),
-            None if self._stems is None else self._stem_signals(spectrum[0], found.masks[0], names, samples),
+            self._stem_signals(spectrum[0], found.masks[0], samples) if self._stems else None,
         )
 
     def _nothing(self, stretch: Stretch, frames: int) -> Placed:
         """A stretch of which nothing is named."""
-        samples = stretch.mid.shape[-1]
-        stems = None if self._stems is None else stretch.mid.new_zeros(len(self._stems), samples)
+        stems = stretch.mid.new_zeros(0, stretch.mid.shape[-1]) if self._stems else None
         spacing_s = self._model.config.hop / self._model.config.sample_rate_hz
         nothing = Placement(0.0, spacing_s, np.zeros((1, frames)), np.zeros((0, frames, 1)), self._panning)
-        return Placed(torch.zeros_like(stretch.mid), nothing, stems)
+        return Placed(torch.zeros_like(stretch.mid), (), nothing, stems)
 
     def _placement(self, spectrum: Tensor, found: Separation, tracks: tuple[Track, ...], sounds: Tensor) -> Placement:
         """Power, azimuth and directness of every object in the upper half of the band.
@@ -206,14 +208,12 @@ class SlotsSide:
             self._panning,
         )
 
-    def _stem_signals(self, spectrum: Tensor, masks: Tensor, names: list[str], samples: int) -> Tensor:
-        """What each object of the timeline was taken to be, half of mask times mid, (object, time)."""
-        assert self._stems is not None
+    def _stem_signals(self, spectrum: Tensor, masks: Tensor, samples: int) -> Tensor:
+        """What each object was taken to be, half of mask times mid, (object, time)."""
         config = self._model.config
-        stems = torch.zeros(len(self._stems), samples)
-        for name, mask in zip(names, masks, strict=False):  # the last mask is of everything else
-            part = (0.5 * mask.T * spectrum).cpu()
-            stems[self._stems.index(name)] = istft(part, config.n_fft, config.hop, samples)
+        stems = torch.zeros(len(masks) - 1, samples)
+        for stem, mask in zip(stems, masks[:-1], strict=True):  # the last mask is of everything else
+            stem[:] = istft((0.5 * mask.T * spectrum).cpu(), config.n_fft, config.hop, samples)
         return stems
 
     def _kept_frames(self, stretch: Stretch, frames: int) -> slice:
@@ -221,11 +221,6 @@ class SlotsSide:
         hop = self._model.config.hop
         first, last = (-(-at // hop) for at in (stretch.keep.start, stretch.keep.stop))
         return slice(first, frames if stretch.offset + stretch.keep.stop >= stretch.total else last)
-
-
-def object_names(timeline: Timeline) -> tuple[str, ...]:
-    """Every object that a timeline names, once, in the order in which they are first named."""
-    return tuple(dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses))
 
 
 def handedness(timeline: Timeline) -> float:

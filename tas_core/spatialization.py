@@ -29,7 +29,7 @@ from tas_core.geometry import HrirSet
 from tas_core.metrics import spl_of_energies_db
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
-from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, WindowedSide, object_names
+from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, WindowedSide
 from tas_core.timeline import Segment, Timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
@@ -149,7 +149,9 @@ class Spatializer:
         self.timeline = timeline.resolved(num_samples / sample_rate_hz)
         self._model_rate_hz = int(model.config.sample_rate_hz)
         self._width = width
-        self.stem_names: tuple[str, ...] = (*object_names(self.timeline), REST) if stems else ()
+        # A dictionary keeps the order in which objects are first named.
+        objects = dict.fromkeys(clause.object for segment in self.timeline.segments for clause in segment.clauses)
+        self.stem_names: tuple[str, ...] = (*objects, REST) if stems else ()
         self._listener: Listener | None = None
         steps = steps or model.default_steps
         self._side: SideSignal
@@ -192,7 +194,7 @@ class Spatializer:
             start, stop = max(block_start, passage_start), min(block_stop, passage_end)
             report = lambda share, a=start, b=stop: done(a + share * (b - a))  # noqa: E731
             keep = slice(start - first, stop - first)
-            extended = self._extended(x, first, keep, report)
+            objects, extended = self._extended(x, first, keep, report)
             x, side = x[keep], self._width * extended.side[keep]
             ears = np.empty((2, stop - start))
             ears[LEFT_EAR] = x + side / 2
@@ -203,8 +205,12 @@ class Spatializer:
                 if end > begin:
                     self._energies[number] += np.square(ears[:, begin - start : end - start]).sum(axis=1)
                     self._counts[number] += end - begin
-            named = None if extended.stems is None else extended.stems[:, keep]
-            yield Block(ears, None if named is None else np.concatenate([named, x[None] - named.sum(axis=0)]))
+            stems = None
+            if extended.stems is not None:
+                stems = np.zeros((len(self.stem_names), stop - start))
+                stems[[self.stem_names.index(name) for name in objects]] = extended.stems[:, keep]
+                stems[-1] = x - stems.sum(axis=0)
+            yield Block(ears, stems)
             done(stop)
 
     def segments(self) -> tuple[SegmentResult, ...]:
@@ -236,8 +242,8 @@ class Spatializer:
         whole = lambda seconds: int(-(-seconds // grid_s) * grid_s) * self.sample_rate_hz  # noqa: E731
         return whole(_BLOCK_S), whole(self._side.margin / model_rate_hz + _EDGE_S)
 
-    def _extended(self, x: np.ndarray, first: int, keep: slice, progress: Progress) -> Extended:
-        """Side signal and stems of a stretch (time) that begins with sample number ``first``."""
+    def _extended(self, x: np.ndarray, first: int, keep: slice, progress: Progress) -> tuple[tuple[str, ...], Extended]:
+        """Objects, side signal and stems of a stretch (time) that begins with sample number ``first``."""
         rate_hz, model_rate_hz = self.sample_rate_hz, self._model_rate_hz
         low = x if rate_hz == model_rate_hz else resample(x, rate_hz, model_rate_hz)
         scaled = lambda samples: -(-samples * model_rate_hz // rate_hz)  # noqa: E731
@@ -248,7 +254,7 @@ class Spatializer:
             total=scaled(self.num_samples),
         )
         placed = self._side(stretch, progress)
-        return extend_band(
+        return placed.objects, extend_band(
             x,
             low,
             placed.side.double().numpy(),

@@ -5,18 +5,19 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 import torch
-from scipy import signal as scipy_signal
 from torch import Tensor, nn
 
 from tas_core import spatialization
-from tas_core.band_extension import extend_band
 from tas_core.encoders.base import CachedEncoder
 from tas_core.errors import InputError, TimelineError
+from tas_core.geometry import HrirSet, load_kemar
+from tas_core.head_fidelity import head_fidelity
 from tas_core.models.paper import PaperModel
 from tas_core.models.slots import SlotsModel
 from tas_core.side_signals import handedness, white_noise
 from tas_core.spatialization import Spatialized, Spatializer, encode_timeline, overlapping, spatialize
 from tas_core.timeline import Segment, Timeline
+from tests.sofa_files import FULL_CIRCLE, spherical_head, spherical_hrir
 from tests.tiny import TINY_PAPER, HashEncoder, tiny_slots
 
 ENCODER = HashEncoder()
@@ -341,62 +342,170 @@ def test_what_a_model_reads_is_encoded_once() -> None:
     assert sorted(asked) == sorted({s.text for s in SCENE.segments})
 
 
-# ------------------------------------------------------------------ above the model's band
+# ------------------------------------------------------------------ width
 
 
-def _panned(samples: int, pan: float) -> tuple[np.ndarray, np.ndarray]:
-    """Noise over the model's band and the side signal that a pan between -1 and 1 gives it."""
-    low = scipy_signal.sosfilt(
-        scipy_signal.butter(6, 7000, fs=16000, output="sos"), np.random.default_rng(0).standard_normal(samples)
-    )
-    return 0.1 * low, 2 * pan * 0.1 * low
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
+@pytest.mark.parametrize("width", [0.0, 0.4, 1.0, 2.0])
+def test_width_scales_the_side_signal_and_nothing_else(
+    slots: SlotsModel, paper: PaperModel, rate_hz: int, width: float
+) -> None:
+    x = _noise(2 * rate_hz)
+    for model in (slots, paper):
+        plain = spatialize(x, rate_hz, SCENE, model, ENCODER, steps=2)
+        wide = spatialize(x, rate_hz, SCENE, model, ENCODER, steps=2, width=width)
+        # One addition and one subtraction in float64.
+        np.testing.assert_allclose(wide.ears.mean(axis=0), x, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(_side(wide), width * _side(plain), rtol=0, atol=1e-12)
+    assert _db(_side(plain), x) > -40
 
 
-@pytest.mark.parametrize("pan", [-0.8, -0.3, 0.0, 0.5, 0.9])
-def test_a_tone_above_the_band_follows_the_band_below(pan: float) -> None:
-    rate_hz, seconds = 48000, 2
-    low, side_low = _panned(16000 * seconds, pan)
-    time_s = np.arange(rate_hz * seconds) / rate_hz
-    tone = 0.05 * np.sin(2 * np.pi * 12000 * time_s)
-    x = scipy_signal.resample_poly(low, 3, 1) + tone
-    side = extend_band(x, low, side_low, rate_hz, 16000).side
-    ears = np.stack([x + side / 2, x - side / 2])
-    middle = slice(rate_hz // 4, -rate_hz // 4)
-    amplitude = np.abs(ears[:, middle] @ np.exp(-2j * np.pi * 12000 * time_s[middle])) * 2 / len(time_s[middle])
-    # Level panning: the ears carry (1 + p) and (1 - p) of the tone.
-    np.testing.assert_allclose(amplitude, 0.05 * np.array([1 + pan, 1 - pan]), rtol=0, atol=5e-4)
+@pytest.mark.parametrize("width", [-0.1, 2.1, float("nan"), float("inf")])
+def test_widths_out_of_range_are_errors(slots: SlotsModel, width: float) -> None:
+    with pytest.raises(InputError, match=r"width is .*; expected 0 \(mono\) to 2"):
+        spatialize(_noise(1600), 16000, Timeline.from_prompt("cello on the left"), slots, ENCODER, width=width)
 
 
-def test_panning_above_the_band_follows_in_time() -> None:
-    rate_hz = 48000
-    low, side_low = _panned(32000, 0.7)
-    side_low = np.concatenate([side_low[:16000], -side_low[16000:]])
-    time_s = np.arange(2 * rate_hz) / rate_hz
-    x = scipy_signal.resample_poly(low, 3, 1) + 0.05 * np.sin(2 * np.pi * 12000 * time_s)
-    side = extend_band(x, low, side_low, rate_hz, 16000).side
-    ears = np.stack([x + side / 2, x - side / 2])
-    for part, louder in ((slice(12000, 40000), 0), (slice(56000, 84000), 1)):
-        turn = np.exp(-2j * np.pi * 12000 * time_s[part])
-        amplitude = np.abs(ears[:, part] @ turn)
-        assert amplitude[louder] > 4 * amplitude[1 - louder]
+# ------------------------------------------------------------------ stems
 
 
-def test_the_band_below_is_left_alone() -> None:
-    low, side_low = _panned(16000, 0.6)
-    np.testing.assert_array_equal(extend_band(low, low, side_low, 16000, 16000).side, side_low)
-    x = scipy_signal.resample_poly(low, 3, 1)
-    side = extend_band(x, low, side_low, 48000, 16000).side
-    expected = 2 * 0.6 * x
-    # What the resampler cuts near 8 kHz is panned by level instead, to the same place.
-    assert _db((side - expected)[4000:-4000], expected) < -30
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 44100, 48000])
+def test_stems_and_the_rest_are_the_input(slots: SlotsModel, rate_hz: int) -> None:
+    x = _noise(round(2.3 * rate_hz))
+    result = spatialize(x, rate_hz, SCENE, slots, ENCODER, stems=True)
+    assert [name for name, _ in result.stems] == ["cello", "piano", "rain", "rest"]
+    stems = np.array([stem for _, stem in result.stems])
+    assert stems.shape == (4, len(x))
+    # Sums of float64; what single precision left over is in the rest.
+    np.testing.assert_allclose(stems.sum(axis=0), x, rtol=0, atol=1e-12)
+    assert all(_db(stem, x) > -30 for stem in stems)
+    np.testing.assert_array_equal(result.ears, spatialize(x, rate_hz, SCENE, slots, ENCODER).ears)
 
 
-def test_silence_below_and_a_tone_above_stay_centred() -> None:
-    """Without anything in the model's band there is nothing that says left or right."""
-    time_s = np.arange(48000) / 48000
-    x = 0.1 * np.sin(2 * np.pi * 14000 * time_s)
-    side = extend_band(x, np.zeros(16000), np.zeros(16000), 48000, 16000).side
-    assert np.abs(side).max() < 1e-6
+def test_stems_are_masks_times_the_input(slots: SlotsModel) -> None:
+    x = _noise(32000)
+    timeline = Timeline.from_prompt("cello on the left, piano on the right")
+    result = spatialize(x, 16000, timeline, slots, ENCODER, stems=True)
+    spectrum = torch.stft(
+        torch.from_numpy(2 * x).float()[None], 1024, 256, window=torch.hann_window(1024), pad_mode="constant",
+        return_complex=True,
+    )  # fmt: skip
+    with torch.inference_mode():
+        masks = slots.separate(
+            spectrum, ENCODER(["cello", "piano"])[None], torch.ones(1, 2, spectrum.shape[-1], dtype=torch.bool)
+        ).masks[0]
+    for (_, stem), mask in zip(result.stems, masks, strict=True):
+        expected = torch.istft(mask.T * spectrum[0] / 2, 1024, 256, window=torch.hann_window(1024), length=len(x))
+        # The rest is what the others leave; single precision.
+        np.testing.assert_allclose(stem, expected.numpy(), rtol=0, atol=1e-5)
+
+
+def test_an_object_has_a_stem_only_while_a_prompt_names_it(slots: SlotsModel) -> None:
+    timeline = Timeline((Segment.from_prompt(1.0, 2.0, "cello on the left"),))
+    for rate_hz in (16000, 48000):
+        x = _noise(3 * rate_hz)
+        (_, cello), (_, rest) = spatialize(x, rate_hz, timeline, slots, ENCODER, stems=True).stems
+        # A frame is 64 ms long; above 8 kHz shares are averaged over some 40 ms more. The resampler rings a little.
+        for before_or_after in (slice(0, round(0.92 * rate_hz)), slice(round(2.08 * rate_hz), None)):
+            assert _db(cello[before_or_after], x) < -90
+            np.testing.assert_allclose(rest[before_or_after], x[before_or_after], rtol=0, atol=1e-5)
+        assert _db(cello, x) > -20
+
+
+def test_mirrored_prompts_have_the_same_stems(slots: SlotsModel) -> None:
+    x = _noise(2 * 48000)
+    plain = spatialize(x, 48000, SCENE, slots, ENCODER, stems=True)
+    mirrored = spatialize(x, 48000, SCENE.mirrored(), slots, ENCODER, stems=True)
+    for (name, stem), (other, theirs) in zip(plain.stems, mirrored.stems, strict=True):
+        assert name == other
+        np.testing.assert_array_equal(stem, theirs)
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 44100])
+def test_blocks_do_not_show_in_stems(slots: SlotsModel, rate_hz: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = _noise(15 * rate_hz + 77)
+    whole = spatialize(x, rate_hz, LONG, slots, ENCODER, stems=True)
+    monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
+    job = Spatializer(len(x), rate_hz, LONG, slots, ENCODER, stems=True)
+    parts = [block.stems for block in job.blocks([x])]
+    assert job.stem_names == tuple(name for name, _ in whole.stems)
+    found = np.concatenate([part for part in parts if part is not None], axis=1)
+    for stem, (_, expected) in zip(found, whole.stems, strict=True):
+        assert _db(stem - expected, expected) < -80  # as for the ears
+    np.testing.assert_allclose(found.sum(axis=0), x, rtol=0, atol=1e-12)
+
+
+def test_without_stems_there_are_none(slots: SlotsModel) -> None:
+    assert spatialize(_noise(1600), 16000, Timeline.from_prompt("cello on the left"), slots, ENCODER).stems == ()
+
+
+# ------------------------------------------------------------------ other heads
+
+
+@pytest.fixture(scope="module")
+def uneven() -> HrirSet:
+    """A sphere whose right ear is in less of a shadow."""
+    return HrirSet(spherical_hrir(FULL_CIRCLE, 48000, (1.0, 0.7)), wrapped(FULL_CIRCLE), 0 * FULL_CIRCLE, 48000)
+
+
+def wrapped(azimuth_deg: np.ndarray) -> np.ndarray:
+    return (azimuth_deg + 180) % 360 - 180
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 48000])
+def test_the_built_in_head_given_as_another_changes_nothing(slots: SlotsModel, rate_hz: int) -> None:
+    x = _noise(2 * rate_hz)
+    plain = spatialize(x, rate_hz, SCENE, slots, ENCODER)
+    own = spatialize(x, rate_hz, SCENE, slots, ENCODER, head=load_kemar())
+    # Tables in single precision, read from other ends.
+    assert _db(own.ears - plain.ears, _side(plain)) < -90
+
+
+@pytest.mark.parametrize("rate_hz", [16000, 48000])
+def test_ears_of_another_head(uneven: HrirSet, rate_hz: int) -> None:
+    model = _Fair(tiny_slots().config).eval()
+    x = _noise(2 * rate_hz)
+    for azimuth_deg, text in ((60, "cello 60 degrees to the left"), (-60, "cello 60 degrees to the right")):
+        ears = spatialize(x, rate_hz, Timeline.from_prompt(text), model, ENCODER, head=uneven).ears
+        np.testing.assert_allclose(ears.mean(axis=0), x, rtol=0, atol=1e-12)
+        for low_hz, high_hz in ((500, 2000), (3000, 7000), (9000, 15000))[: 2 + (rate_hz > 16000)]:
+            freqs_hz = np.linspace(low_hz, high_hz, 200)
+            head = np.square(np.abs(spherical_head(np.array([azimuth_deg]), freqs_hz, (1.0, 0.7))[0]))
+            expected_db = np.mean(10 * np.log10(head[0] / head[1]))
+            spectrum = np.square(np.abs(np.fft.rfft(ears)))
+            at = np.fft.rfftfreq(len(x), 1 / rate_hz)
+            there = (at > low_hz) & (at < high_hz)
+            # Energies are dominated by other bins than the mean of decibels, and poles are limited.
+            found_db = 10 * np.log10(spectrum[0, there].sum() / spectrum[1, there].sum())
+            assert found_db == pytest.approx(expected_db, abs=2.0), (azimuth_deg, low_hz)
+
+
+def test_mirrored_prompts_mirror_as_far_as_the_head_is_symmetric(uneven: HrirSet) -> None:
+    model = _Fair(tiny_slots().config).eval()
+    x = _noise(32000)
+    timeline = Timeline.from_prompt("cello 60 degrees to the left")
+    plain = spatialize(x, 16000, timeline, model, ENCODER, head=uneven)
+    mirrored = spatialize(x, 16000, timeline.mirrored(), model, ENCODER, head=uneven)
+    apart_db = _db(_side(plain) + _side(mirrored), _side(plain))
+    # The figure is over all azimuths, this is one.
+    assert apart_db == pytest.approx(head_fidelity(uneven).asymmetry_db, abs=4)
+    assert apart_db < -5
+
+
+def test_another_head_does_not_stay_in_the_model(slots: SlotsModel, uneven: HrirSet) -> None:
+    x = _noise(16000)
+    timeline = Timeline.from_prompt("cello on the left")
+    before = spatialize(x, 16000, timeline, slots, ENCODER).ears
+    assert np.abs(spatialize(x, 16000, timeline, slots, ENCODER, head=uneven).ears - before).max() > 1e-3
+    np.testing.assert_array_equal(spatialize(x, 16000, timeline, slots, ENCODER).ears, before)
+
+
+def test_models_of_whole_prompts_have_no_stems_and_one_head(paper: PaperModel, uneven: HrirSet) -> None:
+    timeline = Timeline.from_prompt("cello on the left")
+    with pytest.raises(InputError, match="a paper model does not tell objects apart"):
+        Spatializer(16000, 16000, timeline, paper, ENCODER, stems=True)
+    with pytest.raises(InputError, match="a paper model has learned one head"):
+        Spatializer(16000, 16000, timeline, paper, ENCODER, head=uneven)
 
 
 # ------------------------------------------------------------------ the paper's procedure

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tas_core.errors import InputError, TasError
+from tas_core.stem_files import StemWriter, check_stem_folder, stem_paths
+
+NAMES = ("cello", "a man talking", "rest")
+
+
+def _write(folder: Path, stems: np.ndarray, **options: bool) -> tuple[Path, ...]:
+    with StemWriter(folder, NAMES, 44100, stems.shape[1], **options) as writer:
+        for block in np.array_split(stems, 3, axis=1):
+            writer.write(block)
+    return writer.paths
+
+
+def test_files_sum_to_the_input_and_are_named_by_their_objects(tmp_path: Path) -> None:
+    stems = np.random.default_rng(0).uniform(-1.4, 1.4, (3, 5000))
+    paths = _write(tmp_path / "stems", stems)
+    assert [p.name for p in paths] == ["1-cello.wav", "2-a-man-talking.wav", "rest.wav"]
+    assert sorted(p.name for p in (tmp_path / "stems").iterdir()) == sorted(p.name for p in paths)
+    for path, stem in zip(paths, stems, strict=True):
+        samples, rate_hz = soundfile.read(path, dtype="float64")
+        assert rate_hz == 44100
+        # Single precision; louder than full scale is kept.
+        np.testing.assert_allclose(samples, stem, rtol=2**-24, atol=0)
+
+
+def test_names_that_are_no_file_names() -> None:
+    names = ("../up", "rest", "Öl & Wasser", "???", "x" * 300, "rest")
+    found = [p.name for p in stem_paths("f", names)]
+    assert found == ["1-up.wav", "2-rest.wav", "3-öl-wasser.wav", "4-object.wav", f"5-{'x' * 60}.wav", "rest.wav"]
+    assert all(p.parent == Path("f") for p in stem_paths("f", names))
+
+
+def test_existing_files_are_kept_unless_told_otherwise(tmp_path: Path) -> None:
+    stems = np.zeros((3, 100))
+    (tmp_path / "rest.wav").write_text("mine")
+    with pytest.raises(InputError, match="rest.wav: the file exists"):
+        _write(tmp_path, stems)
+    assert [p.name for p in tmp_path.iterdir()] == ["rest.wav"]
+    _write(tmp_path, stems, overwrite=True)
+    assert len(soundfile.read(tmp_path / "rest.wav")[0]) == 100
+
+
+def test_folders_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder, message in ((tmp_path / "file", "not a folder"), (tmp_path / "none" / "stems", "does not exist")):
+        with pytest.raises(InputError, match=message):
+            check_stem_folder(folder, NAMES)
+        with pytest.raises(InputError, match=message):
+            StemWriter(folder, NAMES, 44100, 10)
+
+
+def test_nothing_is_left_of_a_run_that_fails(tmp_path: Path) -> None:
+    folder = tmp_path / "stems"
+
+    def interrupted() -> None:
+        with StemWriter(folder, NAMES, 44100, 100) as writer:
+            writer.write(np.zeros((3, 50)))
+            raise KeyboardInterrupt
+
+    def short() -> None:
+        with StemWriter(folder, NAMES, 44100, 100) as writer:
+            writer.write(np.zeros((3, 50)))
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert not folder.exists()
+    with pytest.raises(TasError, match="50 samples written, expected 100"):
+        short()
+    assert not folder.exists()
