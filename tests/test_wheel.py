@@ -65,7 +65,7 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_workshop(wheel: Path) -> No
     expected = [
         *(f"tas_core/_data/prompts/{path.name}" for path in (ROOT / "prompts").iterdir()),
         "tas_core/_data/kemar.safetensors",
-        *(f"tas_core/_data/study/page.{kind}" for kind in ("html", "css", "js")),
+        *(f"tas_core/_data/{page}/page.{kind}" for page in ("report", "study") for kind in ("html", "css", "js")),
         "tas_core/models/weights/slots/config.json",
         "tas_core/models/weights/slots/model.safetensors",
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,23 @@ _SUFFIXES: Final = (".html", ".htm")
 _WAVEFORM_BINS: Final = 1600
 _LARGEST_DB: Final = 99.0
 """Infinite level differences, of one silent ear, are drawn as this one."""
+
+
+def check_report_path(path: Path, inputs: Sequence[Path] = (), *, overwrite: bool = False) -> None:
+    """Find out before any work whether a page can be written.
+
+    Args:
+        path: the page.
+        inputs: files that it must not replace.
+        overwrite: whether an existing page may be replaced.
+
+    Raises:
+        InputError: another ending than ``.html`` or ``.htm``, or as :func:`tas_core.output_files.check_new_file`.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        shown = f"the extension {path.suffix}" if path.suffix else "no extension"
+        raise InputError(f"{path}: {shown}, expected {' or '.join(_SUFFIXES)}")
+    check_new_file(path, inputs, overwrite=overwrite)
 
 
 def write_report(
@@ -76,10 +93,7 @@ def write_report(
         TasError: writing failed.
     """
     stems = stems or {}
-    if path.suffix.lower() not in _SUFFIXES:
-        shown = f"the extension {path.suffix}" if path.suffix else "no extension"
-        raise InputError(f"{path}: {shown}, expected {' or '.join(_SUFFIXES)}")
-    check_new_file(path, [source, output, *stems.values()], overwrite=overwrite)
+    check_report_path(path, [source, output, *stems.values()], overwrite=overwrite)
     made = read_sound(output, mix_down=False)
     if made.num_channels != 2:
         raise InputError(f"{output}: {made.num_channels} channel{'s' * (made.num_channels != 1)}, expected 2")
@@ -141,7 +155,7 @@ def report_file(
         InputError: also a timeline or a provenance that cannot be read.
         TasError: writing failed.
     """
-    check_new_file(out, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=force)
+    check_report_path(out, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=force)
     timeline = Timeline.load(timeline_path)
     provenance: dict[str, Any] = {"timeline": timeline_path.name}
     if provenance_path is not None:
@@ -209,7 +223,7 @@ def _data(played: Played, gain: float) -> dict[str, Any]:
     rate_hz, timeline = played.sample_rate_hz, played.timeline
     sounds = {name: played.tracks[name].ears for name in ("output", "hrtf")}
     spl = plot_data("spl", [Source(name, ears, rate_hz) for name, ears in sounds.items()])
-    azimuth = plot_data("azimuth", [Source("output", sounds["output"], rate_hz, timeline)])
+    azimuth = plot_data("azimuth", [Source("output", sounds["output"], rate_hz)])
     output_spl, head_spl = (curve for curve in spl.curves if isinstance(curve, SplCurve))
     (heard,) = (curve for curve in azimuth.curves if isinstance(curve, AzimuthCurve))
     return {
@@ -226,22 +240,30 @@ def _data(played: Played, gain: float) -> dict[str, Any]:
             for name in TRACKS
         ],
         "spl": {
-            "window_s": spl.window_s,
             "time_s": _numbers(output_spl.time_s, 4),
             "output": _numbers(np.clip(output_spl.spl_difference_db, -_LARGEST_DB, _LARGEST_DB), 2),
             "hrtf": _numbers(np.clip(head_spl.spl_difference_db, -_LARGEST_DB, _LARGEST_DB), 2),
         },
         "azimuth": {
-            "window_s": azimuth.window_s,
             "time_s": _numbers(heard.time_s, 4),
             "heard": _numbers(heard.azimuth_deg, 1),
-            "asked": [{"object": each.object, "azimuth_deg": _numbers(each.azimuth_deg, 1)} for each in heard.asked],
+            "asked": [{"object": name, "lines": lines} for name, lines in _asked(timeline).items()],
         },
         "segments": [
             {"start_s": segment.start_s, "end_s": segment.end_s, "text": segment.text}
             for segment in (timeline.segments if timeline else ())
         ],
     }
+
+
+def _asked(timeline: Timeline | None) -> dict[str, list[list[float]]]:
+    """Object -> lines from its place at the start of a segment to that at its end: start, end, degrees at both."""
+    asked: dict[str, list[list[float]]] = {}
+    for segment in timeline.segments if timeline else ():
+        for clause in segment.clauses:
+            line = [segment.start_s, segment.end_s or 0.0, clause.azimuth.start_deg, clause.azimuth.end_deg]
+            asked.setdefault(clause.object, []).append(line)
+    return asked
 
 
 def _waveform(ears: np.ndarray) -> list[list[float]]:

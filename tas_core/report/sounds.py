@@ -184,7 +184,8 @@ def play(source: SoundFile, output: SoundFile, timeline: Timeline) -> Played:
     part = _cut(timeline, ears.shape[-1] / rate_hz)
     head = both if part is None else through_head(mono, rate_hz, part).astype(np.float32)
     sounds = {"input": both, "output": ears, "hrtf": head}
-    levels = {name: measure(sound, rate_hz) for name, sound in sounds.items()}
+    whole = {"input": source, "output": output}
+    levels = {name: _levels(sound, rate_hz, whole.get(name)) for name, sound in sounds.items()}
     known = [each.loudness_lufs for each in levels.values() if each.loudness_lufs is not None]
     target = min(known) if len(known) == len(levels) else None
     tracks = {
@@ -199,11 +200,14 @@ def play(source: SoundFile, output: SoundFile, timeline: Timeline) -> Played:
     return Played(tracks, rate_hz, part, error_db, gain_db)
 
 
-def measure(samples: np.ndarray, sample_rate_hz: int) -> Levels:
-    """Levels of samples (channel, time)."""
+def _levels(samples: np.ndarray, sample_rate_hz: int, file: SoundFile | None) -> Levels:
+    """Levels of samples (channel, time); those of a file if they are all of it."""
+    if file is not None and (file.num_frames, file.sample_rate_hz) == (samples.shape[-1], sample_rate_hz):
+        return file.levels
     loudness, peaks = LoudnessMeter(sample_rate_hz), PeakMeter(sample_rate_hz, len(samples))
-    loudness.add(samples)
-    peaks.add(samples)
+    for start in range(0, samples.shape[-1], _BLOCK_FRAMES):
+        loudness.add(samples[:, start : start + _BLOCK_FRAMES])
+        peaks.add(samples[:, start : start + _BLOCK_FRAMES])
     return Levels(loudness.loudness_lufs, peaks.true_peak_dbtp, peaks.clipped)
 
 

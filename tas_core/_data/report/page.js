@@ -300,20 +300,11 @@
       pen.strokeStyle = colour("asked-" + (index % ASKED_COLOURS));
       pen.lineWidth = 4;
       pen.setLineDash(DASHES[dashOf(index)]);
-      const times = report.azimuth.time_s;
-      const half = report.azimuth.window_s / 2;
-      // A segment's line reaches to its ends, half a window beyond the middle of its first and last window.
-      const values = track.azimuth_deg;
-      for (let i = 0; i < values.length; i += 1) {
-        if (values[i] === null) continue;
-        let last = i;
-        while (last + 1 < values.length && values[last + 1] !== null && Math.abs(values[last + 1] - values[last]) < 20) last += 1;
+      for (const [from, to, first, last] of track.lines) {
         pen.beginPath();
-        pen.moveTo(toX(Math.max(0, times[i] - half)), toY(values[i]));
-        for (let j = i; j <= last; j += 1) pen.lineTo(toX(times[j]), toY(values[j]));
-        pen.lineTo(toX(Math.min(duration, times[last] + half)), toY(values[last]));
+        pen.moveTo(toX(from), toY(first));
+        pen.lineTo(toX(to), toY(last));
         pen.stroke();
-        i = last;
       }
     });
     pen.setLineDash([]);
