@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,8 +16,9 @@ import soundfile
 from tas_core.audio import AudioReader, peak, resample, to_mono
 from tas_core.errors import AudioError, InputError
 from tas_core.html_page import flac_bytes
+from tas_core.loudness import LoudnessMeter
 from tas_core.models.plain_head import through_head
-from tas_core.report.levels import FULL_SCALE, LoudnessMeter, PeakMeter
+from tas_core.report.levels import FULL_SCALE, PeakMeter
 from tas_core.timeline import Timeline
 
 TRACKS: Final = ("input", "output", "hrtf")
@@ -97,13 +99,13 @@ def read_sound(path: Path, *, mix_down: bool) -> SoundFile:
         raise AudioError(f"{path}: a pipe, expected a file that can be read again")
     with AudioReader(path) as reader:
         rate_hz, channels = reader.sample_rate_hz, reader.num_channels
-        loudness, peaks = LoudnessMeter(rate_hz), PeakMeter(rate_hz, channels)
+        loudness, peaks = LoudnessMeter(rate_hz, 2 if mix_down else channels), PeakMeter(rate_hz, channels)
         wanted = round(MAX_PLAYED_S * rate_hz)
         kept, count = [], 0
         while (block := reader.read(_BLOCK_FRAMES)).shape[1]:
             peaks.add(block)
             used = to_mono(block)[None] if mix_down else block
-            loudness.add(np.repeat(used, 2, axis=0) if len(used) == 1 else used)
+            loudness.add(np.repeat(used, 2, axis=0) if mix_down else used)
             if count < wanted:
                 kept.append(used[:, : wanted - count])
             count += block.shape[1]
@@ -115,7 +117,7 @@ def read_sound(path: Path, *, mix_down: bool) -> SoundFile:
             sample_rate_hz=rate_hz,
             num_channels=channels,
             num_frames=count,
-            levels=Levels(loudness.loudness_lufs, peaks.true_peak_dbtp, peaks.clipped),
+            levels=Levels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped),
             beginning=np.concatenate(kept, axis=1),
         )
 
@@ -204,11 +206,16 @@ def _levels(samples: np.ndarray, sample_rate_hz: int, file: SoundFile | None) ->
     """Levels of samples (channel, time); those of a file if they are all of it."""
     if file is not None and (file.num_frames, file.sample_rate_hz) == (samples.shape[-1], sample_rate_hz):
         return file.levels
-    loudness, peaks = LoudnessMeter(sample_rate_hz), PeakMeter(sample_rate_hz, len(samples))
+    loudness, peaks = LoudnessMeter(sample_rate_hz, len(samples)), PeakMeter(sample_rate_hz, len(samples))
     for start in range(0, samples.shape[-1], _BLOCK_FRAMES):
         loudness.add(samples[:, start : start + _BLOCK_FRAMES])
         peaks.add(samples[:, start : start + _BLOCK_FRAMES])
-    return Levels(loudness.loudness_lufs, peaks.true_peak_dbtp, peaks.clipped)
+    return Levels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped)
+
+
+def _known(level_lufs: float) -> float | None:
+    """A loudness, None for silence."""
+    return level_lufs if math.isfinite(level_lufs) else None
 
 
 def encode_tracks(played: Played) -> tuple[str, dict[str, bytes], float]:
