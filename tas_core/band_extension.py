@@ -15,9 +15,11 @@ averaged over 1/25 s.
 Phases between the ears carry no direction up there, so sources are panned by level alone, with the level difference
 that the head has at that very frequency and azimuth (:func:`tas_core.geometry.level_panning`):
 
-    side = 2 sum_k q_k d_k p(a_k, f) x,          d_k how direct the model took the source to be just below.
+    side = 2 sum_k q_k sqrt(d_k) p(a_k, f) x,    d_k how direct the model took the source to be just below.
 
-Hence no ear gets more than x, and their sum stays as it was.
+Below, d multiplies a complex ratio whose size is phase for a good part, and takes less from the level difference than
+it would from p; with the root the image is as wide above as below (``benchmarks/full_band.py``). An ear gets between
+nothing and 2 x, and (L + R) / 2 stays x.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ _START_SHARE = 7 / 8
 _STEP_DEG = 5.0
 _PLACES = 5
 _LEVEL_FFT, _LEVEL_HOP = 512, 256
+_PIECE_FRAMES = 1024
 _SILENCE_DBFS = -100.0
 _TINY = 1e-20
 
@@ -62,7 +65,7 @@ class Placement:
         start_s: time of the first frame in the stretch.
         hop_s: time between frames.
         power: (source + 1, frame), the last of everything else, which stays in the centre.
-        weights: of the places of each source, (source, frame, place), summing to its directness, 0..1.
+        weights: of the places of each source, (source, frame, place), 0..1, summing to how far it goes there.
         panning: level panning of the places at frequencies in Hz (freq): (place, freq) in -1..1, or (place, 1).
     """
 
@@ -88,10 +91,15 @@ class LevelPanning:
         self._head = head
         self._azimuth_deg = np.arange(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG + 1, _STEP_DEG)
 
-    def weights(self, azimuth_deg: np.ndarray) -> np.ndarray:
-        """How much of each azimuth of the table is in azimuths (...): (..., place), summing to one."""
+    def weights(self, azimuth_deg: np.ndarray, directness: np.ndarray | float = 1.0) -> np.ndarray:
+        """How much of each azimuth of the table is in sources: (..., place), summing to the root of their directness.
+
+        Args:
+            azimuth_deg: (...), -90..90.
+            directness: (...), 0..1.
+        """
         distance = np.abs(np.asarray(azimuth_deg)[..., None] - self._azimuth_deg)
-        return np.clip(1 - distance / _STEP_DEG, 0, None)
+        return np.clip(1 - distance / _STEP_DEG, 0, None) * np.sqrt(directness)[..., None]
 
     def __call__(self, freqs_hz: np.ndarray) -> np.ndarray:
         """(place, freq)."""
@@ -111,7 +119,7 @@ def placed_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, 
         offset: number of their first sample in the whole signal.
     """
     skip = -offset % _LEVEL_HOP
-    ears = torch.from_numpy(np.stack([low + side_low / 2, low - side_low / 2])[:, skip:])
+    ears = torch.from_numpy(np.stack([low + side_low / 2, low - side_low / 2])[:, skip:]).float()
     if not ears.shape[-1]:
         return Placement(0.0, 1.0, np.zeros((1, 1)), np.zeros((0, 1, 1)), np.ones_like)
     first, last = (round(share * _LEVEL_FFT / 2) for share in _LEVEL_EDGE_SHARE)
@@ -171,40 +179,49 @@ def extend_band(
     hop = size // 4
     # Frames are counted from the beginning of the whole signal, so that stretches have the same ones.
     skip = -first % hop
-    high = torch.from_numpy((x - back(low))[skip:])
+    # Single precision is enough for what is added to x: x itself, and with it the sum of the ears, is not touched.
+    high = torch.from_numpy((x - back(low))[skip:]).float()
     if not len(high):
         return Extended(side, stems)
     freqs_hz = np.arange(size // 2 + 1) * sample_rate_hz / size
     lowest = int(np.searchsorted(freqs_hz, _START_SHARE * model_rate_hz / 2))
+    band = np.floor(3 * np.log2(freqs_hz[lowest:] / freqs_hz[lowest]) + 1e-9).astype(int)
     spectrum = stft(high, size, hop)
     spectrum[:lowest] = 0
-    band = np.floor(3 * np.log2(freqs_hz[lowest:] / freqs_hz[lowest]) + 1e-9).astype(int)
     position = ((skip + np.arange(spectrum.shape[-1]) * hop) / sample_rate_hz - placement.start_s) / placement.hop_s
     power = torch.from_numpy(_at(placement.power.astype(float), position))
     shares = _shares(power, _band_powers(spectrum[lowest:], band), sample_rate_hz / hop)
-    panning = torch.from_numpy(placement.panning(freqs_hz[lowest:]))
-    gain = torch.zeros(len(band), spectrum.shape[-1], dtype=torch.float64)
 
-    def sound(factors: Tensor) -> np.ndarray:
-        out = np.zeros(len(x))
+    def sound(factors: Callable[[slice], Tensor]) -> np.ndarray:
+        """What is left (time) of the band above after factors (freq, frame), asked for a piece at a time."""
         shaped = torch.zeros_like(spectrum)
-        shaped[lowest:] = spectrum[lowest:] * factors
+        for at in range(0, spectrum.shape[-1], _PIECE_FRAMES):
+            piece = slice(at, at + _PIECE_FRAMES)
+            shaped[lowest:, piece] = spectrum[lowest:, piece] * factors(piece).float()
+        out = np.zeros(len(x))
         out[skip:] = istft(shaped, size, hop, len(high)).numpy()
         return out
 
-    for number, (share, weights) in enumerate(zip(shares, placement.weights, strict=True)):
-        per_bin = share[band]
-        there = torch.from_numpy(_at(weights.T.astype(float), position))
-        gain += per_bin * (panning.T @ there)
-        if stems is not None:
-            stems[number] += sound(per_bin)
+    panning = torch.from_numpy(placement.panning(freqs_hz[lowest:]))
+
+    def gain(piece: slice) -> Tensor:
+        total = torch.zeros(len(band), len(position[piece]), dtype=torch.float64)
+        for share, weights in zip(shares, placement.weights, strict=True):
+            there = torch.from_numpy(_at(weights.T.astype(float), position[piece]))
+            total += share[band, piece] * (panning.T @ there)
+        return total
+
+    if stems is not None:
+        for stem, share in zip(stems, shares, strict=True):
+            stem += sound(lambda piece, share=share: share[band, piece])  # type: ignore[misc]
     return Extended(side + 2 * sound(gain), stems)
 
 
 def _band_powers(spectrum: Tensor, band: np.ndarray) -> Tensor:
     """Powers (band, frame) of a spectrum (freq, frame) whose bins belong to bands (freq)."""
-    powers = torch.zeros(int(band.max()) + 1, spectrum.shape[-1], dtype=torch.float64)
-    return powers.index_add_(0, torch.from_numpy(band), spectrum.abs().square())
+    edges = np.searchsorted(band, np.arange(band[-1] + 2))
+    rows = [spectrum[a:b].abs().square().sum(dim=0) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return torch.stack(rows).double()
 
 
 def _shares(power: Tensor, above: Tensor, frames_per_s: float) -> Tensor:

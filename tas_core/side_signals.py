@@ -199,12 +199,12 @@ class SlotsSide:
         power = found.masks[0, ..., edge].square() * spectrum[0, edge].T.abs().square()
         total = power.sum(dim=2)
         direct = (power[:-1] * found.directness[0, :, edge]).sum(dim=2) / total[:-1].clamp_min(1e-20)
-        places = self._panning.weights(np.stack([track.azimuth_deg for track in tracks]))
+        azimuth_deg = np.stack([track.azimuth_deg for track in tracks])
         return Placement(
             0.0,
             config.hop / config.sample_rate_hz,
             torch.where(sounds, total.cpu(), 0.0).double().numpy(),
-            places * direct.cpu().double().numpy()[..., None],
+            self._panning.weights(azimuth_deg, direct.cpu().double().clamp(0, 1).numpy()),
             self._panning,
         )
 

@@ -95,7 +95,7 @@ def _placement(stems: list[np.ndarray], azimuth_deg: list[float], direct: float 
     first, last = (round(share * 512) for share in EDGE_SHARE)
     power = stft(torch.from_numpy(np.stack([2 * _low(s) for s in stems])), 1024, 256).abs().square()
     panning = LevelPanning()
-    weights = panning.weights(np.array(azimuth_deg))[:, None].repeat(power.shape[-1], 1) * direct
+    weights = panning.weights(np.array(azimuth_deg), direct)[:, None].repeat(power.shape[-1], 1)
     return Placement(0.0, 256 / MODEL_HZ, power[:, first:last].sum(dim=1).numpy(), weights, panning)
 
 
@@ -135,11 +135,11 @@ def test_a_single_object_has_the_level_difference_of_the_head_at_that_frequency(
     assert heard_db == pytest.approx(head_db, abs=1.5)
 
 
-def test_directness_pulls_towards_the_centre() -> None:
+def test_the_root_of_directness_pulls_towards_the_centre() -> None:
     sound = _band_noise(4000, 20000, 1)
     nothing = np.zeros_like(sound)
     _, full = _extended([sound, nothing], _placement([sound, nothing], [60.0]))
-    _, half = _extended([sound, nothing], _placement([sound, nothing], [60.0], 0.5))
+    _, half = _extended([sound, nothing], _placement([sound, nothing], [60.0], 0.25))
     np.testing.assert_allclose(half.side, full.side / 2, rtol=0, atol=1e-12)
 
 
@@ -195,7 +195,7 @@ def test_silence_below_leaves_everything_above_in_the_centre() -> None:
     assert np.abs(found.side).max() < 1e-12
 
 
-def test_no_ear_gets_more_than_the_input() -> None:
+def test_the_side_signal_is_never_more_than_mid() -> None:
     parts = [_band_noise(4000, 20000, 1) * _gate(2, 0), _band_noise(4000, 20000, 2)]
     x, found = _extended(parts, _placement([*parts, 0 * parts[0]], [90, -90]))
     assert np.square(_above(found.side)).sum() <= np.square(_above(2 * x)).sum()
@@ -231,7 +231,7 @@ def test_bins_lie_where_their_levels_say() -> None:
     for pan in (-1.0, -0.4, 0.0, 0.3, 0.75):
         found = placed_by_level(low, 2 * pan * low, MODEL_HZ)
         mean = (found.power[:-1] * found.weights[..., 0]).sum(axis=0) / found.power.sum(axis=0)
-        np.testing.assert_allclose(mean, pan, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(mean, pan, rtol=0, atol=1e-6)  # single precision
 
 
 def test_places_between_those_of_the_table_are_mixed() -> None:
