@@ -1,0 +1,65 @@
+"""Mono sound made binaural by following words on a timeline.
+
+    import tas_core
+
+    result = tas_core.spatialize(samples, 48000, "cello on the left, piano on the right")
+    result.ears  # (ear, time), ear 0 is left
+
+docs/API.md has the rest. The names below are imported when they are first used, so that ``import tas_core`` takes
+no time: torch comes with the first sound.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tas_core.api import spatialize
+    from tas_core.errors import InputError, TasError
+    from tas_core.file_job import Engine, load_engine, spatialize_file
+    from tas_core.prompts import parse_prompt
+    from tas_core.sofa import read_sofa
+    from tas_core.spatialization import Spatialized, Spatializer
+    from tas_core.timeline import Timeline
+    from tas_core.timeline_formats import load_timeline
+
+__all__ = [
+    "Engine",
+    "InputError",
+    "Spatialized",
+    "Spatializer",
+    "TasError",
+    "Timeline",
+    "load_engine",
+    "load_timeline",
+    "parse_prompt",
+    "read_sofa",
+    "spatialize",
+    "spatialize_file",
+]
+
+_HOMES: Final = {
+    "Engine": "tas_core.file_job",
+    "InputError": "tas_core.errors",
+    "Spatialized": "tas_core.spatialization",
+    "Spatializer": "tas_core.spatialization",
+    "TasError": "tas_core.errors",
+    "Timeline": "tas_core.timeline",
+    "load_engine": "tas_core.file_job",
+    "load_timeline": "tas_core.timeline_formats",
+    "parse_prompt": "tas_core.prompts",
+    "read_sofa": "tas_core.sofa",
+    "spatialize": "tas_core.api",
+    "spatialize_file": "tas_core.file_job",
+}
+
+if not TYPE_CHECKING:  # to type checkers it would mean that every name exists
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,205 @@
+"""One call from samples and words to two ears, for notebooks and other programs.
+
+:func:`spatialize` takes what people have (a prompt, a path, a model's name), checks it with errors that say what to do,
+and keeps loaded models for the next call. :class:`tas_core.spatialization.Spatializer` is for signals that come in
+pieces, :mod:`tas_core.file_job` for files.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from functools import lru_cache
+from numbers import Real
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from tas_core.audio import MAX_RATE_HZ, MIN_RATE_HZ
+from tas_core.checkpoint_files import CONFIG_FILE
+from tas_core.encoders.base import TextEncoder
+from tas_core.encoders.registry import build_text_encoder
+from tas_core.errors import InputError
+from tas_core.file_job import Engine, load_engine
+from tas_core.file_request import clock_time
+from tas_core.geometry import HrirSet
+from tas_core.models.prompt_model import PromptModel
+from tas_core.models.shipped import DEFAULT_MODEL, find_checkpoint
+from tas_core.models.slots import SlotsModel
+from tas_core.runtime import choose_device
+from tas_core.side_signals import Progress
+from tas_core.sofa import read_sofa
+from tas_core.spatialization import Spatialized, encode_timeline
+from tas_core.spatialization import spatialize as spatialize_with
+from tas_core.timeline import Timeline
+from tas_core.timeline_formats import EXTENSIONS, load_timeline
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+_MODELS_KEPT: Final = 2
+
+
+def spatialize(
+    audio: ArrayLike,
+    sample_rate_hz: int,
+    timeline: str | PathLike[str] | Timeline,
+    *,
+    model: str | PathLike[str] | Engine | SlotsModel | PromptModel = DEFAULT_MODEL,
+    steps: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    head: HrirSet | str | PathLike[str] | None = None,
+    width: float = 1.0,
+    stems: bool = False,
+    progress: Progress = lambda share: None,
+) -> Spatialized:
+    """Put each named sound where the words say.
+
+    ::
+
+        result = tas_core.spatialize(samples, 48000, "cello on the left, piano on the right")
+
+    The mean of the ears is the input, and the same arguments give the same result.
+
+    Args:
+        audio: mono samples (time), floating point, full scale 1; anything that NumPy takes for such an array.
+        sample_rate_hz: 8000 to 192000.
+        timeline: a prompt for all of it, the path of a timeline file of any format (a ``pathlib.Path``, since a str is
+            a prompt), or a :class:`tas_core.timeline.Timeline`.
+        model: name of a shipped model or a checkpoint folder, loaded once and kept for later calls; or a loaded one, of
+            :func:`tas_core.file_job.load_engine` or :func:`tas_core.models.registry.load_model`.
+        steps: diffusion steps, 1 or more; None is the model's own default.
+        seed: of the noise, for models that use any.
+        device: "auto", "cpu" or "cuda"; for models that are loaded by this call.
+        head: whose ears to make, a SOFA file or what :func:`tas_core.sofa.read_sofa` made of it; None is a KEMAR.
+        width: factor of the difference of the ears, 0 (mono) to 2.
+        stems: whether to return what each object was taken to be.
+        progress: told the share done, 0 to 1.
+
+    Warns:
+        UserWarning: an object that the timeline names is not in the sound, as far as the model can tell.
+        TimelineWarning: the timeline outlasts the audio.
+
+    Raises:
+        InputError: what cannot be used, what was expected, and what to do: samples that are not mono, not floating
+            point or not finite, a rate out of range, a prompt that cannot be read, an unknown model.
+    """
+    samples = _mono_samples(audio)
+    rate_hz = _checked_rate(sample_rate_hz)
+    what = _read_timeline(timeline)
+    ears_of = read_sofa(Path(head)) if isinstance(head, (str, PathLike)) else head
+    network, encoder = _loaded(model, device)
+    result = spatialize_with(
+        samples,
+        rate_hz,
+        what,
+        network,
+        encode_timeline(what, network, encoder),
+        steps=steps,
+        seed=seed,
+        head=ears_of,
+        width=width,
+        stems=stems,
+        progress=progress,
+    )
+    for item in result.findings:
+        if not item.found:
+            span = f"from {clock_time(item.start_s)} to {clock_time(item.end_s)}"
+            warnings.warn(f"no '{item.object}' found {span}", stacklevel=2)
+    return result
+
+
+def _mono_samples(audio: ArrayLike) -> np.ndarray:
+    """The samples as an array (time) of floats."""
+    if isinstance(audio, (str, PathLike)):
+        raise InputError(
+            f"audio is the path {os.fspath(audio)}; expected samples: read them (tas_core.audio.read_audio), or use "
+            "tas_core.spatialize_file"
+        )
+    try:
+        samples = np.asarray(audio)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(f"audio is no array of samples: {str(error).splitlines()[0]}") from error
+    if samples.ndim == 2 and samples.size:
+        # A channel axis is shorter than time.
+        axis = int(samples.shape[0] > samples.shape[1])
+        raise InputError(
+            f"audio has the shape {samples.shape}, {samples.shape[axis]} channels; expected mono samples (time): mix "
+            f"down with audio.mean(axis={axis}), or take one channel, audio{'[:, 0]' if axis else '[0]'}"
+        )
+    if samples.ndim != 1 or samples.size == 0:
+        raise InputError(f"audio has the shape {samples.shape}; expected mono samples (time), at least one")
+    if samples.dtype.kind in "iu":
+        size = 2 ** (8 * samples.dtype.itemsize - 1)
+        scaled = f"audio / {size}" if samples.dtype.kind == "i" else f"(audio - {size:.1f}) / {size}"
+        raise InputError(f"audio is {samples.dtype}; expected floating point with full scale 1: pass {scaled}")
+    if samples.dtype.kind != "f":
+        raise InputError(f"audio is {samples.dtype}; expected floating point with full scale 1")
+    finite = np.isfinite(samples)
+    if not finite.all():
+        at = int(np.argmin(finite))
+        raise InputError(f"sample {at} of audio is {samples[at]}; expected finite samples")
+    return samples
+
+
+def _checked_rate(sample_rate_hz: int) -> int:
+    """The rate in Hz."""
+    rate = sample_rate_hz
+    expected = f"expected whole Hz from {MIN_RATE_HZ} to {MAX_RATE_HZ}"
+    if not isinstance(rate, Real) or isinstance(rate, bool):
+        raise InputError(f"sample_rate_hz is {rate!r}; {expected}")
+    if not MIN_RATE_HZ <= rate <= MAX_RATE_HZ or rate != int(rate):
+        from_khz = 1000 * float(rate)
+        hint = f" (did you mean {from_khz:.0f}?)" if MIN_RATE_HZ <= from_khz <= MAX_RATE_HZ else ""
+        raise InputError(f"sample_rate_hz is {rate}; {expected}{hint}")
+    return int(rate)
+
+
+def _read_timeline(timeline: str | PathLike[str] | Timeline) -> Timeline:
+    """A timeline from whatever stands for one."""
+    if isinstance(timeline, Timeline):
+        return timeline
+    if isinstance(timeline, PathLike):
+        return load_timeline(Path(timeline))
+    if not isinstance(timeline, str):
+        raise InputError(
+            f"timeline is of the type {type(timeline).__name__}; expected a prompt, the path of a file or a Timeline"
+        )
+    if timeline.strip().lower().endswith(EXTENSIONS):
+        raise InputError(
+            f"timeline is the text {timeline!r}, which would be a prompt; to read a file, pass Path({timeline!r})"
+        )
+    return Timeline.from_prompt(timeline)
+
+
+def _loaded(
+    model: str | PathLike[str] | Engine | SlotsModel | PromptModel, device: str
+) -> tuple[SlotsModel | PromptModel, TextEncoder]:
+    """A model and the text encoder that it was trained with."""
+    if isinstance(model, (str, PathLike)):
+        folder = find_checkpoint(os.fspath(model)).resolve()
+        description = folder / CONFIG_FILE
+        # It holds the hash of the weights, so a folder that was written anew is loaded anew.
+        state = description.read_bytes() if description.is_file() else b""
+        engine = _kept_engine(str(folder), choose_device(device).type, state)
+        return engine.model, engine.encoder
+    if device != "auto":
+        raise InputError(f"device is '{device}', but a loaded model stays where it is; expected auto")
+    if isinstance(model, Engine):
+        return model.model, model.encoder
+    if not isinstance(model, (SlotsModel, PromptModel)):
+        raise InputError(f"model is of the type {type(model).__name__}; expected a name, a folder or a loaded model")
+    return model, _kept_encoder(model.config.text_encoder)
+
+
+@lru_cache(maxsize=_MODELS_KEPT)
+def _kept_engine(folder: str, device: str, state: bytes) -> Engine:  # noqa: ARG001 - a part of the key
+    return load_engine(folder, device)
+
+
+@lru_cache(maxsize=_MODELS_KEPT)
+def _kept_encoder(name: str) -> TextEncoder:
+    return build_text_encoder(name)
