@@ -38,7 +38,9 @@ def progress_bar(label: str, mode: str = "auto") -> Iterator[Callable[[float], N
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     # A bar that was asked for is drawn wherever stderr leads.
     console = Console(stderr=True, force_terminal=True if mode == "bar" else None)
-    with Progress(*columns, console=console, transient=True) as bar:
+    # Results that come meanwhile appear above the bar if both are on the terminal; else they must not go to stderr.
+    both = sys.stdout.isatty() and sys.stderr.isatty()
+    with Progress(*columns, console=console, transient=True, redirect_stdout=both) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda share: bar.update(task, completed=share)
 

@@ -1,4 +1,4 @@
-"""``tas spatialize``."""
+"""``tas spatialize``: one file, or many."""
 
 from __future__ import annotations
 
@@ -9,12 +9,27 @@ import typer
 
 
 def spatialize(
-    source: Path = typer.Argument(..., metavar="IN", help="Audio or video file; - is standard input."),
-    out: Path = typer.Option(..., "--out", "-o", help="Binaural file to write; - is WAV on standard output."),
+    sources: list[Path] = typer.Argument(
+        None, metavar="IN...", show_default=False, help="Audio or video files, or folders of them; - is standard input."
+    ),
+    out: Path | None = typer.Option(None, "--out", "-o", help="Binaural file to write; - is WAV on standard output."),
     timeline: Path | None = typer.Option(
         None, "--timeline", "-t", help="Prompts with times: yaml, srt, vtt, txt.  [default: the one beside IN]"
     ),
     prompt: str | None = typer.Option(None, "--prompt", "-p", help="One prompt for all of it, in place of a timeline."),
+    out_dir: Path | None = typer.Option(None, "--out-dir", help="Folder of the outputs, for any number of inputs."),
+    output_template: str = typer.Option(
+        "{stem}.binaural.{ext}", help="Names of the outputs in --out-dir: {stem}, {ext}, {parent}, {index}."
+    ),
+    input_list: Path | None = typer.Option(None, help="File with a path on each line; - is standard input."),
+    manifest: Path | None = typer.Option(
+        None, help="File with a JSON object on each line: audio, timeline or prompt, out; - is standard input."
+    ),
+    skip_existing: bool = typer.Option(False, "--skip-existing", help="Leave out inputs whose output is there."),
+    fail_fast: bool = typer.Option(
+        False, "--fail-fast/--keep-going", help="Of several inputs, end with the first failure, or do the others."
+    ),
+    jobs: int = typer.Option(1, "--jobs", "-j", min=1, help="Processes for several inputs, at most one per core."),
     channel: int | None = typer.Option(None, min=1, help="Take one channel, counted from 1.  [default: mix down]"),
     start: float = typer.Option(0.0, min=0.0, help="Begin here, in seconds; times of the timeline stay."),
     duration: float | None = typer.Option(None, min=0.0, help="Make so many seconds.  [default: to the end]"),
@@ -22,21 +37,29 @@ def spatialize(
     loudness: float | None = typer.Option(None, min=-70.0, max=0.0, help="Integrated loudness wanted, in LUFS."),
     clip: str = typer.Option("rescale", help="Beyond full scale: rescale all of it, clamp samples, or error."),
     subtype: str | None = typer.Option(None, help="PCM_16, PCM_24 or FLOAT.  [default: as IN]"),
+    hrtf: Path | None = typer.Option(None, help="SOFA file of the head to hear with.  [default: built in]"),
+    width: float = typer.Option(1.0, min=0.0, max=2.0, help="Factor of the difference between the ears; 0 is mono."),
     model: str = typer.Option("slots", help="Name of a shipped model, or a checkpoint folder."),
     steps: int | None = typer.Option(None, min=1, max=1000, help="Diffusion steps; default: the model's own."),
     seed: int = typer.Option(0, min=0, help="Seed of noise and dither."),
     device: str = typer.Option("auto", help="auto, cpu or cuda."),
+    stems: Path | None = typer.Option(None, help="Folder for one file per object; with --out-dir, of such folders."),
+    report: Path | None = typer.Option(None, help="HTML page to listen and compare; with --out-dir, folder of pages."),
     sidecar: bool = typer.Option(False, "--sidecar", help="Also write OUT.tas.json: how OUT was made."),
     force: bool = typer.Option(False, "--force", help="Overwrite existing outputs."),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout; with -o -, on stderr."),
+    json_output: bool = typer.Option(
+        False, "--json", help="Print a JSON object per file on stdout; with -o -, on stderr."
+    ),
     progress: str = typer.Option("auto", help="On stderr: auto (a bar on a terminal), bar, json or off."),
 ) -> None:
     """Put every sound where the timeline says."""
-    from tas_cli.progress import progress_bar
-    from tas_core.file_job import spatialize_file
-    from tas_core.file_request import FileOptions
+    from tas_cli.spatialize_runs import run_many, run_one
+    from tas_core.batch_inputs import find_inputs
+    from tas_core.batch_plan import Destinations, plan_batch
+    from tas_core.batch_worker import BatchSettings
+    from tas_core.errors import InputError
+    from tas_core.file_request import FileOptions, FileRequest, only_input
     from tas_core.levelled_output import Levels
-    from tas_core.output_files import STANDARD_STREAM
 
     options = FileOptions(
         steps=steps,
@@ -46,32 +69,30 @@ def spatialize(
         duration_s=duration,
         levels=Levels(gain, loudness, clip),
         subtype=subtype,
+        hrtf=hrtf,
+        width=width,
         sidecar=sidecar,
         overwrite=force,
     )
-    with progress_bar(source.name, progress) as report_progress:
-        report = spatialize_file(
-            source,
-            out,
-            timeline_path=timeline,
-            prompt=prompt,
-            options=options,
-            model_name=model,
-            device=device,
-            progress=report_progress,
-            command=["tas", *sys.argv[1:]],
-        )
-    to_stderr = str(out) == STANDARD_STREAM
-    if json_output:
-        import json
-
-        typer.echo(json.dumps(report.as_dict(), ensure_ascii=False), err=to_stderr)
+    settings = BatchSettings(options, model, device, command=("tas", *sys.argv[1:]))
+    sources = sources or []
+    if out is not None:
+        source = only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
+        request = FileRequest(source, out, timeline, prompt, stems, report)
+        run_one(request, settings, skip_existing=skip_existing, progress=progress, as_json=json_output)
         return
-    name = "standard output" if to_stderr else report.output
-    lines = [f"{name}: {report.duration_s:.2f} s, {report.sample_rate_hz} Hz, model {report.model}"]
-    for segment in report.segments:
-        level = "silent" if segment.spl_difference_db is None else f"{segment.spl_difference_db:+.1f} dB"
-        lines.append(f"  {segment.start_s:8.2f} - {segment.end_s:8.2f} s  {level:>9}  {segment.text}")
-    total = sum(report.seconds.values())
-    lines.append(f"  {total:.1f} s in all, {report.real_time_factor:.3f} of real time after loading; + dB is left")
-    typer.echo("\n".join(lines), err=to_stderr)
+    destinations = Destinations(out_dir, output_template, stems, report)
+    if out_dir is None and manifest is None:
+        if not sources and input_list is None:
+            raise InputError("no input, expected IN, --input-list FILE or --manifest FILE")
+        raise InputError("no output, expected --out FILE for one input, or --out-dir DIR for any number")
+    plan = plan_batch(
+        find_inputs(sources, input_list=input_list, manifest=manifest, without=destinations.all()),
+        destinations,
+        timeline_path=timeline,
+        prompt=prompt,
+        sidecar=sidecar,
+        overwrite=force,
+        skip_existing=skip_existing,
+    )
+    run_many(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=progress, as_json=json_output)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import secrets
 import shutil
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import soundfile
 
 from tas_core.errors import InputError, TasError
 from tas_core.output_files import STANDARD_STREAM, check_new_file
+from tas_core.partial_files import PartialFile
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
@@ -176,27 +176,25 @@ class AudioWriter:
             container = "RF64" if container == "WAV" else container
         self._target = None if str(path) == STANDARD_STREAM else Path(os.path.realpath(path))
         folder = Path(tempfile.gettempdir()) if self._target is None else self._target.parent
-        self._partial = folder / f".tas-{secrets.token_hex(6)}.part"
         try:
-            with open(self._partial, "xb"):
-                pass  # with the permissions that the umask gives
+            self._partial = PartialFile(folder)
+        except OSError as error:
+            raise InputError(f"{path}: no file can be made in {folder} ({error.strerror})") from error
+        try:
             self._file = soundfile.SoundFile(
-                self._partial, "w", sample_rate_hz, num_channels, subtype, format=container
+                self._partial.path, "w", sample_rate_hz, num_channels, subtype, format=container
             )
             for name in sorted(_TAGS & (tags or {}).keys()):
                 with contextlib.suppress(soundfile.LibsndfileError):  # a format without tags
                     setattr(self._file, name, (tags or {})[name])
         except soundfile.LibsndfileError as error:
-            self._remove()
+            self._partial.remove()
             raise InputError(
                 f"{path}: {container} {subtype} cannot hold {num_channels} channels at {sample_rate_hz} Hz"
                 f" ({error.error_string})"
             ) from error
-        except OSError as error:
-            self._remove()
-            raise InputError(f"{path}: no file can be made in {folder} ({error.strerror})") from error
         except BaseException:
-            self._remove()
+            self._partial.remove()
             raise
 
     def write(self, samples: np.ndarray) -> None:
@@ -231,22 +229,22 @@ class AudioWriter:
                 if kind is None:
                     self._fail(problem)
         finally:
-            self._remove()
+            self._partial.remove()
 
     def _finish(self) -> None:
         if self._written != self.num_frames:
             raise TasError(f"{self.name}: {self._written} samples written, expected {self.num_frames}")
-        with soundfile.SoundFile(self._partial) as check:
+        with soundfile.SoundFile(self._partial.path) as check:
             if check.frames != self.num_frames:  # libsndfile does not report each failed write
                 raise TasError(f"{self.name}: the file could not be written completely; is the disk full?")
-        with open(self._partial, "rb+") as file:
+        with open(self._partial.path, "rb+") as file:
             if self._target is None:
                 sys.stdout.flush()
                 with open(sys.stdout.fileno(), "wb", closefd=False) as out:
                     shutil.copyfileobj(file, out, 2**20)
                 return
             os.fsync(file.fileno())
-        os.replace(self._partial, self._target)
+        os.replace(self._partial.path, self._target)
 
     def _check(self, block: np.ndarray) -> None:
         level = peak(block)  # NaN where a sample is
@@ -275,10 +273,6 @@ class AudioWriter:
     def _fail(self, error: BaseException) -> NoReturn:
         reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or "incomplete write"
         raise TasError(f"{self.name}: cannot write the file ({reason.rstrip('.')}); is the disk full?") from error
-
-    def _remove(self) -> None:
-        with contextlib.suppress(OSError):
-            self._partial.unlink()
 
 
 def write_audio(

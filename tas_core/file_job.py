@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 import warnings
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tas_core.audio import AudioReader, to_mono
-from tas_core.file_report import FileReport, ObjectReport, SegmentReport, sidecar_text
-from tas_core.file_request import FileOptions, PreparedFile, clock_time, prepare_file
+from tas_core.file_report import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
+from tas_core.file_request import FileOptions, FileRequest, PreparedFile, clock_time, prepare_file
 from tas_core.levelled_output import LevelledWriter
 from tas_core.output_files import write_files
+from tas_core.stem_files import StemWriter
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +78,7 @@ def process_file(
     """Spatialize one prepared file.
 
     The output keeps rate, length and tags, and the bit depth where its format can; (left + right) / 2 is the mono
-    input times the gain.
+    input times the gain. Stems are without any gain.
 
     Args:
         prepared: the request.
@@ -110,21 +112,35 @@ def process_file(
         steps=steps,
         seed=options.seed,
         passage=prepared.passage,
+        head=prepared.head,
+        width=options.width,
+        stems=prepared.request.stems is not None,
     )
-    with LevelledWriter(
-        prepared.out,
-        rate_hz,
-        stop - start,
-        reader.subtype,
-        to_subtype=options.subtype,
-        levels=options.levels,
-        seed=options.seed,
-        tags=reader.tags,
-        overwrite=options.overwrite,
-    ) as writer:
+    with contextlib.ExitStack() as stack:
+        # Entered first, so that stems are dropped too if the levels of the output turn out to be an error.
+        stems = None
+        if prepared.request.stems is not None:
+            stems = stack.enter_context(
+                StemWriter(prepared.request.stems, job.stem_names, rate_hz, stop - start, overwrite=options.overwrite)
+            )
+        writer = stack.enter_context(
+            LevelledWriter(
+                prepared.out,
+                rate_hz,
+                stop - start,
+                reader.subtype,
+                to_subtype=options.subtype,
+                levels=options.levels,
+                seed=options.seed,
+                tags=reader.tags,
+                overwrite=options.overwrite,
+            )
+        )
         reader.seek(job.first_sample)
-        for ears in job.ears(_mono_pieces(reader, options.channel), progress):
-            writer.write(ears)
+        for block in job.blocks(_mono_pieces(reader, options.channel), progress):
+            writer.write(block.ears)
+            if stems is not None and block.stems is not None:
+                stems.write(block.stems)
         sampled = time.perf_counter()
     written = time.perf_counter()
     within = lambda item: item.start_s < stop / rate_hz and item.end_s > start / rate_hz  # noqa: E731
@@ -158,6 +174,7 @@ def process_file(
         loudness_lufs=writer.loudness_lufs,
         segments=tuple(SegmentReport.of(result) for result in job.segments() if within(result.segment)),
         objects=tuple(ObjectReport(**asdict(item), found=item.found) for item in findings),
+        stems=tuple(map(StemReport, (*job.stem_names[:-1], None), map(str, stems.paths))) if stems else (),
     )
     if options.sidecar:
         from tas_core.checkpoint_files import read_description
@@ -165,6 +182,18 @@ def process_file(
         digest = read_description(engine.folder).digest
         text = sidecar_text(report, timeline, asdict(options), digest, command)
         write_files({prepared.sidecar: text.encode()})
+    if prepared.request.page is not None:
+        from tas_core.report import write_report
+
+        write_report(
+            prepared.request.page,
+            source=reader.path,
+            output=prepared.out,
+            timeline=timeline,
+            provenance=report.as_dict(),
+            stems={stem.object: Path(stem.path) for stem in report.stems if stem.object is not None},
+            overwrite=options.overwrite,
+        )
     return report
 
 
@@ -174,20 +203,25 @@ def spatialize_file(
     *,
     timeline_path: Path | None = None,
     prompt: str | None = None,
+    stems: Path | None = None,
+    page: Path | None = None,
     options: FileOptions = FileOptions(),  # noqa: B008 - frozen
     model_name: str = "slots",
     device: str = "auto",
     progress: Progress = lambda share: None,
     command: Sequence[str] = (),
 ) -> FileReport:
-    """Spatialize one file: :func:`prepare_file`, :func:`load_engine` and :func:`process_file`, which say what is what.
+    """Spatialize one file: :func:`prepare_file`, :func:`load_engine` and :func:`process_file`.
+
+    Arguments are those of :class:`tas_core.file_request.FileRequest` and of the two others.
 
     Raises:
         InputError: anything about the request that cannot be carried out; nothing is written then.
         TasError: writing failed.
     """
     began = time.perf_counter()
-    with prepare_file(source, out, options, timeline_path=timeline_path, prompt=prompt) as prepared:
+    request = FileRequest(source, out, timeline_path, prompt, stems, page)
+    with prepare_file(request, options) as prepared:
         engine = load_engine(model_name, device)
         return process_file(prepared, engine, progress=progress, command=command, began=began)
 

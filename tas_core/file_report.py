@@ -74,6 +74,14 @@ class SegmentReport:
 
 
 @dataclass(frozen=True)
+class StemReport:
+    """The file of what an object was taken to be; None is the rest, which no prompt names."""
+
+    object: str | None
+    path: str
+
+
+@dataclass(frozen=True)
 class FileReport:
     """What was done with one file; ``as_dict`` is what ``--json`` prints.
 
@@ -96,6 +104,7 @@ class FileReport:
         loudness_lufs: of the output, where a loudness was asked for; None in silence.
         segments: those that the output has a part of.
         objects: the same.
+        stems: files of what each object was taken to be, and last the rest, if they were asked for.
     """
 
     source: str
@@ -116,6 +125,7 @@ class FileReport:
     loudness_lufs: float | None
     segments: tuple[SegmentReport, ...]
     objects: tuple[ObjectReport, ...]
+    stems: tuple[StemReport, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -144,4 +154,4 @@ def sidecar_text(
         "command": shlex.join(command) or None,
         "versions": versions,
     }
-    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(content, ensure_ascii=False, indent=2, default=str) + "\n"  # paths

@@ -8,17 +8,21 @@ from __future__ import annotations
 import contextlib
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tas_core.audio import AudioReader, check_output_path
 from tas_core.errors import AudioError, InputError, PromptError
 from tas_core.levelled_output import Levels
-from tas_core.output_files import STANDARD_STREAM, check_new_file
+from tas_core.output_files import STANDARD_STREAM, check_new_file, same_file
+from tas_core.stem_files import check_stem_folder, stem_paths
 from tas_core.timeline import Timeline
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
+
+if TYPE_CHECKING:
+    from tas_core.geometry import HrirSet
 
 SUBTYPES: Final = ("PCM_16", "PCM_24", "FLOAT")
 SIDECAR_ENDING: Final = ".tas.json"
@@ -36,6 +40,8 @@ class FileOptions:
         duration_s: how much to make from there, seconds; None, and anything too long, is to the end.
         levels: gain, loudness, and what to do beyond full scale.
         subtype: sample encoding of the output, one of :data:`SUBTYPES`; None keeps the input's where the format can.
+        hrtf: SOFA file of the head whose ears are made; None is the built-in one.
+        width: factor of the difference between the ears, 0 (mono) to 2.
         sidecar: whether a file ``OUT.tas.json`` says how the output was made.
         overwrite: whether existing outputs may be replaced.
 
@@ -50,6 +56,8 @@ class FileOptions:
     duration_s: float | None = None
     levels: Levels = field(default_factory=Levels)
     subtype: str | None = None
+    hrtf: Path | None = None
+    width: float = 1.0
     sidecar: bool = False
     overwrite: bool = False
 
@@ -65,24 +73,52 @@ class FileOptions:
 
 
 @dataclass(frozen=True)
+class FileRequest:
+    """One file to be made binaural.
+
+    Args:
+        source: any audio file; ``-`` is standard input.
+        out: the output, its extension chooses the format; ``-`` is WAV on standard output.
+        timeline_path: the timeline; without it and a prompt, the one beside the input, see :func:`find_timeline`.
+        prompt: one prompt for the whole input in place of a timeline.
+        stems: folder for what each object was taken to be, if that is wanted, see :mod:`tas_core.stem_files`.
+        page: HTML file for the report page, if one is wanted, see :func:`tas_core.report.write_report`.
+    """
+
+    source: Path
+    out: Path
+    timeline_path: Path | None = None
+    prompt: str | None = None
+    stems: Path | None = None
+    page: Path | None = None
+
+
+@dataclass(frozen=True)
 class PreparedFile:
     """A request that was checked; made by :func:`prepare_file`.
 
     Attributes:
-        out: the output.
+        request: what was asked for.
         reader: the open input, at its beginning.
         timeline: of the whole input, with all ends closed.
         num_samples: samples per channel of the whole input.
         passage: numbers of the first sample to make and of the end.
+        head: whose ears to make; None is the model's own.
         options: what else was asked for.
     """
 
-    out: Path
+    request: FileRequest
     reader: AudioReader
     timeline: Timeline
     num_samples: int
     passage: tuple[int, int]
+    head: HrirSet | None
     options: FileOptions
+
+    @property
+    def out(self) -> Path:
+        """The output."""
+        return self.request.out
 
     @property
     def sidecar(self) -> Path:
@@ -116,18 +152,33 @@ def find_timeline(source: Path) -> Path:
     return found[0]
 
 
-@contextlib.contextmanager
-def prepare_file(
-    source: Path, out: Path, options: FileOptions, *, timeline_path: Path | None = None, prompt: str | None = None
-) -> Iterator[PreparedFile]:
-    """Check a request and open its input; a context manager, at whose end the input is closed.
+def only_input(sources: Sequence[Path], out: Path, *, named_elsewhere: bool) -> Path:
+    """The one input of an output that was named.
 
     Args:
-        source: any audio file; ``-`` is standard input.
-        out: the output, its extension chooses the format; ``-`` is WAV on standard output.
-        options: what else is asked for.
-        timeline_path: the timeline; without it and a prompt, the one beside the input, see :func:`find_timeline`.
-        prompt: one prompt for the whole input in place of a timeline.
+        sources: inputs.
+        out: the output.
+        named_elsewhere: whether inputs or outputs come from a list, a manifest or a folder.
+
+    Raises:
+        InputError: there is not just one.
+    """
+    instead = "expected --out-dir DIR in place of --out"
+    if named_elsewhere:
+        raise InputError("--out names the output of one IN, and a list, manifest or folder was given; " + instead)
+    if not sources:
+        raise InputError("no input, expected IN, --input-list FILE or --manifest FILE")
+    if len(sources) > 1:
+        named = ", ".join(map(str, sources[:2])) + ", ..." * (len(sources) > 2)
+        raise InputError(f"{out}: one output for {len(sources)} inputs ({named}), {instead}")
+    if sources[0].is_dir():
+        raise InputError(f"{sources[0]}: a folder of inputs, {instead}")
+    return sources[0]
+
+
+@contextlib.contextmanager
+def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[PreparedFile]:
+    """Check a request and open its input; a context manager, at whose end the input is closed.
 
     Warns:
         UserWarning: more than one channel is mixed down; the timeline outlasts the audio; no prompt holds in the
@@ -136,23 +187,22 @@ def prepare_file(
     Raises:
         InputError: anything about the request that cannot be carried out.
     """
+    source, out, timeline_path, prompt = request.source, request.out, request.timeline_path, request.prompt
     if timeline_path is not None and prompt is not None:
         raise InputError("a timeline and a prompt were given, expected one of them")
     if prompt is None and timeline_path is None:
         timeline_path = find_timeline(source)
-    inputs = [path for path in (source, timeline_path) if path is not None]
+    inputs = [path for path in (source, timeline_path, options.hrtf) if path is not None]
     check_output_path(out, inputs, overwrite=options.overwrite, subtype=options.subtype)
     if options.sidecar and str(out) == STANDARD_STREAM:
         raise InputError("standard output has no file beside it for a report, expected a file name as the output")
     if options.sidecar:
         check_new_file(sidecar_path(out), inputs, overwrite=options.overwrite)
-    if timeline_path is not None:
-        timeline = load_timeline(timeline_path)
-    else:
-        try:
-            timeline = Timeline.from_prompt(prompt or "")
-        except PromptError as error:
-            raise PromptError(f"--prompt: {error}") from error
+    if request.page is not None:
+        _check_page(request.page, request, inputs, options)
+    timeline = read_prompts(timeline_path, prompt)
+    if request.stems is not None:
+        _check_stems(request.stems, timeline, [*inputs, out], options.overwrite)
     with AudioReader(source) as reader:
         _check_channel(reader, options.channel)
         rate_hz = reader.sample_rate_hz
@@ -162,7 +212,34 @@ def prepare_file(
         if timeline.overlapping(passage[0] / rate_hz, passage[1] / rate_hz) is None:
             span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
             warnings.warn(f"{reader.name}: no prompt holds {span}; all of it stays in the center", stacklevel=3)
-        yield PreparedFile(out, reader, timeline, num_samples, passage, options)
+        yield PreparedFile(request, reader, timeline, num_samples, passage, read_head(options.hrtf), options)
+
+
+def read_prompts(timeline_path: Path | None, prompt: str | None) -> Timeline:
+    """The timeline of a file, or the one that a prompt is.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    if timeline_path is not None:
+        return load_timeline(timeline_path)
+    try:
+        return Timeline.from_prompt(prompt or "")
+    except PromptError as error:
+        raise PromptError(f"--prompt: {error}") from error
+
+
+def read_head(path: Path | None) -> HrirSet | None:
+    """The head of a SOFA file; None where there is no file.
+
+    Raises:
+        InputError: as :func:`tas_core.sofa.read_sofa`.
+    """
+    if path is None:
+        return None
+    from tas_core.sofa import read_sofa
+
+    return read_sofa(path)
 
 
 def clock_time(seconds: float) -> str:
@@ -187,3 +264,24 @@ def _passage(reader: AudioReader, num_samples: int, options: FileOptions) -> tup
         raise InputError(f"{reader.name}: the start is {options.start_s:g} s, expected less than {duration_s:g} s")
     length = num_samples if options.duration_s is None else max(1, round(options.duration_s * rate_hz))
     return start, min(num_samples, start + length)
+
+
+def _check_page(page: Path, request: FileRequest, inputs: list[Path], options: FileOptions) -> None:
+    """See that the report page of a request can be made."""
+    from tas_core.report import check_report_path
+
+    if STANDARD_STREAM in (str(request.source), str(request.out)):
+        raise InputError("a report page is made of two files, expected names for the input and the output")
+    if options.start_s or options.duration_s is not None or options.channel is not None:
+        raise InputError("a report page compares whole files, expected no start, duration or channel")
+    check_report_path(page, [*inputs, request.out], overwrite=options.overwrite)
+
+
+def _check_stems(folder: Path, timeline: Timeline, others: list[Path], overwrite: bool) -> None:
+    """See that stems can be written, and over no other file of the request."""
+    names = [*dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses), "rest"]
+    check_stem_folder(folder, names, overwrite=overwrite)
+    for path in stem_paths(folder, names):
+        for other in others:
+            if same_file(path, other):
+                raise InputError(f"{path}: the stem is the file {other}, expected another folder for stems")

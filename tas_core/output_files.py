@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from tas_core.errors import InputError, TasError
+from tas_core.partial_files import PartialFile
 
 STANDARD_STREAM: Final = "-"
 """In place of a file name: standard input or standard output, where that is allowed."""
@@ -59,18 +58,17 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
         InputError: a folder takes no files.
         TasError: writing failed, for example because the disk is full.
     """
-    written: list[tuple[Path, Path]] = []
+    written: list[tuple[PartialFile, Path]] = []
     try:
         for path, data in contents.items():
             target = Path(os.path.realpath(path))
-            partial = target.parent / f".tas-{secrets.token_hex(6)}.part"
             try:
-                file = open(partial, "xb")
+                partial = PartialFile(target.parent)
             except OSError as error:
                 raise InputError(f"{path}: no file can be made in {target.parent} ({error.strerror})") from error
             written.append((partial, target))
             try:
-                with file:
+                with open(partial.path, "wb") as file:
                     file.write(data)
                     file.flush()
                     os.fsync(file.fileno())
@@ -78,10 +76,9 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
                 raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
         for partial, target in written:
             try:
-                os.replace(partial, target)
+                os.replace(partial.path, target)
             except OSError as error:
                 raise TasError(f"{target}: cannot write the file ({error.strerror})") from error
     finally:
         for partial, _ in written:
-            with contextlib.suppress(OSError):
-                partial.unlink()
+            partial.remove()

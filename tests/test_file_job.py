@@ -17,7 +17,7 @@ import soundfile
 from tas_core.checkpoint_files import read_description
 from tas_core.errors import AudioError, InputError, PromptError, TasError
 from tas_core.file_job import FileReport, load_engine, process_file, spatialize_file
-from tas_core.file_request import FileOptions, find_timeline, prepare_file
+from tas_core.file_request import FileOptions, FileRequest, find_timeline, prepare_file
 from tas_core.levelled_output import Levels
 from tests.conftest import tone
 
@@ -253,7 +253,8 @@ def test_one_model_serves_many_files(job: Job, make_audio: Make, tiny_model: Pat
     engine = load_engine(str(tiny_model))
     for number, seconds in enumerate((0.5, 1.0)):
         source = make_audio(f"{number}.wav", seconds=seconds)
-        with prepare_file(source, tmp_path / f"{number}.flac", FileOptions(), prompt=PROMPT) as prepared:
+        request = FileRequest(source, tmp_path / f"{number}.flac", prompt=PROMPT)
+        with prepare_file(request, FileOptions()) as prepared:
             report = process_file(prepared, engine)
         assert report.duration_s == seconds
         assert report.seconds["load"] == 0

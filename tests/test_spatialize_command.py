@@ -175,6 +175,8 @@ def test_options_reach_the_job(
         "duration_s": 1.0,
         "levels": {"gain_db": -6.0, "loudness_lufs": None, "clip": "clamp"},
         "subtype": "PCM_16",
+        "hrtf": None,
+        "width": 1.0,
         "sidecar": True,
         "overwrite": False,
     }

@@ -1,0 +1,95 @@
+"""What ``tas spatialize`` prints while it works and after it."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+
+from tas_cli.progress import progress_bar
+from tas_core.batch_plan import BatchPlan
+from tas_core.batch_worker import BatchSettings, Outcome
+from tas_core.file_job import spatialize_file
+from tas_core.file_report import FileReport
+from tas_core.file_request import FileRequest
+from tas_core.output_files import STANDARD_STREAM
+
+
+def run_one(
+    request: FileRequest, settings: BatchSettings, *, skip_existing: bool, progress: str, as_json: bool
+) -> None:
+    """Make one file and say how it came out."""
+    if skip_existing and not settings.options.overwrite and request.out.exists():
+        skipped = Outcome(request, skipped=True)
+        if as_json:
+            _print_json(skipped.as_dict())
+        else:
+            typer.echo(f"{request.out}: exists, left out")
+        return
+    with progress_bar(request.source.name, progress) as report_progress:
+        report = spatialize_file(
+            request.source,
+            request.out,
+            timeline_path=request.timeline_path,
+            prompt=request.prompt,
+            stems=request.stems,
+            page=request.page,
+            options=settings.options,
+            model_name=settings.model_name,
+            device=settings.device,
+            progress=report_progress,
+            command=settings.command,
+        )
+    to_stderr = str(request.out) == STANDARD_STREAM
+    if as_json:
+        _print_json(report.as_dict(), to_stderr)
+        return
+    lines = [f"{_head(report)}, model {report.model}"]
+    for segment in report.segments:
+        level = "silent" if segment.spl_difference_db is None else f"{segment.spl_difference_db:+.1f} dB"
+        lines.append(f"  {segment.start_s:8.2f} - {segment.end_s:8.2f} s  {level:>9}  {segment.text}")
+    total = sum(report.seconds.values())
+    lines.append(f"  {total:.1f} s in all, {report.real_time_factor:.3f} of real time after loading; + dB is left")
+    typer.echo("\n".join(lines), err=to_stderr)
+
+
+def run_many(
+    plan: BatchPlan, settings: BatchSettings, *, jobs: int, fail_fast: bool, progress: str, as_json: bool
+) -> None:
+    """Make all files of a plan: a line for each as it ends, and on stderr how many there are of which kind.
+
+    Raises:
+        typer.Exit: with 1, a file failed.
+    """
+    from tas_core.batch_job import run_batch
+
+    def tell(outcome: Outcome) -> None:
+        for warning in outcome.warnings:
+            print(f"tas: warning: {warning}", file=sys.stderr)
+        if as_json:
+            _print_json(outcome.as_dict())
+        elif outcome.report is not None:
+            typer.echo(f"{_head(outcome.report)}, {sum(outcome.report.seconds.values()):.1f} s of work")
+        if outcome.error:
+            print(f"tas: error: {outcome.error}", file=sys.stderr)
+
+    total = len(plan.requests)
+    with progress_bar(f"{total} file{'s' * (total != 1)}", progress) as report_progress:
+        outcomes = run_batch(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=report_progress, on_outcome=tell)
+    failed = sum(bool(outcome.error) for outcome in outcomes)
+    counts = {"skipped": len(plan.skipped), "failed": failed, "not tried": total - len(outcomes)}
+    done = sum(outcome.report is not None for outcome in outcomes)
+    rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
+    print(f"{done} of {total} done{rest}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(1)
+
+
+def _head(report: FileReport) -> str:
+    name = "standard output" if report.output == STANDARD_STREAM else report.output
+    return f"{name}: {report.duration_s:.2f} s, {report.sample_rate_hz} Hz"
+
+
+def _print_json(value: dict[str, object], to_stderr: bool = False) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False), err=to_stderr)

@@ -1,0 +1,210 @@
+"""Which files a batch is about: named ones, folders, lists and manifests."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from tas_core.configs import config_from_dict
+from tas_core.errors import InputError, PromptError
+from tas_core.output_files import STANDARD_STREAM, same_file
+from tas_core.timeline import Timeline
+
+AUDIO_EXTENSIONS: Final = frozenset(
+    ".wav .wave .flac .ogg .oga .opus .aif .aiff .aifc .caf .w64 .rf64 .mp3 .au .snd"
+    " .m4a .m4b .aac .ac3 .wma .wv .ape .mka .mp4 .m4v .mov .mkv .webm .avi".split()
+)
+"""What is taken from a folder: what libsndfile reads, and what ffmpeg is usually asked to."""
+
+
+@dataclass(frozen=True)
+class BatchInput:
+    """One file to be made binaural.
+
+    Attributes:
+        source: the file.
+        folder: where its output goes below the output folder; "." but for files found in folders.
+        timeline_path: its own timeline, if one was named.
+        prompt: its own prompt, if one was given.
+        out: its output, if one was named.
+        where: "manifest:line" for messages, empty if it comes from no manifest.
+    """
+
+    source: Path
+    folder: Path = Path(".")
+    timeline_path: Path | None = None
+    prompt: str | None = None
+    out: Path | None = None
+    where: str = ""
+
+
+def find_inputs(
+    sources: Sequence[Path] = (),
+    *,
+    input_list: Path | None = None,
+    manifest: Path | None = None,
+    without: Sequence[Path] = (),
+) -> tuple[BatchInput, ...]:
+    """All inputs, in the order in which they are named; those of a folder sorted by name.
+
+    Args:
+        sources: files, and folders that are searched for audio files, also in the folders in them; hidden files and
+            folders are passed over.
+        input_list: text file with such a path on each line; ``-`` is standard input.
+        manifest: see :func:`read_manifest`; in place of the two others.
+        without: folders that are passed over where they lie in a folder, such as that of the outputs.
+
+    Raises:
+        InputError: no input, standard input among them, a folder without audio files, a list or manifest that cannot
+            be read, one of ``without`` that is itself to be searched.
+    """
+    if manifest is not None:
+        if sources or input_list is not None:
+            raise InputError("a manifest and other inputs were given, expected one of them")
+        return read_manifest(manifest)
+    named = [*sources, *([] if input_list is None else read_list(input_list))]
+    found: list[BatchInput] = []
+    for source in named:
+        if str(source) == STANDARD_STREAM:
+            raise InputError("standard input is one of several inputs, or has no --out; expected files and folders")
+        found += _find_audio(source, without) if source.is_dir() else [BatchInput(source)]
+    if not found:
+        where = "no input" if input_list is None else f"{_name(input_list)}: no paths"
+        raise InputError(f"{where}, expected IN, --input-list FILE or --manifest FILE")
+    return tuple(found)
+
+
+def read_list(path: Path) -> list[Path]:
+    """Paths of a text file, one on each line, relative to the working folder; empty lines mean nothing.
+
+    Raises:
+        InputError: the file cannot be read, or holds a zero byte.
+    """
+    paths = []
+    for number, line in _lines(path):
+        if b"\0" in line:
+            raise InputError(f"{_name(path)}:{number}: a zero byte, expected a text file with a path on each line")
+        paths.append(Path(os.fsdecode(line)))
+    return paths
+
+
+@dataclass(frozen=True)
+class _ManifestLine:
+    audio: str
+    timeline: str | None = None
+    prompt: str | None = None
+    out: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.timeline is not None and self.prompt is not None:
+            raise ValueError("'timeline' and 'prompt' are given, expected one of them")
+        for key in ("audio", "timeline", "out"):
+            value = getattr(self, key)
+            if value is not None and (not value or any(c in value for c in "\0\r\n") or value == STANDARD_STREAM):
+                raise ValueError(f"{key!r} is {value!r}, expected the name of a file")
+
+
+def read_manifest(path: Path) -> tuple[BatchInput, ...]:
+    """Inputs of a file of JSON objects, one on each line.
+
+    An object has ``audio``, and optionally ``timeline`` or ``prompt``, and ``out``. Relative paths are relative to the
+    manifest's folder, for standard input to the working folder.
+
+    Raises:
+        InputError: "path:line: what", also for an unknown key and for a prompt that cannot be understood.
+    """
+    folder = Path(".") if str(path) == STANDARD_STREAM else path.parent
+    found = []
+    for number, line in _lines(path):
+        where = f"{_name(path)}:{number}"
+        try:
+            value = json.loads(line.decode("utf-8"), object_pairs_hook=_without_repetition, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            what = getattr(error, "msg", None) or getattr(error, "reason", None) or str(error)
+            raise InputError(f"{where}: not a JSON object on one line ({what})") from error
+        entry = config_from_dict(_ManifestLine, value, where, InputError)
+        if entry.prompt is not None:
+            try:
+                Timeline.from_prompt(entry.prompt)
+            except PromptError as error:
+                raise InputError(f"{where}: {error}") from error
+        within = lambda name: None if name is None else folder / name  # noqa: E731
+        found.append(
+            BatchInput(
+                source=folder / entry.audio,
+                timeline_path=within(entry.timeline),
+                prompt=entry.prompt,
+                out=within(entry.out),
+                where=where,
+            )
+        )
+    if not found:
+        raise InputError(f"{_name(path)}: no entries, expected a JSON object with 'audio' on each line")
+    return tuple(found)
+
+
+def _find_audio(root: Path, without: Sequence[Path]) -> list[BatchInput]:
+    """The audio files in a folder and the folders in it."""
+
+    def fail(error: OSError) -> NoReturn:
+        raise InputError(f"{error.filename}: the folder cannot be read ({error.strerror})") from error
+
+    for other in without:
+        if same_file(root, other):
+            raise InputError(f"{root}: the folder of inputs is that of outputs, expected another, such as one in it")
+    found = []
+    for here, folders, files in os.walk(root, onerror=fail):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if not name.startswith(".") and not any(same_file(os.path.join(here, name), other) for other in without)
+        )
+        for name in sorted(files):
+            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_EXTENSIONS:
+                source = Path(here, name)
+                found.append(BatchInput(source, folder=source.parent.relative_to(root)))
+    if not found:
+        raise InputError(f"{root}: no audio files in the folder")
+    return found
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbers, from 1, and content of the lines that are not empty, without their ends."""
+    try:
+        if str(path) != STANDARD_STREAM:
+            with open(path, "rb") as file:
+                yield from _filled(file)
+        elif sys.stdin is None or sys.stdin.isatty():
+            raise InputError("standard input is a terminal, expected a pipe or a file")
+        else:
+            yield from _filled(sys.stdin.buffer)
+    except OSError as error:
+        raise InputError(f"{_name(path)}: cannot be read ({error.strerror})") from error
+
+
+def _filled(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(file, start=1):
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        if line.strip():
+            yield number, line
+
+
+def _name(path: Path) -> str:
+    return "standard input" if str(path) == STANDARD_STREAM else str(path)
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"the key {name!r} is there twice")
+    return dict(pairs)
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")

@@ -1,0 +1,113 @@
+"""Many files with one model, one after the other or by several processes.
+
+What is wrong with the whole batch is found first, see :func:`tas_core.batch_plan.plan_batch`. What is wrong with one
+file fails that file, and the others go on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
+
+from tas_core.audio import check_output_path
+from tas_core.batch_plan import BatchPlan
+from tas_core.batch_processes import compute_in_processes
+from tas_core.batch_worker import BatchSettings, BatchWorker, Outcome, Task
+from tas_core.errors import InputError
+from tas_core.file_request import read_head
+from tas_core.machine import usable_cores
+from tas_core.partial_files import remove_stale
+
+
+def run_batch(
+    plan: BatchPlan,
+    settings: BatchSettings,
+    *,
+    jobs: int = 1,
+    fail_fast: bool = False,
+    progress: Callable[[float], None] = lambda share: None,
+    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Make all files of a plan.
+
+    Folders of outputs are made; those that stay empty are removed again. Partial files that killed runs left in them
+    are removed.
+
+    Args:
+        plan: see :func:`tas_core.batch_plan.plan_batch`.
+        settings: what holds for all files.
+        jobs: processes, at most one for every core and file, which share the cores; with one, all is done in this one.
+        fail_fast: whether the first failure ends it.
+        progress: told the share of the files done.
+        on_outcome: told how each file ended, as they end; first the files that are skipped.
+
+    Returns:
+        Outcomes in the order of the plan, without the files that were not tried after a failure.
+
+    Raises:
+        InputError: an output that cannot be written, a model or a head that cannot be used; nothing was made then.
+    """
+    read_head(settings.options.hrtf)
+    todo = {
+        number: Task(request, settings.options.overwrite or number in plan.again)
+        for number, request in enumerate(plan.requests)
+        if number not in plan.skipped
+    }
+    outcomes = {number: Outcome(plan.requests[number], skipped=True) for number in sorted(plan.skipped)}
+    with _folders(plan.folders()):
+        for task in todo.values():
+            check_output_path(
+                task.request.out, [task.request.source], overwrite=task.overwrite, subtype=settings.options.subtype
+            )
+        for outcome in outcomes.values():
+            on_outcome(outcome)
+        total = len(plan.requests)
+        jobs = max(1, min(jobs, usable_cores(), len(todo)))
+        within = lambda share: progress((len(outcomes) + share) / total)  # noqa: E731
+        with contextlib.closing(_computed(todo, settings, jobs, within)) as computed:
+            for number, outcome in computed:
+                outcomes[number] = outcome
+                on_outcome(outcome)
+                progress(len(outcomes) / total)
+                if outcome.error and fail_fast:
+                    break
+    return [outcomes[number] for number in sorted(outcomes)]
+
+
+def _computed(
+    todo: dict[int, Task], settings: BatchSettings, jobs: int, progress: Callable[[float], None]
+) -> Generator[tuple[int, Outcome], None, None]:
+    """Numbers and outcomes as they come; stopped where it is closed."""
+    if jobs > 1:
+        yield from compute_in_processes(todo, settings, jobs)
+        return
+    worker = BatchWorker(settings)
+    for number, task in todo.items():
+        yield number, worker(task, progress)
+
+
+@contextlib.contextmanager
+def _folders(folders: Sequence[Path]) -> Iterator[None]:
+    """Folders to write to, without what killed programs left there; at the end, empty ones made here are removed."""
+    made: list[Path] = []
+    try:
+        for folder in folders:
+            missing = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+            for path in reversed(missing):
+                try:
+                    path.mkdir()
+                except OSError as error:
+                    raise InputError(f"{path}: the folder cannot be made ({error.strerror})") from error
+                made.append(path)
+            if not folder.is_dir():
+                raise InputError(f"{folder}: not a folder, expected one for the outputs")
+            remove_stale(folder)
+        yield
+    finally:
+        for folder in folders:
+            remove_stale(folder)
+        for path in reversed(made):
+            with contextlib.suppress(OSError):
+                path.rmdir()

@@ -1,0 +1,243 @@
+"""What a batch will write, checked as a whole before anything is computed or written."""
+
+from __future__ import annotations
+
+import os
+import re
+import string
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from tas_core.audio_output import FORMATS
+from tas_core.batch_inputs import BatchInput
+from tas_core.errors import InputError
+from tas_core.file_request import FileRequest, read_prompts, sidecar_path
+
+DEFAULT_TEMPLATE: Final = "{stem}.binaural.{ext}"
+FIELDS: Final = ("stem", "ext", "parent", "index")
+_LONGEST_NAME: Final = 200
+"""Bytes; file systems allow 255, and what lies beside an output adds some."""
+
+
+@dataclass(frozen=True)
+class Destinations:
+    """Where outputs go.
+
+    Args:
+        folder: of the outputs; None where each input names its own.
+        template: name of an output, with :data:`FIELDS` in braces: the input's name without its extension, the
+            extension of the output (the input's if that can be written, else wav), the name of the folder that the
+            input lies in, and its number from 1, which takes a width such as ``{index:03}``.
+        stems: folder in which each file gets a folder of stems.
+        pages: folder of report pages.
+    """
+
+    folder: Path | None = None
+    template: str = DEFAULT_TEMPLATE
+    stems: Path | None = None
+    pages: Path | None = None
+
+    def all(self) -> tuple[Path, ...]:
+        """The folders."""
+        return tuple(path for path in (self.folder, self.stems, self.pages) if path is not None)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """What is to be done; made by :func:`plan_batch`.
+
+    Attributes:
+        requests: one for every input, in their order.
+        skipped: numbers of those, from 0, that are complete already.
+        again: numbers of those that are there in part and may be replaced.
+    """
+
+    requests: tuple[FileRequest, ...]
+    skipped: frozenset[int] = frozenset()
+    again: frozenset[int] = frozenset()
+
+    def folders(self) -> tuple[Path, ...]:
+        """Folders that have to exist, those above others first."""
+        needed = {path.parent for i, r in enumerate(self.requests) if i not in self.skipped for path in _own(r)}
+        return tuple(sorted(needed))
+
+
+def plan_batch(
+    inputs: Sequence[BatchInput],
+    destinations: Destinations,
+    *,
+    timeline_path: Path | None = None,
+    prompt: str | None = None,
+    sidecar: bool = False,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+) -> BatchPlan:
+    """Give every input its output.
+
+    What is wrong with one input is found when its turn comes.
+
+    Args:
+        inputs: see :func:`tas_core.batch_inputs.find_inputs`.
+        destinations: where outputs go.
+        timeline_path: for all inputs that name neither a timeline nor a prompt.
+        prompt: the same.
+        sidecar: whether each output gets a report beside it.
+        overwrite: whether existing outputs may be replaced.
+        skip_existing: whether inputs whose output is there are left out; where something that belongs to an output is
+            missing beside it, all of it is made again.
+
+    Raises:
+        InputError: a timeline or prompt for all that cannot be read, a template that cannot be filled in or leads out
+            of the folder, two inputs with one output, an output that is an input, or one that exists.
+    """
+    if timeline_path is not None and prompt is not None:
+        raise InputError("a timeline and a prompt were given, expected one of them")
+    if timeline_path is not None or prompt is not None:
+        read_prompts(timeline_path, prompt)
+    fields = _fields(destinations.template)
+    requests = tuple(
+        _request(number, item, destinations, fields, timeline_path, prompt) for number, item in enumerate(inputs, 1)
+    )
+    _check_apart(requests, sidecar)
+    complete, partial = set(), set()
+    for number, request in enumerate(requests):
+        there = [path for path in _products(request, sidecar) if os.path.lexists(path)]
+        if len(there) == len(list(_products(request, sidecar))):
+            complete.add(number)
+        elif there:
+            partial.add(number)
+    if skip_existing and not overwrite:
+        return BatchPlan(requests, frozenset(complete), frozenset(partial))
+    if skip_existing:
+        return BatchPlan(requests, frozenset(complete))
+    if (complete or partial) and not overwrite:
+        first = next(p for p in _products(requests[min(complete | partial)], sidecar) if os.path.lexists(p))
+        more = len(complete | partial) - 1
+        also = f" (and those of {more} more input{'s' * (more > 1)})" if more else ""
+        raise InputError(f"{first}: the file exists{also}, expected --skip-existing, --force or another folder")
+    return BatchPlan(requests)
+
+
+def output_name(template: str, source: Path, number: int) -> PurePosixPath:
+    """Name of an output below its folder.
+
+    Args:
+        template: see :class:`Destinations`.
+        source: the input.
+        number: of the input.
+
+    Raises:
+        InputError: an unknown field, or a name that is empty, too long, leads elsewhere or has control characters.
+    """
+    return _filled(_fields(template), template, source, number)
+
+
+def _fields(template: str) -> list[tuple[str, str | None, str]]:
+    """Literal text, field and width, in their order."""
+    what = f"output template {template!r}"
+    expected = f"expected some of {', '.join(f'{{{name}}}' for name in FIELDS)}"
+    try:
+        parts = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise InputError(f"{what}: {error}") from error
+    for _, field, width, conversion in parts:
+        if field is None:
+            continue
+        if field not in FIELDS or conversion:
+            raise InputError(f"{what}: unknown field {{{field}{'!' + conversion if conversion else ''}}}, {expected}")
+        if width and not (field == "index" and re.fullmatch(r"0?[1-9]d?", width, re.ASCII)):
+            raise InputError(f"{what}: {{{field}:{width}}}, expected {{{field}}}, or a width such as {{index:03}}")
+    return [(text, field, width or "") for text, field, width, _ in parts]
+
+
+def _filled(fields: Sequence[tuple[str, str | None, str]], template: str, source: Path, number: int) -> PurePosixPath:
+    extension = source.suffix if source.suffix.lower() in FORMATS else ".wav"
+    values = {"stem": source.stem, "ext": extension[1:], "parent": Path(os.path.abspath(source)).parent.name}
+    name = "".join(
+        text + ("" if field is None else values[field] if field != "index" else format(number, width))
+        for text, field, width in fields
+    )
+    what = f"{str(source)!r}: the output template {template!r} gives {name!r}"
+    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+        raise InputError(f"{what}, expected a name without control characters")
+    parts = name.split("/")
+    if not name or any(part in ("", ".", "..") for part in parts):
+        raise InputError(f"{what}, expected the name of a file in the output folder")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts):
+        raise InputError(f"{what}, expected names of at most {_LONGEST_NAME} bytes")
+    return PurePosixPath(name)
+
+
+def _request(
+    number: int,
+    item: BatchInput,
+    destinations: Destinations,
+    fields: Sequence[tuple[str, str | None, str]],
+    timeline_path: Path | None,
+    prompt: str | None,
+) -> FileRequest:
+    if item.out is not None:
+        name: Path | PurePosixPath = PurePosixPath(item.out.name)
+        out = item.out
+    else:
+        if destinations.folder is None:
+            where = f"{item.where}: no 'out', " if item.where else ""
+            raise InputError(f"{where}expected --out-dir DIR for the outputs")
+        name = item.folder / _filled(fields, destinations.template, item.source, number)
+        out = destinations.folder / name
+    own = item.timeline_path is not None or item.prompt is not None
+    return FileRequest(
+        item.source,
+        out,
+        timeline_path=item.timeline_path if own else timeline_path,
+        prompt=item.prompt if own else prompt,
+        stems=None if destinations.stems is None else destinations.stems / name.with_suffix(""),
+        page=None if destinations.pages is None else destinations.pages / name.with_suffix(".html"),
+    )
+
+
+def _own(request: FileRequest) -> tuple[Path, ...]:
+    """What a request names itself."""
+    return tuple(path for path in (request.out, request.page, request.stems) if path is not None)
+
+
+def _products(request: FileRequest, sidecar: bool) -> Iterator[Path]:
+    """Everything that a request makes."""
+    yield from _own(request)
+    if sidecar:
+        yield sidecar_path(request.out)
+
+
+def _check_apart(requests: Sequence[FileRequest], sidecar: bool) -> None:
+    """See that nothing is written twice, and that nothing is written over an input."""
+    inputs: dict[object, Path] = {}
+    for request in requests:
+        for path in (request.source, request.timeline_path):
+            if path is not None:
+                inputs.setdefault(_identity(path), path)
+    owners: dict[object, tuple[Path, FileRequest]] = {}
+    for request in requests:
+        for path in _products(request, sidecar):
+            key = _identity(path)
+            if key in inputs:
+                raise InputError(
+                    f"{path}: the output for {request.source} is the input {inputs[key]}, expected another name"
+                )
+            if key in owners:
+                other = owners[key][1].source
+                raise InputError(
+                    f"{path}: the output for both {other} and {request.source}; expected names apart, such as by"
+                    " {parent} or {index} in --output-template"
+                )
+            owners[key] = (path, request)
+
+
+def _identity(path: Path) -> object:
+    """The same for two paths exactly if they lead to one file, also through links, and whether or not it exists."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
