@@ -27,7 +27,10 @@ FILE_VARIABLE: Final = "TAS_CONFIG"
 FOR_ALL: Final[Mapping[str, type]] = {"model": str, "device": str, "jobs": int}
 """Options that mean the same in every command which has them, and the type by which they are known."""
 
-_PER_CALL: Final = ("force", "overwrite")  # permission to replace a file is given for one call
+_PER_CALL: Final = (
+    *("force", "overwrite", "skip-existing"),  # what happens to files that are there is said for one call
+    *("prompt", "channel", "start", "duration", "sidecar"),  # what one input is, and what is wanted of it
+)
 _WORDS: Final = {
     "1": True,
     "true": True,
@@ -216,8 +219,8 @@ def load_configuration(program: Any) -> Configuration:
 def find_settings(program: Any, command: tuple[str, ...] = ()) -> Iterator[Setting]:
     """The options of all commands that can be configured.
 
-    Not so arguments, and options that are required, name a file or a folder, or permit to overwrite: those belong to
-    one call.
+    Not so arguments, and options that are required, name a file or a folder, say what one input is, or permit to
+    overwrite: those belong to one call.
     """
     for name, inner in getattr(program, "commands", {}).items():
         yield from find_settings(inner, (*command, name))

@@ -163,13 +163,16 @@ def test_which_file_is_read(
 # ------------------------------------------------------------------ every option of every command
 
 
+OF_A_CALL = {"force", "overwrite", "skip-existing", "prompt", "channel", "start", "duration", "sidecar"}
+
+
 def test_every_option_is_configurable_or_belongs_to_a_call() -> None:
     """A new option of a type that cannot be read from a file fails here."""
     known = {(setting.command, setting.option) for setting in SETTINGS}
     for words, option in options(PROGRAM):
         name = option.opts[0].removeprefix("--")
         is_path = "path" in repr(getattr(option, "type_descriptor", "")).lower()
-        exempt = option.required or is_path or name in ("force", "overwrite")
+        exempt = option.required or is_path or name in OF_A_CALL
         assert ((words, name) in known) != exempt, f"tas {' '.join(words)} --{name}"
 
 
@@ -237,6 +240,9 @@ def test_every_value_reaches_its_command(
         ("spatialize = 3", "spatialize: expected a table [spatialize], not int 3"),
         ("[spatialize]\nforce = true", "spatialize.force: --force belongs to a call and cannot be configured"),
         ("[spatialize]\nout = 'o.wav'", "spatialize.out: --out belongs to a call and cannot be configured"),
+        ("[spatialize]\nprompt = 'a dog'", "spatialize.prompt: --prompt belongs to a call and cannot be configured"),
+        ("[spatialize]\nsidecar = true", "spatialize.sidecar: --sidecar belongs to a call and cannot be configured"),
+        ("[spatialize]\nskip-existing = true", "spatialize.skip-existing: --skip-existing belongs to a call and"),
         ("steps =\n", "not valid TOML: Invalid value (at line 1, column 8)"),
         ("a = 1\na = 2\n", "not valid TOML: Cannot overwrite a value (at line 2, column 6)"),
     ],
