@@ -56,7 +56,7 @@ def run_batch(
         if number not in plan.skipped
     }
     outcomes = {number: Outcome(plan.requests[number], skipped=True) for number in sorted(plan.skipped)}
-    with _folders(plan.folders()):
+    with _folders(plan.folders(), plan.stem_folders()):
         for task in todo.values():
             check_output_path(
                 task.request.out, [task.request.source], overwrite=task.overwrite, subtype=settings.options.subtype
@@ -89,8 +89,11 @@ def _computed(
 
 
 @contextlib.contextmanager
-def _folders(folders: Sequence[Path]) -> Iterator[None]:
-    """Folders to write to, without what killed programs left there; at the end, empty ones made here are removed."""
+def _folders(folders: Sequence[Path], others: Sequence[Path]) -> Iterator[None]:
+    """Folders to write to, made if they are missing; at the end, empty ones made here are removed.
+
+    Also removes what killed programs left in them and in the others.
+    """
     made: list[Path] = []
     try:
         for folder in folders:
@@ -103,10 +106,11 @@ def _folders(folders: Sequence[Path]) -> Iterator[None]:
                 made.append(path)
             if not folder.is_dir():
                 raise InputError(f"{folder}: not a folder, expected one for the outputs")
+        for folder in (*folders, *others):
             remove_stale(folder)
         yield
     finally:
-        for folder in folders:
+        for folder in (*folders, *others):
             remove_stale(folder)
         for path in reversed(made):
             with contextlib.suppress(OSError):

@@ -63,6 +63,10 @@ class BatchPlan:
         needed = {path.parent for i, r in enumerate(self.requests) if i not in self.skipped for path in _own(r)}
         return tuple(sorted(needed))
 
+    def stem_folders(self) -> tuple[Path, ...]:
+        """Folders of stems, which are made when they are written to."""
+        return tuple(request.stems for request in self.requests if request.stems is not None)
+
 
 def plan_batch(
     inputs: Sequence[BatchInput],
@@ -103,8 +107,8 @@ def plan_batch(
     _check_apart(requests, sidecar)
     complete, partial = set(), set()
     for number, request in enumerate(requests):
-        there = [path for path in _products(request, sidecar) if os.path.lexists(path)]
-        if len(there) == len(list(_products(request, sidecar))):
+        there = _existing(request, sidecar)
+        if len(there) == len(list(_products(request, sidecar))) and _has_all_stems(request):
             complete.add(number)
         elif there:
             partial.add(number)
@@ -113,7 +117,7 @@ def plan_batch(
     if skip_existing:
         return BatchPlan(requests, frozenset(complete))
     if (complete or partial) and not overwrite:
-        first = next(p for p in _products(requests[min(complete | partial)], sidecar) if os.path.lexists(p))
+        first = _existing(requests[min(complete | partial)], sidecar)[0]
         more = len(complete | partial) - 1
         also = f" (and those of {more} more input{'s' * (more > 1)})" if more else ""
         raise InputError(f"{first}: the file exists{also}, expected --skip-existing, --force or another folder")
@@ -208,6 +212,18 @@ def _products(request: FileRequest, sidecar: bool) -> Iterator[Path]:
     yield from _own(request)
     if sidecar:
         yield sidecar_path(request.out)
+
+
+def _existing(request: FileRequest, sidecar: bool) -> list[Path]:
+    """What is there already of what a request makes; a folder for stems only with something in it."""
+    found = [path for path in _products(request, sidecar) if os.path.lexists(path)]
+    return [path for path in found if path != request.stems or not path.is_dir() or any(path.glob("*.wav"))]
+
+
+def _has_all_stems(request: FileRequest) -> bool:
+    """Whether no run was killed while it put the stems of a request in their places, one after the other."""
+    folder = request.stems
+    return folder is None or (any(folder.glob("1-*.wav")) and (folder / "rest.wav").exists())
 
 
 def _check_apart(requests: Sequence[FileRequest], sidecar: bool) -> None:

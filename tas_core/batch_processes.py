@@ -11,7 +11,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -39,12 +39,15 @@ def compute_in_processes(
     Raises:
         TasError: the model cannot be loaded.
     """
+    threads = max(1, usable_cores() // jobs)
+    if (allowed := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        threads = max(1, min(threads, int(allowed)))
     waiting = list(reversed(todo.items()))
     processes: list[_Process] = []
     try:
         while waiting or any(process.number is not None for process in processes):
             while waiting and len(processes) < jobs:
-                processes.append(_Process(settings, threads=max(1, usable_cores() // jobs)))
+                processes.append(_Process(settings, threads))
             for process in processes:
                 if process.number is None and waiting:
                     process.give(*waiting.pop())
@@ -77,7 +80,8 @@ class _Process:
         self.number: int | None = None
         self.pipe, other = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(other, settings, threads), daemon=True)
-        self._process.start()
+        with _omp_threads(threads):
+            self._process.start()
         other.close()
 
     def give(self, number: int, task: Task) -> None:
@@ -115,6 +119,20 @@ class _Process:
         self._process.close()
 
 
+@contextlib.contextmanager
+def _omp_threads(threads: int) -> Iterator[None]:
+    """Tell processes that are started how many threads to use; what reads this does so when it is loaded."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = before
+
+
 def _serve(pipe: connection.Connection, settings: BatchSettings, threads: int) -> None:
     """Be a process: do what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -122,10 +140,9 @@ def _serve(pipe: connection.Connection, settings: BatchSettings, threads: int) -
     if sys.platform.startswith("linux"):
         # Whatever ends the owner, its processes do not go on for nobody.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     import torch
 
-    torch.set_num_threads(min(torch.get_num_threads(), threads))
+    torch.set_num_threads(threads)
     worker = BatchWorker(settings)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:

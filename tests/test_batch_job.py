@@ -20,6 +20,7 @@ from tas_core.batch_plan import BatchPlan, Destinations, plan_batch
 from tas_core.batch_worker import BatchSettings, Outcome
 from tas_core.errors import InputError
 from tas_core.file_request import FileOptions
+from tas_core.machine import usable_cores
 from tests.conftest import TAS, Finished, tone
 
 Run = Callable[..., Finished]
@@ -362,9 +363,14 @@ def test_a_batch_that_was_ended_half_way_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(usable_cores() < 2, reason="needs two cores")
 def test_a_process_that_is_killed_fails_its_file_and_another_goes_on(long_batch: list[str], tmp_path: Path) -> None:
     process, started = run_until_half([*long_batch, "--jobs", "2"], tmp_path / "out")
     workers = [pid for pid in started if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    assert len(workers) == 2
+    threads = min(usable_cores() // 2, int(os.environ["OMP_NUM_THREADS"]))
+    for pid in workers:
+        assert f"OMP_NUM_THREADS={threads}" in Path(f"/proc/{pid}/environ").read_text().split("\0")
     os.kill(workers[0], signal.SIGKILL)
     err = process.communicate(timeout=200)[1]
     assert process.returncode == 1

@@ -296,3 +296,16 @@ def test_an_output_without_its_report_is_made_again(tmp_path: Path) -> None:
     files(tmp_path / "out", "a.binaural.wav", "b.binaural.wav", "b.binaural.wav.tas.json")
     found = plan(sources, tmp_path / "out", skip_existing=True, sidecar=True)
     assert (found.skipped, found.again) == ({1}, {0})
+
+
+def test_stems_of_which_some_are_missing_are_made_again(tmp_path: Path) -> None:
+    """A run may be killed while it puts them in their places; a folder without any says nothing."""
+    inputs = find_inputs(files(tmp_path, "a.wav", "b.wav", "c.wav", "d.wav"))
+    files(tmp_path / "out", *(f"{name}.binaural.wav" for name in "abc"))
+    files(tmp_path / "parts" / "a.binaural", "1-dog.wav", "rest.wav")
+    files(tmp_path / "parts" / "b.binaural", "2-dog.wav", "rest.wav")
+    (tmp_path / "parts" / "c.binaural").mkdir()
+    (tmp_path / "parts" / "d.binaural").mkdir()
+    places = Destinations(tmp_path / "out", stems=tmp_path / "parts")
+    found = plan_batch(inputs, places, skip_existing=True)
+    assert (found.skipped, found.again) == ({0}, {1, 2})
