@@ -90,7 +90,10 @@ def spatialize(
     samples = _mono_samples(audio)
     rate_hz = _checked_rate(sample_rate_hz)
     what = _read_timeline(timeline)
-    ears_of = read_sofa(Path(head)) if isinstance(head, (str, PathLike)) else head
+    if isinstance(head, (str, PathLike)):
+        head = read_sofa(Path(head))
+    if not isinstance(head, HrirSet | None):
+        raise InputError(f"head is of the type {type(head).__name__}; expected a SOFA file or what read_sofa returns")
     network, encoder = _loaded(model, device)
     result = spatialize_with(
         samples,
@@ -100,7 +103,7 @@ def spatialize(
         encode_timeline(what, network, encoder),
         steps=steps,
         seed=seed,
-        head=ears_of,
+        head=head,
         width=width,
         stems=stems,
         progress=progress,

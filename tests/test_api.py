@@ -118,8 +118,16 @@ def test_progress_rises_to_one(tiny_model: Path) -> None:
 
 @pytest.mark.parametrize(
     ("audio", "step"),
-    [(AUDIO.astype("f4"), 2.0**-24), (AUDIO.astype("f2"), 2.0**-11), (AUDIO.tolist(), 0), (torch.from_numpy(AUDIO), 0)],
-    ids=["float32", "float16", "list", "tensor"],
+    [
+        (AUDIO.astype("f4"), 2.0**-24),
+        (AUDIO.astype("f2"), 2.0**-11),
+        (AUDIO.astype(">f8"), 0),
+        (AUDIO.astype("longdouble"), 0),
+        (AUDIO[::-1].copy()[::-1], 0),
+        (AUDIO.tolist(), 0),
+        (torch.from_numpy(AUDIO), 0),
+    ],
+    ids=["float32", "float16", "big-endian", "long double", "reversed view", "list", "tensor"],
 )
 def test_whatever_numpy_takes_for_floats_is_samples(tiny_model: Path, audio: Any, step: float) -> None:
     """What comes out is what went in, at the precision of what went in."""
@@ -245,6 +253,7 @@ def test_integers_are_scaled_by_the_caller(tiny_model: Path, kind: str) -> None:
         ({"model": None}, "model is of the type NoneType; expected a name, a folder or a loaded model"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"head": "no.sofa"}, "no.sofa: no such file"),
+        ({"head": 3}, "head is of the type int; expected a SOFA file or what read_sofa returns"),
         ({"width": 3}, "width is 3; expected 0 (mono) to 2"),
         ({"steps": 0}, "steps is 0; expected 1 or more"),
     ],
