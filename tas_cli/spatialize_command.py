@@ -10,7 +10,7 @@ import typer
 
 def spatialize(
     sources: list[Path] = typer.Argument(
-        None, metavar="IN...", show_default=False, help="Audio or video files, or folders of them; - is standard input."
+        None, metavar="IN", show_default=False, help="Audio or video files, or folders of them; - is standard input."
     ),
     out: Path | None = typer.Option(None, "--out", "-o", help="Binaural file to write; - is WAV on standard output."),
     timeline: Path | None = typer.Option(

@@ -72,7 +72,7 @@ def find_inputs(
     for source in named:
         if str(source) == STANDARD_STREAM:
             raise InputError("standard input is one of several inputs, or has no --out; expected files and folders")
-        found += _find_audio(source, without) if source.is_dir() else [BatchInput(source)]
+        found += _find_audio(source, without) if os.path.isdir(source) else [BatchInput(source)]
     if not found:
         where = "no input" if input_list is None else f"{_name(input_list)}: no paths"
         raise InputError(f"{where}, expected IN, --input-list FILE or --manifest FILE")

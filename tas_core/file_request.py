@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -141,7 +142,7 @@ def find_timeline(source: Path) -> Path:
     hint = "expected --timeline FILE or --prompt TEXT"
     if str(source) == STANDARD_STREAM:
         raise InputError(f"no timeline: {hint}")
-    if not source.name or not source.exists():
+    if not source.name or not os.path.exists(source):
         raise AudioError(f"{source}: no such file")
     found = [path for path in map(source.with_suffix, EXTENSIONS) if path.is_file() and path != source]
     if not found:
@@ -171,7 +172,7 @@ def only_input(sources: Sequence[Path], out: Path, *, named_elsewhere: bool) -> 
     if len(sources) > 1:
         named = ", ".join(map(str, sources[:2])) + ", ..." * (len(sources) > 2)
         raise InputError(f"{out}: one output for {len(sources)} inputs ({named}), {instead}")
-    if sources[0].is_dir():
+    if os.path.isdir(sources[0]):
         raise InputError(f"{sources[0]}: a folder of inputs, {instead}")
     return sources[0]
 

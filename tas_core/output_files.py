@@ -37,6 +37,12 @@ def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrit
         if same_file(path, source):
             raise InputError(f"{path}: the output is the input {source}, expected another file")
     target = Path(os.path.realpath(path))
+    try:
+        os.lstat(target)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as error:  # such as a name that is too long
+        raise InputError(f"{path}: no file can be made under this name ({error.strerror})") from error
     if target.is_dir():
         raise InputError(f"{path}: a folder, expected a file name")
     if os.path.lexists(target) and not target.is_file():

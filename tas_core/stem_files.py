@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,11 +36,11 @@ def check_stem_folder(folder: str | Path, names: Sequence[str], *, overwrite: bo
         InputError: a file in place of a folder, no permission, or a file that exists.
     """
     folder = Path(folder)
-    if folder.is_dir():
+    if os.path.isdir(folder):  # says no, and does not raise, for names that cannot be
         for path in stem_paths(folder, names):
             check_new_file(path, overwrite=overwrite)
         return
-    if folder.exists():
+    if os.path.exists(folder):
         raise InputError(f"{folder}: not a folder, expected one for the stems")
     check_new_file(folder)  # what a file would need there, a folder needs too
 
