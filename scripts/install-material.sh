@@ -6,6 +6,7 @@ packages=(
   libfluidsynth3 fluid-soundfont-gm musescore-general-soundfont opl3-soundfont timgm6mb-soundfont
   csound-soundfont avldrums.lv2-soundfont sonic-pi-samples tuxpaint-stamps-default klettres-data
   asterisk-core-sounds-en-g722 espeak-ng flite ffmpeg
+  sox parallel zsh
   chromium chromium-driver
 )
 missing=()

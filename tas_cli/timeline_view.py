@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tas_cli.tables import print_table
+from tas_core.timeline import clock_time
 from tas_core.timeline_check import TimelineCheck
 from tas_core.timeline_formats.subtitles import cue_time
 from tas_core.types import LEFT_SIGN, MAX_AZIMUTH_DEG
@@ -122,17 +123,11 @@ def _time_axis(length_s: float, width: int, open_from_s: float | None) -> str:
     step_s *= math.ceil(_TICK_COLUMNS * length_s / (step_s * width))  # for timelines of days
     axis = ""
     for i in range(math.floor((length_s if open_from_s is None else open_from_s) / step_s + 1e-9) + 1):
-        label = _tick(i * step_s)
+        label = clock_time(i * step_s)
         column = round(i * step_s / length_s * width)
         if column + len(label) <= width - (4 if open_from_s is not None else 0):
             axis = axis.ljust(column) + label
     return axis if open_from_s is None else axis.ljust(width - 3) + "end"
-
-
-def _tick(seconds: float) -> str:
-    minutes, rest = divmod(round(10 * seconds), 600)
-    clock = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else str(minutes)
-    return f"{clock}:{rest // 10:02d}" + (f".{rest % 10}" if rest % 10 else "")
 
 
 def _azimuth(azimuth_deg: float) -> str:

@@ -23,7 +23,6 @@ from tas_core.encoders.base import TextEncoder
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import InputError
 from tas_core.file_job import Engine, load_engine
-from tas_core.file_request import clock_time
 from tas_core.geometry import HrirSet
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.shipped import DEFAULT_MODEL, find_checkpoint
@@ -110,8 +109,7 @@ def spatialize(
     )
     for item in result.findings:
         if not item.found:
-            span = f"from {clock_time(item.start_s)} to {clock_time(item.end_s)}"
-            warnings.warn(f"no '{item.object}' found {span}", stacklevel=2)
+            warnings.warn(item.complaint, stacklevel=2)
     return result
 
 

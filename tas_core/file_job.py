@@ -19,7 +19,7 @@ import numpy as np
 
 from tas_core.audio import AudioReader, to_mono
 from tas_core.file_report import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
-from tas_core.file_request import FileOptions, FileRequest, PreparedFile, clock_time, prepare_file
+from tas_core.file_request import FileOptions, FileRequest, PreparedFile, prepare_file
 from tas_core.levelled_output import LevelledWriter
 from tas_core.output_files import write_files
 from tas_core.stem_files import StemWriter
@@ -147,8 +147,7 @@ def process_file(
     findings = [item for item in job.findings() if within(item)]
     for item in findings:
         if not item.found:
-            span = f"from {clock_time(item.start_s)} to {clock_time(item.end_s)}"
-            warnings.warn(f"{reader.name}: no '{item.object}' found {span}", stacklevel=2)
+            warnings.warn(f"{reader.name}: {item.complaint}", stacklevel=2)
     duration_s = (stop - start) / rate_hz
     report = FileReport(
         source=str(reader.path),

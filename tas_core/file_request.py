@@ -19,7 +19,7 @@ from tas_core.errors import AudioError, InputError, PromptError
 from tas_core.levelled_output import Levels
 from tas_core.output_files import STANDARD_STREAM, check_new_file, same_file
 from tas_core.stem_files import check_stem_folder, stem_paths
-from tas_core.timeline import Timeline
+from tas_core.timeline import Timeline, clock_time
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
 
 if TYPE_CHECKING:
@@ -241,12 +241,6 @@ def read_head(path: Path | None) -> HrirSet | None:
     from tas_core.sofa import read_sofa
 
     return read_sofa(path)
-
-
-def clock_time(seconds: float) -> str:
-    """Minutes and seconds, "1:02" or "1:02.5"."""
-    minutes, rest = divmod(round(seconds, 1), 60)
-    return f"{int(minutes)}:{rest:04.1f}".removesuffix(".0")
 
 
 def _check_channel(reader: AudioReader, channel: int | None) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline import Segment, Timeline, clock_time
 
 FOUND: Final = 0.5
 """An object counts as found from this presence on."""
@@ -39,6 +39,11 @@ class Finding:
     def found(self) -> bool:
         """Whether the object is in the sound, as far as the model can tell."""
         return self.presence is None or self.presence >= FOUND
+
+    @property
+    def complaint(self) -> str:
+        """What to say of an object that is not found."""
+        return f"no '{self.object}' found from {clock_time(self.start_s)} to {clock_time(self.end_s)}"
 
 
 @dataclass

@@ -8,6 +8,7 @@ ears in the order left, right, by the receivers' positions.
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,7 +52,7 @@ def read_sofa(path: str | Path) -> HrirSet:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
-        if Path(path).is_dir():
+        if os.path.isdir(path):
             raise InputError(f"{path}: a folder, expected a SOFA file") from error
         reason = error.strerror or "not HDF5, or damaged"
         raise InputError(f"{path}: not a readable SOFA file ({reason})") from error

@@ -292,6 +292,13 @@ def _azimuths(path: AzimuthPath, fraction: np.ndarray) -> np.ndarray:
     return np.array([path.at(f) for f in fraction.tolist()])
 
 
+def clock_time(seconds: float) -> str:
+    """Minutes and seconds for people: "0:03", "1:02.5", "1:02:03" from an hour on."""
+    minutes, tenths = divmod(round(10 * seconds), 600)
+    clock = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else str(minutes)
+    return f"{clock}:{tenths // 10:02d}" + (f".{tenths % 10}" if tenths % 10 else "")
+
+
 def _format_seconds(seconds: float) -> str:
     return format(Decimal(repr(seconds)), "f")
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tas_core.file_request import clock_time
 from tas_core.findings import FOUND, Finding, Listener
 from tas_core.models.slots import SlotsModel
 from tas_core.spatialization import spatialize
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline import Segment, Timeline, clock_time
 from tests.tiny import HashEncoder, tiny_slots
 
 ENCODER = HashEncoder()
@@ -138,7 +137,7 @@ def test_a_model_shares_the_energy_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (3, "0:03"), (62.5, "1:02.5"), (59.97, "1:00"), (3723.04, "62:03")]
+    ("seconds", "text"), [(0, "0:00"), (3, "0:03"), (62.5, "1:02.5"), (59.97, "1:00"), (3723.04, "1:02:03")]
 )
 def test_clock_time(seconds: float, text: str) -> None:
     assert clock_time(seconds) == text
