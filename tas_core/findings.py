@@ -11,8 +11,8 @@ import numpy as np
 
 from tas_core.timeline import Segment, Timeline, clock_time
 
-FOUND: Final = 0.5
-"""An object counts as found from this presence on."""
+FOUND: Final = 0.3
+"""An object counts as found from this presence on; low, since prompts mostly name what is there."""
 _STRETCH_S: Final = 1.0
 
 

@@ -8,7 +8,7 @@ model's band what the model does not hear goes where it put what sounds just bel
 
 so that (left + right) / 2 is the input x exactly (mid = 2 x), for any width.
 
-Signals go through in blocks of about a minute, each with as much sound before and after it as the model looks at, so
+Signals go through in blocks of some seconds, each with as much sound before and after it as the model looks at, so
 that blocks do not show and memory does not depend on the length.
 """
 
@@ -33,7 +33,7 @@ from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, Wind
 from tas_core.timeline import Segment, Timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
-_BLOCK_S = 60
+_BLOCK_S = 16
 _EDGE_S = 0.25 + REACH_S
 """What resampling and the band above need beyond the model's own margin."""
 _LONGEST_GRID_S = 64

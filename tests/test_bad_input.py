@@ -70,7 +70,7 @@ def cut_flac(path: Path) -> None:
 
 BAD_AUDIO: dict[str, tuple[Callable[[Path], object], str]] = {
     "missing": (lambda path: None, "No such file"),
-    "folder": (Path.mkdir, "(not a regular file|Is a directory)"),
+    "folder": (Path.mkdir, "a folder of inputs, expected --out-dir"),
     "empty": (write_bytes(b""), "the file is empty"),
     "text": (write_bytes(b"cello on the left, piano on the right\n" * 20), "not an audio file"),
     "only a header": (write_bytes(wav_header(0)), "no samples"),
