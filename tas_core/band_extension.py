@@ -31,10 +31,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, avg_pool2d
+from torch.nn.functional import avg_pool2d
 
 from tas_core.audio import resample
-from tas_core.dsp import istft, stft
+from tas_core.dsp import istft, local_mean, mean_square_scale, stft
 from tas_core.geometry import HrirSet, level_panning
 from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
@@ -130,8 +130,7 @@ def placed_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, 
     places = np.linspace(-1, 1, _PLACES)[:, None, None]
     member = np.clip(1 - np.abs(pan - places) * (_PLACES - 1) / 2, 0, None) * energy
     total = member.sum(axis=1)
-    # The squares of a periodic Hann window sum to 3/8 of its length; half of the spectrum is there.
-    silence = 2 * 10 ** (_SILENCE_DBFS / 10) * 3 / 16 * _LEVEL_FFT**2
+    silence = 2 * 10 ** (_SILENCE_DBFS / 10) * mean_square_scale(_LEVEL_FFT)
     total = np.where(energy.sum(axis=0) > silence, total, 0.0)
     mean = (member * pan).sum(axis=1) / (member.sum(axis=1) + _TINY)
     nothing = np.zeros((1, total.shape[1]))
@@ -234,15 +233,11 @@ def _shares(power: Tensor, above: Tensor, frames_per_s: float) -> Tensor:
     """
     total = power.sum(dim=0)
     around = round(_WEIGHT_S * frames_per_s)
-    weight = _mean(power[:, None] * (above / (total + _TINY)), around) / (_mean(power, around)[:, None] + _TINY)
+    weight = local_mean(power[:, None] * (above / (total + _TINY)), around) / (
+        local_mean(power, around)[:, None] + _TINY
+    )
     parts = weight * power[:, None]
-    return _mean(parts[:-1] / (parts.sum(dim=0) + _TINY), round(_SMOOTH_S * frames_per_s))
-
-
-def _mean(x: Tensor, radius: int) -> Tensor:
-    """Mean over 2 * radius + 1 frames, (..., frame); the ends average what is there."""
-    flat = x.reshape(-1, 1, x.shape[-1])
-    return avg_pool1d(flat, 2 * radius + 1, 1, radius, count_include_pad=False).reshape(x.shape).clamp_min(0)
+    return local_mean(parts[:-1] / (parts.sum(dim=0) + _TINY), round(_SMOOTH_S * frames_per_s))
 
 
 def _at(values: np.ndarray, position: np.ndarray) -> np.ndarray:

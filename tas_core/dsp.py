@@ -34,9 +34,21 @@ def istft(spectrum: Tensor, n_fft: int, hop: int, length: int, win_length: int |
     return out.reshape(*spectrum.shape[:-2], length)
 
 
-def local_level(power: Tensor, radius: int) -> Tensor:
-    """Root of the mean of ``power`` (..., frame) over 2 * radius + 1 frames; the ends average what is there."""
-    size = 2 * radius + 1
+def mean_square_scale(n_fft: int) -> float:
+    """What the sum over the bins 0 to n_fft / 2 of a squared spectrogram is divided by to give mean squares.
+
+    The squares of a periodic Hann window sum to 3/8 of its length; half of the spectrum is there.
+    """
+    return 3 / 16 * n_fft**2
+
+
+def local_mean(power: Tensor, radius: int) -> Tensor:
+    """Mean of ``power`` (..., frame), at least 0, over 2 * radius + 1 frames; the ends average what is there."""
     flat = power.reshape(-1, 1, power.shape[-1])
-    mean = torch.nn.functional.avg_pool1d(flat, size, 1, radius, count_include_pad=False)
-    return mean.clamp_min(0).sqrt().reshape(power.shape)
+    mean = torch.nn.functional.avg_pool1d(flat, 2 * radius + 1, 1, radius, count_include_pad=False)
+    return mean.reshape(power.shape).clamp_min(0)
+
+
+def local_level(power: Tensor, radius: int) -> Tensor:
+    """Root of :func:`local_mean`."""
+    return local_mean(power, radius).sqrt()

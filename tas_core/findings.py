@@ -113,8 +113,10 @@ class Listener:
                     self._by_segment[number, clause.object].add(taken[clause.object][inside], power[inside])
         for number in range(bisect_right(self._stretch_starts_s, last_s)):
             name, start_s, end_s = self._stretches[number]
+            if end_s <= first_s or name not in taken:
+                continue
             inside = _inside(times_s, start_s, end_s)
-            if inside.stop > inside.start and name in taken:
+            if inside.stop > inside.start:
                 self._by_stretch[number].add(taken[name][inside], power[inside])
                 heard = power[inside] > 0
                 self._presence[number].append(presence[name][inside][heard].astype("f4"))

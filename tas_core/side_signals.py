@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tas_core.band_extension import EDGE_SHARE, LevelPanning, Placement
-from tas_core.dsp import istft, stft
+from tas_core.dsp import istft, mean_square_scale, stft
 from tas_core.encoders.base import TextEncoder
 from tas_core.findings import Listener
 from tas_core.geometry import HrirSet
@@ -141,8 +141,7 @@ class SlotsSide:
         near = self._timeline.overlapping(times_s[0], times_s[-1] + 1e-9)
         tracks = near.tracks(times_s, stretch.total / rate_hz) if near else ()
         kept = self._kept_frames(stretch, frames)
-        # The squares of a periodic Hann window sum to 3/8 of its length; half of the spectrum is there.
-        unit = 3 / 16 * config.n_fft**2
+        unit = mean_square_scale(config.n_fft)
         power = spectrum[0].abs().square().sum(dim=0) / unit
         power = torch.where(power > (2 * 10 ** (_SILENCE_DBFS / 20)) ** 2, power, 0.0)
         if not tracks:

@@ -164,6 +164,8 @@ class Spatializer:
         else:
             self._listener = Listener(self.timeline)
             self._side = SlotsSide(self.timeline, model, encoder, steps, seed, self._listener, head=head, stems=stems)
+        ends_s = [(segment.start_s, segment.end_s or 0.0) for segment in self.timeline.segments]
+        self._edges = np.array([[round(t * sample_rate_hz) for t in ends] for ends in ends_s])
         self._energies = np.zeros((len(self.timeline.segments), 2))
         self._counts = np.zeros(len(self.timeline.segments), np.int64)
         self._passage = passage or (0, num_samples)
@@ -186,7 +188,7 @@ class Spatializer:
         Raises:
             InputError: the pieces are not mono, or shorter together than was said.
         """
-        rate_hz, total, (passage_start, passage_end) = self.sample_rate_hz, self.num_samples, self._passage
+        total, (passage_start, passage_end) = self.num_samples, self._passage
         done = lambda at: progress((at - passage_start) / (passage_end - passage_start))  # noqa: E731
         for first, block_start, block_stop, x in overlapping(
             pieces, total, self._block, self._margin, self._begin, passage_end
@@ -199,12 +201,11 @@ class Spatializer:
             ears = np.empty((2, stop - start))
             ears[LEFT_EAR] = x + side / 2
             ears[RIGHT_EAR] = x - side / 2
-            for number, segment in enumerate(self.timeline.segments):
-                assert segment.end_s is not None
-                begin, end = (min(max(round(t * rate_hz), start), stop) for t in (segment.start_s, segment.end_s))
-                if end > begin:
-                    self._energies[number] += np.square(ears[:, begin - start : end - start]).sum(axis=1)
-                    self._counts[number] += end - begin
+            edges = self._edges.clip(start, stop)
+            for number in np.flatnonzero(edges[:, 1] > edges[:, 0]):
+                begin, end = edges[number]
+                self._energies[number] += np.square(ears[:, begin - start : end - start]).sum(axis=1)
+                self._counts[number] += end - begin
             stems = None
             if extended.stems is not None:
                 stems = np.zeros((len(self.stem_names), stop - start))

@@ -554,4 +554,4 @@ def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finishe
 
 
 def test_cores_are_counted() -> None:
-    assert runner._cores() >= 1
+    assert runner.usable_cores() >= 1

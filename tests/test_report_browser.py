@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,16 +17,15 @@ from matplotlib.image import imread
 
 from tas_core.report import write_report
 from tas_core.timeline import Timeline
+from tests.browser import ATTENTION_S, Browser, needs_chromium
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver"),
+    needs_chromium,
 ]
 
 RATE = 16_000
-ATTENTION_S = 60
 EVIL = "<img src=x onerror='window.pwned=1'> & </script>"
 LEFT, RIGHT, HOME, END, TAB, SHIFT = "\ue012", "\ue014", "\ue011", "\ue010", "\ue004", "\ue008"
 
@@ -80,35 +78,11 @@ return [found.length, found[0]];
 """
 
 
-class Listener:
+class Listener(Browser):
     """Chromium with a page open."""
 
     def __init__(self) -> None:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.options import Options
-        from selenium.webdriver.chrome.service import Service
-
-        options = Options()
-        options.binary_location = CHROMIUM or ""
-        for flag in (
-            "headless=new",
-            "no-sandbox",
-            "disable-gpu",
-            "disable-quic",
-            "disable-dev-shm-usage",
-            "disable-background-networking",
-            "disable-component-update",
-            "disable-sync",
-            "no-first-run",
-        ):
-            options.add_argument(f"--{flag}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        self.cdp("Page.addScriptToEvaluateOnNewDocument", source=LISTEN)
-        self.driver.set_script_timeout(ATTENTION_S)
-
-    def cdp(self, command: str, **arguments: Any) -> Any:
-        return self.driver.execute_cdp_cmd(command, arguments)
+        super().__init__(LISTEN)
 
     def open(self, page: Path, width: int = 1000, *, scheme: str = "light", still: bool = False) -> None:
         self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=width < 800)
@@ -117,14 +91,6 @@ class Listener:
         self.cdp("Emulation.setEmulatedMedia", features=[{"name": n, "value": v} for n, v in features])
         self.driver.get(page.as_uri())
         self.wait("!document.getElementById('play').disabled")
-
-    def js(self, code: str, *arguments: object) -> Any:
-        return self.driver.execute_script(code, *arguments)
-
-    def press(self, *keys: str) -> None:
-        from selenium.webdriver.common.action_chains import ActionChains
-
-        ActionChains(self.driver).send_keys(*keys).perform()
 
     def click(self, selector: str) -> None:
         from selenium.webdriver.common.by import By
@@ -185,16 +151,12 @@ def browser() -> Iterator[Listener]:
 
 @pytest.fixture
 def listener(browser: Listener) -> Iterator[Listener]:
-    browser.driver.get_log("performance")
-    browser.driver.get_log("browser")
+    browser.requests()
+    browser.complaints()
     yield browser
     browser.driver.get("about:blank")
-    requests = []
-    for entry in browser.driver.get_log("performance"):
-        message = json.loads(entry["message"])["message"]
-        if message["method"] == "Network.requestWillBeSent":
-            requests.append(message["params"]["request"]["url"])
-    assert browser.driver.get_log("browser") == []
+    requests = browser.requests()
+    assert browser.complaints() == []
     assert requests
     assert all(url == "about:blank" or (url.startswith("file:") and url.endswith(".html")) for url in requests)
 

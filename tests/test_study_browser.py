@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,19 +15,18 @@ import soundfile
 
 from tas_core.study import make_study, read_answers, read_key
 from tas_core.study.page import question, render_page
+from tests.browser import ATTENTION_S, Browser, needs_chromium
 from tests.conftest import Finished
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="needs Debian's chromium and chromium-driver"),
+    needs_chromium,
 ]
 
 RATE = 16_000
 SIDES = {"left": (1.0, 0.1), "center": (1.0, 1.0), "right": (0.1, 1.0)}
 EVIL = "</script><img src=x onerror=\"window.pwned=1\"><!--<script> & \u2028 'cello'"
-ATTENTION_S = 60
 
 # The listener of these tests: keeps the sounds that the page makes players of, so that it can decode them.
 KEEP_SOUNDS = """
@@ -50,51 +48,19 @@ const [parts, done] = arguments;
 """
 
 
-class Listener:
+class Listener(Browser):
     """Chromium with a page open, used by keyboard only."""
 
     def __init__(self, downloads: Path) -> None:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.options import Options
-        from selenium.webdriver.chrome.service import Service
-
         self.downloads = downloads
         downloads.mkdir(exist_ok=True)
-        options = Options()
-        options.binary_location = CHROMIUM or ""
-        for flag in (
-            "headless=new",
-            "no-sandbox",
-            "disable-gpu",
-            "disable-quic",
-            "disable-dev-shm-usage",
-            "disable-background-networking",
-            "disable-component-update",
-            "disable-sync",
-            "no-first-run",
-            "window-size=900,900",
-        ):
-            options.add_argument(f"--{flag}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        options.add_experimental_option(
-            "prefs", {"download.default_directory": str(downloads), "download.prompt_for_download": False}
-        )
-        self.driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-        self.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": KEEP_SOUNDS})
-        self.driver.set_script_timeout(ATTENTION_S)
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
+        wanted = {"download.default_directory": str(downloads), "download.prompt_for_download": False}
+        super().__init__(KEEP_SOUNDS, "window-size=900,900", preferences=wanted)
+        self.asked_for: list[str] = []
+        self.heard_of: list[str] = []
 
     def open(self, page: Path) -> None:
         self.driver.get(page.as_uri())
-
-    def js(self, code: str, *arguments: object) -> Any:
-        return self.driver.execute_script(code, *arguments)
-
-    def press(self, *keys: str) -> None:
-        from selenium.webdriver.common.action_chains import ActionChains
-
-        ActionChains(self.driver).send_keys(*keys).perform()
 
     @property
     def title(self) -> str:
@@ -143,11 +109,8 @@ class Listener:
 
     def read_logs(self) -> None:
         """Every request and every complaint so far."""
-        for entry in self.driver.get_log("performance"):
-            message = json.loads(entry["message"])["message"]
-            if message["method"] == "Network.requestWillBeSent":
-                self.requests.append(message["params"]["request"]["url"])
-        self.complaints += [entry["message"] for entry in self.driver.get_log("browser")]
+        self.asked_for += self.requests()
+        self.heard_of += self.complaints()
 
 
 @pytest.fixture
@@ -156,11 +119,11 @@ def listener(tmp_path: Path) -> Iterator[Listener]:
     try:
         yield made
         made.read_logs()
-        assert made.complaints == []
-        assert made.requests
-        assert {url.split(":")[0] for url in made.requests} <= {"file", "blob"}
-        assert sum(url.startswith("file:") for url in made.requests) == sum(
-            url.endswith(".html") for url in made.requests
+        assert made.heard_of == []
+        assert made.asked_for
+        assert {url.split(":")[0] for url in made.asked_for} <= {"file", "blob"}
+        assert sum(url.startswith("file:") for url in made.asked_for) == sum(
+            url.endswith(".html") for url in made.asked_for
         )
     finally:
         made.driver.quit()

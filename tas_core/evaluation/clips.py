@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Literal
@@ -103,11 +104,7 @@ class EvalClip:
             ends = ((0.0, 0.0), (self.scene.length_s, 0.0))
             objects = tuple(replace(item, path=ends) for item in self.scene.objects)
             return self._worded(replace(self.scene, objects=objects))
-        segments = []
-        for segment in self.timeline.segments:
-            clauses = tuple(Clause(clause.object, AzimuthPath(0.0, 0.0)) for clause in segment.clauses)
-            segments.append(Segment(segment.start_s, segment.end_s, format_prompt(clauses), clauses))
-        return Timeline(tuple(segments))
+        return _rewritten(self.timeline, lambda clauses: tuple(_centred(clause.object) for clause in clauses))
 
     def decoy_timeline(self) -> tuple[Timeline, str] | None:
         """The prompts with one object more, in the center, that is not in the clip, and its name.
@@ -122,11 +119,7 @@ class EvalClip:
         free = [c.name for c in known if not taken & set(c.words)]
         rng = source_rng(self.scene.seed, self.scene.clip, "absent name")
         decoy = free[int(rng.integers(len(free)))]
-        segments = []
-        for segment in self.timeline.segments:
-            clauses = (*segment.clauses, Clause(decoy, AzimuthPath(0.0, 0.0)))
-            segments.append(Segment(segment.start_s, segment.end_s, format_prompt(clauses), clauses))
-        return Timeline(tuple(segments)), decoy
+        return _rewritten(self.timeline, lambda clauses: (*clauses, _centred(decoy))), decoy
 
     def _scene(self) -> Scene:
         if self.scene is None:
@@ -136,6 +129,19 @@ class EvalClip:
     def _worded(self, scene: Scene) -> Timeline | None:
         found = scene.timeline(self.style, self.phrases)
         return None if found is None else found.resolved(self.duration_s)
+
+
+def _centred(name: str) -> Clause:
+    return Clause(name, AzimuthPath(0.0, 0.0))
+
+
+def _rewritten(timeline: Timeline, change: Callable[[tuple[Clause, ...]], tuple[Clause, ...]]) -> Timeline:
+    """A timeline with other clauses in its segments, and prompts that say so."""
+    segments = []
+    for segment in timeline.segments:
+        clauses = change(segment.clauses)
+        segments.append(Segment(segment.start_s, segment.end_s, format_prompt(clauses), clauses))
+    return Timeline(tuple(segments))
 
 
 def can_swap(scene: Scene) -> bool:
@@ -266,7 +272,7 @@ def read_clip(
         scene=scene,
         stems=_read_stems(data, scene, truth.shape[-1]) if scene else None,
         # As the prompt language spells them.
-        phrases=tuple(Clause(phrase, AzimuthPath(0.0, 0.0)).object for phrase in phrases),
+        phrases=tuple(_centred(phrase).object for phrase in phrases),
         style=style,
         notes=notes,
     )

@@ -56,6 +56,7 @@ from tas_core.evaluation.scoring import (
     swap_measures,
 )
 from tas_core.evaluation.systems import ModelSystem, Row, System, build_system, parse_row
+from tas_core.machine import usable_cores
 from tas_core.models.registry import shipped_models
 from tas_core.runtime import choose_device, keep_freed_memory
 
@@ -178,7 +179,7 @@ def evaluate(
         tasks, scenes = _tasks(data, systems, chosen, settings, device, excluded)
         identities = tuple(system.identity for system in systems)
         job = _Job(data.root, tuple(wanted), identities, settings, needs_timeline, device.type, out)
-        jobs = 1 if device.type == "cuda" else min(settings.jobs or _cores(), max(1, len(tasks)))
+        jobs = 1 if device.type == "cuda" else min(settings.jobs or usable_cores(), max(1, len(tasks)))
         left = [task for task in (cache.without_known(task, job.audio_path(task)) for task in tasks) if task.keys]
         outcomes = []
         with closing(_computed(job, systems, left, jobs)) as computed:
@@ -503,10 +504,6 @@ def _one_thread(device: torch.device) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _device_name(device: torch.device) -> str:
