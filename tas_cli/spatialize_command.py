@@ -39,6 +39,7 @@ def spatialize(
     subtype: str | None = typer.Option(None, help="PCM_16, PCM_24 or FLOAT.  [default: as IN]"),
     hrtf: Path | None = typer.Option(None, help="SOFA file of the head to hear with.  [default: built in]"),
     width: float = typer.Option(1.0, min=0.0, max=2.0, help="Factor of the difference between the ears; 0 is mono."),
+    transition: float = typer.Option(0.0, min=0.0, help="Seconds that places take to change between two prompts."),
     model: str = typer.Option("slots", help="Name of a shipped model, or a checkpoint folder."),
     steps: int | None = typer.Option(None, min=1, max=1000, help="Diffusion steps; default: the model's own."),
     seed: int = typer.Option(0, min=0, help="Seed of noise and dither."),
@@ -71,6 +72,7 @@ def spatialize(
         subtype=subtype,
         hrtf=hrtf,
         width=width,
+        transition_s=transition,
         sidecar=sidecar,
         overwrite=force,
     )

@@ -52,6 +52,7 @@ def spatialize(
     device: str = "auto",
     head: HrirSet | str | PathLike[str] | None = None,
     width: float = 1.0,
+    transition_s: float = 0.0,
     stems: bool = False,
     progress: Progress = lambda share: None,
 ) -> Spatialized:
@@ -75,6 +76,8 @@ def spatialize(
         device: "auto", "cpu" or "cuda"; for models that are loaded by this call.
         head: whose ears to make, a SOFA file or what :func:`tas_core.sofa.read_sofa` made of it; None is a KEMAR.
         width: factor of the difference of the ears, 0 (mono) to 2.
+        transition_s: how long places take to change where a prompt begins or ends, seconds, 0 or more; models of
+            ``slots`` only.
         stems: whether to return what each object was taken to be.
         progress: told the share done, 0 to 1.
 
@@ -104,6 +107,7 @@ def spatialize(
         seed=seed,
         head=head,
         width=width,
+        transition_s=transition_s,
         stems=stems,
         progress=progress,
     )

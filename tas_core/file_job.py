@@ -114,6 +114,7 @@ def process_file(
         passage=prepared.passage,
         head=prepared.head,
         width=options.width,
+        transition_s=options.transition_s,
         stems=prepared.request.stems is not None,
     )
     with contextlib.ExitStack() as stack:

@@ -21,6 +21,7 @@ from tas_core.output_files import STANDARD_STREAM, check_new_file, same_file
 from tas_core.stem_files import check_stem_folder, stem_paths
 from tas_core.timeline import Timeline, clock_time
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
+from tas_core.transitions import check_transition
 
 if TYPE_CHECKING:
     from tas_core.geometry import HrirSet
@@ -43,6 +44,7 @@ class FileOptions:
         subtype: sample encoding of the output, one of :data:`SUBTYPES`; None keeps the input's where the format can.
         hrtf: SOFA file of the head whose ears are made; None is the built-in one.
         width: factor of the difference between the ears, 0 (mono) to 2.
+        transition_s: how long places take to change where a prompt begins or ends, seconds.
         sidecar: whether a file ``OUT.tas.json`` says how the output was made.
         overwrite: whether existing outputs may be replaced.
 
@@ -59,6 +61,7 @@ class FileOptions:
     subtype: str | None = None
     hrtf: Path | None = None
     width: float = 1.0
+    transition_s: float = 0.0
     sidecar: bool = False
     overwrite: bool = False
 
@@ -69,6 +72,7 @@ class FileOptions:
             raise InputError(f"the start is {self.start_s} s, expected 0 or more")
         if self.duration_s is not None and not 0 < self.duration_s < math.inf:
             raise InputError(f"the duration is {self.duration_s} s, expected more than 0")
+        check_transition(self.transition_s)
         if self.subtype is not None and self.subtype not in SUBTYPES:
             raise InputError(f"unknown subtype '{self.subtype}'; expected one of {', '.join(SUBTYPES)}")
 

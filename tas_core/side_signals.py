@@ -100,6 +100,7 @@ class SlotsSide:
         listener: told what the network heard of what is kept.
         head: whose directions to take, or None for those that the model learned with.
         stems: whether to give what each object was taken to be, too.
+        transition_s: how long places take to change where a segment begins or ends, seconds.
     """
 
     def __init__(
@@ -113,13 +114,14 @@ class SlotsSide:
         *,
         head: HrirSet | None = None,
         stems: bool = False,
+        transition_s: float = 0.0,
     ) -> None:
         if head is not None:
             own = PersonalDirectionFilter(model.config.n_fft, model.config.sample_rate_hz, head)
             model = with_direction(model, own.to(next(model.parameters()).device))
         self._timeline, self._model, self._encoder = timeline, model, encoder
         self._panning = LevelPanning(head)
-        self._stems = stems
+        self._stems, self._transition_s = stems, transition_s
         self._steps, self._seed, self._listener = steps, seed, listener
         self._handed = handedness(timeline)
         config = model.config
@@ -138,8 +140,9 @@ class SlotsSide:
         spectrum = stft(stretch.mid, config.n_fft, config.hop)[None]
         frames = spectrum.shape[-1]
         times_s = (stretch.offset + np.arange(frames) * config.hop) / rate_hz
-        near = self._timeline.overlapping(times_s[0], times_s[-1] + 1e-9)
-        tracks = near.tracks(times_s, stretch.total / rate_hz) if near else ()
+        glide_s = self._transition_s
+        near = self._timeline.overlapping(times_s[0], times_s[-1] + 1e-9, transition_s=glide_s)
+        tracks = near.tracks(times_s, stretch.total / rate_hz, transition_s=glide_s) if near else ()
         kept = self._kept_frames(stretch, frames)
         unit = mean_square_scale(config.n_fft)
         power = spectrum[0].abs().square().sum(dim=0) / unit

@@ -31,6 +31,7 @@ from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
 from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, WindowedSide
 from tas_core.timeline import Segment, Timeline
+from tas_core.transitions import check_transition
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 _BLOCK_S = 16
@@ -110,6 +111,8 @@ class Spatializer:
         passage: number of the first sample that ears are wanted for, and of the end; None is the whole signal.
         head: whose ears to make, as :func:`tas_core.sofa.read_sofa` gives them; by default KEMAR's.
         width: factor of the side signal, 0 (mono) to 2.
+        transition_s: how long places take to change where a prompt begins or ends, seconds, see
+            :mod:`tas_core.transitions`; with 0 it takes the model's own analysis window.
         stems: whether blocks come with what each object was taken to be, see ``stem_names``.
 
     Attributes:
@@ -118,8 +121,9 @@ class Spatializer:
             nothing where stems were not asked for.
 
     Raises:
-        InputError: ``steps`` below 1 or above what the model can make use of, no samples, a width out of range, the
-            timeline does not fit the signal, or a head or stems were asked of a model of whole prompts.
+        InputError: ``steps`` below 1 or above what the model can make use of, no samples, a width or a transition out
+            of range, the timeline does not fit the signal, or a head, stems or a transition were asked of a model of
+            whole prompts.
     """
 
     def __init__(
@@ -135,10 +139,12 @@ class Spatializer:
         passage: tuple[int, int] | None = None,
         head: HrirSet | None = None,
         width: float = 1.0,
+        transition_s: float = 0.0,
         stems: bool = False,
     ) -> None:
         if not 0 <= width <= MAX_WIDTH:
             raise InputError(f"width is {width:g}; expected 0 (mono) to {MAX_WIDTH:g}")
+        check_transition(transition_s)
         if steps is not None and steps < 1:
             raise InputError(f"steps is {steps}; expected 1 or more")
         if steps is not None and isinstance(model, PromptModel) and steps > model.max_steps:
@@ -160,10 +166,25 @@ class Spatializer:
                 raise InputError(f"a {model.family} model has learned one head; only slots models take another")
             if stems:
                 raise InputError(f"a {model.family} model does not tell objects apart; only slots models give stems")
+            if transition_s:
+                raise InputError(
+                    f"a {model.family} model averages windows of {model.config.window_s:g} s; only slots models take a"
+                    " transition"
+                )
             self._side = WindowedSide(self.timeline, model, encoder, steps, seed)
         else:
             self._listener = Listener(self.timeline)
-            self._side = SlotsSide(self.timeline, model, encoder, steps, seed, self._listener, head=head, stems=stems)
+            self._side = SlotsSide(
+                self.timeline,
+                model,
+                encoder,
+                steps,
+                seed,
+                self._listener,
+                head=head,
+                stems=stems,
+                transition_s=transition_s,
+            )
         ends_s = [(segment.start_s, segment.end_s or 0.0) for segment in self.timeline.segments]
         self._edges = np.array([[round(t * sample_rate_hz) for t in ends] for ends in ends_s])
         self._energies = np.zeros((len(self.timeline.segments), 2))
@@ -278,6 +299,7 @@ def spatialize(
     seed: int = 0,
     head: HrirSet | None = None,
     width: float = 1.0,
+    transition_s: float = 0.0,
     stems: bool = False,
     progress: Progress = lambda share: None,
 ) -> Spatialized:
@@ -301,6 +323,7 @@ def spatialize(
         seed=seed,
         head=head,
         width=width,
+        transition_s=transition_s,
         stems=stems,
     )
     blocks = list(job.blocks([samples], progress))

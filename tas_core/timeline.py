@@ -32,6 +32,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tas_core.errors import PromptError, TimelineError
 from tas_core.prompts import AzimuthPath, Clause, mirror_prompt_text, parse_prompt
+from tas_core.transitions import REACH, Span, glides
 
 MAX_TIMELINE_BYTES = 1_000_000
 """Longer files are refused: they are no timelines (a day of prompts, one per minute, takes 0.1 MB)."""
@@ -41,6 +42,8 @@ END_TOLERANCE_S = 0.1
 
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", re.ASCII)
 _KEYS = ("start", "end", "text")
+_SHORTEST_GAP_S = 1e-6
+"""What is shorter between two segments is rounding."""
 
 
 class TimelineWarning(UserWarning):
@@ -104,7 +107,7 @@ class Track:
     Args:
         object: the object phrase.
         azimuth_deg: (time,), degrees, positive is left; 0 where the object is inactive.
-        active: (time,), bool, whether a prompt names the object at that time.
+        active: (time,), bool, whether a prompt names the object at that time, or a transition has it on its way.
     """
 
     object: str
@@ -205,11 +208,13 @@ class Timeline:
                 warnings.warn(str(segment.error(message)), TimelineWarning, stacklevel=2)
         return self._closed(duration_s)
 
-    def overlapping(self, start_s: float, end_s: float) -> Timeline | None:
+    def overlapping(self, start_s: float, end_s: float, *, transition_s: float = 0.0) -> Timeline | None:
         """The segments that hold at any moment from ``start_s`` to ``end_s``; None if there are none.
 
-        All ends have to be closed, as by :meth:`resolved`. Equal arguments stand for that moment.
+        All ends have to be closed, as by :meth:`resolved`. Equal arguments stand for that moment. With a transition,
+        in seconds, segments around count too, as far as :meth:`tracks` with it depends on them.
         """
+        start_s, end_s = start_s - REACH * transition_s, end_s + REACH * transition_s
         last = bisect_right(self._starts_s, max(start_s, math.nextafter(end_s, -math.inf)))
         first = max(0, bisect_right(self._starts_s, start_s) - 1)
         found = tuple(s for s in self.segments[first:last] if s.end_s is not None and s.end_s > start_s)
@@ -219,7 +224,7 @@ class Timeline:
     def _starts_s(self) -> list[float]:
         return [segment.start_s for segment in self.segments]
 
-    def tracks(self, times_s: np.ndarray, duration_s: float) -> tuple[Track, ...]:
+    def tracks(self, times_s: np.ndarray, duration_s: float, *, transition_s: float = 0.0) -> tuple[Track, ...]:
         """Where each object is at given times.
 
         A segment holds from its start to before its end. Times outside the audio take the values
@@ -228,6 +233,8 @@ class Timeline:
         Args:
             times_s: (time,), seconds.
             duration_s: length of the audio, seconds, above 0.
+            transition_s: how long places take to change where a segment begins or ends, seconds, at least 0, see
+                :mod:`tas_core.transitions`.
 
         Returns:
             One track per object phrase, in the order in which they first appear.
@@ -237,7 +244,8 @@ class Timeline:
         """
         times_s = np.clip(np.asarray(times_s, dtype=np.float64), 0.0, math.nextafter(duration_s, 0.0))
         tracks: dict[str, Track] = {}
-        for segment in self._closed(duration_s).segments:
+        closed = self._closed(duration_s).segments
+        for segment in closed:
             assert segment.end_s is not None
             inside = (segment.start_s <= times_s) & (times_s < segment.end_s)
             fraction = (times_s[inside] - segment.start_s) / (segment.end_s - segment.start_s)
@@ -246,6 +254,12 @@ class Timeline:
                 track = tracks.setdefault(clause.object, new)
                 track.azimuth_deg[inside] = _azimuths(clause.azimuth, fraction)
                 track.active[inside] = True
+        for glide in glides(_spans(closed, duration_s), transition_s) if transition_s > 0 else ():
+            inside = (glide.start_s <= times_s) & (times_s < glide.end_s)
+            fraction = (times_s[inside] - glide.start_s) / (glide.end_s - glide.start_s)
+            for name, (from_deg, to_deg) in glide.azimuths_deg.items():
+                tracks[name].azimuth_deg[inside] = from_deg + fraction * (to_deg - from_deg)
+                tracks[name].active[inside] = True
         return tuple(tracks.values())
 
     def _closed(self, duration_s: float) -> Timeline:
@@ -290,6 +304,19 @@ def _azimuths(path: AzimuthPath, fraction: np.ndarray) -> np.ndarray:
     if not path.is_moving:
         return np.full(fraction.shape, path.start_deg)
     return np.array([path.at(f) for f in fraction.tolist()])
+
+
+def _spans(segments: tuple[Segment, ...], duration_s: float) -> Iterator[Span]:
+    """Segments with closed ends, and the time between them, from the beginning of the audio to its end."""
+    at_s = 0.0
+    for segment in segments:
+        assert segment.end_s is not None
+        if segment.start_s - at_s > _SHORTEST_GAP_S:
+            yield Span(at_s, segment.start_s, {})
+        yield Span(segment.start_s, segment.end_s, {clause.object: clause.azimuth for clause in segment.clauses})
+        at_s = segment.end_s
+    if duration_s - at_s > _SHORTEST_GAP_S:
+        yield Span(at_s, duration_s, {})
 
 
 def clock_time(seconds: float) -> str:

@@ -1,0 +1,85 @@
+"""How places change where a prompt begins or ends.
+
+The time of a signal is a row of *spans*, each under one prompt or under none. With a transition of S seconds, and h
+half of S or of the shorter of the two spans beside a border at b, whichever is less, an object goes
+
+    linearly in azimuth from where it is at b - h to where it is at b + h.
+
+What a span does not name is in the center. So an object comes from there and goes back there, and it is named until
+it has arrived. An object that is at the border where it goes on from stays untouched. A short span is at its own
+places in its middle, and the beginning and the end of the signal are no borders.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from tas_core.errors import InputError
+from tas_core.places import AzimuthPath
+
+REACH: Final = 1.5
+"""What is further from a moment than so many transitions does not matter there: half of one from a border, and a span
+beyond that is shorter than one makes the transition shorter."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of time and where the objects named in it are.
+
+    Args:
+        start_s: first moment, seconds.
+        end_s: end, seconds, not included.
+        places: azimuths by object; empty where no prompt holds.
+    """
+
+    start_s: float
+    end_s: float
+    places: Mapping[str, AzimuthPath]
+
+    def at(self, name: str, time_s: float) -> float:
+        """Azimuth of an object at a moment, degrees; the center if it is not named."""
+        path = self.places.get(name)
+        return 0.0 if path is None else path.at((time_s - self.start_s) / (self.end_s - self.start_s))
+
+
+@dataclass(frozen=True)
+class Glide:
+    """What moves around a border.
+
+    Attributes:
+        start_s: first moment, seconds.
+        end_s: end, seconds, not included.
+        azimuths_deg: by object, at the first moment and at the end.
+    """
+
+    start_s: float
+    end_s: float
+    azimuths_deg: Mapping[str, tuple[float, float]]
+
+
+def check_transition(transition_s: float) -> None:
+    """See that a transition has a length.
+
+    Raises:
+        InputError: it is negative or not finite.
+    """
+    if not 0 <= transition_s < math.inf:
+        raise InputError(f"transition is {transition_s:g} s; expected 0 or more")
+
+
+def glides(spans: Iterable[Span], transition_s: float) -> Iterator[Glide]:
+    """The glides at the borders of spans that follow each other without a gap, in the order of time."""
+    for before, after in pairwise(spans):
+        half_s = min(transition_s, before.end_s - before.start_s, after.end_s - after.start_s) / 2
+        start_s, end_s = before.end_s - half_s, after.start_s + half_s
+        moving = {
+            name: (before.at(name, start_s), after.at(name, end_s))
+            for name in dict.fromkeys((*before.places, *after.places))
+            if before.at(name, before.end_s) != after.at(name, after.start_s)
+        }
+        if moving:
+            yield Glide(start_s, end_s, moving)
