@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from tas_cli.json_output import print_json
+
 if TYPE_CHECKING:
     from tas_cli.configuration import Configuration, Value
 
@@ -22,7 +24,7 @@ def config(
     found = load_configuration(context.find_root().command)
     values = list(found.values) if show_all else found.changed()
     if json_output:
-        typer.echo(json.dumps(configuration_dict(found, values), ensure_ascii=False))
+        print_json(configuration_dict(found, values))
     else:
         print_configuration(found, values)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 
 import typer
+
+from tas_cli.json_output import print_json
 
 
 def doctor(
@@ -30,7 +31,7 @@ def doctor(
     changed = [] if configuration is None else configuration.changed()
     if json_output:
         about = None if configuration is None else configuration_dict(configuration, changed)
-        typer.echo(json.dumps({**found.as_dict(), "configuration": about}, ensure_ascii=False))
+        print_json({**found.as_dict(), "configuration": about})
     else:
         from tas_cli.tables import print_table
 

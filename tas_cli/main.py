@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import signal
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import typer
@@ -72,14 +77,42 @@ def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     print(f"tas: warning: {message}", file=sys.stderr)
 
 
+def _make_printable() -> None:
+    """What a terminal or a pipe cannot show, such as the bytes of an odd file name, is printed as an escape."""
+    if sys.stderr is None:  # closed; what is opened next would get its number, and what C libraries say
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 (for good)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Lets ``kill`` and a closed terminal end the program by an exception, so that nothing half-written stays."""
+
+    def end(number: int, _: object) -> None:
+        sys.exit(128 + number)
+
+    numbers = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) == signal.SIG_DFL]  # nohup ignores
+    for number in numbers:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main() -> None:
     """Run the command line; exit codes: 0 ok, 1 something failed, 2 usage or input, 130 interrupted."""
+    _make_printable()
     warnings.showwarning = _show_warning
     warnings.simplefilter("ignore")
     warnings.filterwarnings("always", module=r"tas_core(\..*)?")
     warnings.filterwarnings("always", category=UserWarning, module=r"tas_cli(\..*)?")
     try:
-        app()
+        with _ended_by_signals():
+            app()
     except TasError as error:
         print(f"tas: error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
@@ -89,6 +122,10 @@ def main() -> None:
         raise
     except BrokenPipeError:
         sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:  # such as a full disk behind stdout
+        where = "" if error.filename is None else f"{error.filename}: "
+        print(f"tas: error: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
+
+from tas_cli.json_output import print_json
 
 if TYPE_CHECKING:
     from tas_core.model_info import ModelInfo
@@ -35,7 +36,7 @@ def list_command(
 
     found = list(list_models(folders or ()))
     if json_output:
-        typer.echo(json.dumps({"models": [model.as_dict() for model in found]}, ensure_ascii=False))
+        print_json({"models": [model.as_dict() for model in found]})
         return
     from tas_cli.tables import print_table
 
@@ -70,7 +71,7 @@ def info(
 
     model = model_info(name)
     if json_output:
-        typer.echo(json.dumps(model.as_dict(), ensure_ascii=False))
+        print_json(model.as_dict())
         return
     from tas_cli.tables import print_table
 

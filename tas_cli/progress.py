@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from tas_cli.json_output import print_json
 from tas_core.errors import InputError
 
 MODES = ("auto", "bar", "json", "off")
@@ -35,7 +35,7 @@ def progress_bar(label: str, mode: str = "auto") -> Iterator[Callable[[float], N
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
     # A bar that was asked for is drawn wherever stderr leads.
     console = Console(stderr=True, force_terminal=True if mode == "bar" else None)
     # Results that come meanwhile appear above the bar if both are on the terminal; else they must not go to stderr.
@@ -52,7 +52,7 @@ def _json_lines(label: str) -> Callable[[float], None]:
         nonlocal printed
         if int(100 * share) > printed:
             printed = int(100 * share)
-            print(json.dumps({"file": label, "done": printed / 100}, ensure_ascii=False), file=sys.stderr, flush=True)
+            print_json({"file": label, "done": printed / 100}, err=True)
 
     report(0.0)
     return report

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 import typer
 
+from tas_cli.json_output import print_json
 from tas_cli.progress import progress_bar
 from tas_core.batch_plan import BatchPlan
 from tas_core.batch_worker import BatchSettings, Outcome
@@ -23,7 +23,7 @@ def run_one(
     if skip_existing and not settings.options.overwrite and request.out.exists():
         skipped = Outcome(request, skipped=True)
         if as_json:
-            _print_json(skipped.as_dict())
+            print_json(skipped.as_dict())
         else:
             typer.echo(f"{request.out}: exists, left out")
         return
@@ -43,7 +43,7 @@ def run_one(
         )
     to_stderr = str(request.out) == STANDARD_STREAM
     if as_json:
-        _print_json(report.as_dict(), to_stderr)
+        print_json(report.as_dict(), to_stderr)
         return
     lines = [f"{_head(report)}, model {report.model}"]
     for segment in report.segments:
@@ -68,7 +68,7 @@ def run_many(
         for warning in outcome.warnings:
             print(f"tas: warning: {warning}", file=sys.stderr)
         if as_json:
-            _print_json(outcome.as_dict())
+            print_json(outcome.as_dict())
         elif outcome.report is not None:
             typer.echo(f"{_head(outcome.report)}, {sum(outcome.report.seconds.values()):.1f} s of work")
         if outcome.error:
@@ -89,7 +89,3 @@ def run_many(
 def _head(report: FileReport) -> str:
     name = "standard output" if report.output == STANDARD_STREAM else report.output
     return f"{name}: {report.duration_s:.2f} s, {report.sample_rate_hz} Hz"
-
-
-def _print_json(value: dict[str, object], to_stderr: bool = False) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False), err=to_stderr)

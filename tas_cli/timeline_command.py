@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.json_output import print_json
+
 app = typer.Typer(
     help="Look into timelines, and convert them: YAML, SubRip, WebVTT, Audacity labels.",
     no_args_is_help=True,
@@ -29,9 +31,7 @@ def check(
 
     result = check_timeline(path, audio)
     if json_output:
-        import json
-
-        typer.echo(json.dumps(result.as_dict(), ensure_ascii=False))
+        print_json(result.as_dict())
         return
     from tas_cli.timeline_view import print_check
 

@@ -394,10 +394,14 @@ def test_an_interrupt_while_writing_leaves_nothing(
     assert sorted(os.listdir(tmp_path)) == before
 
 
-def test_an_interrupt_during_a_long_job_exits_with_130_and_leaves_nothing(
-    make_timeline: Make, tiny_model: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("number", "code", "said"),
+    [(signal.SIGINT, 130, "tas: interrupted\n"), (signal.SIGTERM, 143, ""), (signal.SIGHUP, 129, "")],
+)
+def test_a_signal_during_a_long_job_ends_it_and_leaves_nothing(
+    make_timeline: Make, tiny_model: Path, tmp_path: Path, number: signal.Signals, code: int, said: str
 ) -> None:
-    """Ctrl-C after sampling began, in a process of its own; a word on stdout tells when that is."""
+    """Ctrl-C, kill and a closed terminal after sampling began, in a process of its own; stdout tells when that is."""
     source = tmp_path / "long.wav"
     soundfile.write(source, np.tile(tone(10.0, 8000)[0], 24), 8000, subtype="PCM_16")  # four blocks
     timeline = make_timeline("start: 0, text: a tone on the left")
@@ -417,10 +421,10 @@ def test_an_interrupt_during_a_long_job_exits_with_130_and_leaves_nothing(
         assert process.stdout is not None
         assert process.stderr is not None
         assert process.stdout.readline() == "sampling\n"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         err = process.stderr.read()
-        assert process.wait(60) == 130
-    assert err == "tas: interrupted\n"
+        assert process.wait(60) == code
+    assert err == said
     assert sorted(os.listdir(tmp_path)) == before
 
 

@@ -1,0 +1,99 @@
+"""The command line where terminals, encodings and file names are not what everybody has."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tas_cli.progress import progress_bar
+from tests.conftest import TAS
+
+Make = Callable[..., Path]
+Run = Callable[..., subprocess.CompletedProcess[bytes]]
+
+OBJECT = "flûte à bec 日本 🎻"
+ODD_NAME = os.fsdecode(b"odd\xff\xfc.yaml")
+"""A name that is no UTF-8, as old archives leave it."""
+
+
+@pytest.fixture
+def scene(make_timeline: Make) -> Path:
+    return make_timeline(f"start: 0, text: {OBJECT} on the left", name="scène.yaml")
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Runs ``tas`` as a process with variables of its own; what it prints stays bytes."""
+
+    def run_in(*words: object, stdout: int | None = subprocess.PIPE, **variables: str) -> subprocess.CompletedProcess:
+        command = [os.fsencode(str(word)) for word in (TAS, *words)]
+        environment = {**os.environ, **variables}
+        return subprocess.run(
+            command, stdout=stdout, stderr=subprocess.PIPE, cwd=tmp_path, env=environment, timeout=60, check=False
+        )
+
+    return run_in
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"PYTHONIOENCODING": "ascii"},
+        {"PYTHONIOENCODING": "cp437"},
+        {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+    ],
+)
+def test_what_a_terminal_cannot_show_is_printed_as_an_escape(run: Run, scene: Path, variables: dict[str, str]) -> None:
+    done = run("timeline", "check", scene.name, **variables)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"\\u65e5\\u672c" in done.stdout  # of the object
+    assert b"55" in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp437", "latin-1", "utf-8"])
+def test_json_is_json_in_any_encoding(run: Run, scene: Path, encoding: str) -> None:
+    done = run("timeline", "check", scene, "--json", PYTHONIOENCODING=encoding)
+    assert (done.returncode, done.stderr) == (0, b"")
+    value = json.loads(done.stdout.decode("utf-8"))  # as RFC 8259 has it
+    assert value["objects"] == [OBJECT]
+    assert value["timeline"] == str(scene)
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_a_name_that_is_no_utf_8_is_a_name(run: Run, make_timeline: Make, tmp_path: Path, locale: str) -> None:
+    make_timeline("start: 0, text: a dog on the left", name="plain.yaml").rename(tmp_path / ODD_NAME)
+    done = run("timeline", "check", ODD_NAME, "--json", LC_ALL=locale)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout.decode("utf-8"))["timeline"] == ODD_NAME
+    done = run("timeline", "check", ODD_NAME, LC_ALL=locale)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.startswith(b"odd\\udcff\\udcfc.yaml: 1 segment")
+
+
+@pytest.mark.parametrize("words", [("check", "scene.yaml", "--json"), ("check", "scene.yaml")])
+def test_a_full_disk_behind_stdout_is_one_line(run: Run, make_timeline: Make, words: tuple[str, ...]) -> None:
+    make_timeline("start: 0, text: a dog on the left")
+    with open("/dev/full", "wb") as full:
+        done = run("timeline", *words, stdout=full.fileno())
+    assert done.returncode == 1
+    assert done.stderr == b"tas: error: No space left on device\n"
+
+
+def test_stderr_may_be_closed(tmp_path: Path) -> None:
+    """As some schedulers start programs; the next file opened would get its number, and what is printed there."""
+    command = f'exec "{TAS}" eval missing.wav missing.wav 2>&-'
+    assert subprocess.run(["bash", "-c", command], cwd=tmp_path, timeout=60, check=False).returncode == 2
+
+
+def test_a_label_of_progress_is_no_markup(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    with progress_bar("[red]take[blue] 1.wav", "bar") as report:
+        report(0.5)
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", capfd.readouterr().err)
+    assert "[red]take[blue] 1.wav" in shown
