@@ -118,7 +118,9 @@ class AudioReader:
             source = self._open(stack)
             subtype = None
             try:
-                self._file = stack.enter_context(soundfile.SoundFile(source))
+                # As bytes, which may be any: soundfile takes UTF-8 only where it gets text.
+                name = os.fsencode(source) if isinstance(source, Path) else source
+                self._file = stack.enter_context(soundfile.SoundFile(name))
             except (soundfile.LibsndfileError, TypeError) as error:
                 reason = (getattr(error, "error_string", "") or "a format without a header").strip().rstrip(".")
                 if getattr(error, "code", _FOREIGN[0]) not in _FOREIGN:

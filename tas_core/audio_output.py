@@ -182,7 +182,7 @@ class AudioWriter:
             raise InputError(f"{path}: no file can be made in {folder} ({error.strerror})") from error
         try:
             self._file = soundfile.SoundFile(
-                self._partial.path, "w", sample_rate_hz, num_channels, subtype, format=container
+                os.fsencode(self._partial.path), "w", sample_rate_hz, num_channels, subtype, format=container
             )
             for name in sorted(_TAGS & (tags or {}).keys()):
                 with contextlib.suppress(soundfile.LibsndfileError):  # a format without tags
@@ -234,7 +234,7 @@ class AudioWriter:
     def _finish(self) -> None:
         if self._written != self.num_frames:
             raise TasError(f"{self.name}: {self._written} samples written, expected {self.num_frames}")
-        with soundfile.SoundFile(self._partial.path) as check:
+        with soundfile.SoundFile(os.fsencode(self._partial.path)) as check:
             if check.frames != self.num_frames:  # libsndfile does not report each failed write
                 raise TasError(f"{self.name}: the file could not be written completely; is the disk full?")
         with open(self._partial.path, "rb+") as file:

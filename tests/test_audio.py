@@ -169,6 +169,18 @@ def test_samples_that_are_no_numbers_are_refused_with_their_position(tmp_path: P
             reader.read(2000)
 
 
+def test_names_that_are_no_utf_8_are_names(tmp_path: Path) -> None:
+    """Old archives have them; Python shows such bytes as lone surrogates."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    path = folder / os.fsdecode(b"na\xefve.wav")
+    samples = np.array([[0.25, -0.5, 0.125], [0.0, 0.5, -0.25]])
+    write_audio(path, samples, 8000, "PCM_16")
+    audio = read_audio(path)
+    assert np.array_equal(audio.samples, samples)
+    assert os.listdir(os.fsencode(folder)) == [b"na\xefve.wav"]
+
+
 @pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.flac", "a.w64", "a.rf64", "a.caf"])
 def test_files_that_are_cut_off_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

@@ -7,6 +7,7 @@ the answer.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -102,7 +103,7 @@ class _Windows(Dataset[Window]):
         clip = self.clips[index]
         path = self.data.audio_path(clip)
         try:
-            info = soundfile.info(str(path))
+            info = soundfile.info(os.fsencode(path))
         except (soundfile.SoundFileError, OSError) as error:
             raise AudioError(f"{path}: cannot be read ({error})") from error
         if info.channels != 2:
@@ -115,7 +116,7 @@ class _Windows(Dataset[Window]):
         path = self.data.audio_path(clip)
         size = round(self.window_s * self.sample_rate_hz)
         try:
-            with soundfile.SoundFile(str(path)) as file:
+            with soundfile.SoundFile(os.fsencode(path)) as file:
                 rate_hz = file.samplerate
                 margin = round(_MARGIN_S * rate_hz)
                 first = round(start_s * rate_hz)
