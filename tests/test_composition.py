@@ -472,3 +472,54 @@ def test_without_augmentation_the_sound_is_the_clip(rooms: RoomBank) -> None:
             cut = clip[lag : lag + len(piece)]
             best = max(best, abs(float(torch.cosine_similarity(cut, piece, dim=0))))
         assert best > 0.9999
+
+
+# ------------------------------------------------------------------ when clauses hold
+
+
+def test_untimed_prompts_hold_throughout(rooms: RoomBank) -> None:
+    assert bool(_composer(rooms, timed_share=0.0, gate_share=1.0).compose(0, 8).active.all())
+
+
+def test_timed_clauses_hold_while_their_object_sounds(rooms: RoomBank) -> None:
+    """By a loop over blocks of a label frame, 0.1 s: less than 50 dB below the object's own loudest one."""
+    batch = _composer(rooms, timed_share=1.0, gate_share=1.0, absent_share=0.0).compose(0, 8)
+    block = RATE_HZ // 10
+    pauses = 0
+    for b, k in np.argwhere(batch.named.numpy()).tolist():
+        ears = np.stack([batch.stem_mid[b, k].numpy(), batch.stem_side[b, k].numpy()])
+        power = np.array(
+            [np.square(ears[:, at : at + block]).sum() for at in range(0, ears.shape[1] - block + 1, block)]
+        )
+        expected = power > 1e-5 * power.max()
+        # Rounding may decide for a block that stands at the limit.
+        clear = np.abs(10 * np.log10(power / power.max() + 1e-12) + 50) > 0.01
+        np.testing.assert_array_equal(batch.active[b, k].numpy()[clear], expected[clear])
+        pauses += not expected.all()
+    assert pauses >= 4
+
+
+def test_absent_names_hold_while_another_object_sounds(rooms: RoomBank) -> None:
+    batch = _composer(rooms, timed_share=1.0, gate_share=1.0, absent_share=1.0, unnamed_share=0.0).compose(0, 8)
+    found = 0
+    for b in range(8):
+        times = batch.active[b]
+        sounding = batch.stem_mid[b].any(dim=1)
+        for k in torch.nonzero(batch.named[b] & ~sounding)[:, 0].tolist():
+            assert any(torch.equal(times[k], times[other]) for other in torch.nonzero(sounding)[:, 0].tolist())
+            found += 1
+    assert found >= 4
+
+
+def test_only_single_sounds_go_by_a_wrong_name(rooms: RoomBank) -> None:
+    own = {c.name: set(c.words) for c in load_categories()}
+    batch = _composer(rooms, odd_name_share=1.0, object_shares=(1.0, 0, 0, 0), absent_share=0.0).compose(0, 8)
+    right = [bool(x) for x in batch.right_name[:, 0]]
+    assert not all(right)  # names are drawn from all, so one or the other may be right
+    for prompt, is_right in zip(batch.prompts, right, strict=True):
+        (clause,) = parse_prompt(prompt)
+        assert any(clause.object in own[c] for c in own)
+        if is_right:
+            assert any(clause.object in own[c] for c in CATEGORIES)
+    assert bool(_composer(rooms, odd_name_share=1.0, object_shares=(0, 1.0, 0, 0)).compose(0, 8).right_name.all())
+    assert bool(_composer(rooms, odd_name_share=0.0).compose(0, 8).right_name.all())

@@ -19,11 +19,12 @@ from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import InputError
 from tas_core.evaluation import runner
-from tas_core.evaluation.clips import held_out_phrases, read_clip
+from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
 from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
-from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, spans_of
+from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
 from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
+from tas_core.findings import Finding
 from tas_core.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object
 from tas_core.models.plain_head import mean_azimuth_deg
 from tas_core.timeline import Timeline
@@ -555,3 +556,57 @@ def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finishe
 
 def test_cores_are_counted() -> None:
     assert runner.usable_cores() >= 1
+
+
+# ------------------------------------------------------------------ names of what is not there
+
+
+def test_a_decoy_is_one_name_more_of_what_does_not_sound(scored: TasBench) -> None:
+    words = {c.name: {c.name, *c.words} for c in load_categories()}
+    for name in scored.clips():
+        clip = read_clip(scored, name, "degrees")
+        assert clip.scene is not None
+        assert clip.timeline is not None
+        extended = clip.decoy_timeline()
+        assert extended is not None
+        timeline, decoy = extended
+        assert extended == read_clip(scored, name, "degrees").decoy_timeline()
+        for item in clip.scene.objects:
+            assert decoy not in words[item.category]
+        for segment, own in zip(timeline.segments, clip.timeline.segments, strict=True):
+            assert segment.clauses[:-1] == own.clauses
+            assert (segment.clauses[-1].object, segment.clauses[-1].azimuth.start_deg) == (decoy, 0)
+            # The words say what the clauses say.
+            assert Timeline.from_prompt(segment.text).segments[0].clauses[-1].object == decoy
+
+
+class Hearing(Baseline):
+    """Finds everything but what it is told, in stretches of one and three seconds."""
+
+    def __init__(self, deaf_to: set[str]) -> None:
+        super().__init__("mono")
+        object.__setattr__(self, "deaf_to", deaf_to)
+
+    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+        assert clip.timeline != timeline
+        names = dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses)
+        return tuple(
+            Finding(name, start_s, end_s, 0.5, 0.0 if name in self.deaf_to and start_s == 1 else 1.0)
+            for name in names
+            for start_s, end_s in ((0.0, 1.0), (1.0, 4.0))
+        )
+
+
+def test_presence_is_a_share_of_the_time(scored: TasBench) -> None:
+    clip = read_clip(scored, scored.clips()[0], "degrees")
+    extended = clip.decoy_timeline()
+    assert extended is not None
+    assert clip.timeline is not None
+    first = clip.timeline.segments[0].clauses[0].object
+    assert len(clip.phrases) == 2
+    all_found = presence_measures(Hearing(set()), clip)
+    assert all_found == {"found_present": 1.0, "found_absent": 1.0}
+    some = presence_measures(Hearing({first, extended[1]}), clip)
+    # One of two objects is missed for three of its four seconds, and so is the decoy.
+    assert some == pytest.approx({"found_present": (4 + 1) / 8, "found_absent": 0.25})
+    assert presence_measures(Hearing(set()), replace(clip, scene=None)) == {}

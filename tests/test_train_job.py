@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 import torch
 
+from tas_core import train_job
 from tas_core.errors import InputError
 from tas_core.models.registry import PRESETS
 from tas_core.train_job import run_training
+from tas_core.training import TrainingConfig
 from tests.tiny import TINY_SLOTS, write_material
 
 SETTINGS: dict[str, Any] = {
@@ -62,3 +64,24 @@ def test_an_unknown_precision_is_refused(data: Path, tmp_path: Path) -> None:
             **{**SETTINGS, "precision": "fp8"},
         )
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "expected"),
+    [("auto", "cpu", "fp32"), ("auto", "cuda", "bf16"), ("bf16", "cpu", "bf16"), ("fp32", "cuda", "fp32")],
+)
+def test_auto_precision_is_the_faster_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, device: str, expected: str
+) -> None:
+    """The settings that reach the training; there is no CUDA device to train on here."""
+    reached: list[TrainingConfig] = []
+
+    def caught(data: Path, out: Path, config: TrainingConfig, **rest: object) -> Path:
+        reached.append(config)
+        return data / out.name / str(len(rest))
+
+    monkeypatch.setattr(train_job, "train", caught)
+    monkeypatch.setattr(train_job, "choose_device", lambda name: torch.device(name))
+    settings = {**SETTINGS, "device": device, "precision": asked}
+    run_training(tmp_path, tmp_path / "run", "slots", progress=lambda step, figures: None, **settings)
+    assert reached[0].precision == expected
