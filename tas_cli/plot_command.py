@@ -12,7 +12,10 @@ def plot(
     kind: str = typer.Option(..., "--kind", "-k", help="spl, envelope, spectrogram or azimuth."),
     out: Path = typer.Option(..., "--out", "-o", help="Picture to write: .png, .svg or .pdf."),
     timeline: list[Path] = typer.Option(
-        [], "--timeline", "-t", help="YAML file of prompts to show below: one for all sounds, or one for each in turn."
+        [],
+        "--timeline",
+        "-t",
+        help="Prompts with times to show below: yaml, srt, vtt, txt; one for all sounds, or one for each in turn.",
     ),
     reference: Path | None = typer.Option(None, help="Binaural file to compare with."),
     csv: Path | None = typer.Option(None, help="Also write the numbers of the picture as a table."),

@@ -10,7 +10,9 @@ import typer
 def report(
     output: Path = typer.Argument(..., metavar="OUTPUT", help="Binaural file, two channels."),
     source: Path = typer.Option(..., "--source", "-s", help="Audio file that OUTPUT was made of."),
-    timeline: Path = typer.Option(..., "--timeline", "-t", help="YAML file of prompts that OUTPUT was made by."),
+    timeline: Path = typer.Option(
+        ..., "--timeline", "-t", help="Prompts with times that OUTPUT was made by: yaml, srt, vtt, txt."
+    ),
     out: Path = typer.Option(..., "--out", "-o", help="HTML file to write."),
     stem: list[str] = typer.Option(
         [], metavar="OBJECT=FILE", help="Sound of what an object was taken to be, to measure its places by; repeat."

@@ -18,7 +18,7 @@ def study() -> None:
 def make(
     out: Path = typer.Option(..., "--out", "-o", help="HTML file or folder to write; key.json goes beside the page."),
     system: list[str] = typer.Option(..., "--system", metavar="NAME=FOLDER", help="Files of one system; repeat."),
-    timelines: Path = typer.Option(..., help="Folder of timelines, named as the files."),
+    timelines: Path = typer.Option(..., help="Folder of timelines (yaml, srt, vtt, txt), named as the files."),
     clips: int | None = typer.Option(None, min=1, help="Clips to draw; default: all that can be used."),
     seed: int = typer.Option(0, min=0, help="Seed of choice, order and numbers."),
     force: bool = typer.Option(False, "--force", help="Overwrite an existing page and key."),

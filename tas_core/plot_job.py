@@ -19,6 +19,7 @@ from tas_core.errors import InputError
 from tas_core.output_files import check_new_file, same_file, write_files
 from tas_core.plotting.curves import PlotData, Source, check_kind, plot_data
 from tas_core.timeline import Timeline
+from tas_core.timeline_formats import load_timeline
 
 if TYPE_CHECKING:
     from tas_core.plotting.curves import Row
@@ -78,7 +79,7 @@ def plot_files(
             f"{len(timeline_paths)} timelines for {len(sources)} sounds, expected one for all or one for each"
         )
     names = _labels(sources, labels, reference)
-    timelines: list[Timeline | None] = [Timeline.load(path) for path in timeline_paths] or [None]
+    timelines: list[Timeline | None] = [load_timeline(path) for path in timeline_paths] or [None]
     if len(timelines) == 1:
         timelines *= len(sources)
     sounds = [_read(path, label, timeline) for path, label, timeline in zip(sources, names, timelines, strict=False)]

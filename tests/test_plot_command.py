@@ -17,6 +17,7 @@ import pytest
 import soundfile
 
 from tas_core.plotting.curves import KINDS
+from tas_core.timeline_formats import EXTENSIONS, convert_timeline
 from tests.conftest import Finished
 
 Run = Callable[..., Finished]
@@ -109,6 +110,18 @@ def test_tables_have_a_row_per_window_and_sound(tas: Run, ears: Files, tmp_path:
 
 
 # ------------------------------------------------------------------ pictures
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_timelines_of_any_format_are_drawn(
+    tas: Run, ears: Files, make_timeline: Make, tmp_path: Path, extension: str
+) -> None:
+    scene = tmp_path / f"other{extension}"
+    convert_timeline(make_timeline("start: 0, text: a dog on the left"), scene)
+    out = tmp_path / "figure.svg"
+    done = tas("plot", ears("take.wav"), "-t", scene, "--kind", "spl", "-o", out)
+    assert (done.code, done.err) == (0, "")
+    assert "a dog on the left" in out.read_text()
 
 
 def test_one_picture_of_several_sounds_with_a_lane_each(

@@ -23,11 +23,12 @@ from tas_core.html_page import inert_json
 from tas_core.loudness import LoudnessMeter
 from tas_core.models import plain_head
 from tas_core.models.plain_head import through_head
-from tas_core.report import job, sounds, write_report
+from tas_core.report import job, report_file, sounds, write_report
 from tas_core.report.levels import FULL_SCALE, PeakMeter
 from tas_core.report.places import NEEDS_STEMS, TOO_LITTLE, measure_places
 from tas_core.report.tables import clock, direction, escaped, number, provenance_table
 from tas_core.timeline import Timeline
+from tas_core.timeline_formats import EXTENSIONS, convert_timeline
 from tests.conftest import Finished
 
 RATE = 16_000
@@ -472,6 +473,16 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(material: Path, monkey
         make(material, overwrite=True, provenance={"new": 1})
     assert (material / "page.html").read_bytes() == old
     assert sorted(material.iterdir()) == before
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_a_timeline_of_any_format(material: Path, extension: str) -> None:
+    scene = material / f"other{extension}"
+    convert_timeline(material / "scene.yaml", scene)
+    report_file(material / "out.wav", material / "in.wav", scene, material / "page.html")
+    report_file(material / "out.wav", material / "in.wav", material / "scene.yaml", material / "same.html")
+    page, same = (Page(material / name).report for name in ("page.html", "same.html"))
+    assert page["segments"] == same["segments"]
 
 
 def test_the_command(material: Path, tas: Callable[..., Finished]) -> None:

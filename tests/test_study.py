@@ -23,6 +23,7 @@ from tas_core.errors import InputError
 from tas_core.study import Key, make_study, read_key, score_study
 from tas_core.study.page import fixed_objects, question, render_page
 from tas_core.timeline import Timeline
+from tas_core.timeline_formats import convert_timeline
 from tas_core.types import side_name
 from tests.conftest import Finished
 from tests.test_bad_input import tree
@@ -112,6 +113,15 @@ def test_the_same_seed_gives_the_same_bytes(material: Path, tmp_path: Path) -> N
     a, c = (json.loads((tmp_path / name / "key.json").read_text()) for name in "ac")
     assert a["study"] != c["study"]
     assert [item["item"] for item in a["items"]] != [item["item"] for item in c["items"]]
+
+
+def test_timelines_of_any_format_give_the_same_key(material: Path, tmp_path: Path) -> None:
+    expected = make(material, tmp_path / "a")
+    for clip, extension in zip(SCENES, (".srt", ".vtt", ".txt", ".yml"), strict=True):
+        scene = material / "timelines" / f"{clip}.yaml"
+        convert_timeline(scene, scene.with_suffix(extension))
+        scene.unlink()
+    assert make(material, tmp_path / "b") == expected
 
 
 def test_the_page_tells_nothing_about_the_systems(material: Path, tmp_path: Path) -> None:

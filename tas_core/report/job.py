@@ -29,6 +29,7 @@ from tas_core.report.sounds import (
     read_sound,
 )
 from tas_core.timeline import Timeline
+from tas_core.timeline_formats import load_timeline
 
 _TEMPLATES: Final = Path(__file__).resolve().parent.parent / "_data" / "report"
 _SUFFIXES: Final = (".html", ".htm")
@@ -145,7 +146,7 @@ def report_file(
     Args:
         output: binaural file.
         source: what it was made of.
-        timeline_path: YAML file of prompts.
+        timeline_path: prompts with times, as for :func:`tas_core.timeline_formats.load_timeline`.
         out: the page.
         stems: as :func:`write_report`.
         provenance_path: a JSON object, such as ``tas spatialize --json`` prints.
@@ -156,7 +157,7 @@ def report_file(
         TasError: writing failed.
     """
     check_report_path(out, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=force)
-    timeline = Timeline.load(timeline_path)
+    timeline = load_timeline(timeline_path)
     provenance: dict[str, Any] = {"timeline": timeline_path.name}
     if provenance_path is not None:
         provenance |= _read_provenance(provenance_path)

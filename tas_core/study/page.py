@@ -25,6 +25,7 @@ from tas_core.html_page import fill_page, flac_bytes, inert_json, sound_blocks
 from tas_core.output_files import check_new_file, write_files
 from tas_core.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.timeline import Timeline
+from tas_core.timeline_formats import EXTENSIONS, load_timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 PAGE_NAME: Final = "study.html"
@@ -39,7 +40,6 @@ LENGTH_TOLERANCE_S: Final = 0.1
 
 _ITEM_NUMBERS: Final = range(1000, 10_000)
 _SUFFIXES: Final = (*FORMATS, ".mp3")
-_TIMELINE_SUFFIXES: Final = (".yaml", ".yml")
 _TEMPLATES: Final = Path(__file__).resolve().parent.parent / "_data" / "study"
 
 _TONE_RATE_HZ: Final = 16_000
@@ -100,7 +100,8 @@ def make_study(
     Args:
         out: an ``.html`` file, or a folder that gets ``study.html``; ``key.json`` goes beside it.
         systems: name -> folder of audio files with one or two channels; the file stem names the clip.
-        timelines: folder of ``<clip>.yaml``. A clip is used if no object in it moves or has two places.
+        timelines: folder of ``<clip>.yaml``, ``.srt``, ``.vtt`` or ``.txt``. A clip is used if no object in it moves
+            or has two places.
         clips: how many clips to draw; all by default.
         seed: seed of everything that is drawn, 0 or more.
         overwrite: whether existing files may be replaced.
@@ -224,13 +225,13 @@ def _usable(
         if not name.strip() or not name.isprintable():
             raise InputError(f"{name!r} is not a name of a system, expected printable characters")
     files = {name: _by_stem(folder, _SUFFIXES, "audio") for name, folder in systems.items()}
-    scenes = _by_stem(timelines, _TIMELINE_SUFFIXES, "timeline")
+    scenes = _by_stem(timelines, EXTENSIONS, "timeline")
     everywhere = set(scenes).intersection(*files.values())
     unmatched = tuple(sorted(set(scenes).union(*files.values()) - everywhere))
     asked: dict[str, _Asked] = {}
     moving = []
     for clip in sorted(everywhere):
-        timeline = Timeline.load(scenes[clip])
+        timeline = load_timeline(scenes[clip])
         objects = fixed_objects(timeline)
         if objects is None:
             moving.append(clip)
