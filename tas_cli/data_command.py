@@ -25,7 +25,7 @@ def bank(
     length: float = typer.Option(8.0, min=3.0, max=60.0, help="Length of a clip in seconds."),
     rooms: int = typer.Option(500, min=4, help="Simulated rooms."),
     seed: int = typer.Option(0, min=0, help="Seed of melodies and rooms."),
-    jobs: int = typer.Option(2, min=1, help="Processes."),
+    jobs: int = typer.Option(2, "--jobs", "-j", min=1, help="Processes."),
     text_encoder: str = typer.Option("minilm", help="Encoder of the phrases: minilm, clip, bert or t5."),
 ) -> None:
     """Render dry stems of every category, simulate rooms and encode phrases, for 'tas train'."""
@@ -53,7 +53,7 @@ def simulate(
     seed: int = typer.Option(0, min=0, max=10**9, help="Seed of everything random."),
     rate: int = typer.Option(48000, min=8000, max=48000, help="Sample rate in Hz."),
     split: str = typer.Option("all", help="Make only this part: train, val or test; or all."),
-    jobs: int = typer.Option(2, min=1, help="Processes."),
+    jobs: int = typer.Option(2, "--jobs", "-j", min=1, help="Processes."),
 ) -> None:
     """Simulate binaural clips with stems and annotations (TASBench-Sim)."""
     from tas_cli.progress import progress_bar
@@ -97,10 +97,12 @@ def pack(
 
 @app.command("import")
 def import_annotations(
-    audio_root: Path = typer.Argument(..., help="Data set in FAIR-Play's layout: binaural_audios, splits."),
+    audio_root: Path = typer.Argument(
+        ..., metavar="DIR", help="Data set in FAIR-Play's layout: binaural_audios, splits."
+    ),
     annotations: Path = typer.Option(..., help=".jsonl or .csv of clip, time and text, ten texts a second."),
     out: Path | None = typer.Option(None, "--out", "-o", help="Where 'timelines' is made. [default: the data set]"),
-    overwrite: bool = typer.Option(False, "--overwrite", help="Replace existing timelines."),
+    overwrite: bool = typer.Option(False, "--force", "--overwrite", help="Overwrite existing timelines."),
 ) -> None:
     """Make a timeline for every clip from dense annotations."""
     from tas_core.datasets.annotations import import_annotations
@@ -120,7 +122,7 @@ def import_annotations(
 @app.command("check")
 def check(
     folder: Path = typer.Argument(..., metavar="DIR", help="Data set in TASBench's layout."),
-    jobs: int = typer.Option(2, min=1, help="Processes."),
+    jobs: int = typer.Option(2, "--jobs", "-j", min=1, help="Processes."),
     json_file: Path | None = typer.Option(None, "--json", help="Also write the problems here."),
 ) -> None:
     """Find what is wrong with a data set; exit code 1 if it has an error."""
@@ -148,7 +150,7 @@ def check(
 @app.command("stats")
 def stats(
     folder: Path = typer.Argument(..., metavar="DIR", help="Data set in TASBench's layout."),
-    jobs: int = typer.Option(2, min=1, help="Processes."),
+    jobs: int = typer.Option(2, "--jobs", "-j", min=1, help="Processes."),
     json_file: Path | None = typer.Option(None, "--json", help="Also write the figures here."),
     figure: Path | None = typer.Option(None, help="Also draw them: .png, .svg or .pdf."),
 ) -> None:

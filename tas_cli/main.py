@@ -39,15 +39,15 @@ app = typer.Typer(
 )
 app.command("spatialize")(spatialize_command.spatialize)
 app.command("plot")(plot_command.plot)
-app.command("report")(report_command.report)
-app.command("eval")(eval_command.evaluate)
-app.command("train")(train_command.train)
-app.command("doctor")(doctor_command.doctor)
-app.command("config")(config_command.config)
+app.command("report", short_help="Make one HTML page to listen, compare and measure.")(report_command.report)
+app.command("eval", short_help="Say in numbers how good outputs or models are.")(eval_command.evaluate)
+app.command("train", short_help="Train a model, or go on with it.")(train_command.train)
+app.command("doctor", short_help="Say what is installed, and whether it works.")(doctor_command.doctor)
+app.command("config", short_help="Show configured values and their origin.")(config_command.config)
 app.add_typer(models_command.app, name="models")
 app.add_typer(data_command.app, name="data")
 app.add_typer(study_command.app, name="study")
-app.add_typer(timeline_command.app, name="timeline")
+app.add_typer(timeline_command.app, name="timeline", short_help="Look into timelines, and convert them.")
 
 
 def _print_version(wanted: bool) -> None:

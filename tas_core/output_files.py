@@ -48,7 +48,7 @@ def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrit
     if os.path.lexists(target) and not target.is_file():
         raise InputError(f"{path}: not a regular file")
     if target.exists() and not overwrite:
-        raise InputError(f"{path}: the file exists, expected a new name or permission to overwrite it")
+        raise InputError(f"{path}: the file exists, expected a new name or permission to overwrite it (--force)")
     if not target.parent.is_dir():
         raise InputError(f"{path}: the folder {target.parent} does not exist")
     if not os.access(target.parent, os.W_OK | os.X_OK):

@@ -95,6 +95,12 @@ def test_help_takes_less_than_three_tenths_of_a_second() -> None:
     assert min(seconds) < 0.3
 
 
+def test_no_summary_of_a_command_is_cut_short(tas: Run) -> None:
+    lines = tas("--help").out.partition("Commands:")[2].splitlines()
+    assert len(lines) > 10
+    assert not [line for line in lines if line.endswith("...")]
+
+
 def test_help_names_every_command_and_option_of_the_main_job(tas: Run) -> None:
     overview = tas("--help")
     assert overview.code == 0

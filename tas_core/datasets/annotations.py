@@ -100,7 +100,9 @@ def import_annotations(
     existing = [path for path in targets.values() if path.exists()]
     if existing and not overwrite:
         more = f", and {len(existing) - 1} more do" if len(existing) > 1 else ""
-        raise InputError(f"{existing[0]}: the timeline exists{more}; expected none, or permission to overwrite")
+        raise InputError(
+            f"{existing[0]}: the timeline exists{more}; expected none, or permission to overwrite (--force)"
+        )
 
     contents: dict[Path, bytes] = {}
     silent = []
