@@ -186,6 +186,7 @@ class _Fair(SlotsModel):
         found = super().separate(spectrum, clause_features, active)
         found.masks.zero_()
         found.masks[:, 0] = active[:, :1].float().transpose(1, 2)
+        found.masks[:, -1] = 1 - found.masks[:, 0]
         found.directness.fill_(1)
         return found
 
@@ -231,16 +232,24 @@ LONG = Timeline(
 )
 
 
-@pytest.mark.parametrize(("family", "steps"), [("slots", 1), ("slots", 3), ("paper", 2)])
+@pytest.mark.parametrize(
+    ("family", "steps", "transition_s"), [("slots", 1, 0.0), ("slots", 1, 1.5), ("slots", 3, 0.0), ("paper", 2, 0.0)]
+)
 @pytest.mark.parametrize("rate_hz", [16000, 44100])
 def test_blocks_do_not_show(
-    slots: SlotsModel, paper: PaperModel, family: str, steps: int, rate_hz: int, monkeypatch: pytest.MonkeyPatch
+    slots: SlotsModel,
+    paper: PaperModel,
+    family: str,
+    steps: int,
+    transition_s: float,
+    rate_hz: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model = slots if family == "slots" else paper
     x = _noise(15 * rate_hz + 77)
-    whole = spatialize(x, rate_hz, LONG, model, ENCODER, steps=steps, seed=4)
+    whole = spatialize(x, rate_hz, LONG, model, ENCODER, steps=steps, seed=4, transition_s=transition_s)
     monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
-    job = Spatializer(len(x), rate_hz, LONG, model, ENCODER, steps=steps, seed=4)
+    job = Spatializer(len(x), rate_hz, LONG, model, ENCODER, steps=steps, seed=4, transition_s=transition_s)
     pieces = np.split(x, [1000, 1001, 6 * rate_hz])
     blocks = list(job.ears(pieces))
     # Blocks of 4 s; the last, of 3 s and 77 samples, stays by itself.
@@ -364,6 +373,65 @@ def test_width_scales_the_side_signal_and_nothing_else(
 def test_widths_out_of_range_are_errors(slots: SlotsModel, width: float) -> None:
     with pytest.raises(InputError, match=r"width is .*; expected 0 \(mono\) to 2"):
         spatialize(_noise(1600), 16000, Timeline.from_prompt("cello on the left"), slots, ENCODER, width=width)
+
+
+# ------------------------------------------------------------------ transitions
+
+
+@pytest.mark.parametrize("transition_s", [0.02, 0.4, 3.0])
+def test_transitions_of_mirrored_timelines_exchange_the_ears(slots: SlotsModel, transition_s: float) -> None:
+    x = _noise(round(1.6 * 44100))
+    plain = spatialize(x, 44100, SCENE, slots, ENCODER, transition_s=transition_s).ears
+    mirrored = spatialize(x, 44100, SCENE.mirrored(), slots, ENCODER, transition_s=transition_s).ears
+    np.testing.assert_allclose(mirrored, plain[::-1], rtol=0, atol=1e-9)  # as without a transition
+    np.testing.assert_allclose(plain.mean(axis=0), x, rtol=0, atol=1e-12)
+
+
+def test_a_transition_matters_around_borders_only() -> None:
+    """One object that has every bin: beside a transition of 0.4 s and half a frame, all is as without one."""
+    model = _Fair(tiny_slots().config).eval()
+    x = _noise(64000)
+    parts = ("cello 60 degrees to the left", "cello 60 degrees to the right", "cello 60 degrees to the right")
+    starts_s = (0.0, 1.0, 2.0)
+    timeline = Timeline(tuple(Segment.from_prompt(a, a + 1, text) for a, text in zip(starts_s, parts, strict=True)))
+    sides = [_side(spatialize(x, 16000, timeline, model, ENCODER, transition_s=s)) for s in (0.0, 0.4)]
+    changed = np.abs(sides[1] - sides[0]) > 1e-6  # single precision
+    at_s = np.flatnonzero(changed) / 16000
+    # Borders at 1 s and, to uncovered time, at 3 s; at 2 s the place does not change.
+    assert all(min(abs(t - 1), abs(t - 3)) < 0.2 + 0.04 for t in (at_s.min(), at_s.max()))
+    assert not changed[round(1.24 * 16000) : round(2.76 * 16000)].any()
+    for border_s in (1.0, 3.0):
+        # A frame in which nothing has moved yet, or all has, may reach 32 ms into the transition.
+        inside = slice(round((border_s - 0.16) * 16000), round((border_s + 0.16) * 16000))
+        assert changed[inside].mean() > 0.9
+    # In the middle of its way to the other side it is in front, after the window that 0 has too.
+    middle = slice(round(0.995 * 16000), round(1.005 * 16000))
+    assert _db(sides[1][middle], x[middle]) < _db(sides[1][8000:9600], x[8000:9600]) - 10
+
+
+def test_a_block_hears_of_borders_beyond_its_margins(slots: SlotsModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The glide begins at 6.5 s, in the block from 4 to 8 s, whose margin of 4 s ends before the border."""
+    x = _noise(25 * 16000)
+    halves = ("cello on the left, rain on the right", "cello on the right, dog on the left")
+    timeline = Timeline(tuple(Segment.from_prompt(12.5 * i, 12.5 * i + 12.5, text) for i, text in enumerate(halves)))
+    whole = spatialize(x, 16000, timeline, slots, ENCODER, transition_s=12.0)
+    monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
+    blocks = spatialize(x, 16000, timeline, slots, ENCODER, transition_s=12.0)
+    assert _db(blocks.ears - whole.ears, _side(whole)) < -80  # as without a transition
+
+
+@pytest.mark.parametrize("transition_s", [-0.1, float("nan"), float("inf")])
+def test_transitions_out_of_range_are_errors(slots: SlotsModel, transition_s: float) -> None:
+    timeline = Timeline.from_prompt("cello on the left")
+    with pytest.raises(InputError, match="transition is .* s; expected 0 or more"):
+        spatialize(_noise(1600), 16000, timeline, slots, ENCODER, transition_s=transition_s)
+
+
+def test_models_of_whole_prompts_have_no_transitions(paper: PaperModel) -> None:
+    timeline = Timeline.from_prompt("cello on the left")
+    Spatializer(16000, 16000, timeline, paper, ENCODER, transition_s=0.0)
+    with pytest.raises(InputError, match="a paper model averages windows of 1 s; only slots models take a transition"):
+        Spatializer(16000, 16000, timeline, paper, ENCODER, transition_s=0.1)
 
 
 # ------------------------------------------------------------------ stems

@@ -161,6 +161,7 @@ def test_options_reach_the_job(
     done = tas(
         *("spatialize", source, "-o", out, "--model", tiny_model, "--channel", 2, "--start", 0.5, "--duration", 1.0),
         *("--gain", -6, "--subtype", "PCM_16", "--clip", "clamp", "--seed", 3, "--sidecar", "--json"),
+        *("--transition", 0.25),
     )
     assert (done.code, done.err) == (0, "")
     report = json.loads(done.out)
@@ -177,6 +178,7 @@ def test_options_reach_the_job(
         "subtype": "PCM_16",
         "hrtf": None,
         "width": 1.0,
+        "transition_s": 0.25,
         "sidecar": True,
         "overwrite": False,
     }
@@ -200,6 +202,8 @@ def test_options_reach_the_job(
         (["-p", PROMPT, "--channel", "2"], "there is no channel 2, expected 1 to 1"),
         (["-p", PROMPT, "--clip", "wrap"], "unknown clip mode 'wrap'; expected one of rescale, clamp, error"),
         (["-p", PROMPT, "--subtype", "PCM_12"], "unknown subtype 'PCM_12'"),
+        (["-p", PROMPT, "--transition", "inf"], "transition is inf s; expected 0 or more"),
+        (["-p", PROMPT, "--transition", "0.1", "--model", "paper-small"], "only slots models take a transition"),
         (["-p", PROMPT, "--progress", "dots"], "unknown progress 'dots'; expected one of auto, bar, json, off"),
     ],
 )
@@ -219,6 +223,16 @@ def test_impossible_options_are_answered_in_a_line(
     assert (done.code, done.out) == (2, "")
     assert message in done.error_line
     assert sorted(os.listdir(tmp_path)) == ["in.wav", "scene.yaml"]
+
+
+@pytest.mark.parametrize("seconds", ["-0.1", "nan", "soon"])
+def test_transitions_that_are_no_lengths_are_usage_errors(
+    tas: Run, make_audio: Make, tmp_path: Path, seconds: str
+) -> None:
+    done = tas("spatialize", make_audio(), "-p", PROMPT, "-o", tmp_path / "out.wav", "--transition", seconds)
+    assert (done.code, done.out) == (2, "")
+    assert "Invalid value for '--transition'" in done.err
+    assert os.listdir(tmp_path) == ["in.wav"]
 
 
 # ------------------------------------------------------------------ progress
