@@ -17,6 +17,12 @@ def report(
     stem: list[str] = typer.Option(
         [], metavar="OBJECT=FILE", help="Sound of what an object was taken to be, to measure its places by; repeat."
     ),
+    start: float | None = typer.Option(
+        None, min=0.0, help="Where OUTPUT begins in the source, in seconds, if it is a passage."
+    ),
+    channel: int | None = typer.Option(
+        None, min=1, help="Channel of the source that OUTPUT was made of, counted from 1.  [default: all, mixed down]"
+    ),
     provenance: Path | None = typer.Option(
         None, help="JSON object to show: how OUTPUT was made, as 'tas spatialize --json' prints it."
     ),
@@ -34,5 +40,15 @@ def report(
         if name in stems:
             raise InputError(f"--stem {text!r}: the object {name!r} is given twice")
         stems[name] = Path(path)
-    page = report_file(output, source, timeline, out, stems=stems, provenance_path=provenance, force=force)
+    page = report_file(
+        output,
+        source,
+        timeline,
+        out,
+        stems=stems,
+        provenance_path=provenance,
+        start_s=start,
+        channel=channel,
+        force=force,
+    )
     typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB")

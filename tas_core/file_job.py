@@ -192,6 +192,8 @@ def process_file(
             timeline=timeline,
             provenance=report.as_dict(),
             stems={stem.object: Path(stem.path) for stem in report.stems if stem.object is not None},
+            start_s=None if stop - start == prepared.num_samples else start / rate_hz,
+            channel=options.channel,
             overwrite=options.overwrite,
         )
     return report

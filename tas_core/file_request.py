@@ -204,7 +204,7 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
     if options.sidecar:
         check_new_file(sidecar_path(out), inputs, overwrite=options.overwrite)
     if request.page is not None:
-        _check_page(request.page, request, inputs, options)
+        _check_page(request.page, request, inputs, options.overwrite)
     timeline = read_prompts(timeline_path, prompt)
     if request.stems is not None:
         _check_stems(request.stems, timeline, [*inputs, out], options.overwrite)
@@ -265,15 +265,13 @@ def _passage(reader: AudioReader, num_samples: int, options: FileOptions) -> tup
     return start, min(num_samples, start + length)
 
 
-def _check_page(page: Path, request: FileRequest, inputs: list[Path], options: FileOptions) -> None:
+def _check_page(page: Path, request: FileRequest, inputs: list[Path], overwrite: bool) -> None:
     """See that the report page of a request can be made."""
     from tas_core.report import check_report_path
 
     if STANDARD_STREAM in (str(request.source), str(request.out)):
         raise InputError("a report page is made of two files, expected names for the input and the output")
-    if options.start_s or options.duration_s is not None or options.channel is not None:
-        raise InputError("a report page compares whole files, expected no start, duration or channel")
-    check_report_path(page, [*inputs, request.out], overwrite=options.overwrite)
+    check_report_path(page, [*inputs, request.out], overwrite=overwrite)
 
 
 def _check_stems(folder: Path, timeline: Timeline, others: list[Path], overwrite: bool) -> None:

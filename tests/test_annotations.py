@@ -231,9 +231,9 @@ def test_existing_timelines_stay_unless_told(tas: Run, data: TasBench, tmp_path:
     done = tas("data", "import", data.root, "--annotations", second)
     assert done.code == 2
     expected = f"{data.timeline_path('000001')}: the timeline exists, and 1 more do; expected none, or permission"
-    assert done.error_line == f"{expected} to overwrite"
+    assert done.error_line == f"{expected} to overwrite (--force)"
     assert tree(data.root) == before
-    assert tas("data", "import", data.root, "--annotations", second, "--overwrite").code == 0
+    assert tas("data", "import", data.root, "--annotations", second, "--force").code == 0
     assert entries(data.timeline("000001")) == [(0.0, 0.1, PIANO)]
     assert not data.timeline_path("000002").exists()  # nothing sounds there any more
 
@@ -399,5 +399,5 @@ def test_out_that_is_a_file(tas: Run, data: TasBench, tmp_path: Path) -> None:
     source = write_jsonl(tmp_path / "a.jsonl", [("1", 0, CELLO)])
     done = tas("data", "import", data.root, "--annotations", source, "--out", tmp_path / "out")
     assert done.code == 2
-    assert "cannot make this folder" in done.error_line
+    assert "no folder can be made" in done.error_line
     assert tas("data", "import", tmp_path, "--annotations", source).code == 2

@@ -127,25 +127,26 @@ def test_no_stem_is_written_over_an_input_or_the_output(
     assert os.listdir(tmp_path) == ["in.wav"]
 
 
-def test_a_page_measures_by_the_stems(tas: Run, tiny_model: Path, make_audio: Make, tmp_path: Path) -> None:
-    arguments = ("spatialize", make_audio(rate_hz=44_100), "-p", PROMPT, "--model", tiny_model)
-    done = tas(
-        *(*arguments, "-o", tmp_path / "out.wav"),
-        *("--stems", tmp_path / "parts", "--report", tmp_path / "page.html"),
-    )
+@pytest.mark.parametrize("passage", [["--start", 0.25], ["--duration", 0.5], ["--start", 0.25, "--duration", 0.5], []])
+def test_the_page_of_a_passage_and_of_a_channel(
+    tas: Run, tiny_model: Path, make_audio: Make, make_timeline: Make, tmp_path: Path, passage: list[object]
+) -> None:
+    source = make_audio(channels=2)
+    scene = make_timeline("start: 0, end: 0.5, text: a tone on the left", "start: 0.5, text: a tone on the right")
+    arguments = ("spatialize", source, "-t", scene, "--model", tiny_model, "--channel", 2, *passage)
+    done = tas(*arguments, "-o", tmp_path / "out.wav", "--report", tmp_path / "page.html")
     assert (done.code, done.err) == (0, "")
     page = (tmp_path / "page.html").read_text()
-    assert "out.wav" in page
-    assert "stem of noise" in page
-    assert "2-noise.wav" in page
+    assert "input channel" in page
+    assert ("input from, to" in page) == bool(passage)
+    # (L + R) / 2 is the input, so the page has found the samples that the output was made of.
+    assert "(L + R) / 2 of the output is the input" in page
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--report", "page.txt"], "page.txt: the extension .txt, expected .html or .htm"),
-        (["--report", "page.html", "--start", "0.1"], "a report page compares whole files"),
-        (["--report", "page.html", "--channel", "1"], "a report page compares whole files"),
         (["--report", "none/page.html"], "none/page.html: the folder"),
         (["--stems", "in.wav"], "in.wav: not a folder, expected one for the stems"),
         (["--stems", "none/parts"], "none/parts: the folder"),

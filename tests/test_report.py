@@ -475,6 +475,48 @@ def test_a_page_that_cannot_be_written_leaves_the_old_one(material: Path, monkey
     assert sorted(material.iterdir()) == before
 
 
+def test_the_page_of_a_passage_is_that_of_the_piece_cut_out(tmp_path: Path) -> None:
+    """One channel of the source from 0.5 to 1.5 s, where the cello is on its way and the dog is cut short."""
+    x, other = noise(2.0), 0.3 * noise(2.0)[::-1]
+    whole = scene((0, 1, "cello moves from 60 degrees left to 20 degrees left"), (1, 2, "dog on the right"))
+    piece = scene((0, 0.5, "cello moves from 40 degrees left to 20 degrees left"), (0.5, 1, "dog on the right"))
+    cut = slice(RATE // 2, 3 * RATE // 2)
+    soundfile.write(tmp_path / "whole.wav", np.stack([other, x], axis=1), RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "piece.wav", x[cut], RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "out.wav", through_head(x[cut], RATE, piece).T, RATE, subtype="FLOAT")
+    common = {"output": tmp_path / "out.wav", "provenance": {}}
+    write_report(tmp_path / "a.html", source=tmp_path / "whole.wav", timeline=whole, start_s=0.5, channel=2, **common)
+    write_report(tmp_path / "b.html", source=tmp_path / "piece.wav", timeline=piece, **common)
+    made, expected = Page(tmp_path / "a.html"), Page(tmp_path / "b.html")
+    texts = [segment.pop("text") for segment in made.report["segments"]]
+    assert texts == [segment.text for segment in whole.segments]
+    assert made.report["azimuth"] == expected.report["azimuth"]
+    assert made.report["tracks"] == expected.report["tracks"]
+    for name in ("input", "output", "hrtf"):
+        np.testing.assert_array_equal(made.sound(name)[0], expected.sound(name)[0])
+    assert "input from, to" in made.text
+    assert "input from, to" not in expected.text
+
+
+def test_a_passage_may_have_no_prompt(tmp_path: Path) -> None:
+    x = noise(2.0)
+    soundfile.write(tmp_path / "whole.wav", x, RATE, subtype="FLOAT")
+    soundfile.write(tmp_path / "out.wav", np.stack([x, x], axis=1)[RATE:], RATE, subtype="FLOAT")
+    files = {"source": tmp_path / "whole.wav", "output": tmp_path / "out.wav"}
+    write_report(tmp_path / "a.html", timeline=scene((0, 1, "dog left")), provenance={}, start_s=1.0, **files)
+    page = Page(tmp_path / "a.html")
+    assert page.report["segments"] == []
+    assert "No prompt holds in the part that this page plays." in page.text
+    for more, message in (
+        ({"start_s": 2.0}, r"whole\.wav: the start is 2 s, expected less than 2 s"),
+        ({"channel": 2}, r"whole\.wav: there is no channel 2, expected 1 to 1"),
+        ({"start_s": 1.5}, r"out\.wav: lasts 1\.00 s, but the source .* lasts 0\.50 s"),
+    ):
+        with pytest.raises(InputError, match=message):
+            write_report(tmp_path / "b.html", timeline=scene((0, 1, "dog left")), provenance={}, **more, **files)
+    assert not (tmp_path / "b.html").exists()
+
+
 @pytest.mark.parametrize("extension", EXTENSIONS)
 def test_a_timeline_of_any_format(material: Path, extension: str) -> None:
     scene = material / f"other{extension}"

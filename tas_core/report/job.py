@@ -22,6 +22,7 @@ from tas_core.report.sounds import (
     LENGTH_TOLERANCE_S,
     MAX_PLAYED_S,
     TRACKS,
+    Part,
     Played,
     SoundFile,
     encode_tracks,
@@ -63,6 +64,8 @@ def write_report(
     timeline: Timeline,
     provenance: Mapping[str, Any],
     stems: Mapping[str, Path] | None = None,
+    start_s: float | None = None,
+    channel: int | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write the page about one spatialized sound: one HTML file that asks no network for anything.
@@ -74,13 +77,15 @@ def write_report(
 
     Args:
         path: ``.html`` or ``.htm``.
-        source: what the output was made of; more than one channel is mixed down.
+        source: what the output was made of.
         output: binaural file, two channels, as long as the source (to 0.1 s).
-        timeline: what was asked.
+        timeline: what was asked, with the times of the source.
         provenance: how the output was made, plain JSON values, such as those of
             :meth:`tas_core.file_job.FileReport.as_dict`.
         stems: object phrase -> what the model took the object to be, mixed down if it has more channels; see
             :mod:`tas_core.report.places`.
+        start_s: where the output begins in the source, seconds, if it is a passage; None if it is all of it.
+        channel: which channel of the source it was made of, counted from 1; None is all, mixed down.
         overwrite: whether an existing page may be replaced.
 
     Returns:
@@ -98,14 +103,17 @@ def write_report(
     made = read_sound(output, mix_down=False)
     if made.num_channels != 2:
         raise InputError(f"{output}: {made.num_channels} channel{'s' * (made.num_channels != 1)}, expected 2")
-    closed = timeline.resolved(made.duration_s)
-    given = read_sound(source, mix_down=True)
-    played = play(given, made, closed)
+    part = Part(channel=channel) if start_s is None else Part(start_s, made.duration_s, channel)
+    given = read_sound(source, mix_down=True, part=part)
+    whole_s = made.duration_s if start_s is None else given.file_frames / given.sample_rate_hz
+    closed = timeline.resolved(whole_s)
+    played = play(given, made, closed, part.start_s)
     places = _places(played, closed, stems)
     codec, files, gain = encode_tracks(played)
     excerpt = made.duration_s > played.duration_s + LENGTH_TOLERANCE_S
     about = {
         **tables.file_rows("input", given),
+        **_part_rows(part),
         **tables.file_rows("output", made),
         **{f"stem of {name}": stem.name for name, stem in stems.items()},
         "page made by": f"tas {importlib.metadata.version('tas')}",
@@ -115,7 +123,7 @@ def write_report(
         _TEMPLATES,
         {
             "TITLE": tables.escaped(output.name).encode(),
-            "LEAD": _lead(given, made, len(closed.segments)).encode(),
+            "LEAD": _lead(given, made, _prompts_in(closed, part.start_s, made.duration_s)).encode(),
             "EXCERPT": _excerpt_note(made, played).encode() if excerpt else b"",
             "SUMMARY": tables.places_summary(places).encode(),
             "PLACES": tables.places_table(places).encode(),
@@ -139,6 +147,8 @@ def report_file(
     *,
     stems: Mapping[str, Path] | None = None,
     provenance_path: Path | None = None,
+    start_s: float | None = None,
+    channel: int | None = None,
     force: bool = False,
 ) -> Path:
     """:func:`write_report` with the timeline, and optionally the provenance, from files.
@@ -150,6 +160,8 @@ def report_file(
         out: the page.
         stems: as :func:`write_report`.
         provenance_path: a JSON object, such as ``tas spatialize --json`` prints.
+        start_s: as :func:`write_report`.
+        channel: as :func:`write_report`.
         force: whether an existing page may be replaced.
 
     Raises:
@@ -162,7 +174,15 @@ def report_file(
     if provenance_path is not None:
         provenance |= _read_provenance(provenance_path)
     return write_report(
-        out, source=source, output=output, timeline=timeline, provenance=provenance, stems=stems, overwrite=force
+        out,
+        source=source,
+        output=output,
+        timeline=timeline,
+        provenance=provenance,
+        stems=stems,
+        start_s=start_s,
+        channel=channel,
+        overwrite=force,
     )
 
 
@@ -200,6 +220,21 @@ def _places(played: Played, whole: Timeline, stems: Mapping[str, Path]) -> tuple
 
 
 # ---------------------------------------------------------------------------- words
+
+
+def _prompts_in(timeline: Timeline, start_s: float, duration_s: float) -> int:
+    found = timeline.overlapping(start_s, start_s + duration_s)
+    return 0 if found is None else len(found.segments)
+
+
+def _part_rows(part: Part) -> dict[str, str]:
+    """What of the input the output was made of, if not of all."""
+    rows = {}
+    if part.duration_s is not None:
+        rows["input from, to"] = f"{tables.clock(part.start_s)}, {tables.clock(part.start_s + part.duration_s)}"
+    if part.channel is not None:
+        rows["input channel"] = str(part.channel)
+    return rows
 
 
 def _lead(given: SoundFile, made: SoundFile, segments: int) -> str:

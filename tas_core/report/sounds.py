@@ -18,6 +18,7 @@ from tas_core.errors import AudioError, InputError
 from tas_core.html_page import flac_bytes
 from tas_core.loudness import LoudnessMeter
 from tas_core.models.plain_head import through_head
+from tas_core.prompts import AzimuthPath
 from tas_core.report.levels import FULL_SCALE, PeakMeter
 from tas_core.timeline import Timeline
 
@@ -54,8 +55,23 @@ class Levels:
 
 
 @dataclass(frozen=True)
+class Part:
+    """The part of a file that something was made of.
+
+    Args:
+        start_s: where it begins, seconds.
+        duration_s: its length at most, seconds; None is to the end.
+        channel: which channel, counted from 1; None is all.
+    """
+
+    start_s: float = 0.0
+    duration_s: float | None = None
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
 class SoundFile:
-    """A file: facts about all of it, and the samples of its beginning.
+    """A file, or a part of one: facts about all of it, and the samples of its beginning.
 
     Attributes:
         path: where it is.
@@ -64,8 +80,9 @@ class SoundFile:
         subtype: sample encoding in libsndfile's words.
         sample_rate_hz: its own rate.
         num_channels: its own channels.
-        num_frames: samples per channel.
-        levels: of the whole file.
+        file_frames: samples per channel in the file.
+        num_frames: samples per channel in the part, which all below is about.
+        levels: of all of it.
         beginning: (channel, time), at most :data:`MAX_PLAYED_S`; one channel if the file was mixed down.
     """
 
@@ -75,34 +92,46 @@ class SoundFile:
     subtype: str
     sample_rate_hz: int
     num_channels: int
+    file_frames: int
     num_frames: int
     levels: Levels
     beginning: np.ndarray
 
     @property
     def duration_s(self) -> float:
-        """Length of the whole file, seconds."""
+        """Length of the part, seconds."""
         return self.num_frames / self.sample_rate_hz
 
 
-def read_sound(path: Path, *, mix_down: bool) -> SoundFile:
-    """Read a file once, block by block; memory depends on the part that is kept only.
+def read_sound(path: Path, *, mix_down: bool, part: Part = Part()) -> SoundFile:  # noqa: B008 - frozen
+    """Read a file block by block; memory depends on the samples that are kept only.
 
     Args:
         path: audio file.
         mix_down: whether to keep, and to measure the loudness of, the mean of its channels in both ears.
+        part: what to read of it.
 
     Raises:
         AudioError: as :class:`tas_core.audio.AudioReader`; or a pipe, which cannot be read twice.
+        InputError: the file does not have the part.
     """
     if path.is_fifo():
         raise AudioError(f"{path}: a pipe, expected a file that can be read again")
     with AudioReader(path) as reader:
-        rate_hz, channels = reader.sample_rate_hz, reader.num_channels
+        rate_hz, file_frames = reader.sample_rate_hz, reader.count_frames()
+        start = round(part.start_s * rate_hz)
+        if start >= file_frames:
+            raise InputError(f"{path}: the start is {part.start_s:g} s, expected less than {file_frames / rate_hz:g} s")
+        if part.channel is not None and part.channel > reader.num_channels:
+            raise InputError(f"{path}: there is no channel {part.channel}, expected 1 to {reader.num_channels}")
+        left = file_frames - start if part.duration_s is None else round(part.duration_s * rate_hz)
+        reader.seek(start)
+        channels = reader.num_channels if part.channel is None else 1
         loudness, peaks = LoudnessMeter(rate_hz, 2 if mix_down else channels), PeakMeter(rate_hz, channels)
         wanted = round(MAX_PLAYED_S * rate_hz)
         kept, count = [], 0
-        while (block := reader.read(_BLOCK_FRAMES)).shape[1]:
+        while (block := reader.read(min(_BLOCK_FRAMES, left - count))).shape[1]:
+            block = block if part.channel is None else block[part.channel - 1 : part.channel]
             peaks.add(block)
             used = to_mono(block)[None] if mix_down else block
             loudness.add(np.repeat(used, 2, axis=0) if mix_down else used)
@@ -115,7 +144,8 @@ def read_sound(path: Path, *, mix_down: bool) -> SoundFile:
             format=reader.format,
             subtype=reader.subtype,
             sample_rate_hz=rate_hz,
-            num_channels=channels,
+            num_channels=reader.num_channels,
+            file_frames=file_frames,
             num_frames=count,
             levels=Levels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped),
             beginning=np.concatenate(kept, axis=1),
@@ -163,13 +193,14 @@ class Played:
         return self.tracks["output"].ears.shape[-1] / self.sample_rate_hz
 
 
-def play(source: SoundFile, output: SoundFile, timeline: Timeline) -> Played:
+def play(source: SoundFile, output: SoundFile, timeline: Timeline, start_s: float = 0.0) -> Played:
     """The tracks of a page.
 
     Args:
         source: one channel kept.
         output: two channels kept.
-        timeline: with all ends closed for the whole output.
+        timeline: with all ends closed for the whole source.
+        start_s: where the output begins in the timeline, seconds.
 
     Raises:
         InputError: the two differ in length by more than 0.1 s.
@@ -183,7 +214,7 @@ def play(source: SoundFile, output: SoundFile, timeline: Timeline) -> Played:
     ears = resample(output.beginning.astype(np.float32), output.sample_rate_hz, rate_hz)
     mono = resample(source.beginning[0].astype(np.float32), source.sample_rate_hz, rate_hz, ears.shape[-1])
     both = np.broadcast_to(mono, ears.shape)
-    part = _cut(timeline, ears.shape[-1] / rate_hz)
+    part = _cut(timeline, start_s, start_s + ears.shape[-1] / rate_hz)
     head = both if part is None else through_head(mono, rate_hz, part).astype(np.float32)
     sounds = {"input": both, "output": ears, "hrtf": head}
     whole = {"input": source, "output": output}
@@ -237,12 +268,19 @@ def encode_tracks(played: Played) -> tuple[str, dict[str, bytes], float]:
     return "Ogg Vorbis", {name: _vorbis(sound(name), rate_hz) for name in played.tracks}, gain
 
 
-def _cut(timeline: Timeline, duration_s: float) -> Timeline | None:
-    """The segments before a time, the last one ending there at the latest."""
-    part = timeline.overlapping(0.0, duration_s)
-    if part is None:
+def _cut(timeline: Timeline, start_s: float, end_s: float) -> Timeline | None:
+    """What holds from one time to another, counted from the first; what moves is where it is at these times."""
+    found = timeline.overlapping(start_s, end_s)
+    if found is None:
         return None
-    return Timeline(tuple(replace(s, end_s=min(s.end_s or duration_s, duration_s)) for s in part.segments))
+    segments = []
+    for segment in found.segments:
+        assert segment.end_s is not None
+        first_s, last_s = max(segment.start_s, start_s), min(segment.end_s, end_s)
+        shares = [(time_s - segment.start_s) / (segment.end_s - segment.start_s) for time_s in (first_s, last_s)]
+        clauses = (replace(c, azimuth=AzimuthPath(*map(c.azimuth.at, shares))) for c in segment.clauses)
+        segments.append(replace(segment, start_s=first_s - start_s, end_s=last_s - start_s, clauses=tuple(clauses)))
+    return Timeline(tuple(segments))
 
 
 def _vorbis(samples: np.ndarray, sample_rate_hz: int) -> bytes:

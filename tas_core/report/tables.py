@@ -184,6 +184,6 @@ def file_rows(role: str, file: SoundFile) -> dict[str, str]:
     coding = f"{file.format} {file.subtype}, {file.sample_rate_hz} Hz"
     return {
         role: file.path.name,
-        f"{role} format": f"{coding}, {channels}, {clock(file.duration_s)}",
+        f"{role} format": f"{coding}, {channels}, {clock(file.file_frames / file.sample_rate_hz)}",
         f"{role} SHA-256": file.sha256,
     }
