@@ -48,7 +48,8 @@ def run_one(
     lines = [f"{_head(report)}, model {report.model}"]
     for segment in report.segments:
         level = "silent" if segment.spl_difference_db is None else f"{segment.spl_difference_db:+.1f} dB"
-        lines.append(f"  {segment.start_s:8.2f} - {segment.end_s:8.2f} s  {level:>9}  {segment.text}")
+        text = " ".join(segment.text.split())  # of several lines where it comes from subtitles
+        lines.append(f"  {segment.start_s:8.2f} - {segment.end_s:8.2f} s  {level:>9}  {text}")
     total = sum(report.seconds.values())
     lines.append(f"  {total:.1f} s in all, {report.real_time_factor:.3f} of real time after loading; + dB is left")
     typer.echo("\n".join(lines), err=to_stderr)

@@ -185,6 +185,23 @@ def test_silence_is_null_in_json_and_a_word_in_text(
     assert re.search(r"silent\s+a dog left", tas(*arguments).out)
 
 
+def test_a_prompt_of_several_lines_is_reported_in_one(
+    tas: Run, make_audio: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    done = tas(
+        "spatialize",
+        make_audio(),
+        "-p",
+        "a tone on the left,\nnoise right",
+        "-o",
+        tmp_path / "o.wav",
+        "--model",
+        tiny_model,
+    )
+    assert (done.code, len(done.out.splitlines())) == (0, 3)
+    assert "a tone on the left, noise right" in done.out
+
+
 def test_the_report_for_people_has_a_line_per_segment(
     tas: Run, make_audio: Make, make_timeline: Make, tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -260,6 +277,24 @@ def test_stereo_is_mixed_down_with_a_warning(
     ears, same = (soundfile.read(out)[0] for out in outs)
     np.testing.assert_allclose(ears, same, atol=1e-6)
     np.testing.assert_allclose(ears.mean(axis=1), (left + right) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize(("options", "warned"), [
+    (("--clip", "clamp"), r"an ear would reach .* at 0\.500 s; \d+ samples beyond full scale were limited"),
+    ((), r"an ear would reach .* at 0\.500 s; the whole file was turned down by \d\.\d\d dB"),
+])  # fmt: skip
+@pytest.mark.parametrize("batch", [False, True])
+def test_warnings_of_levels_are_seen(
+    tas: Run, make_timeline: Make, tiny_model: Path, tmp_path: Path, options: tuple[str, ...], warned: str, batch: bool
+) -> None:
+    samples = np.zeros(16_000)
+    samples[8000] = 0.999
+    soundfile.write(tmp_path / "click.wav", samples, 16_000, subtype="PCM_16")
+    out = ("--out-dir", tmp_path / "made") if batch else ("-o", tmp_path / "out.wav")
+    timeline = make_timeline("start: 0, text: a click far left")
+    done = tas("spatialize", tmp_path / "click.wav", "-t", timeline, *out, "--model", tiny_model, *options)
+    assert done.code == 0
+    assert re.search(warned, done.err)
 
 
 def test_too_loud_is_turned_down_as_a_whole_with_a_warning(
