@@ -188,7 +188,8 @@ def read_ears(path: object) -> np.ndarray:
     """
     audio = read_audio(str(path))
     if len(audio.samples) != 2:
-        raise InputError(f"{path}: {len(audio.samples)} channels, expected two, left and right")
+        channels = len(audio.samples)
+        raise InputError(f"{path}: {channels} channel{'s' * (channels != 1)}, expected two, left and right")
     return resample(audio.samples.astype(np.float64), audio.sample_rate_hz, RATE_HZ)
 
 
