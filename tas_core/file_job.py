@@ -144,8 +144,8 @@ def process_file(
                 stems.write(block.stems)
         sampled = time.perf_counter()
     written = time.perf_counter()
-    within = lambda item: item.start_s < stop / rate_hz and item.end_s > start / rate_hz  # noqa: E731
-    findings = [item for item in job.findings() if within(item)]
+    within = lambda segment: segment.start_s < stop / rate_hz and segment.end_s > start / rate_hz  # noqa: E731
+    findings = job.findings()
     for item in findings:
         if not item.found:
             warnings.warn(f"{reader.name}: {item.complaint}", stacklevel=2)

@@ -22,6 +22,7 @@ from tas_core.stem_files import check_stem_folder, stem_paths
 from tas_core.timeline import Timeline, clock_time
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
 from tas_core.transitions import check_transition
+from tas_core.types import check_seed, check_width
 
 if TYPE_CHECKING:
     from tas_core.geometry import HrirSet
@@ -66,6 +67,10 @@ class FileOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"steps is {self.steps}; expected 1 or more")
+        check_seed(self.seed)
+        check_width(self.width)
         if self.channel is not None and self.channel < 1:
             raise InputError(f"the channel is {self.channel}, expected 1 or more")
         if not 0 <= self.start_s < math.inf:

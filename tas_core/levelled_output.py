@@ -238,7 +238,7 @@ class LevelledWriter:
         self._writer.write(ears)
 
     def _warn(self, what: str) -> None:
-        warnings.warn(f"{self.name}: {what}", stacklevel=4)
+        warnings.warn(f"{self.name}: {what}", stacklevel=2)
 
     def _failed(self, error: OSError) -> TasError:
         return TasError(f"{self.name}: cannot write the file ({error.strerror}); is the disk full?")

@@ -15,7 +15,7 @@ that blocks do not show and memory does not depend on the length.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -32,13 +32,12 @@ from tas_core.models.slots import SlotsModel
 from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, WindowedSide
 from tas_core.timeline import Segment, Timeline
 from tas_core.transitions import check_transition
-from tas_core.types import LEFT_EAR, RIGHT_EAR
+from tas_core.types import LEFT_EAR, RIGHT_EAR, check_seed, check_width
 
 _BLOCK_S = 16
 _EDGE_S = 0.25 + REACH_S
 """What resampling and the band above need beyond the model's own margin."""
 _LONGEST_GRID_S = 64
-MAX_WIDTH = 2.0
 REST = "rest"
 """Name of the stem of everything that no prompt names."""
 
@@ -121,9 +120,9 @@ class Spatializer:
             nothing where stems were not asked for.
 
     Raises:
-        InputError: ``steps`` below 1 or above what the model can make use of, no samples, a width or a transition out
-            of range, the timeline does not fit the signal, or a head, stems or a transition were asked of a model of
-            whole prompts.
+        InputError: ``steps`` below 1 or above what the model can make use of, a seed, a width or a transition out of
+            range, no samples, the timeline does not fit the signal, or a head, stems or a transition were asked of a
+            model of whole prompts.
     """
 
     def __init__(
@@ -142,13 +141,13 @@ class Spatializer:
         transition_s: float = 0.0,
         stems: bool = False,
     ) -> None:
-        if not 0 <= width <= MAX_WIDTH:
-            raise InputError(f"width is {width:g}; expected 0 (mono) to {MAX_WIDTH:g}")
+        check_width(width)
         check_transition(transition_s)
         if steps is not None and steps < 1:
             raise InputError(f"steps is {steps}; expected 1 or more")
-        if steps is not None and isinstance(model, PromptModel) and steps > model.max_steps:
+        if steps is not None and steps > model.max_steps:
             raise InputError(f"steps is {steps}; a {model.family} model takes at most {model.max_steps}")
+        check_seed(seed)
         if num_samples < 1:
             raise InputError("the signal has no samples")
         self.num_samples, self.sample_rate_hz = num_samples, sample_rate_hz
@@ -249,8 +248,17 @@ class Spatializer:
         return tuple(results)
 
     def findings(self) -> tuple[Finding, ...]:
-        """Which objects were found, after all blocks; nothing from models that do not tell objects apart."""
-        return self._listener.findings() if self._listener else ()
+        """Which objects were found, after all blocks; nothing from models that do not tell objects apart.
+
+        What was not listened to is not spoken of: stretches are cut to the passage.
+        """
+        first_s, end_s = (at / self.sample_rate_hz for at in self._passage)
+        heard = self._listener.findings() if self._listener else ()
+        return tuple(
+            replace(item, start_s=max(item.start_s, first_s), end_s=min(item.end_s, end_s))
+            for item in heard
+            if item.start_s < end_s and item.end_s > first_s
+        )
 
     def _plan(self) -> tuple[int, int]:
         """Length of a block and of the margins on its sides, in samples.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -185,6 +186,35 @@ def test_a_passage_is_that_of_the_whole_output(
     assert [segment.start_s for segment in report.segments] == [
         s for s, e in ((0.0, 0.9), (1.2, 9.9)) if s < stop / 22_050 and e > start / 22_050
     ]
+
+
+def test_of_a_passage_only_what_was_listened_to_is_spoken_of(
+    job: Job, make_audio: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tas_core.findings.FOUND", 2.0)  # more than any presence: nothing is found
+    options = FileOptions(start_s=1.25, duration_s=0.5)
+    with pytest.warns(UserWarning, match=r"no 'tone' found from 0:01\.[23] to 0:01\.[78]"):
+        report = job(make_audio(seconds=3.0), prompt="a tone on the left", options=options)
+    assert [(item.start_s, item.end_s) for item in report.objects] == [(1.25, 1.75)]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": 0}, "steps is 0; expected 1 or more"),
+        ({"seed": -1}, "seed is -1; expected 0 to 4294967295"),
+        ({"seed": 2**32}, "seed is 4294967296; expected 0 to 4294967295"),
+        ({"width": 2.5}, "width is 2.5; expected 0"),
+        ({"width": float("nan")}, "width is nan; expected 0"),
+    ],
+)
+def test_options_out_of_range_are_refused_before_anything_is_read(options: dict[str, float], message: str) -> None:
+    with pytest.raises(InputError, match=re.escape(message)):
+        FileOptions(**options)  # type: ignore[arg-type]
+
+
+def test_the_largest_seed_is_one(job: Job, make_audio: Make) -> None:
+    assert job(make_audio(), options=FileOptions(seed=2**32 - 1, steps=2)).seed == 2**32 - 1
 
 
 def test_a_passage_without_a_prompt_is_said(job: Job, make_audio: Make, make_timeline: Make) -> None:

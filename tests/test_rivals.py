@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from tas_core import checkpoints
-from tas_core.batch import SceneBatch
 from tas_core.checkpoints import config_from_dict, save_checkpoint
 from tas_core.encoders.registry import TEXT_ENCODERS
 from tas_core.errors import CheckpointError, InputError
@@ -23,11 +22,12 @@ from tas_core.models.paper import PaperConfig, PaperModel
 from tas_core.models.prompt_model import ENCODER_WIDTHS, PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
 from tas_core.models.unet import SpectrogramModel, UNetConfig, complex_product
+from tas_core.scene_batch import SceneBatch
 from tas_core.side_signals import Progress, Stretch, WindowedSide
 from tas_core.spatialization import spatialize
 from tas_core.timeline import Segment, Timeline
 from tas_core.training import loss_function
-from tests.tiny import HashEncoder, write_material
+from tests.tiny import HashEncoder, tiny_slots, write_material
 
 WIDTH = 8
 WINDOW = 10_080
@@ -391,6 +391,10 @@ def test_more_steps_than_a_model_has_are_refused() -> None:
     paper = PaperModel(PaperConfig(feature_channels=4, residual_channels=4, num_blocks=1, step_width=4, text_width=8))
     with pytest.raises(InputError, match="steps is 51; a paper model takes at most 50"):
         spatialize(x, 16_000, timeline, paper, HashEncoder(), steps=51)
+    # One step of separation, and the diffuse part's own.
+    with pytest.raises(InputError, match="steps is 52; a slots model takes at most 51"):
+        spatialize(x, 16_000, timeline, tiny_slots(), HashEncoder(), steps=52)
+    assert spatialize(x, 16_000, timeline, tiny_slots(), HashEncoder(), steps=51).ears.shape == (2, 1600)
 
 
 # ------------------------------------------------------------------ configs, presets, checkpoints

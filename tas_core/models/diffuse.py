@@ -26,7 +26,7 @@ from tas_core.models.residual import ResidualStack, StepEmbedding
 
 # Makes the parts of u about unit variance in a room of medium reverberation.
 _SCALE = 0.35
-_NUM_STEPS = 50
+NUM_STEPS = 50
 _PER_BAND = 8
 _SMOOTH_BINS, _SMOOTH_FRAMES = 9, 5
 
@@ -60,7 +60,7 @@ class DiffuseResidual(nn.Module):
         super().__init__()
         self.squeeze = nn.Linear(band_channels, _PER_BAND)
         self.layers = layers
-        self.schedule = cosine_schedule(_NUM_STEPS)
+        self.schedule = cosine_schedule(NUM_STEPS)
         self.step = StepEmbedding(256)
         self.into = nn.Conv1d(4 * freqs, channels, 1)
         self.stack = ResidualStack(channels, 2, layers, bands * _PER_BAND, step_width=256)
@@ -108,7 +108,7 @@ class DiffuseResidual(nn.Module):
         """
         level = mid_level(spectrum) + 1e-5
         clean = _parts(residual / (_SCALE * level))
-        step = torch.randint(_NUM_STEPS, (len(residual),), generator=generator, device=generator.device)
+        step = torch.randint(NUM_STEPS, (len(residual),), generator=generator, device=generator.device)
         step = step.to(residual.device)
         noisy = diffuse(clean, _parts(noise), step, self.schedule)
         projected = self.project(features)
@@ -125,7 +125,7 @@ class DiffuseResidual(nn.Module):
             spectrum: mid, complex (batch, freq, frame).
             features: of the separation network (batch, band, frame, channel).
             noise: from :func:`unit_noise`.
-            steps: network evaluations, at most 50.
+            steps: network evaluations, 1 to :data:`NUM_STEPS`.
         """
         level = mid_level(spectrum)
         seen = _parts(spectrum / (level + 1e-5))
@@ -133,7 +133,7 @@ class DiffuseResidual(nn.Module):
         drawn = ddim(
             lambda noisy, step: self.estimate(noisy, step, seen, projected),
             _parts(noise),
-            self.schedule.respaced(min(steps, _NUM_STEPS)),
+            self.schedule.respaced(steps),
         )
         real, imaginary = drawn.chunk(2, dim=1)
         return torch.complex(real, imaginary) * (_SCALE * level)

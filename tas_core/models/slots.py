@@ -20,12 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tas_core.batch import SceneBatch
 from tas_core.diffusion.samplers import standard_normal
 from tas_core.dsp import local_level, stft
 from tas_core.models.bands import BandMerge, BandSplit, band_count, band_sums, bin_count
-from tas_core.models.diffuse import DiffuseResidual, unit_noise
+from tas_core.models.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
 from tas_core.models.direction import DirectionFilter
+from tas_core.scene_batch import SceneBatch
 
 _FEATURES = 3
 _MAX_SCORE = 8.0
@@ -296,6 +296,7 @@ class SlotsModel(nn.Module):
 
     family = "slots"
     default_steps = 1
+    max_steps = 1 + NUM_STEPS
 
     def __init__(self, config: SlotsConfig) -> None:
         super().__init__()
@@ -405,7 +406,7 @@ class SlotsModel(nn.Module):
             spectrum: STFT of mid, complex (batch, freq, frame).
             features: from :meth:`separate`.
             noise: from :func:`tas_core.models.diffuse.unit_noise`.
-            steps: 1 to 50.
+            steps: 1 to ``max_steps`` - 1.
         """
         return self.diffuse.sample(spectrum, self.per_frame(features, spectrum.shape[-1]), noise, steps)
 
