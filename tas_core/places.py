@@ -110,7 +110,7 @@ def _read_point(text: PromptText, i: int) -> Place | None:
         else:
             break
     prepositions = leads - {""}
-    point = _degrees(text, j, i) or _clock(text, j, "at" in leads)
+    point = _degrees(text, j, i, "from" in leads) or _clock(text, j, "at" in leads)
     strong = bool(point or prepositions)
     if point is None:
         point = _side(text, j, strength, bool(prepositions))
@@ -137,8 +137,11 @@ def _number(text: PromptText, i: int) -> tuple[float, bool, int] | None:
     return float(key), key[0] in "+-", i + 1
 
 
-def _degrees(text: PromptText, j: int, i: int) -> _Point | None:
-    """`30 degrees to the left`, `-30 degrees`; i is where the words before the number began."""
+def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | None:
+    """`30 degrees to the left`, `-30 degrees`; i is where the words before the number began.
+
+    `0 degrees to the left` is straight ahead, but `from 0 degrees to the left` is a movement.
+    """
     if (number := _number(text, j)) is None:
         return None
     value, signed, stop = number
@@ -150,9 +153,9 @@ def _degrees(text: PromptText, j: int, i: int) -> _Point | None:
     k = unit
     while lead := text.known.leads.match(text.tokens, k):
         k = lead[1]
-    if value and not signed and (side := text.known.sides.match(text.tokens, k)):
+    if (value or not after_from) and not signed and (side := text.known.sides.match(text.tokens, k)):
         after = _of(text, text.skip("side_nouns", side[1]))[0]
-        return _Point(after, side[0].sign * value, (_edit(text, k, side[1], side[0].mirror),))
+        return _Point(after, side[0].sign * value + 0.0, (_edit(text, k, side[1], side[0].mirror),))
     digits = text.source(j, stop)
     opposite = f"-{value:g}" if text.known.numbers.match(text.tokens, j) else f"-{digits.lstrip('+')}"
     edits = (_edit(text, j, stop, opposite if value > 0 else digits[1:]),) if value else ()
