@@ -120,7 +120,7 @@ def test_what_does_not_belong_is_named_and_counted(folders: tuple[Path, Path], t
     reasons = report["excluded"]["clips"]
     for name, words in {
         "long": "1.000 s long, but the reference 0.975 s",
-        "narrow": "1 channels, expected two",
+        "narrow": "1 channel, expected two",
         "quiet": "the reference is silent",
         "nan": "nan",
         "alone": "no reference",
