@@ -15,12 +15,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Final, Protocol, TextIO
 
 import torch
 from torch import Tensor, nn
 
-from tas_core.batch import SceneBatch
 from tas_core.checkpoints import (
     TRAINING_FILE,
     TrainingState,
@@ -35,6 +34,12 @@ from tas_core.ema import EMA
 from tas_core.errors import InputError
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import build_preset, load_model
+from tas_core.output_files import make_folder, write_files
+from tas_core.partial_files import remove_stale
+from tas_core.scene_batch import SceneBatch
+
+CHECKPOINT_FOLDER: Final = "checkpoint"
+"""In the folder of a run: the averaged weights."""
 
 
 @dataclass(frozen=True)
@@ -170,8 +175,9 @@ def train(
         The checkpoint folder.
 
     Raises:
-        InputError: data, preset or an earlier run's settings do not fit.
+        InputError: data, preset or an earlier run's settings do not fit, or ``out`` cannot be written.
     """
+    make_folder(out)
     torch.manual_seed(config.seed)
     model = load_model(config.init) if config.init else build_preset(config.preset)
     model = model.to(device).train()
@@ -183,7 +189,8 @@ def train(
     ema = EMA(model, config.ema_decay)
     scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
     composer, judge = _scene_sources(data, model, config, scene, device)
-    out.mkdir(parents=True, exist_ok=True)
+    for folder in (out, out / CHECKPOINT_FOLDER):
+        remove_stale(folder)
     start, seconds = 0, 0.0
     if (out / TRAINING_FILE).exists():
         state = load_training_state(out)
@@ -201,7 +208,7 @@ def train(
         extra = {"config": asdict(config), "seconds": seconds}
         save_training_state(out, TrainingState(step, optimizer.state_dict(), tensors, extra))
         return save_checkpoint(
-            out / "checkpoint",
+            out / CHECKPOINT_FOLDER,
             str(model.family),
             asdict(model.config),
             ema.averaged_state(model),
@@ -310,13 +317,13 @@ def _cut_log(path: Path, start: int) -> None:
     if not path.exists():
         return
     kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_bytes().splitlines():
         try:
             if json.loads(line)["step"] <= start:
                 kept.append(line)
-        except ValueError:
-            continue  # The line that a kill cut off.
-    path.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+        except (ValueError, TypeError, KeyError):
+            continue  # The line that a kill cut off, or one that is none of ours.
+    write_files({path: b"".join(line + b"\n" for line in kept)})
 
 
 def _check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) -> None:

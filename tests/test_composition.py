@@ -11,7 +11,6 @@ import torch
 from scipy import signal as scipy_signal
 from torch import Tensor
 
-from tas_core.batch import SceneBatch
 from tas_core.datasets.captions import STYLES, Captioner, Placed, said_azimuth_deg
 from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
@@ -20,6 +19,7 @@ from tas_core.datasets.phrases import REST_PHRASES
 from tas_core.datasets.rooms import RoomBank, build_rooms
 from tas_core.dsp import stft
 from tas_core.prompts import parse_prompt
+from tas_core.scene_batch import SceneBatch
 from tests.tiny import CATEGORIES, RATE_HZ, dry_rooms, phrase_table, tone_bank
 
 BANK = tone_bank()

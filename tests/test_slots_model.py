@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from tas_core.batch import SceneBatch
 from tas_core.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.dsp import istft, stft
 from tas_core.models.registry import model_from_checkpoint
-from tas_core.models.slots import ClauseFusion, SlotsConfig, SlotsModel
+from tas_core.models.slots import SlotsConfig, SlotsModel
+from tas_core.models.slots_layers import ClauseFusion
+from tas_core.scene_batch import SceneBatch
 from tests.tiny import RATE_HZ, TINY_SLOTS, HashEncoder, tiny_slots
 
 N_FFT, HOP = TINY_SLOTS.n_fft, TINY_SLOTS.hop

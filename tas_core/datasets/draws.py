@@ -6,7 +6,7 @@ Decisions depend on (seed, step) only. :mod:`tas_core.datasets.composition` turn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -273,12 +273,6 @@ class _Clause:
 class _Scene:
     clauses: list[_Clause]
     rest_slot: int
-
-
-def same_draws(a: SceneDraws, b: SceneDraws) -> bool:
-    """Whether two batches of decisions are equal to the bit."""
-    pairs = [(getattr(a, f.name), getattr(b, f.name)) for f in fields(SceneDraws)]
-    return all(torch.equal(x, y) if isinstance(x, Tensor) else x == y for x, y in pairs)
 
 
 def _energy(bank: StemBank, clip: int, block: int) -> np.ndarray:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tas_core.batch import SceneBatch
 from tas_core.datasets.catalogue import Split
 from tas_core.datasets.tasbench import TasBench
 from tas_core.datasets.windows import PromptWindows
+from tas_core.scene_batch import SceneBatch
 
 
 class RecordedScenes:
