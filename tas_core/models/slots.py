@@ -18,26 +18,30 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from tas_core.diffusion.samplers import standard_normal
-from tas_core.dsp import local_level, stft
-from tas_core.models.bands import BandMerge, BandSplit, band_count, band_sums, bin_count
+from tas_core.dsp import local_level
+from tas_core.models.bands import BandMerge, BandSplit, band_count, bin_count
 from tas_core.models.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
 from tas_core.models.direction import DirectionFilter
+from tas_core.models.slots_layers import (
+    BandMixer,
+    ChannelNorm,
+    ClauseFusion,
+    FrameMixer,
+    Presence,
+    Recognition,
+    in_steps,
+)
+from tas_core.models.slots_losses import Targets, presence_loss, scene_errors
 from tas_core.scene_batch import SceneBatch
 
 _FEATURES = 3
-_MAX_SCORE = 8.0
 _DIRECT_AT_START = 2.0
 _DIFFUSE_SHARE = 4
 """One scene of so many trains the diffuse part."""
 _RECOGNITION_WEIGHT = 0.2
 _PRESENCE_WEIGHT = 0.2
-_PRESENT_DB = -30.0
-"""An object is in the sound if its part of the power around is more than this."""
-_FLOOR = 0.01
-"""Errors this small a part of the power of mid (-20 dB) are good enough; hard scenes are what is to be learned."""
 
 
 @dataclass(frozen=True)
@@ -77,127 +81,6 @@ class SlotsConfig:
         return self.context_frames // self.patch
 
 
-class ChannelNorm(nn.Module):
-    """Root-mean-square normalisation over channels with a learned gain."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(..., channel) -> (..., channel)."""
-        return x * torch.rsqrt(x.float().square().mean(-1, keepdim=True) + 1e-6).to(x.dtype) * self.gain.to(x.dtype)
-
-
-class FrameMixer(nn.Module):
-    """All bands of a frame and its neighbours together: a gated dilated convolution over time.
-
-    Every band contributes a few channels, so the convolution is dense and small.
-    """
-
-    def __init__(self, channels: int, frame_channels: int, bands: int, dilation: int) -> None:
-        super().__init__()
-        width = bands * frame_channels
-        self.norm = ChannelNorm(channels)
-        self.squeeze = nn.Linear(channels, frame_channels, bias=False)
-        self.conv = nn.Conv1d(width, 2 * width, 3, padding=dilation, dilation=dilation)
-        self.expand = nn.Linear(frame_channels, channels, bias=False)
-        nn.init.normal_(self.expand.weight, std=0.05)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """(batch, band, frame, channel) -> the same."""
-        batch, bands, frames, _ = h.shape
-        z = self.squeeze(self.norm(h)).permute(0, 1, 3, 2).reshape(batch, -1, frames)
-        value, gate = self.conv(z).chunk(2, dim=1)
-        z = (torch.tanh(value) * torch.sigmoid(gate)).reshape(batch, bands, -1, frames)
-        return h + self.expand(z.transpose(2, 3))
-
-
-class BandMixer(nn.Module):
-    """Every band by itself, with the same weights for all: three frames, then a gated linear unit."""
-
-    def __init__(self, channels: int, dilation: int) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.norm = ChannelNorm(channels)
-        self.taps = nn.Parameter(torch.tensor([0.1, 1.0, 0.1])[:, None].repeat(1, channels))
-        # No biases: their gradients are sums over every band and frame, and the norms before make up for them.
-        self.rise = nn.Linear(channels, 4 * channels, bias=False)
-        self.fall = nn.Linear(2 * channels, channels, bias=False)
-        nn.init.normal_(self.fall.weight, std=0.05)
-
-    def forward(self, h: Tensor) -> Tensor:
-        """(batch, band, frame, channel) -> the same."""
-        frames, d = h.shape[2], self.dilation
-        x = self.norm(h)
-        padded = F.pad(x, (0, 0, d, d))
-        taps = self.taps.to(x.dtype)
-        x = taps[0] * padded[:, :, :frames] + taps[1] * x + taps[2] * padded[:, :, 2 * d : 2 * d + frames]
-        value, gate = self.rise(x).chunk(2, dim=-1)
-        return h + self.fall(value * F.silu(gate))
-
-
-class ClauseFusion(nn.Module):
-    """Semantic-aware fusion (paper, Eq. 6 to 8), once per clause and local in time.
-
-    For clause k with text features q_k and audio features h (band n, frame t):
-    Eq. 6 becomes an attention average over all bands and the frames within ``context`` of t; Eq. 7 is
-    unchanged; the convolution of Eq. 8 on the concatenation of both splits into a part for h, left to
-    the blocks that follow, and a part for the text-aware features, which every bin takes from the clauses in
-    proportion to how well they match it.
-    """
-
-    def __init__(self, channels: int, text_channels: int, context: int) -> None:
-        super().__init__()
-        self.context = context
-        self.query = nn.Linear(text_channels, channels)
-        self.keys = nn.Linear(channels, channels, bias=False)
-        self.values = nn.Linear(channels, channels, bias=False)
-        self.full = nn.Linear(channels, channels)
-        self.update = nn.Linear(channels, channels)
-        self.inject = nn.Linear(channels, channels)
-        self.norm = ChannelNorm(channels)
-
-    def forward(self, h: Tensor, clause: Tensor, active: Tensor) -> tuple[Tensor, Tensor]:
-        """Fuse.
-
-        Args:
-            h: audio features (batch, band, frame, channel).
-            clause: text features (batch, clause, channel), the last one standing for everything else.
-            active: (batch, clause, frame) bool.
-
-        Returns:
-            Audio features as before, and the clauses' keys (batch, clause, frame, channel).
-        """
-        batch, bands, frames, channels = h.shape
-        x = self.norm(h)
-        query = self.query(clause)
-        keys = self.keys(x).reshape(batch, bands * frames, channels)
-        score = torch.matmul(query, keys.transpose(1, 2)).float() / math.sqrt(channels)
-        score = _MAX_SCORE * torch.tanh(score / _MAX_SCORE)
-        score = score.reshape(batch, -1, bands, frames)
-        # Eq. 6: attention average over bands and neighbouring frames.
-        weight = score.exp() * active[:, :, None]
-        values = self.values(x).float()
-        top = torch.einsum("bknt,bntc->bkct", weight, values)
-        bottom = weight.sum(dim=2)
-        size = 2 * self.context + 1
-        pool = lambda z: F.avg_pool1d(z, size, 1, self.context)  # noqa: E731
-        count = query.shape[1]
-        top = pool(top.reshape(batch * count, channels, frames)).reshape(batch, count, channels, frames)
-        bottom = pool(bottom).clamp_min(1e-8)
-        aware = (top / bottom[:, :, None]).transpose(2, 3).to(h.dtype)
-        # Eq. 7.
-        fused = query[:, :, None] * (self.full(aware) + aware)
-        key = query[:, :, None] + self.update(fused)
-        # Eq. 8: every bin takes the text-aware features of the clauses that it matches.
-        match = torch.matmul(x.permute(0, 2, 1, 3), key.permute(0, 2, 3, 1).to(x.dtype)).float() / math.sqrt(channels)
-        match = match.masked_fill(~active.permute(0, 2, 1)[:, :, None], -1e4)
-        share = match.softmax(dim=-1).to(h.dtype)
-        taken = torch.matmul(share, self.inject(fused).transpose(1, 2)).transpose(1, 2)
-        return h + taken, key
-
-
 @dataclass(frozen=True)
 class Separation:
     """What the network took each clause to be.
@@ -213,82 +96,6 @@ class Separation:
     directness: Tensor
     features: Tensor
     presence: Tensor
-
-
-class Presence(nn.Module):
-    """Whether an object that the prompt names is in the sound at all.
-
-    It sees what the last fusion found for the clause, and the share of the sound that its mask takes; that share
-    alone would not do, since a single clause takes nearly everything, whatever its name.
-    """
-
-    def __init__(self, channels: int, context: int, width: int = 32) -> None:
-        super().__init__()
-        self.context = context
-        self.hidden = nn.Linear(channels + 1, width)
-        self.out = nn.Linear(width, 1)
-
-    def forward(self, key: Tensor, part: Tensor) -> Tensor:
-        """Log odds (batch, clause, step).
-
-        Args:
-            key: of the clauses, (batch, clause, step, channel).
-            part: power of everything (batch, 1, step) and of what each mask takes, (batch, 1 + clause, step).
-        """
-        around = self.surroundings(part)
-        share = (around[:, 1:] / around[:, :1].clamp_min(1e-12) + 1e-4).log10()[..., None]
-        return self.out(F.silu(self.hidden(torch.cat([key, share.to(key.dtype)], dim=-1))))[..., 0].float()
-
-    def surroundings(self, power: Tensor) -> Tensor:
-        """Sums over the steps around each, (..., step)."""
-        size = 2 * self.context + 1
-        return size * F.avg_pool1d(power, size, 1, self.context)
-
-
-class Recognition(nn.Module):
-    """Training only: which of all names in the batch belongs to a sound (contrastive, as in CLAP).
-
-    Masks alone teach what names mean only where two sounds compete in one scene. Here the features of the bins
-    that a stem truly dominates, averaged, have to find the stem's name among those of all scenes (InfoNCE).
-    """
-
-    def __init__(self, channels: int, text_channels: int, patch: int, width: int = 64) -> None:
-        super().__init__()
-        self.patch = patch
-        self.sound = nn.Linear(channels, width)
-        self.name = nn.Linear(text_channels, width)
-        self.log_scale = nn.Parameter(torch.tensor(2.0))
-
-    def forward(
-        self, features: Tensor, stems: Tensor, clauses: Tensor, clause_features: Tensor, named: Tensor
-    ) -> Tensor:
-        """Mean cross entropy, a scalar; zero for a batch in which nothing sounds.
-
-        Args:
-            features: (batch, band, step, channel).
-            stems: complex (batch, clause, frame, freq).
-            clauses: (batch, clause, text_channel).
-            clause_features: text features (batch, clause, width), to see which names are the same.
-            named: (batch, clause) bool.
-        """
-        with torch.no_grad():
-            power = stems.abs().square()
-            share = power / power.sum(dim=1, keepdim=True).clamp_min(1e-12)
-            weight = _in_steps(band_sums(share.square() * power).sqrt(), 2, self.patch).sum(dim=3)
-            heard = named & (power.sum(dim=(2, 3)) > 1e-4 * power.sum(dim=(1, 2, 3))[:, None])
-        if not heard.any():
-            return 0.0 * (self.sound.weight.sum() + self.name.weight.sum() + self.log_scale)
-        pooled = torch.einsum("bktn,bntc->bkc", weight, features.float())
-        pooled = pooled / weight.sum(dim=(2, 3)).clamp_min(1e-8)[..., None]
-        sound = F.normalize(self.sound(pooled)[heard].float(), dim=-1)
-        name = F.normalize(self.name(clauses)[heard].float(), dim=-1)
-        logits = self.log_scale.exp().clamp(max=50.0) * sound @ name.T
-        text = F.normalize(clause_features[heard].float(), dim=-1)
-        # The same name elsewhere in the batch is no wrong answer.
-        alike = (text @ text.T > 0.999) & ~torch.eye(len(text), dtype=torch.bool, device=text.device)
-        logits = logits.masked_fill(alike, -1e4)
-        target = torch.arange(len(logits), device=logits.device)
-        return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
 
 
 class SlotsModel(nn.Module):
@@ -323,7 +130,7 @@ class SlotsModel(nn.Module):
         for name, parameter in self.direct.named_parameters():
             nn.init.constant_(parameter, _DIRECT_AT_START if name.endswith("bias") else 0.0)
         self.direction = DirectionFilter(c.n_fft, c.sample_rate_hz)
-        self._scene_errors = _scene_errors
+        self._scene_errors = scene_errors
         self.diffuse = DiffuseResidual(c.n_fft // 2 + 1, bands, c.channels, c.diffuse_channels, c.diffuse_layers)
 
     @property
@@ -360,12 +167,12 @@ class SlotsModel(nn.Module):
         """
         bins, patch = bin_count(), self.config.patch
         frames = spectrum.shape[-1]
-        h = self.split(_in_steps(self.features(spectrum)[:, :bins], 2, patch).flatten(-2)) + self.band_offset
+        h = self.split(in_steps(self.features(spectrum)[:, :bins], 2, patch).flatten(-2)) + self.band_offset
         named = self.clause_vectors(clause_features)
         rest = self.rest.to(named.dtype).expand(len(named), 1, -1)
         clause = torch.cat([named, rest], dim=1)
         active = torch.cat([active, active.new_ones(len(active), 1, frames)], dim=1)
-        active_steps = _in_steps(active, 2, patch).any(dim=3)
+        active_steps = in_steps(active, 2, patch).any(dim=3)
         fused = 0
         key = None
         for i, (frame_mixer, band_mixer) in enumerate(zip(self.frame_mixers, self.band_mixers, strict=True)):
@@ -392,7 +199,7 @@ class SlotsModel(nn.Module):
             torch.cat([masks, masks[..., -1:]], dim=-1),
             torch.cat([directness, directness[..., -1:]], dim=-1),
             features,
-            self.presence(key[:, :-1], _in_steps(taken, 2, patch).sum(dim=3)),
+            self.presence(key[:, :-1], in_steps(taken, 2, patch).sum(dim=3)),
         )
 
     def per_frame(self, x: Tensor, frames: int) -> Tensor:
@@ -438,63 +245,45 @@ class SlotsModel(nn.Module):
         not how sure the network is of its masks.
         """
         c = self.config
-        frames_of = lambda x: stft(x, c.n_fft, c.hop).transpose(-1, -2)  # noqa: E731
-        with torch.no_grad():
-            stems = frames_of(torch.cat([batch.stem_mid, batch.rest_mid[:, None]], dim=1))
-            mixture = stems.sum(dim=1)
-            side = frames_of(batch.side)
-            power = mixture.abs().square()
-            level = local_level(power.mean(dim=-1), c.level_frames)[..., None] + 1e-8
-            scaled = (mixture.abs() / level)[:, None]
-            targets = ((stems.abs() / level[:, None]) + 1e-6).sqrt()
-            each = stems.abs().square()
-            ideal = each / each.sum(dim=1, keepdim=True).clamp_min(1e-12)
-            # How much a bin says about an object, and which objects say anything.
-            weight = ideal * scaled.pow(0.6)
-            total = weight.sum(dim=(2, 3), keepdim=True)
-            weight = weight / (total + 1e-6 * total.sum(dim=1, keepdim=True) + 1e-12)
-            heard = (each.sum(dim=(2, 3)) > 1e-4 * each.sum(dim=(1, 2, 3))[:, None]).float()
-            # The errors are expanded into real products, so that no complex number needs a gradient.
-            cross = (mixture.conj()[:, None] * stems).real
-            stem_power = each.sum(dim=(1, 2, 3))
-            side_cross = mixture * side.conj()
-            side_power = side.abs().square().sum(dim=(1, 2))
-            total_power = power.sum(dim=(1, 2)) + 1e-6
-        active = batch.active_frames(mixture.shape[1])
-        found = self.separate(mixture.transpose(1, 2), batch.clause_features, active)
-        masks = found.masks.float()
+        want = Targets.of(batch, c.n_fft, c.hop, c.level_frames)
+        active = batch.active_frames(want.mixture.shape[1])
+        found = self.separate(want.mixture.transpose(1, 2), batch.clause_features, active)
         gain = self.direction(batch.azimuth_deg)[:, :, None]
         error, compressed, entropy, side_error, direct_error = self._scene_errors(
-            masks,
+            found.masks.float(),
             found.directness,
-            ideal,
-            weight,
-            power,
-            cross,
-            scaled,
-            targets,
+            want.ideal,
+            want.weight,
+            want.power,
+            want.cross,
+            want.scaled,
+            want.compressed,
             gain.real,
             gain.imag,
-            side_cross.real,
-            side_cross.imag,
+            want.side_cross.real,
+            want.side_cross.imag,
         )
-        separation = 10 * torch.log10((error + stem_power).clamp_min(0) / total_power + _FLOOR)
+        separation = want.relative_db(error, want.stem_power)
         known = batch.side_known.float()
         side_mean, direct_mean = (
-            (10 * torch.log10((x + side_power).clamp_min(0) / total_power + _FLOOR) * known).sum()
-            / known.sum().clamp_min(1)
+            (want.relative_db(x, want.side_power) * known).sum() / known.sum().clamp_min(1)
             for x in (side_error, direct_error)
         )
-        confusion = (entropy * heard).sum() / heard.sum().clamp_min(1)
-        diffuse = self._diffuse_loss(mixture, side, found, batch.azimuth_deg, known, generator)
+        confusion = (entropy * want.heard).sum() / want.heard.sum().clamp_min(1)
+        diffuse = self._diffuse_loss(want.mixture, want.side, found, batch.azimuth_deg, known, generator)
         recognition = self.recognise(
             found.features,
-            stems[:, :-1],
+            want.stems[:, :-1],
             self.clause_vectors(batch.clause_features),
             batch.clause_features,
             batch.named & batch.right_name,
         )
-        presence = self._presence_loss(found.presence, each, active, batch.right_name)
+        presence = presence_loss(
+            found.presence,
+            self.presence.surroundings(in_steps(want.each.sum(dim=3), 2, c.patch).sum(dim=3)),
+            in_steps(active, 2, c.patch).any(dim=3).float(),
+            batch.right_name,
+        )
         loss = (
             0.1 * separation.mean()
             + 4.0 * compressed.mean()
@@ -516,23 +305,6 @@ class SlotsModel(nn.Module):
             "recognition": recognition.detach(),
             "presence": presence.detach(),
         }
-
-    def _presence_loss(self, presence: Tensor, power: Tensor, active: Tensor, right_name: Tensor) -> Tensor:
-        """Cross entropy over the steps in which a clause holds, a scalar; absent objects count as much as present ones.
-
-        Args:
-            presence: log odds (batch, clause, step).
-            power: of the stems and of the rest, (batch, clause + 1, frame, freq).
-            active: (batch, clause, frame) bool.
-            right_name: (batch, clause) bool.
-        """
-        around = self.presence.surroundings(_in_steps(power.sum(dim=3), 2, self.config.patch).sum(dim=3))
-        present = around[:, :-1] > 10 ** (_PRESENT_DB / 10) * around.sum(dim=1, keepdim=True)
-        target = (present & right_name[..., None]).float()
-        holds = _in_steps(active, 2, self.config.patch).any(dim=3).float()
-        errors = F.binary_cross_entropy_with_logits(presence, target, reduction="none")
-        mean = lambda weight: (errors * weight).sum() / weight.sum().clamp_min(1)  # noqa: E731
-        return 0.5 * (mean(holds * target) + mean(holds * (1 - target)))
 
     def _diffuse_loss(
         self,
@@ -562,47 +334,3 @@ class SlotsModel(nn.Module):
         features = self.per_frame(found.features.detach(), spectrum.shape[-1])
         per_scene = self.diffuse.training_loss(residual, spectrum, features, noise, generator)
         return (per_scene * known).sum() / known.sum().clamp_min(1)
-
-
-def _scene_errors(
-    masks: Tensor,
-    directness: Tensor,
-    ideal: Tensor,
-    weight: Tensor,
-    power: Tensor,
-    cross: Tensor,
-    scaled: Tensor,
-    targets: Tensor,
-    gain_real: Tensor,
-    gain_imag: Tensor,
-    side_cross_real: Tensor,
-    side_cross_imag: Tensor,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Errors per scene (the powers less their constants).
-
-    Of all clauses, of compressed magnitudes, the cross entropy of each object's masks (batch, clause), and of the
-    side signal: with the directness held fixed, and with ideal masks.
-
-    With mixture X, stem S, mask m: |m X - S|^2 = m^2 |X|^2 - 2 m Re(X* S) + |S|^2, and with T the sum of masks
-    times direction filters, times the directness, and side D: |T X - D|^2 = |T|^2 |X|^2 - 2 Re(T X D*) + |D|^2.
-    """
-    error = (masks.square() * power[:, None] - 2 * masks * cross).sum(dim=(1, 2, 3))
-    compressed = ((masks * scaled + 1e-6).sqrt() - targets).square().sum(dim=1).mean(dim=(1, 2))
-    entropy = -(weight * (masks + 1e-4).log()).sum(dim=(2, 3))
-    side_errors = []
-    for shares, direct in ((masks, directness.detach()), (ideal, directness)):
-        real = (shares[:, :-1] * gain_real).sum(dim=1) * direct
-        imag = (shares[:, :-1] * gain_imag).sum(dim=1) * direct
-        turned = real * side_cross_real - imag * side_cross_imag
-        side_errors.append(((real.square() + imag.square()) * power - 2 * turned).sum(dim=(1, 2)))
-    return error, compressed, entropy, side_errors[0], side_errors[1]
-
-
-def _in_steps(x: Tensor, axis: int, patch: int) -> Tensor:
-    """Frames on ``axis`` as (step, patch); the last step is filled up with zeros."""
-    missing = -x.shape[axis] % patch
-    if missing:
-        shape = list(x.shape)
-        shape[axis] = missing
-        x = torch.cat([x, x.new_zeros(shape)], dim=axis)
-    return x.unflatten(axis, (-1, patch))
