@@ -55,6 +55,22 @@ def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrit
         raise InputError(f"{path}: no permission to write to the folder {target.parent}")
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder for outputs, with those above it; one that is there stays as it is.
+
+    Raises:
+        InputError: it cannot be made, or files cannot be made in it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise InputError(f"{path}: not a folder, expected one or a new name") from error
+    except OSError as error:
+        raise InputError(f"{path}: no folder can be made under this name ({error.strerror})") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: no permission to write to this folder")
+
+
 def write_files(contents: Mapping[Path, bytes]) -> None:
     """Write files so that each appears under its name complete or not at all, and none before all are on disk.
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tas_core.datasets import packing
 from tas_core.datasets.bank import StemBank
 from tas_core.datasets.catalogue import SPLITS
 from tas_core.datasets.material import open_material
@@ -113,6 +114,30 @@ def test_too_few_bytes_an_existing_folder_and_a_folder_without_phrases_are_refus
     tone_bank(length_s=0.2).save(tmp_path / "bank.safetensors")
     with pytest.raises(InputError, match="holds no phrases"):
         _pack(tmp_path, tmp_path / "out")
+
+
+def test_a_pack_that_was_interrupted_leaves_nothing_and_can_be_made_again(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "packs" / "small"
+    with monkeypatch.context() as patch:
+
+        def interrupt(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(packing, "room_recipe", interrupt)  # the last that is written
+        with pytest.raises(KeyboardInterrupt):
+            _pack(source, out)
+        assert list(out.parent.iterdir()) == []
+    left = out.parent / ".part-small"  # as a killed program leaves it
+    left.mkdir()
+    (left / "phrases-other.safetensors").touch()
+    _pack(source, out)
+    assert list(out.parent.iterdir()) == [out]
+    assert not (out / "phrases-other.safetensors").exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: not a folder"):
+        _pack(source, tmp_path / "file" / "small")
 
 
 def test_a_damaged_pack_is_an_input_error(source: Path, tmp_path: Path) -> None:

@@ -22,12 +22,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from tas_core.datasets import codec
 from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.errors import InputError
+from tas_core.output_files import write_files
 
 BANK_FORMAT = 1
 _COLUMNS = ("length", "category", "source", "split")
@@ -78,7 +79,7 @@ class StemBank:
 
     def save(self, path: Path) -> None:
         """Write the bank to one safetensors file."""
-        save_file({name: getattr(self, name) for name in _TENSORS}, str(path), metadata=self._metadata())
+        write_files({path: save({name: getattr(self, name) for name in _TENSORS}, metadata=self._metadata())})
 
     def _metadata(self) -> dict[str, str]:
         return {
@@ -103,7 +104,7 @@ class StemBank:
             for name in ("levels", "coefficients"):
                 tensors[f"{name} {number}"] = torch.frombuffer(bytearray(getattr(block, name)), dtype=torch.uint8)
         shapes = json.dumps([block.shape for block in blocks])
-        save_file(tensors, str(path), metadata={**self._metadata(), "blocks": shapes})
+        write_files({path: save(tensors, metadata={**self._metadata(), "blocks": shapes})})
 
     @staticmethod
     def load(path: Path, split: Split | None = None) -> StemBank:

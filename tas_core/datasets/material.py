@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tas_core.datasets.bank import StemBank, build_bank
@@ -19,6 +20,8 @@ from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.phrases import PhraseTable
 from tas_core.datasets.rooms import RoomBank, RoomRecipe, build_rooms
 from tas_core.errors import InputError
+from tas_core.output_files import make_folder
+from tas_core.partial_files import remove_stale
 
 
 def build_material(
@@ -33,8 +36,16 @@ def build_material(
     encoder_name: str,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> None:
-    """Render the bank, simulate the rooms and encode the phrases into ``folder``; what is there is kept."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Render the bank, simulate the rooms and encode the phrases into ``folder``; what is there is kept.
+
+    Raises:
+        InputError: the folder cannot be written, or a file in it is damaged.
+        TasError: the material to render is missing, or the disk is full.
+    """
+    make_folder(folder)
+    remove_stale(folder)
+    for path in sorted(folder.glob("*.safetensors")):
+        _check_whole(path)
     bank_path = folder / "bank.safetensors"
     if not bank_path.exists():
         bank = build_bank(clips_per_source=clips_per_source, length_s=length_s, seed=seed, jobs=jobs, progress=progress)
@@ -46,6 +57,15 @@ def build_material(
     path = folder / f"phrases-{encoder_name}.safetensors"
     if not path.exists():
         PhraseTable.build(load_categories(), encode, encoder_name).save(path)
+
+
+def _check_whole(path: Path) -> None:
+    """Refuse a file that another program left half-copied; its header says how long it has to be."""
+    try:
+        with safe_open(str(path), "pt"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{path}: damaged ({error}); remove it to have it made anew") from error
 
 
 def room_recipe(split: Split, rooms: int, seed: int) -> RoomRecipe:

@@ -18,6 +18,7 @@ from tas_core.datasets.catalogue import SPLITS, Split
 from tas_core.datasets.codec import CodedClips, encode_clips
 from tas_core.datasets.material import room_recipe
 from tas_core.errors import InputError
+from tas_core.output_files import make_folder, write_files
 
 _BLOCK = 64
 """Clips coded together: enough for LZMA to learn from, few enough to decode on many cores."""
@@ -40,6 +41,8 @@ def pack_material(
 ) -> None:
     """Write a folder of at most ``megabytes`` (10^6 bytes) that ``tas train`` takes like ``source``.
 
+    The folder appears when all is in it; until then it grows under a hidden name beside its own.
+
     Every clip is cut to its liveliest stretch of ``excerpt_s`` seconds and coded. Every source of every category
     comes along with one clip; sources get what is left in proportion to their clips. Test material stays behind
     unless asked for. Rooms are simulated where the folder is opened.
@@ -55,15 +58,38 @@ def pack_material(
         progress: told what is done.
 
     Raises:
-        InputError: ``source`` is no folder of material, ``out`` exists, or not even one clip per source fits.
+        InputError: ``source`` is no folder of material, ``out`` exists or cannot be made, or not even one clip per
+            source fits.
+        TasError: writing failed.
     """
-    if out.exists():
+    if os.path.lexists(out):
         raise InputError(f"{out}: exists; expected the name of a new folder")
     bank = StemBank.load(source / "bank.safetensors")
     phrases = sorted(source.glob("phrases-*.safetensors"))
     if not phrases:
         raise InputError(f"{source}: holds no phrases; expected a folder made by 'tas data bank'")
     splits: list[Split] = [split for split in SPLITS if split != "test" or with_test]
+    part = out.with_name(f".part-{out.name}")
+    shutil.rmtree(part, ignore_errors=True)  # what a killed program left
+    make_folder(out.parent)
+    make_folder(part)
+    try:
+        packer = _packed(bank, phrases, splits, megabytes, excerpt_s)
+        packer.save(part / "bank.safetensors")
+        write_files({part / path.name: path.read_bytes() for path in phrases})
+        for split in splits:
+            room_recipe(split, rooms, seed).save(part / f"rooms-{split}.safetensors")
+        part.rename(out)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    progress(packer.summary(splits))
+
+
+def _packed(
+    bank: StemBank, phrases: Sequence[Path], splits: Sequence[Split], megabytes: float, excerpt_s: float
+) -> _Packer:
+    """Coded clips for what the phrases leave of the megabytes."""
     budget = round(megabytes * 1e6) - sum(path.stat().st_size for path in phrases) - _OVERHEAD
     packer = _Packer(bank, round(excerpt_s * bank.sample_rate_hz), budget)
     later: dict[Split, list[int]] = {}
@@ -76,13 +102,7 @@ def pack_material(
         packer.add(later[split], share)
     packer.add(later["train"])
     packer.sort()
-    out.mkdir(parents=True)
-    packer.save(out / "bank.safetensors")
-    for path in phrases:
-        shutil.copy(path, out / path.name)
-    for split in splits:
-        room_recipe(split, rooms, seed).save(out / f"rooms-{split}.safetensors")
-    progress(packer.summary(splits))
+    return packer
 
 
 @dataclass(frozen=True)

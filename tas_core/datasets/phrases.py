@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from tas_core.datasets.catalogue import Category
 from tas_core.errors import InputError
+from tas_core.output_files import write_files
 
 REST_PHRASES = ("everything else", "the rest", "the other instruments", "the background", "all other sounds")
 
@@ -54,7 +55,7 @@ class PhraseTable:
     def save(self, path: Path) -> None:
         """Write to one safetensors file."""
         meta = {"phrases": json.dumps(self.phrases), "encoder": self.encoder}
-        save_file({"features": self.features}, str(path), metadata=meta)
+        write_files({path: save({"features": self.features}, metadata=meta)})
 
     @staticmethod
     def load(path: Path) -> PhraseTable:

@@ -18,11 +18,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from tas_core.errors import InputError
 from tas_core.geometry import SPEED_OF_SOUND_M_S, load_kemar
+from tas_core.output_files import write_files
 
 _EAR_DISTANCE_M = 0.17
 _MAX_ORDER = 7
@@ -230,7 +231,7 @@ class RoomRecipe:
 
     def save(self, path: Path) -> None:
         """Write to a file that :meth:`RoomBank.load` reads by simulating the rooms."""
-        save_file({}, str(path), metadata={"recipe": json.dumps(asdict(self))})
+        write_files({path: save({}, metadata={"recipe": json.dumps(asdict(self))})})
 
 
 @dataclass(frozen=True)
@@ -248,7 +249,7 @@ class RoomBank:
     def save(self, path: Path) -> None:
         """Write to one safetensors file."""
         tensors = {"responses": self.responses, "azimuth_deg": self.azimuth_deg, "rt60_s": self.rt60_s}
-        save_file(tensors, str(path), metadata={"sample_rate_hz": str(self.sample_rate_hz)})
+        write_files({path: save(tensors, metadata={"sample_rate_hz": str(self.sample_rate_hz)})})
 
     @staticmethod
     def load(path: Path) -> RoomBank:
