@@ -11,14 +11,14 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
 from tas_core.batch_worker import BatchSettings, BatchWorker, Outcome, Task
 from tas_core.errors import TasError
-from tas_core.machine import usable_cores
+from tas_core.machine import child_threads, usable_cores
 
 _PATIENCE_S = 10.0
 """How long a process may take to leave; torch hears signals between two operations only."""
@@ -80,7 +80,7 @@ class _Process:
         self.number: int | None = None
         self.pipe, other = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(other, settings, threads), daemon=True)
-        with _omp_threads(threads):
+        with child_threads(threads):
             self._process.start()
         other.close()
 
@@ -117,20 +117,6 @@ class _Process:
             self._process.kill()
             self._process.join()
         self._process.close()
-
-
-@contextlib.contextmanager
-def _omp_threads(threads: int) -> Iterator[None]:
-    """Tell processes that are started how many threads to use; what reads this does so when it is loaded."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
 
 
 def _serve(pipe: connection.Connection, settings: BatchSettings, threads: int) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import subprocess
 import sys
 
 import pytest
 import torch
 
 from tas_core.errors import InputError
-from tas_core.runtime import DEVICES, choose_device, keep_freed_memory
+from tas_core.machine import child_threads
+from tas_core.runtime import DEVICES, choose_device, keep_freed_memory, one_thread
 
 
 @pytest.mark.parametrize(
@@ -57,3 +60,24 @@ def test_another_c_library_than_glibc_is_no_error(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(ctypes, "CDLL", missing)
     keep_freed_memory()
+
+
+def test_one_thread_is_for_a_while() -> None:
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("before", [None, "7"])
+def test_threads_of_processes_are_told_to_those_started_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    if before is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", before)
+    with child_threads(3):
+        said = subprocess.run(["printenv", "OMP_NUM_THREADS"], capture_output=True, text=True).stdout
+        assert said == "3\n"
+    assert os.environ.get("OMP_NUM_THREADS") == before

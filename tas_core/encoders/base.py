@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -74,14 +73,3 @@ def mean_over_tokens(hidden: Tensor, mask: Tensor) -> Tensor:
     """Average hidden states (n, token, width) over the tokens where mask (n, token) is 1 -> (n, width)."""
     weights = mask.to(hidden.dtype).unsqueeze(-1)
     return (hidden * weights).sum(dim=1) / weights.sum(dim=1).clamp(min=1)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread: for a few short texts, handing work to more costs more than it saves."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

