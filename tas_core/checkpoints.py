@@ -14,8 +14,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -36,7 +34,8 @@ from tas_core.checkpoint_files import (
     read_description,
 )
 from tas_core.configs import config_from_dict, one_line
-from tas_core.errors import CheckpointError
+from tas_core.errors import CheckpointError, TasError
+from tas_core.output_files import make_folder, write_files
 
 __all__ = [
     "CONFIG_FILE",
@@ -265,22 +264,10 @@ def _to_json(value: Any, where: str, indent: int | None = None) -> str:
 
 
 def _replace_files(contents: Mapping[Path, bytes]) -> None:
-    """Write every file beside its target and move all into place once all are on disk."""
-    written: list[tuple[str, Path]] = []
+    """Write files into folders that are made if missing, and move all into place once all are on disk."""
     try:
-        for path, data in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            written.append((name, path))
-            with os.fdopen(handle, "wb") as file:
-                os.fchmod(handle, 0o644)
-                file.write(data)
-                file.flush()
-                os.fsync(handle)
-        for name, path in written:
-            os.replace(name, path)
-    except OSError as error:
-        raise CheckpointError(f"cannot write {error.filename or path}: {error.strerror}") from error
-    finally:
-        for name, _ in written:
-            Path(name).unlink(missing_ok=True)
+        for folder in {path.parent for path in contents}:
+            make_folder(folder)
+        write_files(contents)
+    except TasError as error:
+        raise CheckpointError(str(error)) from error

@@ -12,6 +12,7 @@ from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import InputError, TasError
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, preset_family
+from tas_core.output_files import make_folder
 from tas_core.runtime import choose_device, keep_freed_memory
 from tas_core.training import TrainingConfig, train
 
@@ -64,6 +65,7 @@ def _tensorboard(
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise TasError("--tensorboard needs the package tensorboard: pip install 'tas[logs]'") from error
+    make_folder(out / "tensorboard")
     writer = SummaryWriter(str(out / "tensorboard"))
 
     def report(step: int, figures: dict[str, float]) -> None:

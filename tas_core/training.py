@@ -177,7 +177,6 @@ def train(
     Raises:
         InputError: data, preset or an earlier run's settings do not fit, or ``out`` cannot be written.
     """
-    make_folder(out)
     torch.manual_seed(config.seed)
     model = load_model(config.init) if config.init else build_preset(config.preset)
     model = model.to(device).train()
@@ -189,6 +188,7 @@ def train(
     ema = EMA(model, config.ema_decay)
     scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
     composer, judge = _scene_sources(data, model, config, scene, device)
+    make_folder(out)
     for folder in (out, out / CHECKPOINT_FOLDER):
         remove_stale(folder)
     start, seconds = 0, 0.0

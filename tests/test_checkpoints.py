@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -85,6 +87,20 @@ def test_a_failed_save_keeps_the_old_checkpoint(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path).digest == before
 
 
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_checkpoint(tmp_path, "slots", CONFIG, _state())
+    before = load_checkpoint(tmp_path).digest
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(CheckpointError, match="cannot write .*disk full"):
+        save_checkpoint(tmp_path, "slots", CONFIG, {"other": torch.ones(2)})
+    assert load_checkpoint(tmp_path).digest == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_save_that_is_cut_off_between_the_two_files_is_noticed(tmp_path: Path) -> None:
     save_checkpoint(tmp_path / "old", "slots", CONFIG, _state())
     save_checkpoint(tmp_path / "new", "slots", CONFIG, {"other": torch.ones(2)})
@@ -132,7 +148,7 @@ def test_a_missing_folder_and_an_unknown_family_are_named(tmp_path: Path) -> Non
     with pytest.raises(CheckpointError, match="unknown model family 'unet', expected one of paper, slots"):
         save_checkpoint(tmp_path, "unet", CONFIG, _state())
     (tmp_path / "file").write_text("")
-    with pytest.raises(CheckpointError, match="cannot write"):
+    with pytest.raises(CheckpointError, match="not a folder"):
         save_checkpoint(tmp_path / "file", "slots", CONFIG, _state())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 import h5py
@@ -10,7 +12,7 @@ import pytest
 
 from tas_core.datasets.catalogue import SPLITS
 from tas_core.datasets.tasbench import TasBench, is_tasbench, read_split, write_split
-from tas_core.errors import InputError, TimelineError
+from tas_core.errors import InputError, TasError, TimelineError
 from tests.fairplay import LENGTHS, SPLIT, write_clip, write_fairplay, write_parts, write_timelines
 
 
@@ -97,6 +99,22 @@ def test_written_splits_are_read_back(tmp_path: Path) -> None:
     assert [p.name for p in path.parent.iterdir()] == ["train.h5"]
     with h5py.File(path) as file:
         assert set(file) == {"audio"}
+
+
+def test_a_split_that_cannot_be_written_leaves_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "splits" / "split1" / "val.h5"
+    write_split(path, ["000001"])
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(TasError, match="disk full"):
+        write_split(path, ["000002"])
+    assert read_split(path) == ("000001",)
+    assert list(path.parent.iterdir()) == [path]
+    with pytest.raises(InputError, match=r"val\.h5: not a folder"):
+        write_split(path / "val.h5", [])
 
 
 def test_a_split_that_names_a_missing_clip(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -194,7 +195,41 @@ def test_a_log_line_that_was_cut_off_does_not_stop_the_run(data: Path, tmp_path:
     assert [line["step"] for line in _log(tmp_path) if "loss" in line] == [1, 2, 3, 4]
 
 
+def test_lines_of_the_log_that_are_none_of_ours_do_not_stop_the_run(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path, steps=2)
+    with (tmp_path / "log.jsonl").open("ab") as log:
+        log.write(b'1\n[2]\n{}\n{"step": "3"}\n\xff\n')
+    _train(data, tmp_path, steps=3)
+    assert [line["step"] for line in _log(tmp_path) if "loss" in line] == [1, 2, 3]
+
+
+def test_what_a_killed_save_left_is_removed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[Path] = []
+    replace_file = os.replace
+    monkeypatch.setattr(os, "replace", lambda a, b: (moved.append(Path(a)), replace_file(a, b)))
+    _train(data, tmp_path, steps=1)
+    assert {path.parent for path in moved} == {tmp_path, tmp_path / "checkpoint"}
+    for path in moved:
+        path.write_bytes(b"half")
+    _train(data, tmp_path, steps=2)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "config.json",
+        "log.jsonl",
+        "model.safetensors",
+        "training.safetensors",
+    ]
+
+
 # ------------------------------------------------------------------ requests that cannot be carried out
+
+
+def test_a_run_in_a_file_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="file: not a folder"):
+        _train(data, tmp_path / "file")
+    with pytest.raises(InputError, match="file/run: no folder can be made"):
+        _train(data, tmp_path / "file" / "run")
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 @pytest.mark.parametrize(

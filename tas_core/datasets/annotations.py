@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 from tas_core.audio import AudioReader
 from tas_core.datasets.tasbench import AUDIO_FOLDER, FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError, PromptError
-from tas_core.output_files import write_files
+from tas_core.output_files import make_folder, write_files
 from tas_core.prompts import parse_prompt
 from tas_core.timeline import Segment, Timeline
 
@@ -112,10 +112,7 @@ def import_annotations(
             contents[path] = Timeline(segments).to_yaml().encode()
         else:
             silent.append(clip)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot make this folder ({error.strerror})") from error
+    make_folder(folder)
     write_files(contents)
     for clip in silent:
         targets[clip].unlink(missing_ok=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -34,13 +33,16 @@ from tas_core.datasets.tasbench import (
     DATASET_FILE,
     FRAME_S,
     SCENE_FILE,
+    SPLIT_FOLDER,
     STEM_FOLDER,
     TIMELINE_FOLDER,
     TasBench,
     write_split,
 )
 from tas_core.errors import InputError, TasError
-from tas_core.output_files import write_files
+from tas_core.machine import child_threads
+from tas_core.output_files import make_folder, write_files
+from tas_core.partial_files import remove_stale
 
 SIMULATION_FORMAT = 1
 _LOUDNESS = 0.06
@@ -269,12 +271,11 @@ def prepare(root: Path, seed: int, rate_hz: int) -> None:
             raise InputError(f"{path}: the folder was made with {earlier}, now asked for {made_with}; choose another")
     elif root.is_dir() and any(root.iterdir()):
         raise InputError(f"{root}: the folder is not empty and holds no {DATASET_FILE}; choose another")
-    try:
-        for name in (AUDIO_FOLDER, TIMELINE_FOLDER, STEM_FOLDER):
-            (root / name).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{root}: cannot be written: {error.strerror}") from error
+    for name in (AUDIO_FOLDER, TIMELINE_FOLDER, STEM_FOLDER):
+        make_folder(root / name)
     write_files({path: (json.dumps(made_with, indent=1) + "\n").encode()})
+    for folder in (root, *(root / SPLIT_FOLDER).glob("*")):
+        remove_stale(folder)
     for left in root.glob(".part-*"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -326,10 +327,10 @@ def _made(root: Path, seed: int, rate_hz: int, numbers: Sequence[int], jobs: int
         for number in numbers:
             yield _make(root, seed, number, rate_hz)
         return
-    # One process, one core: the workers' own threads would only fight each other.
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_make, root, seed, number, rate_hz) for number in numbers]
+        # One process, one core: the workers' own threads would only fight each other.
+        with child_threads(1):
+            futures = [pool.submit(_make, root, seed, number, rate_hz) for number in numbers]
         try:
             for future in as_completed(futures):
                 yield future.result()

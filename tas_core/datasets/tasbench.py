@@ -15,6 +15,7 @@ what names a clip (Gao and Grauman, "2.5D Visual Sound", 2019).
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from typing import Any
 
 from tas_core.datasets.catalogue import Split
 from tas_core.errors import InputError
+from tas_core.output_files import make_folder, write_files
 from tas_core.timeline import Timeline
 
 AUDIO_FOLDER = "binaural_audios"
@@ -153,15 +155,20 @@ def read_split(path: Path) -> tuple[str, ...]:
 
 
 def write_split(path: Path, clips: Iterable[str]) -> None:
-    """Write a split file as FAIR-Play has it: variable-length bytes, here with paths relative to the data set."""
+    """Write a split file as FAIR-Play has it: variable-length bytes, here with paths relative to the data set.
+
+    Raises:
+        InputError: its folder cannot be written.
+        TasError: writing failed.
+    """
     import h5py
 
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     entries = [f"{AUDIO_FOLDER}/{clip}.wav".encode() for clip in clips]
-    part = path.with_name(f".{path.name}.part")
-    with h5py.File(part, "w") as file:
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
         file.create_dataset("audio", data=entries, shape=(len(entries),), dtype=h5py.string_dtype("ascii"))
-    part.replace(path)
+    write_files({path: content.getvalue()})
 
 
 def is_tasbench(folder: Path) -> bool:
