@@ -7,25 +7,28 @@ import multiprocessing
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.tasbench import TasBench
+from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import InputError
-from tas_core.evaluation import runner
+from tas_core.evaluation import systems
 from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
 from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
 from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
 from tas_core.findings import Finding
-from tas_core.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object
+from tas_core.machine import usable_cores
+from tas_core.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.models.plain_head import mean_azimuth_deg
 from tas_core.timeline import Timeline
 from tests.conftest import Finished
@@ -180,11 +183,41 @@ def test_scores_of_resting_objects_are_those_of_the_measures() -> None:
     measured = np.array([np.nan if h is None else h for h in heard])
     assert found == {
         "rank_object": rank_object(measured, asked),
-        "rank_audio": rank_audio(measured[None], np.array(asked)[None]),
+        "rank_audio": rank_audio(measured, asked),
         "azimuth_error_deg": azimuth_error_deg(measured, asked),
     }
     assert "azimuth_error_deg" not in direction_measures(spans, degrees=False)
     assert direction_measures((ObjectSpan(0, 0, 1, 30.0, None),), degrees=True) == {}
+
+
+def test_scores_of_moving_objects_are_their_formulas() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        spans = []
+        for k in range(int(rng.integers(1, 4))):
+            edges = np.cumsum(rng.uniform(0.2, 3.0, int(rng.integers(2, 9))))
+            for start, end in zip(edges, edges[1:], strict=False):
+                heard = None if rng.random() < 0.3 else float(rng.uniform(-90, 90))
+                spans.append(ObjectSpan(k, float(start), float(end), float(rng.uniform(-90, 90)), heard))
+        # As they were first written down, span by span.
+        right, errors = [], []
+        for k in sorted({span.object for span in spans}):
+            mine = [span for span in spans if span.object == k and span.measured_deg is not None]
+            if not mine:
+                continue
+            length_s = np.array([span.end_s - span.start_s for span in mine])
+            true_deg = np.array([span.true_deg for span in mine])
+            measured_deg = np.array([span.measured_deg for span in mine], float)
+            right.append(float(np.average(side_of(measured_deg) == side_of(true_deg), weights=length_s)))
+            errors.append(float(np.average(np.abs(measured_deg - true_deg), weights=length_s)))
+        expected = {}
+        if right:
+            expected = {
+                "rank_object": float(np.mean(right)),
+                "rank_audio": float(min(right) > 0.5),
+                "azimuth_error_deg": float(np.mean(errors)),
+            }
+        assert direction_measures(tuple(spans), degrees=True) == expected
 
 
 def test_movement_counts_by_its_time() -> None:
@@ -544,6 +577,43 @@ def test_the_command_and_its_json(scored: TasBench, tmp_path: Path, tas: Callabl
     assert first["measures"].keys() <= known
 
 
+def test_folders_that_cannot_be_made_are_found_before_anything_is_computed(
+    scored: TasBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tas: Callable[..., Finished]
+) -> None:
+    def refuse(self: Baseline, *_: object) -> None:
+        raise AssertionError(f"{self.name} was computed")
+
+    monkeypatch.setattr(Baseline, "__call__", refuse)
+    (tmp_path / "file").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "audio").touch()
+    for out, message in ((tmp_path / "file", "not a folder"), (tmp_path / "out", "audio/mono: no folder can be made")):
+        done = tas("eval", "--data", scored.root, "-m", "mono", "--clips", 1, "--jobs", 1, "--out", out, "--save-audio")
+        assert done.code == 2
+        assert message in done.error_line
+
+
+def test_words_are_encoded_once_for_all_clips(
+    scored: TasBench, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    encoder = build_text_encoder("minilm")
+
+    class Counting:
+        name, width = encoder.name, encoder.width
+
+        def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+            read.extend(texts)
+            return encoder(texts)
+
+    monkeypatch.setattr(systems, "build_text_encoder", lambda _: Counting())
+    system = systems.build_system(Row("tiny", str(tiny_model)), torch.device("cpu"))
+    for name in scored.split_clips("test")[:2] * 2:
+        clip = read_clip(scored, name)
+        system(clip, clip.timeline, 0)
+    assert len(read) == len(set(read)) > 1
+
+
 def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finished]) -> None:
     clip = own.clips()[0]
     own.audio_path(clip).write_bytes(b"")
@@ -555,7 +625,7 @@ def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finishe
 
 
 def test_cores_are_counted() -> None:
-    assert runner.usable_cores() >= 1
+    assert usable_cores() >= 1
 
 
 # ------------------------------------------------------------------ names of what is not there

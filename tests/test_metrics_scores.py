@@ -40,14 +40,26 @@ def test_sides_end_at_fifteen_degrees() -> None:
 
 
 def test_ranks_count_objects_and_clips() -> None:
-    asked = np.array([[55.0, -55.0], [0.0, 55.0], [-55.0, NAN], [NAN, NAN]])
-    found = np.array([[20.0, -80.0], [14.0, -20.0], [-16.0, 70.0], [30.0, 3.0]])
-    assert rank_object(found, asked) == pytest.approx(4 / 5)
-    assert rank_audio(found, asked) == pytest.approx(2 / 3)
+    asked = np.array([[55.0, -55.0], [0.0, 55.0], [-55.0, NAN]])
+    found = np.array([[20.0, -80.0], [14.0, -20.0], [-16.0, 70.0]])
+    assert [rank_object(*clip) for clip in zip(found, asked, strict=True)] == [1, 0.5, 1]
+    assert [rank_audio(*clip) for clip in zip(found, asked, strict=True)] == [1, 0, 1]
     found[1, 1] = NAN
-    assert rank_object(found, asked) == 1.0
-    assert rank_audio(found, asked) == 1.0
-    assert rank_audio(np.zeros((3, 2)), np.full((3, 2), 55.0)) == 0.0
+    assert rank_object(found[1], asked[1]) == 1.0
+    assert rank_audio(found[1], asked[1]) == 1.0
+
+
+def test_an_object_counts_by_its_time() -> None:
+    asked = np.array([[60.0, 20.0, -40.0], [-50.0, NAN, NAN]])
+    found = np.array([[50.0, 10.0, NAN], [-80.0, 5.0, NAN]])
+    seconds = np.array([[3.0, 1.0, 6.0], [2.0, NAN, NAN]])
+    # The first object is left for 3 of the 4 s in which it is heard, the second all the time.
+    assert rank_object(found, asked, seconds) == pytest.approx((3 / 4 + 1) / 2)
+    assert rank_audio(found, asked, seconds) == 1.0
+    assert azimuth_error_deg(found, asked, seconds) == pytest.approx((10 + 30) / 2)
+    # Half of the time is not more than half.
+    assert rank_audio(found, asked) == 0.0
+    assert rank_object(found, asked) == pytest.approx((1 / 2 + 1) / 2)
 
 
 def test_azimuth_errors_are_absolute_and_skip_what_is_not_heard() -> None:
@@ -60,8 +72,11 @@ def test_scores_of_nothing_are_nan() -> None:
         assert math.isnan(score(empty, np.zeros((2, 2))))
         with pytest.raises(ValueError, match="shape"):
             score(empty, np.zeros((2, 3)))
-    with pytest.raises(ValueError, match="clip, object"):
-        rank_audio([1.0], [1.0])
+    for score in (rank_object, rank_audio, azimuth_error_deg):
+        with pytest.raises(ValueError, match="object, span"):
+            score(np.zeros((1, 2, 3)), np.zeros((1, 2, 3)))
+        with pytest.raises(ValueError, match="object, span"):
+            score([1.0], [1.0], [1.0, 2.0])
     with pytest.raises(ValueError, match="clip, 2"):
         swap_accuracy(np.zeros((2, 3)), np.zeros((2, 3)))
 

@@ -1,8 +1,7 @@
 """Every measure of one output of one clip, by name.
 
 **Objects.** Each object of a simulated clip is looked at where it rests, over the whole of that stretch, and while it
-moves, in spans of 0.5 s with the azimuth at their middle. An object's score is the mean over its spans, weighted by
-their length; in ``rank_audio`` an object is right if it is so for more than half of the time that can be measured.
+moves, in spans of 0.5 s with the azimuth at their middle; :mod:`tas_core.metrics.objects` makes scores of that.
 Sides are those of the *true* azimuth at +-15 degrees, whatever the prompt's wording; ``azimuth_error_deg`` exists
 where the prompt gives degrees.
 
@@ -26,6 +25,7 @@ from tas_core.metrics import (
     LONG_STFT,
     SHORT_STFT,
     StftSettings,
+    azimuth_error_deg,
     center_spl_db,
     ic_error,
     ild_error_db,
@@ -34,7 +34,8 @@ from tas_core.metrics import (
     mono_sum_error_db,
     object_azimuth_spans_deg,
     paper_metrics,
-    side_of,
+    rank_audio,
+    rank_object,
     silence_floor_db,
     spl_difference_curve_db,
     swap_accuracy,
@@ -185,22 +186,16 @@ def object_spans(output: np.ndarray, clip: EvalClip) -> tuple[ObjectSpan, ...]:
 
 def direction_measures(spans: tuple[ObjectSpan, ...], *, degrees: bool) -> dict[str, float]:
     """``rank_object``, ``rank_audio`` and, if captions give degrees, ``azimuth_error_deg`` of a clip."""
-    right, errors = [], []
-    for k in sorted({span.object for span in spans}):
-        mine = [span for span in spans if span.object == k and span.measured_deg is not None]
-        if not mine:
-            continue
-        length_s = np.array([span.end_s - span.start_s for span in mine])
-        true_deg = np.array([span.true_deg for span in mine])
-        measured_deg = np.array([span.measured_deg for span in mine], float)
-        right.append(float(np.average(side_of(measured_deg) == side_of(true_deg), weights=length_s)))
-        errors.append(float(np.average(np.abs(measured_deg - true_deg), weights=length_s)))
-    if not right:
-        return {}
-    found = {"rank_object": float(np.mean(right)), "rank_audio": float(min(right) > 0.5)}
+    mine = [[span for span in spans if span.object == k] for k in sorted({span.object for span in spans})]
+    table = np.full((3, len(mine), max(map(len, mine), default=0)), np.nan)
+    for k, row in enumerate(mine):
+        for i, span in enumerate(row):
+            heard_deg = math.nan if span.measured_deg is None else span.measured_deg
+            table[:, k, i] = heard_deg, span.true_deg, span.end_s - span.start_s
+    found = {"rank_object": rank_object(*table), "rank_audio": rank_audio(*table)}
     if degrees:
-        found["azimuth_error_deg"] = float(np.mean(errors))
-    return found
+        found["azimuth_error_deg"] = azimuth_error_deg(*table)
+    return _known(found)
 
 
 def mirror_measures(system: System, clip: EvalClip, output: np.ndarray, seed: int) -> dict[str, float]:

@@ -44,7 +44,7 @@ from tas_core.models.direction import DirectionFilter
 from tas_core.models.plain_head import mean_azimuth_deg, through_head
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
-from tas_core.spatialization import spatialize
+from tas_core.spatialization import encode_timeline, spatialize
 from tas_core.timeline import Timeline
 from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
@@ -262,7 +262,7 @@ class ModelSystem:
         except CheckpointError as error:
             raise CheckpointError(f"{folder}: {error}") from error
         self.steps = int(row.steps or self.model.default_steps)
-        if isinstance(self.model, PromptModel) and self.steps > self.model.max_steps:
+        if self.steps > self.model.max_steps:
             raise InputError(
                 f"{row.name}: {self.steps} steps; a {self.model.family} model takes at most {self.model.max_steps}"
             )
@@ -302,17 +302,13 @@ class ModelSystem:
         return spatialize(clip.mono, RATE_HZ, timeline, self.model, self._know(timeline), steps=1).findings
 
     def _know(self, timeline: Timeline) -> CachedEncoder:
-        """The text encoder, after it has read what the model reads of a timeline."""
+        """A text encoder that has read what the model reads of a timeline; no text is encoded for two clips."""
         if self._encoder is None:
             self._encoder = CachedEncoder(build_text_encoder(self.model.config.text_encoder))
             # The first run on a device pays for what later ones find ready.
             second = Timeline.from_prompt("sound on the left")
             spatialize(np.zeros(RATE_HZ), RATE_HZ, second, self.model, self._encoder, steps=1)
-        if isinstance(self.model, PromptModel):
-            self._encoder(sorted({segment.text for segment in timeline.segments}))
-        else:
-            self._encoder(sorted({c.object for segment in timeline.segments for c in segment.clauses}))
-        return self._encoder
+        return encode_timeline(timeline, self.model, self._encoder)
 
     def _wait(self) -> None:
         if self._device.type == "cuda":

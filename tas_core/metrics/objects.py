@@ -1,10 +1,12 @@
 """From measured azimuths to scores: each object on the side that was asked for.
 
-All take azimuths in degrees, positive left, as arrays of one shape with objects on the last axis. nan in a
-measured azimuth is an object that is not heard, nan in an asked one is no object or no wish (padding); neither counts.
+All take azimuths in degrees, positive left. nan in a measured azimuth is an object that is not heard, nan in an asked
+one is no object or no wish (padding); neither counts.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,40 +21,41 @@ def side_of(azimuth_deg: ArrayLike) -> np.ndarray:
     return np.where(np.isnan(leftward), "", sides)
 
 
-def rank_object(estimated_deg: ArrayLike, asked_deg: ArrayLike) -> float:
+def rank_object(estimated_deg: ArrayLike, asked_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
     """Share of objects heard on the side asked for, 0 to 1 (the paper's user study, Fig. 8); nan where none counts.
 
-    Raises:
-        ValueError: unequal shapes.
-    """
-    right, counts = _right_sides(estimated_deg, asked_deg)
-    return float(right[counts].mean()) if counts.any() else float("nan")
+    An object that moves, or is heard elsewhere later, counts by the share of its measured time in which it is right.
 
-
-def rank_audio(estimated_deg: ArrayLike, asked_deg: ArrayLike) -> float:
-    """Share of clips whose objects are all on the side asked for, 0 to 1, of arrays (clip, object).
-
-    Clips without an object that counts are left out; nan where all are.
+    Args:
+        estimated_deg: of the objects of one clip, (object) or (object, span); spans padded with nan.
+        asked_deg: likewise.
+        seconds: lengths of the spans, likewise; by default all are equally long.
 
     Raises:
-        ValueError: unequal shapes, or not two axes.
+        ValueError: unequal shapes, or other than one or two axes.
     """
-    right, counts = _right_sides(estimated_deg, asked_deg)
-    if right.ndim != 2:
-        raise ValueError(f"expected azimuths (clip, object), got {right.shape}")
-    kept = counts.any(axis=1)
-    return float((right | ~counts).all(axis=1)[kept].mean()) if kept.any() else float("nan")
+    shares = _right_shares(estimated_deg, asked_deg, seconds)
+    return float(np.mean(shares)) if shares else float("nan")
 
 
-def azimuth_error_deg(estimated_deg: ArrayLike, asked_deg: ArrayLike) -> float:
-    """Mean absolute difference over the objects that count, degrees; nan where none does.
+def rank_audio(estimated_deg: ArrayLike, asked_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
+    """Whether all objects of a clip are on the side asked for, 0 or 1; nan where none counts.
 
-    Raises:
-        ValueError: unequal shapes.
+    An object is if it is for more than half of its measured time. The mean over clips is the share of clips. Arguments
+    and errors as :func:`rank_object`.
     """
-    estimated, asked = _pair(estimated_deg, asked_deg)
-    apart = np.abs(estimated - asked)
-    return float(np.nanmean(apart)) if not np.isnan(apart).all() else float("nan")
+    shares = _right_shares(estimated_deg, asked_deg, seconds)
+    return float(min(shares) > 0.5) if shares else float("nan")
+
+
+def azimuth_error_deg(estimated_deg: ArrayLike, asked_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
+    """Mean over the objects that count of the absolute difference, itself a mean over the object's measured time.
+
+    Degrees; nan where no object counts. Arguments and errors as :func:`rank_object`.
+    """
+    apart = lambda estimated, asked: np.abs(estimated - asked)  # noqa: E731
+    errors = _over_time(apart, estimated_deg, asked_deg, seconds)
+    return float(np.mean(errors)) if errors else float("nan")
 
 
 def swap_accuracy(estimated_deg: ArrayLike, swapped_deg: ArrayLike) -> float:
@@ -88,6 +91,28 @@ def _pair(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return one, other
 
 
-def _right_sides(estimated_deg: ArrayLike, asked_deg: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+def _right_shares(estimated_deg: ArrayLike, asked_deg: ArrayLike, seconds: ArrayLike | None) -> list[float]:
+    """For every object that counts, the share of its measured time in which it is on its side."""
+    return _over_time(lambda estimated, asked: side_of(estimated) == side_of(asked), estimated_deg, asked_deg, seconds)
+
+
+def _over_time(
+    compare: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    estimated_deg: ArrayLike,
+    asked_deg: ArrayLike,
+    seconds: ArrayLike | None,
+) -> list[float]:
+    """For every object that counts, the mean of a comparison over its measured time."""
     estimated, asked = _pair(estimated_deg, asked_deg)
-    return side_of(estimated) == side_of(asked), ~(np.isnan(estimated) | np.isnan(asked))
+    weights = np.ones(estimated.shape) if seconds is None else np.asarray(seconds, float)
+    if estimated.ndim not in (1, 2) or weights.shape != estimated.shape:
+        raise ValueError(
+            f"expected azimuths and seconds of one shape, (object) or (object, span); got {estimated.shape}, "
+            f"{weights.shape}"
+        )
+    means = []
+    for ours, theirs, length in zip(*(np.reshape(a, (len(a), -1)) for a in (estimated, asked, weights)), strict=True):
+        counts = ~(np.isnan(ours) | np.isnan(theirs))
+        if counts.any():
+            means.append(float(np.average(compare(ours[counts], theirs[counts]), weights=length[counts])))
+    return means

@@ -1,0 +1,58 @@
+"""What to evaluate on, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tas_core.datasets.catalogue import SPLITS, Split
+from tas_core.errors import InputError
+from tas_core.evaluation.clips import CAPTIONS, NAMES, Captions, Names
+from tas_core.evaluation.scoring import STFTS
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What to evaluate on, and how.
+
+    Attributes:
+        split: part of the data set.
+        folds: numbers of its splits, 1 to 10 in FAIR-Play; empty for all. Clips of several count once.
+        captions: "own", or how to word simulated clips anew: "coarse" (left, center, right), "words", "degrees".
+        names: "held-out" to name objects by synonyms that training never sees.
+        steps: diffusion steps of models that do not say theirs; None is the model's own default.
+        clips: how many, drawn by the seed (fewer are the first of more); None for all.
+        normalise: whether each signal is divided by its own peak before the six measures of the paper.
+        stft: transform behind ``amp`` and ``pha``, "short" or "long".
+        control: whether to run again with mirrored, centred and exchanged prompts, and with a name too many.
+        control_clips: on how many clips at most; exchanges on as many of those clips that can be exchanged.
+        jobs: processes; None is one per core. A GPU is used by one.
+        device: "auto", "cpu" or "cuda".
+        seed: of the choice of clips, of the models' noise and of the intervals.
+        save_audio: whether to keep the outputs under ``--out``.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    split: Split = "test"
+    folds: tuple[int, ...] = (1,)
+    captions: Captions = "own"
+    names: Names = "trained"
+    steps: int | None = None
+    clips: int | None = None
+    normalise: bool = True
+    stft: str = "short"
+    control: bool = False
+    control_clips: int = 24
+    jobs: int | None = None
+    device: str = "auto"
+    seed: int = 0
+    save_audio: bool = False
+
+    def __post_init__(self) -> None:
+        for name, known in (("split", SPLITS), ("captions", CAPTIONS), ("names", NAMES), ("stft", tuple(STFTS))):
+            if getattr(self, name) not in known:
+                raise InputError(f"unknown {name} '{getattr(self, name)}'; expected one of {', '.join(known)}")
+        for name in ("steps", "clips", "control_clips", "jobs"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 1 or more")
