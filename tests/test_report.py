@@ -510,10 +510,11 @@ def test_a_passage_may_have_no_prompt(tmp_path: Path) -> None:
     for more, message in (
         ({"start_s": 2.0}, r"whole\.wav: the start is 2 s, expected less than 2 s"),
         ({"channel": 2}, r"whole\.wav: there is no channel 2, expected 1 to 1"),
+        ({}, r"out\.wav: lasts 1\.00 s, but the source .* 2\.00 s, .* made of, or the start of a passage"),
         ({"start_s": 1.5}, r"out\.wav: lasts 1\.00 s, but the source .* lasts 0\.50 s"),
     ):
         with pytest.raises(InputError, match=message):
-            write_report(tmp_path / "b.html", timeline=scene((0, 1, "dog left")), provenance={}, **more, **files)
+            write_report(tmp_path / "b.html", timeline=scene((1.5, 2, "dog left")), provenance={}, **more, **files)
     assert not (tmp_path / "b.html").exists()
 
 

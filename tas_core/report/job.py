@@ -25,6 +25,7 @@ from tas_core.report.sounds import (
     Part,
     Played,
     SoundFile,
+    check_lengths,
     encode_tracks,
     play,
     read_sound,
@@ -105,6 +106,7 @@ def write_report(
         raise InputError(f"{output}: {made.num_channels} channel{'s' * (made.num_channels != 1)}, expected 2")
     part = Part(channel=channel) if start_s is None else Part(start_s, made.duration_s, channel)
     given = read_sound(source, mix_down=True, part=part)
+    check_lengths(given, made)
     whole_s = made.duration_s if start_s is None else given.file_frames / given.sample_rate_hz
     closed = timeline.resolved(whole_s)
     played = play(given, made, closed, part.start_s)

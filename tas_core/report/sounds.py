@@ -193,6 +193,19 @@ class Played:
         return self.tracks["output"].ears.shape[-1] / self.sample_rate_hz
 
 
+def check_lengths(source: SoundFile, output: SoundFile) -> None:
+    """See that one can have been made of the other.
+
+    Raises:
+        InputError: they differ in length by more than 0.1 s.
+    """
+    if abs(source.duration_s - output.duration_s) > LENGTH_TOLERANCE_S:
+        raise InputError(
+            f"{output.path}: lasts {output.duration_s:.2f} s, but the source {source.path} lasts"
+            f" {source.duration_s:.2f} s, expected the file that the output was made of, or the start of a passage"
+        )
+
+
 def play(source: SoundFile, output: SoundFile, timeline: Timeline, start_s: float = 0.0) -> Played:
     """The tracks of a page.
 
@@ -201,15 +214,7 @@ def play(source: SoundFile, output: SoundFile, timeline: Timeline, start_s: floa
         output: two channels kept.
         timeline: with all ends closed for the whole source.
         start_s: where the output begins in the timeline, seconds.
-
-    Raises:
-        InputError: the two differ in length by more than 0.1 s.
     """
-    if abs(source.duration_s - output.duration_s) > LENGTH_TOLERANCE_S:
-        raise InputError(
-            f"{output.path}: lasts {output.duration_s:.2f} s, but the source {source.path} lasts"
-            f" {source.duration_s:.2f} s, expected the file that the output was made of"
-        )
     rate_hz = min(MAX_RATE_HZ, output.sample_rate_hz)
     ears = resample(output.beginning.astype(np.float32), output.sample_rate_hz, rate_hz)
     mono = resample(source.beginning[0].astype(np.float32), source.sample_rate_hz, rate_hz, ears.shape[-1])
