@@ -335,11 +335,11 @@ def test_long_prompts_are_wrapped_then_shortened_and_kept_in_the_description() -
 
 
 def test_many_curves_differ_without_colour() -> None:
-    from tas_core.plotting.figures import _styles
+    from tas_core.plotting.panels import curve_styles
 
     sources = [duet(f"take {i}", seconds=0.5) for i in range(8)]
     data = plot_data("spl", sources)
-    styles = _styles(data.curves).values()
+    styles = curve_styles(data.curves).values()
     assert len({(str(s.dashes), s.marker) for s in styles}) == 8
     texts = svg_texts(draw(data, "svg"))
     assert {f"take {i}" for i in range(8)} <= set(texts)

@@ -1,0 +1,303 @@
+"""The curves of a picture: one or more panels for each kind, and how their lines look.
+
+Curves differ in line style and marker as well as in colour (Okabe and Ito's, which colour-blind people tell apart),
+so that pictures survive a grey printer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from tas_core.plotting.curves import AzimuthCurve, Curve, DifferenceSpectrogram, EnvelopeCurve, PlotData, SplCurve
+from tas_core.plotting.lettering import plain, wrapped
+from tas_core.timeline import Segment
+from tas_core.types import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+TEXT_PT: Final = 9.0
+QUIET_COLOR: Final = "#666666"
+
+_COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_DASHES: Final = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1.2, 1, 1.2, 1, 1.2)))
+_MARKERS: Final = "os^Dv*P"
+_REFERENCE_COLOR: Final = "#000000"
+_RANGE_DB: Final = 70.0
+_TICKS_KHZ: Final = (0, 0.5, 1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Style:
+    """A line: matplotlib's words, width in points."""
+
+    color: str
+    dashes: Any
+    marker: str
+    width: float = 1.4
+    order: float = 3.0
+
+
+HEARD: Final = Style("#0072B2", "-", "o", 0.6)
+REFERENCE_HEARD: Final = Style("#000000", "-", "", 1.6, 2.5)
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A pair of axes to be: its height, the space above it, and what paints it."""
+
+    height_in: float
+    gap_in: float
+    paint: Callable[[Axes], None]
+
+
+class Panels:
+    """What stands above the lanes of prompts.
+
+    Args:
+        data: what to show.
+        width_in: of the panels, inches.
+
+    Attributes:
+        styles: lines of curves, by label.
+        objects: lines of what was asked of objects, by their phrase.
+        image: the coloured cells of a spectrogram, once painted.
+    """
+
+    def __init__(self, data: PlotData, width_in: float) -> None:
+        self.data = data
+        self.width_in = width_in
+        self.styles = curve_styles(data.curves)
+        self.objects = _object_styles(data.curves)
+
+    def build(self) -> list[Panel]:
+        """The panels of the kind of picture, from top to bottom."""
+        return {
+            "spl": self._spl_panels,
+            "envelope": self._envelope_panels,
+            "spectrogram": self._spectrogram_panels,
+            "azimuth": self._azimuth_panels,
+        }[self.data.kind]()
+
+    def _spl_panels(self) -> list[Panel]:
+        curves = [c for c in self.data.curves if isinstance(c, SplCurve)]
+        values = np.concatenate([c.spl_difference_db for c in curves])
+        finite = np.abs(values[np.isfinite(values)])
+        limit = max(3.0, 1.1 * float(finite.max(initial=0.0)))
+        endless = bool(np.isinf(values).any())
+        if endless:
+            limit = max(12.0, 1.2 * limit)
+
+        def paint(ax: Axes) -> None:
+            from matplotlib.ticker import MaxNLocator
+
+            ax.axhline(0, color=QUIET_COLOR, linewidth=0.8, zorder=2)
+            for i, curve in enumerate(curves):
+                shown = np.clip(curve.spl_difference_db, -limit, limit)
+                _line(ax, curve.time_s, shown, self.styles[curve.label], i, len(curves))
+            ax.set_ylim(*(np.array([-limit, limit]) * (1.06 if endless else 1.0)))
+            ax.set_ylabel("SPL difference L \N{MINUS SIGN} R (dB)")
+            ticks = [t for t in MaxNLocator(10, steps=[1, 2, 3, 5, 10]).tick_values(-limit, limit) if abs(t) <= limit]
+            if endless:
+                ticks = [-limit, *[t for t in ticks if abs(t) < 0.9 * limit], limit]
+
+            names = [f"{abs(t):g}" for t in ticks]
+            if endless:
+                names[0] = names[-1] = "\N{INFINITY}"
+            ax.set_yticks(ticks, [_signed(name, t) for name, t in zip(names, ticks, strict=True)])
+            _sides(ax)
+            _grid(ax)
+
+        return [Panel(3.1, 0.08, paint)]
+
+    def _envelope_panels(self) -> list[Panel]:
+        curves = [c for c in self.data.curves if isinstance(c, EnvelopeCurve)]
+        highest = max(float(c.envelope.max()) for c in curves)
+
+        def panel(ear: int, name: str) -> Panel:
+            def paint(ax: Axes) -> None:
+                for i, curve in enumerate(curves):
+                    style = self.styles[curve.label]
+                    style = replace(style, width=0.75 * style.width)
+                    _line(ax, curve.time_s, curve.envelope[ear], style, i, len(curves))
+                ax.set_ylim(0, 1.08 * highest if highest > 0 else 1.0)
+                ax.set_ylabel(f"envelope, {name} ear")
+                _grid(ax)
+
+            return Panel(1.75, 0.1, paint)
+
+        return [panel(LEFT_EAR, "left"), panel(RIGHT_EAR, "right")]
+
+    def _spectrogram_panels(self) -> list[Panel]:
+        curves = [c for c in self.data.curves if isinstance(c, DifferenceSpectrogram)]
+        highest = max(float(c.level_db.max(initial=-200.0)) for c in curves)
+        self.top_db = float(np.ceil(highest / 5) * 5) if highest > -200 else 0.0
+        highest_hz = max(float(c.frequency_hz[-1]) for c in curves)
+
+        def panel(curve: DifferenceSpectrogram) -> Panel:
+            def paint(ax: Axes) -> None:
+                self.image = ax.pcolormesh(
+                    _edges(curve.time_s, 0.0),
+                    _edges(curve.frequency_hz, 0.0) / 1000,
+                    np.maximum(curve.level_db, self.top_db - _RANGE_DB),
+                    cmap="magma",
+                    vmin=self.top_db - _RANGE_DB,
+                    vmax=self.top_db,
+                    rasterized=True,
+                )
+                ax.set_facecolor("#eeeeee")
+                ax.set_yscale("function", functions=(_mel, _from_mel))
+                ax.set_ylim(0, highest_hz / 1000)
+                ticks = [khz for khz in _TICKS_KHZ if khz <= highest_hz / 1000]
+                ax.set_yticks(ticks, [f"{khz:g}" for khz in ticks])
+                ax.set_ylabel("kHz (mel scale)")
+                self._panel_name(ax, curve.label)
+
+            return Panel(1.55 if len(curves) < 5 else 1.15, 0.3, paint)
+
+        return [panel(curve) for curve in curves]
+
+    def _azimuth_panels(self) -> list[Panel]:
+        """A panel for each sound: what was asked of each object, what was heard, and the reference in every panel."""
+        curves = [c for c in self.data.curves if isinstance(c, AzimuthCurve)]
+        references = [c for c in curves if c.is_reference]
+        sounds = [c for c in curves if not c.is_reference] or curves
+        named = len(sounds) > 1
+
+        def panel(curve: AzimuthCurve) -> Panel:
+            def paint(ax: Axes) -> None:
+                ax.axhline(0, color=QUIET_COLOR, linewidth=0.8, zorder=1)
+                for segment in curve.segments:
+                    for clause in segment.clauses:
+                        style, path = self.objects[clause.object], clause.azimuth
+                        ax.plot(
+                            closed_span(segment),
+                            [path.start_deg, path.end_deg],
+                            color=style.color,
+                            linestyle=style.dashes,
+                            linewidth=style.width,
+                            solid_capstyle="butt",
+                            zorder=style.order,
+                        )
+                for heard in (*references, curve):
+                    style = REFERENCE_HEARD if heard.is_reference else HEARD
+                    _line(ax, heard.time_s, heard.azimuth_deg, style, 0, 1)
+                    ax.plot(
+                        *(heard.time_s, heard.azimuth_deg),
+                        linestyle="",
+                        marker=style.marker,
+                        markersize=3.5,
+                        color=style.color,
+                        zorder=style.order,
+                    )
+                ax.set_ylim(-MAX_AZIMUTH_DEG - 6, MAX_AZIMUTH_DEG + 6)
+                ticks = np.arange(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG + 1, 30).tolist()
+                ax.set_yticks(ticks, [_signed(f"{abs(t):g}°", t) for t in ticks])
+                ax.set_ylabel("azimuth")
+                _sides(ax)
+                _grid(ax)
+                if named:
+                    self._panel_name(ax, curve.label)
+
+            return Panel(2.6 if len(sounds) == 1 else 1.9, 0.3 if named else 0.08, paint)
+
+        return [panel(curve) for curve in sounds]
+
+    def _panel_name(self, ax: Axes, label: str) -> None:
+        shown = "".join(wrapped(plain(label), self.width_in, TEXT_PT, 1))
+        ax.set_title(shown, fontsize=TEXT_PT, loc="left", pad=3)
+
+
+def curve_styles(curves: Sequence[Curve]) -> dict[str, Style]:
+    """Lines by label: references are plain and black, the others each another colour, dash and marker."""
+    styles = {}
+    number = 0
+    for curve in curves:
+        if curve.is_reference:
+            styles[curve.label] = Style(_REFERENCE_COLOR, "-", "", 2.0, 2.5)
+        else:
+            styles[curve.label] = Style(
+                _COLORS[number % len(_COLORS)], _DASHES[number % len(_DASHES)], _MARKERS[number % len(_MARKERS)]
+            )
+            number += 1
+    return styles
+
+
+def _object_styles(curves: Sequence[Curve]) -> dict[str, Style]:
+    """Lines of what was asked; later objects are narrower, so that objects at one place show side by side."""
+    clauses = [
+        clause for c in curves if isinstance(c, AzimuthCurve) for segment in c.segments for clause in segment.clauses
+    ]
+    styles = {}
+    for i, name in enumerate(dict.fromkeys(clause.object for clause in clauses)):
+        color = _COLORS[(i + 1) % len(_COLORS)]
+        styles[name] = Style(color, _DASHES[i % len(_DASHES)], "", max(1.5, 4.2 - 1.2 * i), 2.0 + 0.01 * i)
+    return styles
+
+
+def _line(ax: Axes, time_s: np.ndarray, values: np.ndarray, style: Style, number: int, count: int) -> None:
+    """A curve with gaps at nan; markers are sparse, and those of several curves take turns."""
+    step = max(1, len(time_s) // 12)
+    marked = (number * step // count, step) if count > 1 else []
+    ax.plot(
+        time_s,
+        values,
+        color=style.color,
+        linestyle=style.dashes,
+        linewidth=style.width,
+        marker=style.marker,
+        markersize=4.5,
+        markevery=marked,
+        markeredgewidth=0,
+        zorder=style.order,
+    )
+    # A single window between two gaps has no line.
+    there = np.concatenate([[False], np.isfinite(values), [False]])
+    alone = there[1:-1] & ~there[:-2] & ~there[2:]
+    if alone.any():
+        ax.plot(time_s[alone], values[alone], linestyle="", marker=".", markersize=4, color=style.color, zorder=3)
+
+
+def _sides(ax: Axes) -> None:
+    """The words left and right beside the axis, each at its half."""
+    for y, word in ((0.75, "left \N{BLACK RIGHT-POINTING TRIANGLE}"), (0.25, "\N{BLACK LEFT-POINTING TRIANGLE} right")):
+        ax.text(1.012, y, word, transform=ax.transAxes, rotation=90, ha="left", va="center", fontsize=TEXT_PT)
+
+
+def _grid(ax: Axes) -> None:
+    ax.grid(True, color="#d9d9d9", linewidth=0.5)
+    ax.set_axisbelow(True)
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+
+
+def closed_span(segment: Segment) -> tuple[float, float]:
+    """Start and end of a segment whose end is closed, seconds."""
+    assert segment.end_s is not None
+    return segment.start_s, segment.end_s
+
+
+def _signed(text: str, value: float) -> str:
+    return text if value == 0 else ("+" if value > 0 else "\N{MINUS SIGN}") + text
+
+
+def _mel(khz: np.ndarray) -> np.ndarray:
+    """The mel scale (O'Shaughnessy, 1987) of frequencies in kHz: linear at the bottom, logarithmic at the top."""
+    return 2595 * np.log10(1 + np.asarray(khz) / 0.7)
+
+
+def _from_mel(mel: np.ndarray) -> np.ndarray:
+    return 0.7 * (10 ** (np.asarray(mel) / 2595) - 1)
+
+
+def _edges(centres: np.ndarray, lowest: float) -> np.ndarray:
+    """Borders (n + 1) of cells around increasing centres (n), none below ``lowest``."""
+    if len(centres) == 1:
+        return np.array([max(lowest, centres[0] - 0.01), centres[0] + 0.01])
+    between = (centres[1:] + centres[:-1]) / 2
+    ends = (centres[0] - (between[0] - centres[0]), centres[-1] + (centres[-1] - between[-1]))
+    return np.maximum(np.concatenate([[ends[0]], between, [ends[1]]]), lowest)
