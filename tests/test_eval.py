@@ -31,6 +31,7 @@ from tas_core.machine import usable_cores
 from tas_core.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.models.plain_head import mean_azimuth_deg
 from tas_core.timeline import Timeline
+from tas_core.timeline_formats import parse_timeline
 from tests.conftest import Finished
 from tests.fairplay import write_fairplay, write_timelines
 from tests.scored import PLACES, dry_scene, write_scenes, write_scored
@@ -239,7 +240,7 @@ def test_a_moving_object_is_followed(tmp_path: Path) -> None:
 
 
 def test_mean_of_the_asked_places() -> None:
-    timeline = Timeline.from_yaml(
+    timeline = parse_timeline(
         'prompts:\n - {start: 0, end: 1, text: "cello 60 degrees to the left, piano 20 degrees to the right"}\n'
         ' - {start: 2, end: 3, text: "piano 20 degrees to the right"}\n'
     )
@@ -422,7 +423,7 @@ def test_useless_clips_are_excluded_and_counted(own: TasBench) -> None:
     assert report["count"] == 4
     assert "silent" in report["clips"][silent]
     assert "nan" in report["clips"][nan]
-    assert "1 channels" in report["clips"][narrow]
+    assert "1 channel, expected two" in report["clips"][narrow]
     assert "not JSON" in report["clips"][ruined]
     own.audio_path(kept).write_bytes(b"no audio")
     with pytest.raises(InputError, match=r"no clip can be used; .*and 4 more"):

@@ -73,6 +73,8 @@ def test_scores_of_nothing_are_nan() -> None:
         with pytest.raises(ValueError, match="shape"):
             score(empty, np.zeros((2, 3)))
     for score in (rank_object, rank_audio, azimuth_error_deg):
+        assert math.isnan(score([], []))
+        assert math.isnan(score(np.zeros((0, 0)), np.zeros((0, 0))))
         with pytest.raises(ValueError, match="object, span"):
             score(np.zeros((1, 2, 3)), np.zeros((1, 2, 3)))
         with pytest.raises(ValueError, match="object, span"):

@@ -110,8 +110,10 @@ def _over_time(
             f"expected azimuths and seconds of one shape, (object) or (object, span); got {estimated.shape}, "
             f"{weights.shape}"
         )
+    if estimated.ndim == 1:
+        estimated, asked, weights = estimated[:, None], asked[:, None], weights[:, None]
     means = []
-    for ours, theirs, length in zip(*(np.reshape(a, (len(a), -1)) for a in (estimated, asked, weights)), strict=True):
+    for ours, theirs, length in zip(estimated, asked, weights, strict=True):
         counts = ~(np.isnan(ours) | np.isnan(theirs))
         if counts.any():
             means.append(float(np.average(compare(ours[counts], theirs[counts]), weights=length[counts])))
