@@ -65,7 +65,7 @@ def score(
         check_new_file(json_file, [key, *answers], overwrite=force)
     scores = score_study(key, answers, include_failed=include_failed, seed=seed)
     if json_file is not None:
-        write_files({json_file: (json.dumps(scores.as_dict(), indent=1) + "\n").encode("ascii")})
+        write_files({json_file: (json.dumps(scores.as_dict(), indent=1) + "\n").encode("ascii")}, overwrite=force)
 
     def cell(accuracy: Accuracy | None) -> str:
         if accuracy is None:

@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 
 from tas_core.errors import InputError, TasError
-from tas_core.output_files import STANDARD_STREAM, check_new_file
+from tas_core.output_files import STANDARD_STREAM, check_new_file, file_exists
 from tas_core.partial_files import PartialFile
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
@@ -143,7 +143,8 @@ class AudioWriter:
         tags: title, artist, comment and so on, by libsndfile's names; what the format does not carry is left out.
 
     Raises:
-        InputError: as :func:`check_output_path`, or the format has no such subtype, rate or length.
+        InputError: as :func:`check_output_path`, or the format has no such subtype, rate or length; when the context
+            is left, a file that has appeared under the name and may not be replaced.
     """
 
     def __init__(
@@ -166,6 +167,7 @@ class AudioWriter:
         self.num_frames = num_frames
         self.subtype = subtype
         self.allow_clipping = allow_clipping
+        self._overwrite = overwrite
         self._written = 0
         self._dither = None if dither_seed is None else np.random.default_rng(dither_seed)
         container = _format(path)
@@ -244,7 +246,10 @@ class AudioWriter:
                     shutil.copyfileobj(file, out, 2**20)
                 return
             os.fsync(file.fileno())
-        os.replace(self._partial.path, self._target)
+        try:
+            self._partial.move(self._target, overwrite=self._overwrite)
+        except FileExistsError as error:  # it appeared while this one was made
+            raise file_exists(self.name) from error
 
     def _check(self, block: np.ndarray) -> None:
         level = peak(block)  # NaN where a sample is

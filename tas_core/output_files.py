@@ -48,11 +48,16 @@ def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrit
     if os.path.lexists(target) and not target.is_file():
         raise InputError(f"{path}: not a regular file")
     if target.exists() and not overwrite:
-        raise InputError(f"{path}: the file exists, expected a new name or permission to overwrite it (--force)")
+        raise file_exists(path)
     if not target.parent.is_dir():
         raise InputError(f"{path}: the folder {target.parent} does not exist")
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: no permission to write to the folder {target.parent}")
+
+
+def file_exists(path: str | Path) -> InputError:
+    """What to raise where an output exists and may not be replaced."""
+    return InputError(f"{path}: the file exists, expected a new name or permission to overwrite it (--force)")
 
 
 def make_folder(path: Path) -> None:
@@ -71,13 +76,16 @@ def make_folder(path: Path) -> None:
         raise InputError(f"{path}: no permission to write to this folder")
 
 
-def write_files(contents: Mapping[Path, bytes]) -> None:
+def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> None:
     """Write files so that each appears under its name complete or not at all, and none before all are on disk.
 
-    An existing file is replaced; where a name is a link, what it leads to is.
+    Args:
+        contents: file -> what is to be in it.
+        overwrite: whether existing files are replaced, also those that appeared since :func:`check_new_file`; where a
+            name is a link, what it leads to is.
 
     Raises:
-        InputError: a folder takes no files.
+        InputError: a folder takes no files, or a file exists and may not be replaced.
         TasError: writing failed, for example because the disk is full.
     """
     written: list[tuple[PartialFile, Path]] = []
@@ -98,7 +106,9 @@ def write_files(contents: Mapping[Path, bytes]) -> None:
                 raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
         for partial, target in written:
             try:
-                os.replace(partial.path, target)
+                partial.move(target, overwrite=overwrite)
+            except FileExistsError as error:
+                raise file_exists(target) from error
             except OSError as error:
                 raise TasError(f"{target}: cannot write the file ({error.strerror})") from error
     finally:

@@ -7,6 +7,7 @@ be locked belongs to nobody.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -23,7 +24,7 @@ class PartialFile:
         folder: where it is made, with the permissions that the umask gives.
 
     Attributes:
-        path: the file, to be opened by name and moved to its place when it is complete.
+        path: the file, to be opened by name; :meth:`move` puts it in its place when it is complete.
 
     Raises:
         OSError: no file can be made there.
@@ -43,6 +44,31 @@ class PartialFile:
                 self.remove()
                 raise
             self._file.close()
+
+    def move(self, target: Path, *, overwrite: bool) -> None:
+        """Put the complete file in its place.
+
+        Args:
+            target: the place, in the same file system.
+            overwrite: whether what is there by then may be replaced. If not, the file system itself sees to that,
+                where it knows hard links.
+
+        Raises:
+            FileExistsError: there is something, and it may not be replaced.
+            OSError: it cannot be put there.
+        """
+        if not overwrite:
+            try:
+                os.link(self.path, target)
+            except FileExistsError:
+                raise
+            except OSError:  # such as FAT and some network drives: no hard links
+                if os.path.lexists(target):
+                    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
+            else:
+                self.path.unlink()
+                return
+        os.replace(self.path, target)
 
     def remove(self) -> None:
         """Remove the file, if it was not moved, and release it."""

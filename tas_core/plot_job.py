@@ -99,7 +99,7 @@ def plot_files(
     contents = {out: draw(data, FORMATS[out.suffix.lower()], title=title)}
     if csv_out is not None:
         contents[csv_out] = table(data).encode("utf-8", "replace")
-    write_files(contents)
+    write_files(contents, overwrite=force)
     return data
 
 

@@ -8,6 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from tas_core.audio_output import AudioWriter
+from tas_core.errors import InputError
+from tas_core.output_files import write_files
 from tas_core.partial_files import PartialFile, remove_stale
 
 WRITER = (
@@ -48,6 +54,50 @@ def test_only_files_with_our_names_are_removed(tmp_path: Path) -> None:
 def test_a_file_that_was_moved_to_its_place_stays_there(tmp_path: Path) -> None:
     partial = PartialFile(tmp_path)
     partial.path.write_text("complete")
-    os.replace(partial.path, tmp_path / "out")
+    partial.move(tmp_path / "out", overwrite=False)
     partial.remove()
     assert (tmp_path / "out").read_text() == "complete"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_is_there_is_replaced_only_with_permission(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Also on file systems without hard links."""
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "no links here")))
+    (tmp_path / "out").write_text("mine")
+    partial = PartialFile(tmp_path)
+    partial.path.write_text("complete")
+    with pytest.raises(FileExistsError):
+        partial.move(tmp_path / "out", overwrite=False)
+    assert (tmp_path / "out").read_text() == "mine"
+    partial.move(tmp_path / "new", overwrite=False)
+    partial.remove()
+    assert (tmp_path / "new").read_text() == "complete"
+    partial = PartialFile(tmp_path)
+    partial.path.write_text("other")
+    partial.move(tmp_path / "out", overwrite=True)
+    partial.remove()
+    assert (tmp_path / "out").read_text() == "other"
+    assert sorted(os.listdir(tmp_path)) == ["new", "out"]
+
+
+def test_a_file_that_appears_while_another_is_made_is_kept(tmp_path: Path) -> None:
+    """Checks before any work know nothing of it."""
+    out = tmp_path / "out.wav"
+
+    def made_meanwhile() -> None:
+        with AudioWriter(out, 16_000, 1, 10, "FLOAT") as writer:
+            writer.write(np.zeros((1, 10)))
+            out.write_text("mine")
+
+    with pytest.raises(InputError, match=r"out\.wav: the file exists"):
+        made_meanwhile()
+    with pytest.raises(InputError, match=r"out\.wav: the file exists"):
+        write_files({out: b"new"}, overwrite=False)
+    assert os.listdir(tmp_path) == ["out.wav"]
+    assert out.read_text() == "mine"
+    write_files({out: b"new"}, overwrite=True)
+    assert out.read_text() == "new"

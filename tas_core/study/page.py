@@ -163,7 +163,7 @@ def make_study(
         except OSError as error:
             raise InputError(f"{out}: no folder can be made ({error.strerror})") from error
     try:
-        write_files({key_path: key.as_json(), page_path: page})
+        write_files({key_path: key.as_json(), page_path: page}, overwrite=overwrite)
     except BaseException:
         if made_folder:
             with contextlib.suppress(OSError):
