@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tas_core.audio import read_audio, resample, to_mono
+from tas_core.audio import AudioReader, resample, to_mono
 from tas_core.errors import InputError
 from tas_core.html_page import fill_page, inert_json, sound_blocks
 from tas_core.output_files import check_new_file, write_files
@@ -137,7 +137,7 @@ def write_report(
             "AUDIO": sound_blocks(files),
         },
     )
-    write_files({path: page})
+    write_files({path: page}, overwrite=overwrite)
     return path
 
 
@@ -210,12 +210,12 @@ def _places(played: Played, whole: Timeline, stems: Mapping[str, Path]) -> tuple
             raise InputError(f"{path}: a stem of '{name}', expected one of {', '.join(sorted(named))}")
         if phrase in sounds:
             raise InputError(f"{path}: a second stem of '{phrase}', expected one of each object")
-        audio = read_audio(path)
-        seconds = audio.duration_s
-        if seconds < played.duration_s - LENGTH_TOLERANCE_S:
-            raise InputError(f"{path}: lasts {seconds:.2f} s, expected {played.duration_s:.2f} s as the output")
-        mono = to_mono(audio.samples)[: round(MAX_PLAYED_S * audio.sample_rate_hz)]
-        sounds[phrase] = resample(mono, audio.sample_rate_hz, rate_hz, ears.shape[-1]).astype(np.float32)
+        with AudioReader(path) as reader:  # no more of a stem than is played: its file may last for hours
+            seconds = reader.count_frames() / reader.sample_rate_hz
+            if seconds < played.duration_s - LENGTH_TOLERANCE_S:
+                raise InputError(f"{path}: lasts {seconds:.2f} s, expected {played.duration_s:.2f} s as the output")
+            mono = to_mono(reader.read(round(MAX_PLAYED_S * reader.sample_rate_hz)))
+            sounds[phrase] = resample(mono, reader.sample_rate_hz, rate_hz, ears.shape[-1]).astype(np.float32)
     if played.timeline is None:
         return ()
     return measure_places(ears, rate_hz, played.timeline, played.tracks["input"].ears[0], sounds)
