@@ -41,6 +41,7 @@ from tas_core.models.slots import SlotsModel
 from tas_core.runtime import keep_freed_memory
 from tas_core.spatialization import Spatializer, encode_timeline
 from tas_core.timeline import Segment, Timeline
+from tas_core.timeline_formats import format_timeline
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 48000
@@ -184,7 +185,7 @@ def htdemucs(seconds: float) -> dict[str, Any] | None:
 def process(seconds: float, folder: Path) -> dict[str, Any]:
     """``tas spatialize`` in a process of its own: seconds from start to finish, and the most memory it had."""
     source, out, scene = folder / "in.wav", folder / "out.wav", folder / "scene.yaml"
-    scene.write_text(timeline().to_yaml(), encoding="utf-8")
+    scene.write_text(format_timeline(timeline(), scene), encoding="utf-8")
     with soundfile.SoundFile(source, "w", RATE_HZ, 1, "PCM_16") as file:
         left = round(seconds * RATE_HZ)
         piece = np.clip(sound(60), -1, 1)

@@ -41,6 +41,7 @@ from tas_core.file_job import Engine, load_engine
 from tas_core.models.shipped import DEFAULT_MODEL
 from tas_core.spatialization import encode_timeline, spatialize
 from tas_core.timeline import Segment, Timeline
+from tas_core.timeline_formats import format_timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -198,7 +199,7 @@ def main() -> None:
         "machine": describe_machine("cpu", torch.get_num_threads(), 1),
         "model": DEFAULT_MODEL,
         "model_digest": read_description(engine.folder).digest,
-        "timeline": thrown("sound").to_yaml(),
+        "timeline": format_timeline(thrown("sound"), "timeline.yaml"),
         "shortest_without_click_s": min(without, default=None),
         "lengths": {length: totals[length] | {"sounds": rows[length]} for length in lengths},
     }

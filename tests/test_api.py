@@ -26,6 +26,7 @@ from tas_core.sofa import read_sofa
 from tas_core.spatialization import Spatialized, encode_timeline
 from tas_core.spatialization import spatialize as spatialize_with
 from tas_core.timeline import Timeline, TimelineWarning
+from tas_core.timeline_formats import parse_timeline
 from tests.conftest import tone
 from tests.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa
 
@@ -294,7 +295,7 @@ def test_what_is_not_found_is_a_warning_at_the_call(tiny_model: Path) -> None:
 
 
 def test_a_timeline_that_outlasts_the_audio_is_a_warning(tiny_model: Path) -> None:
-    timeline = Timeline.from_yaml("prompts: [{start: 0, end: 5, text: cello on the left}]")
+    timeline = parse_timeline("prompts: [{start: 0, end: 5, text: cello on the left}]")
     with pytest.warns(TimelineWarning, match="after the audio of 1 s; it is cut"):
         call(tiny_model, timeline=timeline)
 

@@ -22,7 +22,8 @@ from tas_core.dsp import stft
 from tas_core.file_job import FileReport, spatialize_file
 from tas_core.metrics import spl_difference_db
 from tas_core.resources import prompts_dir
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline import Segment
+from tas_core.timeline_formats import format_timeline, load_timeline
 from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
@@ -72,7 +73,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
         timeline, source = EXAMPLES / f"{name}.yaml", source_of(name)
         out = folder / f"{name}{'-mirrored' if mirrored else ''}.wav"
         if mirrored:
-            text = Timeline.load(timeline).mirrored().to_yaml()
+            text = format_timeline(load_timeline(timeline).mirrored(), "mirrored.yaml")
             timeline = out.with_suffix(".yaml")
             timeline.write_text(text)
         with warnings.catch_warnings(record=True) as caught:
@@ -96,7 +97,7 @@ def segments(wanted: Callable[[Segment], bool]) -> list[object]:
     return [
         pytest.param(name, i, id=f"{name} {segment.start_s:g} s, {segment.text}")
         for name in NAMES
-        for i, segment in enumerate(Timeline.load(EXAMPLES / f"{name}.yaml").segments)
+        for i, segment in enumerate(load_timeline(EXAMPLES / f"{name}.yaml").segments)
         if wanted(segment)
     ]
 
@@ -133,7 +134,7 @@ def is_split(segment: Segment) -> bool:
 
 
 def test_the_examples_show_every_kind_of_scene() -> None:
-    timelines = {name: Timeline.load(EXAMPLES / f"{name}.yaml") for name in NAMES}
+    timelines = {name: load_timeline(EXAMPLES / f"{name}.yaml") for name in NAMES}
     objects = {name: {c.object for s in t.segments for c in s.clauses} for name, t in timelines.items()}
     assert objects["duet"] == {"trumpet", "drums"}
     assert objects["voice"] == {"man talking"}

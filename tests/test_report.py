@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tas_core.audio import AudioReader
 from tas_core.errors import InputError, TasError
 from tas_core.geometry import direction_ratio
 from tas_core.html_page import inert_json
@@ -28,7 +29,7 @@ from tas_core.report.levels import FULL_SCALE, PeakMeter
 from tas_core.report.places import NEEDS_STEMS, TOO_LITTLE, measure_places
 from tas_core.report.tables import clock, direction, escaped, number, provenance_table
 from tas_core.timeline import Timeline
-from tas_core.timeline_formats import EXTENSIONS, convert_timeline
+from tas_core.timeline_formats import EXTENSIONS, convert_timeline, format_timeline, parse_timeline
 from tests.conftest import Finished
 
 RATE = 16_000
@@ -43,7 +44,7 @@ def noise(seconds: float, seed: int = 1, rate_hz: int = RATE) -> np.ndarray:
 
 def scene(*entries: tuple[float, float, str]) -> Timeline:
     lines = [f"  - {{start: {start}, end: {end}, text: {json.dumps(text)}}}" for start, end, text in entries]
-    return Timeline.from_yaml("prompts:\n" + "\n".join(lines))
+    return parse_timeline("prompts:\n" + "\n".join(lines))
 
 
 # ------------------------------------------------------------------ levels
@@ -257,7 +258,7 @@ def material(tmp_path: Path) -> Path:
     x = noise(2.0)
     soundfile.write(folder / "in.wav", x, RATE, subtype="FLOAT")
     soundfile.write(folder / "out.wav", through_head(x, RATE, TIMELINE).T, RATE, subtype="FLOAT")
-    (folder / "scene.yaml").write_text(TIMELINE.to_yaml())
+    (folder / "scene.yaml").write_text(format_timeline(TIMELINE, "scene.yaml"))
     return folder
 
 
@@ -367,6 +368,23 @@ def test_of_a_long_file_the_beginning_is_played_and_the_page_says_so(
         assert f"{loudness(part, RATE):.1f}".replace("-", "\u2212") + "\u00a0LUFS" in page.text
     late = make(material, "late.html", timeline=scene((1, 2, "cello on the left")))
     assert "No prompt holds in the part that this page plays." in late.text
+
+
+def test_of_a_long_stem_no_more_is_read_than_is_played(material: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (sounds, job):
+        monkeypatch.setattr(module, "MAX_PLAYED_S", 0.75)
+    soundfile.write(material / "cello.wav", noise(60.0), RATE, subtype="FLOAT")
+    read: list[int] = []
+
+    class Counting(AudioReader):
+        def read(self, num_frames: int) -> np.ndarray:
+            block = super().read(num_frames)
+            read.append(block.shape[1])
+            return block
+
+    monkeypatch.setattr(job, "AudioReader", Counting)
+    make(material, stems={"cello": material / "cello.wav"})
+    assert read == [12_000]
 
 
 def test_what_would_be_too_large_is_ogg(material: Path, monkeypatch: pytest.MonkeyPatch) -> None:

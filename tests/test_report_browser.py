@@ -17,6 +17,7 @@ from matplotlib.image import imread
 
 from tas_core.report import write_report
 from tas_core.timeline import Timeline
+from tas_core.timeline_formats import parse_timeline
 from tests.browser import ATTENTION_S, Browser, needs_chromium
 
 pytestmark = [
@@ -170,7 +171,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     soundfile.write(folder / "out.wav", np.stack([1.6 * x, 0.4 * x], axis=1), RATE)
     prompts = ((0, "a cello far right"), (2, "rain far right, a dog hard right"), (4, "<b>thunder</b> hard right"))
     lines = [f"  - {{start: {start}, text: {json.dumps(text)}}}" for start, text in prompts]
-    timeline = Timeline.from_yaml("prompts:\n" + "\n".join(lines))
+    timeline = parse_timeline("prompts:\n" + "\n".join(lines))
     provenance = {"model": EVIL, "seconds": {"sample": 0.5}, "segments": [{"text": EVIL}]}
     return write_report(
         folder / "page.html",

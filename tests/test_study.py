@@ -22,8 +22,7 @@ import soundfile
 from tas_core.errors import InputError
 from tas_core.study import Key, make_study, read_key, score_study
 from tas_core.study.page import fixed_objects, question, render_page
-from tas_core.timeline import Timeline
-from tas_core.timeline_formats import convert_timeline
+from tas_core.timeline_formats import convert_timeline, parse_timeline
 from tas_core.types import side_name
 from tests.conftest import Finished
 from tests.test_bad_input import tree
@@ -222,7 +221,7 @@ def test_markup_in_a_timeline_reaches_the_page_as_text(material: Path, tmp_path:
 )
 def test_one_fixed_place_per_object(segments: list[str], expected: dict[str, float] | None) -> None:
     lines = [f"  - {{start: {i}, end: {i + 1}, text: '{text}'}}\n" for i, text in enumerate(segments)]
-    objects = fixed_objects(Timeline.from_yaml("prompts:\n" + "".join(lines)))
+    objects = fixed_objects(parse_timeline("prompts:\n" + "".join(lines)))
     assert (None if objects is None else {each.object: each.azimuth_deg for each in objects}) == expected
 
 

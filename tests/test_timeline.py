@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tas_core.errors import PromptError, TimelineError
 from tas_core.timeline import Segment, Timeline, TimelineWarning, Track
+from tas_core.timeline_formats import format_timeline, load_timeline, parse_timeline
 
 SCENE = """\
 # scene.yaml
@@ -32,7 +33,7 @@ def one(fields: str) -> str:
 
 
 def test_the_example_is_read() -> None:
-    timeline = Timeline.from_yaml(SCENE)
+    timeline = parse_timeline(SCENE)
     assert times(timeline) == [(0.0, 3.2), (3.2, 8.0), (8.0, None)]
     assert [[c.object for c in s.clauses] for s in timeline.segments] == [
         ["cello", "piano"],
@@ -58,18 +59,18 @@ def test_the_example_is_read() -> None:
     ],
 )
 def test_times_mean_what_people_mean(written: str, seconds: float) -> None:
-    timeline = Timeline.from_yaml(one(f"start: {written}, text: cello left"))
+    timeline = parse_timeline(one(f"start: {written}, text: cello left"))
     assert times(timeline) == [(seconds, None)]
 
 
 def test_scalars_stay_text() -> None:
-    timeline = Timeline.from_yaml("prompts:\n  - start: 0\n    end:\n    text: no on the left\n")
+    timeline = parse_timeline("prompts:\n  - start: 0\n    end:\n    text: no on the left\n")
     assert timeline.segments[0].clauses[0].object == "no"
     assert timeline.segments[0].end_s is None
 
 
 def test_folded_text_and_disordered_segments_are_accepted() -> None:
-    timeline = Timeline.from_yaml(
+    timeline = parse_timeline(
         "prompts:\n- start: 4\n  text: >\n    cello on the left,\n    piano right\n- {start: 0, text: dog left}\n"
     )
     assert times(timeline) == [(0.0, None), (4.0, None)]
@@ -124,7 +125,7 @@ REFUSED = [
 @pytest.mark.parametrize(("document", "where", "what"), REFUSED, ids=[repr(r[0][:60]) for r in REFUSED])
 def test_refusal_names_file_line_and_column(document: str, where: str, what: str) -> None:
     with pytest.raises(TimelineError) as caught:
-        Timeline.from_yaml(document, "scene.yaml")
+        parse_timeline(document, "scene.yaml")
     message = str(caught.value)
     assert message.startswith(f"scene.yaml:{where}:" if where else "scene.yaml:")
     assert what in message
@@ -133,7 +134,7 @@ def test_refusal_names_file_line_and_column(document: str, where: str, what: str
 
 def test_prompt_error_has_the_position_of_the_text_and_the_caret() -> None:
     with pytest.raises(TimelineError) as caught:
-        Timeline.from_yaml("prompts:\n  - start: 0\n    text: cello left, dog behind me\n", "scene.yaml")
+        parse_timeline("prompts:\n  - start: 0\n    text: cello left, dog behind me\n", "scene.yaml")
     first, shown, caret, *_ = str(caught.value).split("\n")
     assert first.startswith("scene.yaml:3:11: places behind the listener")
     assert shown[caret.index("^") : caret.rindex("^") + 1] == "behind"
@@ -147,7 +148,7 @@ def test_overlap_names_both_lines(end: str) -> None:
         else f"prompts:\n  - {{start: 4, end: 6, text: dog left}}\n  - {{start: 0, {end}text: cello left}}\n"
     )
     with pytest.raises(TimelineError, match="expected no overlap") as caught:
-        Timeline.from_yaml(document, "s.yaml")
+        parse_timeline(document, "s.yaml")
     assert "s.yaml:2:5" in str(caught.value)
     assert "s.yaml:3:5" in str(caught.value)
 
@@ -170,28 +171,30 @@ def test_load_refuses_a_file(tmp_path: Path, name: str, content: bytes | None, w
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(TimelineError, match=name) as caught:
-        Timeline.load(path)
+        load_timeline(path)
     assert what in str(caught.value)
 
 
 def test_load_refuses_a_folder_and_a_name_that_cannot_be(tmp_path: Path) -> None:
+    folder = tmp_path / "folder.yaml"
+    folder.mkdir()
     with pytest.raises(TimelineError, match="Is a directory"):
-        Timeline.load(tmp_path)
+        load_timeline(folder)
     with pytest.raises(TimelineError, match="null"):
-        Timeline.load("a\0b")
+        load_timeline("a\0b.yaml")
 
 
 def test_load_reads_windows_files(tmp_path: Path) -> None:
     path = tmp_path / "scene.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + SCENE.replace("\n", "\r\n").encode())
-    assert Timeline.load(path) == Timeline.from_yaml(SCENE)
+    assert load_timeline(path) == parse_timeline(SCENE)
 
 
 def test_deep_nesting_and_long_files_end_quickly() -> None:
     with pytest.raises(TimelineError, match="lists within lists"):
-        Timeline.from_yaml("[" * 900_000)
+        parse_timeline("[" * 900_000)
     with pytest.raises(TimelineError, match="more than"):
-        Timeline.from_yaml("#" * 1_000_001)
+        parse_timeline("#" * 1_000_001)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +221,7 @@ def test_prompt_becomes_one_open_segment() -> None:
 
 
 def test_open_ends_close_at_the_next_start_or_the_end_of_the_audio() -> None:
-    timeline = Timeline.from_yaml(
+    timeline = parse_timeline(
         "prompts:\n- {start: 0, text: cello left}\n- {start: 2, end: 3, text: dog left}\n"
         "- {start: 5, text: cello right}\n"
     )
@@ -226,14 +229,14 @@ def test_open_ends_close_at_the_next_start_or_the_end_of_the_audio() -> None:
 
 
 def test_an_end_behind_the_audio_is_cut_with_a_warning() -> None:
-    timeline = Timeline.from_yaml(one("start: 0, end: 10, text: cello left"), "s.yaml")
+    timeline = parse_timeline(one("start: 0, end: 10, text: cello left"), "s.yaml")
     with pytest.warns(TimelineWarning, match="^s.yaml:2:5: the segment ends at 10 s"):
         closed = timeline.resolved(9.0)
     assert times(closed) == [(0.0, 9.0)]
 
 
 def test_an_end_within_one_label_frame_is_cut_quietly() -> None:
-    timeline = Timeline.from_yaml(one("start: 0, end: 10, text: cello left"))
+    timeline = parse_timeline(one("start: 0, end: 10, text: cello left"))
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert times(timeline.resolved(9.98)) == [(0.0, 9.98)]
@@ -241,7 +244,7 @@ def test_an_end_within_one_label_frame_is_cut_quietly() -> None:
 
 @pytest.mark.parametrize("duration", [3.0, 2.0])
 def test_a_start_at_or_behind_the_end_of_the_audio_is_an_error(duration: float) -> None:
-    timeline = Timeline.from_yaml(one("start: 3, text: cello left"), "s.yaml")
+    timeline = parse_timeline(one("start: 3, text: cello left"), "s.yaml")
     with pytest.raises(TimelineError, match="^s.yaml:2:5: the segment starts at 3 s"):
         timeline.resolved(duration)
     with pytest.raises(TimelineError, match="^s.yaml:2:5: the segment starts at 3 s"):
@@ -258,7 +261,7 @@ def test_audio_without_length_is_refused(duration: float) -> None:
 
 
 def test_tracks_follow_the_example() -> None:
-    timeline = Timeline.from_yaml(SCENE)
+    timeline = parse_timeline(SCENE)
     cello, piano, man = timeline.tracks(np.array([0.0, 3.19, 3.2, 5.6, 7.999, 8.0, 9.0]), 10.0)
     assert (cello.object, piano.object, man.object) == ("cello", "piano", "man talking")
     np.testing.assert_array_equal(cello.active, [1, 1, 1, 1, 1, 0, 0])
@@ -269,7 +272,7 @@ def test_tracks_follow_the_example() -> None:
 
 
 def test_uncovered_time_has_no_active_track() -> None:
-    timeline = Timeline.from_yaml(one("start: 1, end: 2, text: cello left"))
+    timeline = parse_timeline(one("start: 1, end: 2, text: cello left"))
     (cello,) = timeline.tracks(np.array([0.0, 0.99, 1.0, 1.99, 2.0, 3.0]), 3.0)
     np.testing.assert_array_equal(cello.active, [0, 0, 1, 1, 0, 0])
     np.testing.assert_array_equal(cello.azimuth_deg, [0, 0, 55, 55, 0, 0])
@@ -282,7 +285,7 @@ def test_times_outside_the_audio_take_its_ends() -> None:
 
 
 def test_movement_takes_the_whole_segment_also_when_the_end_is_open() -> None:
-    timeline = Timeline.from_yaml(one("start: 2, text: car moves from 80 degrees left to 80 degrees right"))
+    timeline = parse_timeline(one("start: 2, text: car moves from 80 degrees left to 80 degrees right"))
     (car,) = timeline.tracks(np.array([2.0, 4.0, 6.0]), 10.0)
     np.testing.assert_allclose(car.azimuth_deg, [80, 40, 0])
 
@@ -311,14 +314,14 @@ def timelines(draw: st.DrawFn) -> Timeline:
 @settings(max_examples=60, deadline=None)
 @given(timelines())
 def test_written_timelines_are_read_back(timeline: Timeline) -> None:
-    assert Timeline.from_yaml(timeline.to_yaml()) == timeline
+    assert parse_timeline(format_timeline(timeline, "scene.yaml")) == timeline
 
 
 @settings(max_examples=40, deadline=None)
 @given(timelines())
 def test_mirrored_timeline_has_opposite_tracks_and_text(timeline: Timeline) -> None:
     mirrored = timeline.mirrored()
-    assert Timeline.from_yaml(mirrored.to_yaml()) == mirrored
+    assert parse_timeline(format_timeline(mirrored, "scene.yaml")) == mirrored
     assert [s.clauses for s in mirrored.mirrored().segments] == [s.clauses for s in timeline.segments]
     times_s = np.linspace(0, 1.1e5, 57)
     for track, opposite in zip(timeline.tracks(times_s, 1.1e5), mirrored.tracks(times_s, 1.1e5), strict=True):
@@ -332,7 +335,7 @@ def test_mirrored_timeline_has_opposite_tracks_and_text(timeline: Timeline) -> N
 @given(st.text(alphabet="prompts:stardex[]{}-,'\"&*!|>#\n 0123456789", max_size=60))
 def test_any_document_is_read_or_refused(document: str) -> None:
     try:
-        Timeline.from_yaml(document)
+        parse_timeline(document)
     except TimelineError:
         return
 
@@ -459,11 +462,14 @@ def test_mirrored_timelines_have_opposite_glides(timeline: Timeline, transition_
 
 
 @settings(max_examples=100, deadline=None)
-@given(timelines(), st.floats(0, 1e5), st.floats(0, 1.1e5), st.floats(0, 3e4))
+@given(timelines(), st.floats(0, 1e5), st.floats(0, 1.1e5, exclude_max=True), st.floats(0, 3e4))
 def test_a_part_of_a_timeline_has_the_glides_of_the_whole(
     timeline: Timeline, transition_s: float, start_s: float, length_s: float
 ) -> None:
-    """Moments are compared that are not within rounding of where a glide begins or ends."""
+    """Moments are compared that are not within rounding of where a glide begins or ends.
+
+    A part that begins at the very end of the audio is empty, while tracks take its moments for the last before it.
+    """
     whole = timeline.resolved(1.1e5)
     times_s = np.linspace(start_s, min(start_s + length_s, 1.1e5), 40)
     part = whole.overlapping(times_s[0], times_s[-1] + 1e-9, transition_s=transition_s)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tas_core.errors import InputError, TimelineError
 from tas_core.timeline import Segment, Timeline
-from tas_core.timeline_formats import EXTENSIONS, convert_timeline, format_timeline, load_timeline
+from tas_core.timeline_formats import EXTENSIONS, convert_timeline, format_timeline, load_timeline, parse_timeline
 from tas_core.timeline_formats.lines import prompt_lines
 
 LEFT, RIGHT = "cello on the left", "piano on the right"
@@ -123,7 +123,7 @@ def test_written_subtitles_are_what_players_expect() -> None:
 @pytest.mark.parametrize(("extension", "step"), [(".srt", 1e-3), (".vtt", 1e-3), (".txt", 1e-6)])
 def test_what_is_shorter_than_a_step_is_refused(extension: str, step: float) -> None:
     document = f"prompts:\n- {{start: 1, end: {1 + 0.4 * step:.9f}, text: {LEFT}}}\n"
-    timeline = Timeline.from_yaml(document, "a.yaml")
+    timeline = parse_timeline(document, "a.yaml")
     with pytest.raises(TimelineError, match=r"a\.yaml:2:3: the segment at 1 s lasts less than a step"):
         format_timeline(timeline, f"b{extension}")
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import TimelineError
-from tas_core.timeline import Timeline
+from tas_core.timeline_formats import parse_timeline
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "docs" / "timeline.schema.json").read_text())
@@ -47,7 +47,7 @@ def schema_accepts(document: str) -> bool:
 
 def reader_accepts(document: str) -> bool:
     try:
-        Timeline.from_yaml(document)
+        parse_timeline(document)
     except TimelineError:
         return False
     return True

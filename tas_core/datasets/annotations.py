@@ -35,6 +35,7 @@ from tas_core.errors import InputError, PromptError
 from tas_core.output_files import make_folder, write_files
 from tas_core.prompts import parse_prompt
 from tas_core.timeline import Segment, Timeline
+from tas_core.timeline_formats import format_timeline
 
 FRAMES_PER_S = round(1 / FRAME_S)
 KEYS = ("clip", "time", "text")
@@ -109,7 +110,7 @@ def import_annotations(
     for clip, path in targets.items():
         segments = tuple(_segments(frames.texts[clip], frames.duration_s(clip)))
         if segments:
-            contents[path] = Timeline(segments).to_yaml().encode()
+            contents[path] = format_timeline(Timeline(segments), path).encode()
         else:
             silent.append(clip)
     make_folder(folder)

@@ -43,6 +43,7 @@ from tas_core.errors import InputError, TasError
 from tas_core.machine import child_threads
 from tas_core.output_files import make_folder, write_files
 from tas_core.partial_files import remove_stale
+from tas_core.timeline_formats import format_timeline
 
 SIMULATION_FORMAT = 1
 _LOUDNESS = 0.06
@@ -218,7 +219,8 @@ def write_clip(root: Path, scene: Scene, stems: np.ndarray) -> None:
     timeline = scene.timeline()
     if timeline is None:
         raise TasError(f"clip {clip}: nothing sounds in it")
-    (part / "timeline.yaml").write_text(timeline.to_yaml(), encoding="utf-8")
+    path = part / "timeline.yaml"
+    path.write_text(format_timeline(timeline, path), encoding="utf-8")
     text = json.dumps(scene.to_json(), indent=1, sort_keys=True) + "\n"
     (part / STEM_FOLDER / SCENE_FILE).write_text(text, encoding="utf-8")
     target = root / STEM_FOLDER / clip

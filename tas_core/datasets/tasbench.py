@@ -26,6 +26,7 @@ from tas_core.datasets.catalogue import Split
 from tas_core.errors import InputError
 from tas_core.output_files import make_folder, write_files
 from tas_core.timeline import Timeline
+from tas_core.timeline_formats import load_timeline
 
 AUDIO_FOLDER = "binaural_audios"
 SPLIT_FOLDER = "splits"
@@ -108,7 +109,7 @@ class TasBench:
         Raises:
             TimelineError: missing, or not a timeline.
         """
-        return Timeline.load(self.timeline_path(clip))
+        return load_timeline(self.timeline_path(clip))
 
     def scene(self, clip: str) -> dict[str, Any]:
         """How a simulated clip was made.

@@ -14,27 +14,31 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TimelineError
 from tas_core.output_files import check_new_file, write_files
-from tas_core.timeline import Segment, Timeline, read_timeline_text
+from tas_core.timeline import Segment, Timeline
 from tas_core.timeline_formats.labels import format_labels, read_labels
+from tas_core.timeline_formats.lines import MAX_TIMELINE_BYTES, read_timeline_text
 from tas_core.timeline_formats.subtitles import format_subrip, format_webvtt, read_subrip, read_webvtt
+from tas_core.timeline_formats.yaml_lists import format_yaml, read_yaml
 
 
 class _Format(NamedTuple):
     read: Callable[[str, str], list[Segment]]
     write: Callable[[Timeline], str]
-    entries: str
+    entries: str = ""
+    """What a file without segments lacks; empty where the reader says so itself."""
 
 
-_YAML = (".yaml", ".yml")
 _FORMATS: Final = {
+    ".yaml": _Format(read_yaml, format_yaml),
+    ".yml": _Format(read_yaml, format_yaml),
     ".srt": _Format(read_subrip, format_subrip, "cue, such as 00:00:01,000 --> 00:00:03,500 over `cello on the left`"),
     ".vtt": _Format(read_webvtt, format_webvtt, "cue, such as 00:01.000 --> 00:03.500 over `cello on the left`"),
     ".txt": _Format(read_labels, format_labels, "label, such as start<TAB>end<TAB>`cello on the left`"),
 }
 
-EXTENSIONS: Final = (*_YAML, *_FORMATS)
+EXTENSIONS: Final = tuple(_FORMATS)
 """Extensions of timelines, in lower case; capitals are read as well."""
 
 
@@ -48,13 +52,27 @@ def load_timeline(path: str | Path) -> Timeline:
         InputError: another extension.
         TimelineError: "path:line:column: what, expected what"; also for a prompt that cannot be read.
     """
-    extension = _extension(path)
-    if extension in _YAML:
-        return Timeline.load(path)
-    known = _FORMATS[extension]
-    segments = known.read(read_timeline_text(path), str(path))
+    _format(path)  # before the file is read
+    return parse_timeline(read_timeline_text(path), path)
+
+
+def parse_timeline(text: str, name: str | Path = "<timeline>.yaml") -> Timeline:
+    """A timeline from text, which need not come from a file.
+
+    Args:
+        text: at most 1 MB.
+        name: for messages; its extension, one of :data:`EXTENSIONS`, says the format.
+
+    Raises:
+        InputError: another extension.
+        TimelineError: "name:line:column: what, expected what"; also for a prompt that cannot be read.
+    """
+    known = _format(name)
+    if len(text) > MAX_TIMELINE_BYTES:
+        raise TimelineError(f"{name}: more than {MAX_TIMELINE_BYTES} bytes, expected a short text file")
+    segments = known.read(text, str(name))
     if not segments:
-        raise InputError(f"{path}: the timeline has no segments, expected at least one {known.entries}")
+        raise InputError(f"{name}: the timeline has no segments, expected at least one {known.entries}")
     return Timeline(tuple(segments))
 
 
@@ -65,8 +83,7 @@ def format_timeline(timeline: Timeline, path: str | Path) -> str:
         InputError: the extension is none of :data:`EXTENSIONS`.
         TimelineError: a segment whose times the format cannot hold.
     """
-    extension = _extension(path)
-    return timeline.to_yaml() if extension in _YAML else _FORMATS[extension].write(timeline)
+    return _format(path).write(timeline)
 
 
 def convert_timeline(source: str | Path, out: str | Path, overwrite: bool = False) -> Timeline:
@@ -86,16 +103,16 @@ def convert_timeline(source: str | Path, out: str | Path, overwrite: bool = Fals
         TasError: writing failed.
     """
     for path in (source, out):
-        _extension(path)
+        _format(path)
     check_new_file(out, [source], overwrite=overwrite)
     timeline = load_timeline(source)
-    write_files({Path(out): format_timeline(timeline, out).encode()})
+    write_files({Path(out): format_timeline(timeline, out).encode()}, overwrite=overwrite)
     return timeline
 
 
-def _extension(path: str | Path) -> str:
+def _format(path: str | Path) -> _Format:
     extension = Path(path).suffix.lower()
-    if extension not in EXTENSIONS:
+    if extension not in _FORMATS:
         shown = f"the extension {extension}" if extension else "no extension"
         raise InputError(f"{path}: {shown}, expected a timeline: {', '.join(EXTENSIONS)}")
-    return extension
+    return _FORMATS[extension]

@@ -1,15 +1,41 @@
-"""What the text formats share: lines of a file, lines of a prompt, and times on a grid."""
+"""What the formats share: the text of a file, its lines, lines of a prompt, and times on a grid."""
 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from tas_core.directions import CHARACTERS
 from tas_core.errors import PromptError, TimelineError
 from tas_core.timeline import Segment
 
+MAX_TIMELINE_BYTES = 1_000_000
+"""Longer files are refused: they are no timelines (a day of prompts, one per minute, takes 0.1 MB)."""
+
 _QUOTES = '"' + "".join(chr(code) for code, plain in CHARACTERS.items() if plain == ord('"'))
 _QUOTED = re.compile(f"[{_QUOTES}][^{_QUOTES}]*[{_QUOTES}]")
+
+
+def read_timeline_text(path: str | Path) -> str:
+    """The text of a timeline file of any format, without a byte order mark.
+
+    Raises:
+        TimelineError: the file cannot be read, is larger than 1 MB, or is not UTF-8.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_TIMELINE_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise TimelineError(f"{path}: cannot read the timeline: {reason}") from error
+    if len(data) > MAX_TIMELINE_BYTES:
+        raise TimelineError(f"{path}: more than {MAX_TIMELINE_BYTES} bytes, expected a short text file")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise TimelineError(f"{path}:{line}:{column}: not a UTF-8 character, expected UTF-8 text") from error
 
 
 def file_lines(text: str) -> list[str]:

@@ -1,0 +1,183 @@
+"""YAML: a list of prompts with their times.
+
+::
+
+    prompts:
+      - {start: 0.0, end: 3.2, text: "cello on the left, piano on the right"}
+      - {start: 3.2, end: 8.0, text: "the cello moves from the left to the right"}
+      - {start: "0:08", text: "a man talking 30 degrees to the left"}   # open end
+
+Times are seconds or ``[HH:]MM:SS[.fff]``, with or without quotes.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from tas_core.errors import PromptError, TimelineError
+from tas_core.timeline import Segment, Timeline
+
+_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", re.ASCII)
+_KEYS = ("start", "end", "text")
+
+
+def read_yaml(text: str, source: str) -> list[Segment]:
+    """The segments of a YAML document, at least one.
+
+    Args:
+        text: the document.
+        source: its name, for messages.
+
+    Raises:
+        TimelineError: "source:line:column: what, expected what".
+    """
+    return list(_Document(text, source).segments())
+
+
+def format_yaml(timeline: Timeline) -> str:
+    """A timeline as YAML, a line for each segment; its times are exact."""
+    lines = ["prompts:"]
+    for segment in timeline.segments:
+        quoted = yaml.safe_dump(segment.text, default_style='"', allow_unicode=True, width=math.inf).strip()
+        end = "" if segment.end_s is None else f"end: {_format_seconds(segment.end_s)}, "
+        lines.append(f"  - {{start: {_format_seconds(segment.start_s)}, {end}text: {quoted}}}")
+    return "\n".join(lines) + "\n"
+
+
+def _format_seconds(seconds: float) -> str:
+    return format(Decimal(repr(seconds)), "f")
+
+
+class _Composer(yaml.SafeLoader):
+    """YAML nodes without anchors, aliases, tags and depth, which a timeline does not need."""
+
+    depth = 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        event = self.peek_event()
+        if self.check_event(yaml.AliasEvent) or getattr(event, "anchor", None):
+            raise yaml.MarkedYAMLError(problem="anchors and aliases are not supported", problem_mark=event.start_mark)
+        if getattr(event, "tag", None):
+            raise yaml.MarkedYAMLError(problem="tags are not supported", problem_mark=event.start_mark)
+        self.depth += 1
+        if self.depth > 6:  # a timeline has four; two more let the reader say what it found instead
+            raise yaml.MarkedYAMLError(problem="lists within lists", problem_mark=event.start_mark)
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+class _Document:
+    """A timeline document. Scalars are read here, since to YAML `1:30` is 90 and `no` is false."""
+
+    def __init__(self, text: str, source: str) -> None:
+        self.text = text
+        self.source = source
+
+    def segments(self) -> Iterator[Segment]:
+        """All segments in the order of the file."""
+        root = self.compose()
+        if root is None:
+            raise TimelineError(f"{self.source}: the timeline is empty, expected `prompts:` and a list")
+        top = self.mapping(root, ("prompts",), "`prompts:` and a list")
+        if "prompts" not in top:
+            raise self.error(root, "`prompts:` is missing, expected `prompts:` and a list")
+        items = top["prompts"]
+        if not isinstance(items, SequenceNode):
+            raise self.error(items, "`prompts` is not a list, expected lines such as - {start: 0, text: ...}")
+        if not items.value:
+            raise self.error(items, "the list of prompts is empty, expected at least one segment")
+        for item in items.value:
+            yield self.segment(item)
+
+    def segment(self, item: Node) -> Segment:
+        """One entry of the list."""
+        fields = self.mapping(item, _KEYS, "a segment such as {start: 0, end: 3.2, text: ...}")
+        for key in ("start", "text"):
+            if key not in fields:
+                raise self.error(item, f"`{key}` is missing, expected a segment such as {{start: 0, text: ...}}")
+        start_s = self.time(fields["start"], "start")
+        end_s = None
+        if "end" in fields and not self.is_null(fields["end"]):
+            end_s = self.time(fields["end"], "end")
+            if end_s <= start_s:
+                what = f"the end is {end_s:g} s, expected a time after the start at {start_s:g} s"
+                raise self.error(fields["end"], what)
+        text = fields["text"]
+        if not isinstance(text, ScalarNode) or not text.value.strip():
+            raise self.error(text, "`text` is empty or not text, expected a prompt such as `cello on the left`")
+        try:
+            return Segment.from_prompt(start_s, end_s, text.value, self.where(item))
+        except PromptError as error:
+            raise self.error(text, str(error)) from error
+
+    def time(self, node: Node, key: str) -> float:
+        """Seconds of `8`, `8.25`, `1:30`, `00:01:30.5`."""
+        value = node.value.strip() if isinstance(node, ScalarNode) else None
+        match = _TIME.fullmatch(value) if value else None
+        hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0, 0, math.inf)
+        clock = match is not None and match[2] is not None
+        total = 3600 * hours + 60 * minutes + seconds
+        if not total < math.inf or (clock and seconds >= 60) or (match and match[1] and minutes >= 60):
+            shown = f'"{value}"' if value else "not a time"
+            raise self.error(node, f"`{key}` is {shown}, expected seconds of at least 0, or [HH:]MM:SS[.fff]")
+        return total
+
+    def mapping(self, node: Node, keys: tuple[str, ...], expected: str) -> dict[str, Node]:
+        """Fields by their name, each known and there once."""
+        if not isinstance(node, MappingNode):
+            raise self.error(node, f"found {_KINDS.get(type(node), 'text')}, expected {expected}")
+        fields: dict[str, Node] = {}
+        for key, value in node.value:
+            name = key.value if isinstance(key, ScalarNode) else "?"
+            if name not in keys:
+                close = difflib.get_close_matches(name.lower(), keys, n=1, cutoff=0.5)
+                hint = f"did you mean `{close[0]}`?" if close else f"expected {', '.join(keys)}"
+                raise self.error(key, f"unknown key `{name}`, {hint}")
+            if name in fields:
+                raise self.error(key, f"`{name}` is given twice, expected it once")
+            fields[name] = value
+        return fields
+
+    def compose(self) -> Node | None:
+        """The YAML nodes of the only document, or None."""
+        try:
+            composer = _Composer(self.text)
+            try:
+                return composer.get_single_node()
+            finally:
+                composer.dispose()
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark or error.context_mark
+            where = f"{self.source}:{mark.line + 1}:{mark.column + 1}" if mark else self.source
+            raise TimelineError(f"{where}: {error.problem}, expected plain YAML") from error
+        except yaml.reader.ReaderError as error:
+            line = self.text.count("\n", 0, error.position) + 1
+            column = error.position - self.text.rfind("\n", 0, error.position)
+            raise TimelineError(
+                f"{self.source}:{line}:{column}: a character that YAML does not allow, expected plain text"
+            ) from error
+
+    @staticmethod
+    def is_null(node: Node) -> bool:
+        """Whether a field is there without a value."""
+        return isinstance(node, ScalarNode) and node.style is None and node.value in ("", "~", "null")
+
+    def where(self, node: Node) -> str:
+        """Position of a node, for messages."""
+        return f"{self.source}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
+
+    def error(self, node: Node, what: str) -> TimelineError:
+        """An error at a node."""
+        return TimelineError(f"{self.where(node)}: {what}")
+
+
+_KINDS: dict[type[Node], str] = {SequenceNode: "a list", MappingNode: "fields", ScalarNode: "text"}
