@@ -19,6 +19,7 @@ from tas_core.errors import InputError
 from tas_core.file_request import read_head
 from tas_core.machine import usable_cores
 from tas_core.partial_files import remove_stale
+from tas_core.types import Progress
 
 
 def run_batch(
@@ -27,7 +28,7 @@ def run_batch(
     *,
     jobs: int = 1,
     fail_fast: bool = False,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
     on_outcome: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Make all files of a plan.
@@ -77,7 +78,7 @@ def run_batch(
 
 
 def _computed(
-    todo: dict[int, Task], settings: BatchSettings, jobs: int, progress: Callable[[float], None]
+    todo: dict[int, Task], settings: BatchSettings, jobs: int, progress: Progress
 ) -> Generator[tuple[int, Outcome], None, None]:
     """Numbers and outcomes as they come; stopped where it is closed."""
     if jobs > 1:

@@ -14,6 +14,7 @@ from tas_core.audio_output import FORMATS
 from tas_core.batch_inputs import BatchInput
 from tas_core.errors import InputError
 from tas_core.file_request import FileRequest, read_prompts, sidecar_path
+from tas_core.stem_files import REST
 
 DEFAULT_TEMPLATE: Final = "{stem}.binaural.{ext}"
 FIELDS: Final = ("stem", "ext", "parent", "index")
@@ -223,7 +224,7 @@ def _existing(request: FileRequest, sidecar: bool) -> list[Path]:
 def _has_all_stems(request: FileRequest) -> bool:
     """Whether no run was killed while it put the stems of a request in their places, one after the other."""
     folder = request.stems
-    return folder is None or (any(folder.glob("1-*.wav")) and (folder / "rest.wav").exists())
+    return folder is None or (any(folder.glob("1-*.wav")) and (folder / f"{REST}.wav").exists())
 
 
 def _check_apart(requests: Sequence[FileRequest], sidecar: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,6 +10,7 @@ from tas_core.errors import TasError
 from tas_core.file_job import Engine, load_engine, process_file
 from tas_core.file_report import FileReport
 from tas_core.file_request import FileOptions, FileRequest, prepare_file
+from tas_core.types import Progress
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class BatchWorker:
             self._engine = load_engine(self._settings.model_name, self._settings.device)
         return self._engine
 
-    def __call__(self, task: Task, progress: Callable[[float], None] = lambda share: None) -> Outcome:
+    def __call__(self, task: Task, progress: Progress = lambda share: None) -> Outcome:
         """Make one file; what goes wrong with it is in the outcome."""
         options = replace(self._settings.options, overwrite=task.overwrite)
         engine = self.engine

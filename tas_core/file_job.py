@@ -10,7 +10,7 @@ import contextlib
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from tas_core.file_request import FileOptions, FileRequest, PreparedFile, prepar
 from tas_core.levelled_output import LevelledWriter
 from tas_core.output_files import write_files
 from tas_core.stem_files import StemWriter
+from tas_core.types import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from tas_core.models.slots import SlotsModel
 
 _READ_FRAMES = 2**20
-
-Progress = Callable[[float], None]
-"""Told the share done, 0 to 1."""
 
 
 @dataclass(frozen=True)

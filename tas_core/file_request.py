@@ -18,7 +18,7 @@ from tas_core.audio import AudioReader, check_output_path
 from tas_core.errors import AudioError, InputError, PromptError
 from tas_core.levelled_output import Levels
 from tas_core.output_files import STANDARD_STREAM, check_new_file, same_file
-from tas_core.stem_files import check_stem_folder, stem_paths
+from tas_core.stem_files import check_stem_folder, stem_names, stem_paths
 from tas_core.timeline import Timeline, clock_time
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
 from tas_core.transitions import check_transition
@@ -281,7 +281,7 @@ def _check_page(page: Path, request: FileRequest, inputs: list[Path], overwrite:
 
 def _check_stems(folder: Path, timeline: Timeline, others: list[Path], overwrite: bool) -> None:
     """See that stems can be written, and over no other file of the request."""
-    names = [*dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses), "rest"]
+    names = stem_names(timeline)
     check_stem_folder(folder, names, overwrite=overwrite)
     for path in stem_paths(folder, names):
         for other in others:

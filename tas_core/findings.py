@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from tas_core.timeline import Segment, Timeline, clock_time
+from tas_core.timeline import SHORTEST_GAP_S, Segment, Timeline, clock_time
 
 FOUND: Final = 0.3
 """An object counts as found from this presence on; low, since prompts mostly name what is there."""
@@ -162,7 +162,7 @@ def _stretches(segments: tuple[Segment, ...]) -> list[tuple[str, float, float]]:
     until_s = 0.0
     for segment in segments:
         assert segment.end_s is not None
-        if segment.start_s > until_s + 1e-6:
+        if segment.start_s > until_s + SHORTEST_GAP_S:
             running = {}
         before, running = running, {}
         for clause in segment.clauses:

@@ -6,7 +6,6 @@ multiple of the model's stride, so that stretches put together are the side sign
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,9 +23,7 @@ from tas_core.models.direction import PersonalDirectionFilter, with_direction
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import Separation, SlotsModel
 from tas_core.timeline import Timeline, Track
-
-Progress = Callable[[float], None]
-"""Called with the share done, 0 to 1."""
+from tas_core.types import Progress
 
 _SILENCE_DBFS = -90.0
 _NOISE_PIECE = 2**20

@@ -29,17 +29,16 @@ from tas_core.geometry import HrirSet
 from tas_core.metrics import spl_of_energies_db
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
-from tas_core.side_signals import Progress, SideSignal, SlotsSide, Stretch, WindowedSide
+from tas_core.side_signals import SideSignal, SlotsSide, Stretch, WindowedSide
+from tas_core.stem_files import stem_names
 from tas_core.timeline import Segment, Timeline
 from tas_core.transitions import check_transition
-from tas_core.types import LEFT_EAR, RIGHT_EAR, check_seed, check_width
+from tas_core.types import LEFT_EAR, RIGHT_EAR, Progress, check_seed, check_width
 
 _BLOCK_S = 16
 _EDGE_S = 0.25 + REACH_S
 """What resampling and the band above need beyond the model's own margin."""
 _LONGEST_GRID_S = 64
-REST = "rest"
-"""Name of the stem of everything that no prompt names."""
 
 
 def encode_timeline(timeline: Timeline, model: SlotsModel | PromptModel, encoder: TextEncoder) -> CachedEncoder:
@@ -154,9 +153,7 @@ class Spatializer:
         self.timeline = timeline.resolved(num_samples / sample_rate_hz)
         self._model_rate_hz = int(model.config.sample_rate_hz)
         self._width = width
-        # A dictionary keeps the order in which objects are first named.
-        objects = dict.fromkeys(clause.object for segment in self.timeline.segments for clause in segment.clauses)
-        self.stem_names: tuple[str, ...] = (*objects, REST) if stems else ()
+        self.stem_names: tuple[str, ...] = stem_names(self.timeline) if stems else ()
         self._listener: Listener | None = None
         steps = steps or model.default_steps
         self._side: SideSignal

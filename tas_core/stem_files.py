@@ -1,4 +1,4 @@
-"""Writing what a model took each object to be: one mono file per object and one of the rest."""
+"""What a model took each object to be, as files: a mono one per object and one of the rest."""
 
 from __future__ import annotations
 
@@ -8,14 +8,25 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 import numpy as np
 
 from tas_core.audio_output import AudioWriter
 from tas_core.errors import InputError
 from tas_core.output_files import check_new_file
+from tas_core.timeline import Timeline
 
-_LONGEST_NAME = 60
+REST: Final = "rest"
+"""Name of the stem of everything that no prompt names."""
+
+_LONGEST_NAME: Final = 60
+
+
+def stem_names(timeline: Timeline) -> tuple[str, ...]:
+    """Names of stems: the objects in the order in which they are first named, then :data:`REST`."""
+    # A dictionary keeps that order.
+    return (*dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses), REST)
 
 
 def stem_paths(folder: str | Path, names: Sequence[str]) -> tuple[Path, ...]:
@@ -53,7 +64,7 @@ class StemWriter:
 
     Args:
         folder: made if it is missing.
-        names: of the stems, the rest last, as ``Spatializer.stem_names`` gives them.
+        names: of the stems, the rest last, as :func:`stem_names` gives them.
         sample_rate_hz: sample rate.
         num_frames: samples that will be written.
         overwrite: whether existing files may be replaced.

@@ -23,7 +23,7 @@ from tas_core.transitions import REACH, Span, glides
 END_TOLERANCE_S = 0.1
 """A last segment may outlast the audio by this much without a warning: one frame of 10 fps labels."""
 
-_SHORTEST_GAP_S = 1e-6
+SHORTEST_GAP_S = 1e-6
 """What is shorter between two segments is rounding."""
 
 
@@ -237,11 +237,11 @@ def _spans(segments: tuple[Segment, ...], duration_s: float) -> Iterator[Span]:
     at_s = 0.0
     for segment in segments:
         assert segment.end_s is not None
-        if segment.start_s - at_s > _SHORTEST_GAP_S:
+        if segment.start_s - at_s > SHORTEST_GAP_S:
             yield Span(at_s, segment.start_s, {})
         yield Span(segment.start_s, segment.end_s, {clause.object: clause.azimuth for clause in segment.clauses})
         at_s = segment.end_s
-    if duration_s - at_s > _SHORTEST_GAP_S:
+    if duration_s - at_s > SHORTEST_GAP_S:
         yield Span(at_s, duration_s, {})
 
 

@@ -12,6 +12,7 @@ with mid, and a positive level difference.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Literal
 
 from tas_core.errors import InputError
@@ -29,6 +30,9 @@ MAX_SEED: Final = 2**32 - 1
 
 MAX_WIDTH: Final = 2.0
 """Factors of the difference between the ears go from 0 (mono) to this."""
+
+Progress = Callable[[float], None]
+"""Told the share of a job that is done, 0 to 1, again and again."""
 
 Side = Literal["left", "center", "right"]
 

@@ -23,10 +23,11 @@ from tas_core.models.prompt_model import ENCODER_WIDTHS, PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
 from tas_core.models.unet import SpectrogramModel, UNetConfig, complex_product
 from tas_core.scene_batch import SceneBatch
-from tas_core.side_signals import Progress, Stretch, WindowedSide
+from tas_core.side_signals import Stretch, WindowedSide
 from tas_core.spatialization import spatialize
 from tas_core.timeline import Segment, Timeline
 from tas_core.training import loss_function
+from tas_core.types import Progress
 from tests.tiny import HashEncoder, tiny_slots, write_material
 
 WIDTH = 8

@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from tas_core.errors import InputError, TasError
-from tas_core.stem_files import StemWriter, check_stem_folder, stem_paths
+from tas_core.stem_files import StemWriter, check_stem_folder, stem_names, stem_paths
+from tas_core.timeline import Segment, Timeline
 
 NAMES = ("cello", "a man talking", "rest")
 
@@ -29,6 +30,12 @@ def test_files_sum_to_the_input_and_are_named_by_their_objects(tmp_path: Path) -
         assert rate_hz == 44100
         # Single precision; louder than full scale is kept.
         np.testing.assert_allclose(samples, stem, rtol=2**-24, atol=0)
+
+
+def test_names_are_in_the_order_of_the_first_mention() -> None:
+    later = Segment.from_prompt(2, None, "piano left, cello right")
+    first = Segment.from_prompt(0, 1, "cello left, dog right")
+    assert stem_names(Timeline((later, first))) == ("cello", "dog", "piano", "rest")
 
 
 def test_names_that_are_no_file_names() -> None:

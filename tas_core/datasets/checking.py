@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from tas_core.datasets.tasbench import (
 )
 from tas_core.errors import InputError, TimelineError
 from tas_core.timeline import END_TOLERANCE_S
+from tas_core.types import Progress
 
 Severity = Literal["error", "warning"]
 
@@ -62,9 +63,7 @@ class Problem:
         return f"{self.severity}: {self.path}: {self.message}"
 
 
-def check_dataset(
-    data: TasBench, *, jobs: int = 1, progress: Callable[[float], None] = lambda share: None
-) -> list[Problem]:
+def check_dataset(data: TasBench, *, jobs: int = 1, progress: Progress = lambda share: None) -> list[Problem]:
     """Look for everything that training or evaluation would stumble over.
 
     Headers of all recordings are read, all timelines and all splits. Samples are read only where a clip has stems,

@@ -7,6 +7,8 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import TypeVar
 
+from tas_core.types import Progress
+
 T = TypeVar("T")
 
 MIN_CLIPS = 128
@@ -17,7 +19,7 @@ def map_clips(
     work: Callable[[str], T],
     clips: Sequence[str],
     jobs: int = 1,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
 ) -> list[T]:
     """Results of ``work`` for every clip, in the order of the clips.
 

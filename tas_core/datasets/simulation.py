@@ -44,6 +44,7 @@ from tas_core.machine import child_threads
 from tas_core.output_files import make_folder, write_files
 from tas_core.partial_files import remove_stale
 from tas_core.timeline_formats import format_timeline
+from tas_core.types import Progress
 
 SIMULATION_FORMAT = 1
 _LOUDNESS = 0.06
@@ -52,8 +53,6 @@ _DIRECT_STEP_DEG = 2.0
 _ROOM_STEP_DEG = 15.0
 _TAIL_S = 0.1
 _ATTEMPTS = 8
-
-Progress = Callable[[float], None]
 
 
 # ---------------------------------------------------------------------------- sound

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -22,7 +22,7 @@ from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.clip_jobs import map_clips
 from tas_core.datasets.tasbench import FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError
-from tas_core.types import Side, side_name
+from tas_core.types import Progress, Side, side_name
 
 DIRECTIONS: Final[tuple[Side, ...]] = ("left", "center", "right")
 
@@ -149,9 +149,7 @@ def _categories_by_phrase() -> dict[str, tuple[str, ...]]:
     return found
 
 
-def dataset_statistics(
-    data: TasBench, *, jobs: int = 1, progress: Callable[[float], None] = lambda share: None
-) -> Statistics:
+def dataset_statistics(data: TasBench, *, jobs: int = 1, progress: Progress = lambda share: None) -> Statistics:
     """Count what is in a data set.
 
     Args:

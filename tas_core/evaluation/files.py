@@ -14,7 +14,6 @@ A silent prediction is scored. What cannot lead to any score at all is refused w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
 from tas_core.evaluation.report import Evaluation, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, file_measures
+from tas_core.types import Progress
 
 LENGTH_TOLERANCE_S: Final = 0.02
 ENDINGS: Final = (".wav", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".aifc", ".mp3", ".w64", ".rf64", ".caf", ".au")
@@ -35,7 +35,7 @@ def evaluate_files(
     normalise: bool = True,
     stft: str = "short",
     seed: int = 0,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
 ) -> Evaluation:
     """Score files against references.
 

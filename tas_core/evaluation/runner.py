@@ -7,7 +7,7 @@ find. Results do not depend on the number of processes: each computes on one thr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -27,10 +27,9 @@ from tas_core.evaluation.workers import Job, computed
 from tas_core.machine import usable_cores
 from tas_core.output_files import make_folder
 from tas_core.runtime import choose_device, keep_freed_memory, one_thread
+from tas_core.types import Progress
 
 __all__ = ["EvaluationSettings", "evaluate"]
-
-Progress = Callable[[float], None]
 
 
 def evaluate(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ from tas_core.output_files import check_new_file, write_files
 from tas_core.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.timeline import Timeline
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
-from tas_core.types import LEFT_EAR, RIGHT_EAR
+from tas_core.types import LEFT_EAR, RIGHT_EAR, Progress
 
 PAGE_NAME: Final = "study.html"
 
@@ -90,7 +90,7 @@ def make_study(
     clips: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
-    progress: Callable[[float], None] = lambda share: None,
+    progress: Progress = lambda share: None,
 ) -> StudyReport:
     """Make the page of a listening study and its key.
 
