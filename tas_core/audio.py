@@ -120,7 +120,7 @@ class AudioReader:
             try:
                 # As bytes, which may be any: soundfile takes UTF-8 only where it gets text.
                 name = os.fsencode(source) if isinstance(source, Path) else source
-                self._file = stack.enter_context(soundfile.SoundFile(name))
+                self._file = stack.enter_context(_SoundFile(name))
             except (soundfile.LibsndfileError, TypeError) as error:
                 reason = (getattr(error, "error_string", "") or "a format without a header").strip().rstrip(".")
                 if getattr(error, "code", _FOREIGN[0]) not in _FOREIGN:
@@ -190,14 +190,20 @@ class AudioReader:
     def seek(self, frame: int) -> None:
         """Go on reading at a sample, counted from 0.
 
+        Frames of MP3 depend on those before them, so such a file is decoded from its beginning, some thousand times
+        faster than it plays.
+
         Raises:
             AudioError: the file is damaged.
         """
+        mpeg = self.subtype.startswith("MPEG")
         try:
-            self._file.seek(frame)
+            self._file.seek(0 if mpeg else frame)
         except soundfile.LibsndfileError as error:
             raise self._error(f"damaged before {self._seconds(frame)}: {error.error_string}") from error
-        self._position = frame
+        self._position = 0 if mpeg else frame
+        while self._position < frame and self.read(min(_BLOCK_FRAMES, frame - self._position)).shape[1]:
+            pass
 
     def close(self) -> None:
         """Close the file."""
@@ -240,6 +246,13 @@ class AudioReader:
 
     def _error(self, what: str) -> AudioError:
         return AudioError(f"{self.name}: {what}")
+
+
+class _SoundFile(soundfile.SoundFile):
+    """Does not seek after each read, as soundfile does where it can: after a seek MP3 decodes wrongly for a while."""
+
+    def seekable(self) -> bool:
+        return not self.subtype.startswith("MPEG") and super().seekable()
 
 
 def _standard_input() -> BinaryIO:

@@ -163,12 +163,18 @@ def test_beyond_full_scale_as_asked(job: Job, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["in.wav", "in.flac", "in.mp3"])
-@pytest.mark.parametrize(("start_s", "duration_s"), [(1.0, 1.25), (0.0, 0.5), (2.5, None), (2.0, 99.0)])
+@pytest.mark.parametrize(
+    ("seconds", "start_s", "duration_s"),
+    [(4.0, 1.0, 1.25), (4.0, 0.0, 0.5), (4.0, 2.5, None), (4.0, 2.0, 99.0), (14.0, 9.3, 0.5)],
+)
 def test_a_passage_is_that_of_the_whole_output(
-    job: Job, make_timeline: Make, tmp_path: Path, name: str, start_s: float, duration_s: float | None
+    job: Job, make_timeline: Make, tmp_path: Path, name: str, seconds: float, start_s: float, duration_s: float | None
 ) -> None:
-    """Same model, same surroundings, same times: only rounding and the model's own grid could differ."""
-    soundfile.write(tmp_path / name, tone(4.0, 22_050)[0], 22_050)
+    """Same model, same surroundings, same times: only rounding and the model's own grid could differ.
+
+    What begins late is read from the middle of the file.
+    """
+    soundfile.write(tmp_path / name, tone(seconds, 22_050)[0], 22_050)
     timeline = make_timeline(*SCENE)
     job(tmp_path / name, "whole.wav", timeline_path=timeline, options=FileOptions(subtype="FLOAT"))
     options = FileOptions(subtype="FLOAT", start_s=start_s, duration_s=duration_s)
