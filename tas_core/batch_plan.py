@@ -125,20 +125,6 @@ def plan_batch(
     return BatchPlan(requests)
 
 
-def output_name(template: str, source: Path, number: int) -> PurePosixPath:
-    """Name of an output below its folder.
-
-    Args:
-        template: see :class:`Destinations`.
-        source: the input.
-        number: of the input.
-
-    Raises:
-        InputError: an unknown field, or a name that is empty, too long, leads elsewhere or has control characters.
-    """
-    return _filled(_fields(template), template, source, number)
-
-
 def _fields(template: str) -> list[tuple[str, str | None, str]]:
     """Literal text, field and width, in their order."""
     what = f"output template {template!r}"
@@ -158,6 +144,7 @@ def _fields(template: str) -> list[tuple[str, str | None, str]]:
 
 
 def _filled(fields: Sequence[tuple[str, str | None, str]], template: str, source: Path, number: int) -> PurePosixPath:
+    """Name of the output of an input, by its number, below the folder of outputs."""
     extension = source.suffix if source.suffix.lower() in FORMATS else ".wav"
     values = {"stem": source.stem, "ext": extension[1:], "parent": Path(os.path.abspath(source)).parent.name}
     name = "".join(

@@ -40,8 +40,8 @@ _VORBIS_FRAMES: Final = 2**16  # longer blocks overflow libsndfile's stack
 
 
 @dataclass(frozen=True)
-class Levels:
-    """Levels of a sound.
+class MeasuredLevels:
+    """What was measured of the levels of a sound.
 
     Attributes:
         loudness_lufs: as it is played, in both ears; None if too short or too quiet.
@@ -94,7 +94,7 @@ class SoundFile:
     num_channels: int
     file_frames: int
     num_frames: int
-    levels: Levels
+    levels: MeasuredLevels
     beginning: np.ndarray
 
     @property
@@ -147,7 +147,7 @@ def read_sound(path: Path, *, mix_down: bool, part: Part = Part()) -> SoundFile:
             num_channels=reader.num_channels,
             file_frames=file_frames,
             num_frames=count,
-            levels=Levels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped),
+            levels=MeasuredLevels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped),
             beginning=np.concatenate(kept, axis=1),
         )
 
@@ -164,7 +164,7 @@ class Track:
     """
 
     ears: np.ndarray
-    levels: Levels
+    levels: MeasuredLevels
     match_db: float | None
 
 
@@ -238,7 +238,7 @@ def play(source: SoundFile, output: SoundFile, timeline: Timeline, start_s: floa
     return Played(tracks, rate_hz, part, error_db, gain_db)
 
 
-def _levels(samples: np.ndarray, sample_rate_hz: int, file: SoundFile | None) -> Levels:
+def _levels(samples: np.ndarray, sample_rate_hz: int, file: SoundFile | None) -> MeasuredLevels:
     """Levels of samples (channel, time); those of a file if they are all of it."""
     if file is not None and (file.num_frames, file.sample_rate_hz) == (samples.shape[-1], sample_rate_hz):
         return file.levels
@@ -246,7 +246,7 @@ def _levels(samples: np.ndarray, sample_rate_hz: int, file: SoundFile | None) ->
     for start in range(0, samples.shape[-1], _BLOCK_FRAMES):
         loudness.add(samples[:, start : start + _BLOCK_FRAMES])
         peaks.add(samples[:, start : start + _BLOCK_FRAMES])
-    return Levels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped)
+    return MeasuredLevels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped)
 
 
 def _known(level_lufs: float) -> float | None:

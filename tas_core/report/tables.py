@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from tas_core.metrics.spl import SILENCE_DBFS
 from tas_core.report.places import NEEDS_STEMS, MeasuredPlace, SegmentPlaces
-from tas_core.report.sounds import Levels, Played, SoundFile
+from tas_core.report.sounds import MeasuredLevels, Played, SoundFile
 from tas_core.types import LEFT_SIGN
 
 EXACT_DB: Final = -40.0
@@ -114,7 +114,7 @@ def levels_table(source: SoundFile, output: SoundFile, played: Played, *, excerp
     """Rows of levels: input, output and the plain head filter."""
     files = (source.levels, output.levels)
     tracks = [played.tracks[name] for name in ("input", "output", "hrtf")]
-    whole: list[Levels | None] = [*files, None if excerpt else tracks[2].levels]
+    whole: list[MeasuredLevels | None] = [*files, None if excerpt else tracks[2].levels]
     rows = [
         ("Loudness", [number(None if each is None else each.loudness_lufs, "LUFS") for each in whole]),
         ("True peak", [number(None if each is None else each.true_peak_dbtp, "dBTP") for each in whole]),
