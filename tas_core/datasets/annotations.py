@@ -114,7 +114,7 @@ def import_annotations(
         else:
             silent.append(clip)
     make_folder(folder)
-    write_files(contents)
+    write_files(contents, overwrite=overwrite)
     for clip in silent:
         targets[clip].unlink(missing_ok=True)
     return ImportReport(
