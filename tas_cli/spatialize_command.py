@@ -56,7 +56,7 @@ def spatialize(
     """Put every sound where the timeline says."""
     from tas_cli.spatialize_runs import run_many, run_one
     from tas_core.batch_inputs import find_inputs
-    from tas_core.batch_plan import Destinations, plan_batch
+    from tas_core.batch_plan import BatchPlan, Destinations, plan_batch, plan_requests
     from tas_core.batch_worker import BatchSettings
     from tas_core.errors import InputError
     from tas_core.file_request import FileOptions, FileRequest, only_input
@@ -81,7 +81,9 @@ def spatialize(
     if out is not None:
         source = only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
         request = FileRequest(source, out, timeline, prompt, stems, report)
-        run_one(request, settings, skip_existing=skip_existing, progress=progress, as_json=json_output)
+        # What exists is refused in its turn, where nothing is to be left out.
+        one = plan_requests([request], sidecar=sidecar, skip_existing=True) if skip_existing else BatchPlan((request,))
+        run_one(one, settings, progress=progress, as_json=json_output)
         return
     destinations = Destinations(out_dir, output_template, stems, report)
     if out_dir is None and manifest is None:

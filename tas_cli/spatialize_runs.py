@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 import typer
 
@@ -12,15 +13,13 @@ from tas_core.batch_plan import BatchPlan
 from tas_core.batch_worker import BatchSettings, Outcome
 from tas_core.file_job import spatialize_file
 from tas_core.file_report import FileReport
-from tas_core.file_request import FileRequest
 from tas_core.output_files import STANDARD_STREAM
 
 
-def run_one(
-    request: FileRequest, settings: BatchSettings, *, skip_existing: bool, progress: str, as_json: bool
-) -> None:
-    """Make one file and say how it came out."""
-    if skip_existing and not settings.options.overwrite and request.out.exists():
+def run_one(plan: BatchPlan, settings: BatchSettings, *, progress: str, as_json: bool) -> None:
+    """Make the one file of a plan and say how it came out."""
+    (request,) = plan.requests
+    if plan.skipped:
         skipped = Outcome(request, skipped=True)
         if as_json:
             print_json(skipped.as_dict())
@@ -35,7 +34,7 @@ def run_one(
             prompt=request.prompt,
             stems=request.stems,
             page=request.page,
-            options=settings.options,
+            options=replace(settings.options, overwrite=settings.options.overwrite or bool(plan.again)),
             model_name=settings.model_name,
             device=settings.device,
             progress=report_progress,

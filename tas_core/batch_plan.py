@@ -14,6 +14,7 @@ from tas_core.audio_output import FORMATS
 from tas_core.batch_inputs import BatchInput
 from tas_core.errors import InputError
 from tas_core.file_request import FileRequest, read_prompts, sidecar_path
+from tas_core.output_files import STANDARD_STREAM
 from tas_core.stem_files import REST
 
 DEFAULT_TEMPLATE: Final = "{stem}.binaural.{ext}"
@@ -47,7 +48,7 @@ class Destinations:
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """What is to be done; made by :func:`plan_batch`.
+    """What is to be done; made by :func:`plan_batch` and :func:`plan_requests`.
 
     Attributes:
         requests: one for every input, in their order.
@@ -106,10 +107,25 @@ def plan_batch(
         _request(number, item, destinations, fields, timeline_path, prompt) for number, item in enumerate(inputs, 1)
     )
     _check_apart(requests, sidecar)
+    return plan_requests(requests, sidecar=sidecar, overwrite=overwrite, skip_existing=skip_existing)
+
+
+def plan_requests(
+    requests: Sequence[FileRequest], *, sidecar: bool = False, overwrite: bool = False, skip_existing: bool = False
+) -> BatchPlan:
+    """Look at what there is already of what requests make.
+
+    Arguments: see :func:`plan_batch`. An input that is missing is not left out, so that its turn says so.
+
+    Raises:
+        InputError: an output that exists.
+    """
+    requests = tuple(requests)
     complete, partial = set(), set()
     for number, request in enumerate(requests):
         there = _existing(request, sidecar)
-        if len(there) == len(list(_products(request, sidecar))) and _has_all_stems(request):
+        all_there = len(there) == len(list(_products(request, sidecar))) and _has_all_stems(request)
+        if all_there and _has_input(request):
             complete.add(number)
         elif there:
             partial.add(number)
@@ -204,7 +220,8 @@ def _products(request: FileRequest, sidecar: bool) -> Iterator[Path]:
 
 def _existing(request: FileRequest, sidecar: bool) -> list[Path]:
     """What is there already of what a request makes; a folder for stems only with something in it."""
-    found = [path for path in _products(request, sidecar) if os.path.lexists(path)]
+    made = (path for path in _products(request, sidecar) if str(path) != STANDARD_STREAM)
+    found = [path for path in made if os.path.lexists(path)]
     return [path for path in found if path != request.stems or not path.is_dir() or any(path.glob("*.wav"))]
 
 
@@ -212,6 +229,10 @@ def _has_all_stems(request: FileRequest) -> bool:
     """Whether no run was killed while it put the stems of a request in their places, one after the other."""
     folder = request.stems
     return folder is None or (any(folder.glob("1-*.wav")) and (folder / f"{REST}.wav").exists())
+
+
+def _has_input(request: FileRequest) -> bool:
+    return str(request.source) == STANDARD_STREAM or os.path.exists(request.source)
 
 
 def _check_apart(requests: Sequence[FileRequest], sidecar: bool) -> None:

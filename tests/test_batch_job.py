@@ -213,6 +213,34 @@ def test_one_file_that_exists_can_be_left_out(tas: Run, tmp_path: Path, tiny_mod
     assert (tmp_path / "out.wav").stat() == before
 
 
+def test_one_file_of_which_something_is_missing_is_made_again(tas: Run, tmp_path: Path, tiny_model: Path) -> None:
+    """The rule for one output is that for many."""
+    (sound,) = write_sounds(tmp_path / "in", 1)
+    out, parts = tmp_path / "out.wav", tmp_path / "parts"
+    arguments = ("spatialize", sound, "-p", PROMPT, "-o", out, "--skip-existing", "--model", tiny_model)
+    assert tas(*arguments).code == 0
+    done = tas(*arguments, "--stems", parts, "--sidecar")
+    assert (done.code, done.err) == (0, "")
+    assert sorted(os.listdir(parts)) == ["1-tone.wav", "rest.wav"]
+    assert (tmp_path / "out.wav.tas.json").exists()
+    before = out.stat()
+    done = tas(*arguments, "--stems", parts, "--sidecar")
+    assert (done.code, done.out) == (0, f"{out}: exists, left out\n")
+    assert out.stat() == before
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_missing_input_is_not_left_out(tas: Run, tmp_path: Path, tiny_model: Path, many: bool) -> None:
+    (sound,) = write_sounds(tmp_path / "in", 1)
+    out = ("--out-dir", tmp_path / "out") if many else ("-o", tmp_path / "out.wav")
+    arguments = ("spatialize", sound, "-p", PROMPT, *out, "--skip-existing", "--model", tiny_model)
+    assert tas(*arguments).code == 0
+    sound.unlink()
+    done = tas(*arguments)
+    assert (done.code, done.out) == (1 if many else 2, "")
+    assert done.err.startswith(f"tas: error: {sound}: No such file or directory\n")
+
+
 def test_a_manifest_names_outputs_anywhere(tas: Run, tmp_path: Path, tiny_model: Path) -> None:
     sounds = write_sounds(tmp_path / "in", 2)
     lines = [
