@@ -42,7 +42,7 @@ def run_batch(
         jobs: processes, at most one for every core and file, which share the cores; with one, all is done in this one.
         fail_fast: whether the first failure ends it.
         progress: told the share of the files done.
-        on_outcome: told how each file ended, as they end; first the files that are skipped.
+        on_outcome: told how each file ended, as they end; first the files that are skipped or refused.
 
     Returns:
         Outcomes in the order of the plan, without the files that were not tried after a failure.
@@ -52,11 +52,10 @@ def run_batch(
     """
     read_head(settings.options.hrtf)
     todo = {
-        number: Task(request, settings.options.overwrite or number in plan.again)
-        for number, request in enumerate(plan.requests)
-        if number not in plan.skipped
+        number: Task(request, settings.options.overwrite or number in plan.again) for number, request in plan.tasks()
     }
     outcomes = {number: Outcome(plan.requests[number], skipped=True) for number in sorted(plan.skipped)}
+    outcomes |= {number: Outcome(plan.requests[number], error=why) for number, why in plan.refused.items()}
     with _folders(plan.folders(), plan.stem_folders()):
         for task in todo.values():
             check_output_path(
@@ -64,6 +63,8 @@ def run_batch(
             )
         for outcome in outcomes.values():
             on_outcome(outcome)
+        if plan.refused and fail_fast:
+            todo = {}
         total = len(plan.requests)
         jobs = max(1, min(jobs, usable_cores(), len(todo)))
         within = lambda share: progress((len(outcomes) + share) / total)  # noqa: E731

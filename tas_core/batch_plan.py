@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 import string
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -54,20 +54,26 @@ class BatchPlan:
         requests: one for every input, in their order.
         skipped: numbers of those, from 0, that are complete already.
         again: numbers of those that are there in part and may be replaced.
+        refused: numbers of those whose own names make none for an output, and why.
     """
 
     requests: tuple[FileRequest, ...]
     skipped: frozenset[int] = frozenset()
     again: frozenset[int] = frozenset()
+    refused: Mapping[int, str] = field(default_factory=dict)
 
     def folders(self) -> tuple[Path, ...]:
         """Folders that have to exist, those above others first."""
-        needed = {path.parent for i, r in enumerate(self.requests) if i not in self.skipped for path in _own(r)}
-        return tuple(sorted(needed))
+        return tuple(sorted({path.parent for _, request in self.tasks() for path in _own(request)}))
 
     def stem_folders(self) -> tuple[Path, ...]:
         """Folders of stems, which are made when they are written to."""
         return tuple(request.stems for request in self.requests if request.stems is not None)
+
+    def tasks(self) -> Iterator[tuple[int, FileRequest]]:
+        """Numbers and requests of what is to be made."""
+        out = self.skipped | self.refused.keys()
+        return ((number, request) for number, request in enumerate(self.requests) if number not in out)
 
 
 def plan_batch(
@@ -103,26 +109,38 @@ def plan_batch(
     if timeline_path is not None or prompt is not None:
         read_prompts(timeline_path, prompt)
     fields = _fields(destinations.template)
-    requests = tuple(
+    found = [
         _request(number, item, destinations, fields, timeline_path, prompt) for number, item in enumerate(inputs, 1)
-    )
-    _check_apart(requests, sidecar)
-    return plan_requests(requests, sidecar=sidecar, overwrite=overwrite, skip_existing=skip_existing)
+    ]
+    refused = {number: complaint for number, (_, complaint) in enumerate(found) if complaint}
+    requests = [request for request, _ in found]
+    _check_apart([request for number, request in enumerate(requests) if number not in refused], sidecar)
+    return plan_requests(requests, refused=refused, sidecar=sidecar, overwrite=overwrite, skip_existing=skip_existing)
 
 
 def plan_requests(
-    requests: Sequence[FileRequest], *, sidecar: bool = False, overwrite: bool = False, skip_existing: bool = False
+    requests: Sequence[FileRequest],
+    *,
+    refused: Mapping[int, str] | None = None,
+    sidecar: bool = False,
+    overwrite: bool = False,
+    skip_existing: bool = False,
 ) -> BatchPlan:
     """Look at what there is already of what requests make.
 
-    Arguments: see :func:`plan_batch`. An input that is missing is not left out, so that its turn says so.
+    An input that is missing is not left out, so that its turn says so.
+
+    Args:
+        requests: what is asked for.
+        refused: see :class:`BatchPlan`.
+        sidecar: as the others, see :func:`plan_batch`.
 
     Raises:
         InputError: an output that exists.
     """
-    requests = tuple(requests)
+    nothing = BatchPlan(tuple(requests), refused=refused or {})
     complete, partial = set(), set()
-    for number, request in enumerate(requests):
+    for number, request in nothing.tasks():
         there = _existing(request, sidecar)
         all_there = len(there) == len(list(_products(request, sidecar))) and _has_all_stems(request)
         if all_there and _has_input(request):
@@ -130,15 +148,15 @@ def plan_requests(
         elif there:
             partial.add(number)
     if skip_existing and not overwrite:
-        return BatchPlan(requests, frozenset(complete), frozenset(partial))
+        return replace(nothing, skipped=frozenset(complete), again=frozenset(partial))
     if skip_existing:
-        return BatchPlan(requests, frozenset(complete))
+        return replace(nothing, skipped=frozenset(complete))
     if (complete or partial) and not overwrite:
         first = _existing(requests[min(complete | partial)], sidecar)[0]
         more = len(complete | partial) - 1
         also = f" (and those of {more} more input{'s' * (more > 1)})" if more else ""
         raise InputError(f"{first}: the file exists{also}, expected --skip-existing, --force or another folder")
-    return BatchPlan(requests)
+    return nothing
 
 
 def _fields(template: str) -> list[tuple[str, str | None, str]]:
@@ -149,33 +167,43 @@ def _fields(template: str) -> list[tuple[str, str | None, str]]:
         parts = list(string.Formatter().parse(template))
     except ValueError as error:
         raise InputError(f"{what}: {error}") from error
-    for _, field, width, conversion in parts:
-        if field is None:
+    for _, key, width, conversion in parts:
+        if key is None:
             continue
-        if field not in FIELDS or conversion:
-            raise InputError(f"{what}: unknown field {{{field}{'!' + conversion if conversion else ''}}}, {expected}")
-        if width and not (field == "index" and re.fullmatch(r"0?[1-9]d?", width, re.ASCII)):
-            raise InputError(f"{what}: {{{field}:{width}}}, expected {{{field}}}, or a width such as {{index:03}}")
+        if key not in FIELDS or conversion:
+            raise InputError(f"{what}: unknown field {{{key}{'!' + conversion if conversion else ''}}}, {expected}")
+        if width and not (key == "index" and re.fullmatch(r"0?[1-9]d?", width, re.ASCII)):
+            raise InputError(f"{what}: {{{key}:{width}}}, expected {{{key}}}, or a width such as {{index:03}}")
+    literal = "".join(text for text, *_ in parts)
+    if complaint := _complaint(literal):
+        raise InputError(f"{what}: {complaint}")
     return [(text, field, width or "") for text, field, width, _ in parts]
 
 
-def _filled(fields: Sequence[tuple[str, str | None, str]], template: str, source: Path, number: int) -> PurePosixPath:
-    """Name of the output of an input, by its number, below the folder of outputs."""
+def _filled(
+    fields: Sequence[tuple[str, str | None, str]], template: str, source: Path, number: int
+) -> tuple[PurePosixPath, str]:
+    """Name of the output of an input, by its number, below the folder of outputs, and why it is none, if so."""
     extension = source.suffix if source.suffix.lower() in FORMATS else ".wav"
     values = {"stem": source.stem, "ext": extension[1:], "parent": Path(os.path.abspath(source)).parent.name}
     name = "".join(
-        text + ("" if field is None else values[field] if field != "index" else format(number, width))
-        for text, field, width in fields
+        text + ("" if key is None else values[key] if key != "index" else format(number, width))
+        for text, key, width in fields
     )
     what = f"{str(source)!r}: the output template {template!r} gives {name!r}"
-    if any(ord(character) < 32 or ord(character) == 127 for character in name):
-        raise InputError(f"{what}, expected a name without control characters")
-    parts = name.split("/")
-    if not name or any(part in ("", ".", "..") for part in parts):
+    if not name or any(part in ("", ".", "..") for part in name.split("/")):
         raise InputError(f"{what}, expected the name of a file in the output folder")
-    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in parts):
-        raise InputError(f"{what}, expected names of at most {_LONGEST_NAME} bytes")
-    return PurePosixPath(name)
+    complaint = _complaint(name)
+    return PurePosixPath(name), f"{what}, {complaint}" if complaint else ""
+
+
+def _complaint(name: str) -> str:
+    """What is wrong with the characters or the length of a name, nothing if it can be written and told in a line."""
+    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+        return "expected a name without control characters"
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in name.split("/")):
+        return f"expected names of at most {_LONGEST_NAME} bytes"
+    return ""
 
 
 def _request(
@@ -185,7 +213,9 @@ def _request(
     fields: Sequence[tuple[str, str | None, str]],
     timeline_path: Path | None,
     prompt: str | None,
-) -> FileRequest:
+) -> tuple[FileRequest, str]:
+    """What an input asks for, and why nothing can be made of it, if so."""
+    complaint = ""
     if item.out is not None:
         name: Path | PurePosixPath = PurePosixPath(item.out.name)
         out = item.out
@@ -193,10 +223,11 @@ def _request(
         if destinations.folder is None:
             where = f"{item.where}: no 'out', " if item.where else ""
             raise InputError(f"{where}expected --out-dir DIR for the outputs")
-        name = item.folder / _filled(fields, destinations.template, item.source, number)
+        below, complaint = _filled(fields, destinations.template, item.source, number)
+        name = item.folder / below
         out = destinations.folder / name
     own = item.timeline_path is not None or item.prompt is not None
-    return FileRequest(
+    request = FileRequest(
         item.source,
         out,
         timeline_path=item.timeline_path if own else timeline_path,
@@ -204,6 +235,7 @@ def _request(
         stems=None if destinations.stems is None else destinations.stems / name.with_suffix(""),
         page=None if destinations.pages is None else destinations.pages / name.with_suffix(".html"),
     )
+    return request, complaint
 
 
 def _own(request: FileRequest) -> tuple[Path, ...]:

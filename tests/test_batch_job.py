@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -96,6 +97,25 @@ def test_three_broken_files_of_twenty_fail_alone(tas: Run, tiny_model: Path, tmp
     assert (done.code, done.err) == (0, "3 of 20 done, 17 skipped\n")
     assert len(done.out.splitlines()) == 3
     assert len(list((tmp_path / "out").iterdir())) == COUNT
+
+
+@pytest.mark.parametrize("fail_fast", [False, True])
+def test_names_that_make_none_for_an_output_fail_alone(
+    tas: Run, tiny_model: Path, tmp_path: Path, fail_fast: bool
+) -> None:
+    sounds = write_sounds(tmp_path / "in", 2)
+    sounds[0].rename(tmp_path / "in" / "a\nb.wav")
+    shutil.copy(sounds[1], tmp_path / "in" / ("x" * 240 + ".wav"))
+    arguments = ("spatialize", tmp_path / "in", "--out-dir", tmp_path / "out", "--model", tiny_model, "-p", PROMPT)
+    done = tas(*arguments, *["--fail-fast"] * fail_fast)
+    assert done.code == 1
+    odd, long, summary = done.err.splitlines()
+    assert odd.startswith("tas: error: '")
+    assert odd.endswith("gives 'a\\nb.binaural.wav', expected a name without control characters")
+    assert long.endswith("expected names of at most 200 bytes")
+    assert summary == ("0 of 3 done, 2 failed, 1 not tried" if fail_fast else "1 of 3 done, 2 failed")
+    made = [str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*")]
+    assert made == ([] if fail_fast else ["v01.binaural.wav"])
 
 
 def test_the_first_failure_can_end_it(tas: Run, tiny_model: Path, tmp_path: Path) -> None:

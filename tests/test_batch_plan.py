@@ -40,7 +40,10 @@ def outs(found: BatchPlan, folder: Path) -> list[str]:
 def output_name(template: str, source: str, number: int = 1) -> str:
     """What a plan calls the output of one input, below the folder, with others before it."""
     inputs = [*(BatchInput(Path(f"other/{i}.wav")) for i in range(1, number)), BatchInput(Path(source))]
-    return outs(plan_batch(inputs, Destinations(Path("out"), template)), Path("out"))[-1]
+    found = plan_batch(inputs, Destinations(Path("out"), template))
+    for complaint in found.refused.values():
+        raise InputError(complaint)
+    return outs(found, Path("out"))[-1]
 
 
 # ------------------------------------------------------------------ inputs
