@@ -165,6 +165,12 @@ class Configuration:
         return found
 
 
+def was_given(context: Any, name: str) -> bool:
+    """Whether a parameter comes from the command line: a default or a configured value is no request."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 def configure(context: Any) -> None:
     """Give the context of the whole program its defaults; where nothing is configured, this reads nothing.
 

@@ -102,9 +102,9 @@ def evaluate(
 
 
 def _refuse_data_options(context: typer.Context) -> None:
+    from tas_cli.configuration import was_given
     from tas_core.errors import InputError
 
     for name in _DATA_OPTIONS:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":  # a configured default is no request
+        if was_given(context, name):
             raise InputError(f"--{name.replace('_', '-')} goes with --data, not with PRED and REF")

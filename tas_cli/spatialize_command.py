@@ -9,6 +9,7 @@ import typer
 
 
 def spatialize(
+    context: typer.Context,
     sources: list[Path] = typer.Argument(
         None, metavar="IN", show_default=False, help="Audio or video files, or folders of them; - is standard input."
     ),
@@ -54,6 +55,7 @@ def spatialize(
     progress: str = typer.Option("auto", help="On stderr: auto (a bar on a terminal), bar, json or off."),
 ) -> None:
     """Put every sound where the timeline says."""
+    from tas_cli.configuration import was_given
     from tas_cli.spatialize_runs import run_many, run_one
     from tas_core.batch_inputs import find_inputs
     from tas_core.batch_plan import BatchPlan, Destinations, plan_batch, plan_requests
@@ -80,6 +82,9 @@ def spatialize(
     sources = sources or []
     if out is not None:
         source = only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
+        for name in ("output_template", "fail_fast"):
+            if was_given(context, name):
+                raise InputError(f"--{name.replace('_', '-')} is for many files, and --out names one")
         request = FileRequest(source, out, timeline, prompt, stems, report)
         # What exists is refused in its turn, where nothing is to be left out.
         one = plan_requests([request], sidecar=sidecar, skip_existing=True) if skip_existing else BatchPlan((request,))

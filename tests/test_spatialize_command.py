@@ -197,6 +197,8 @@ def test_options_reach_the_job(
         (["-p", PROMPT, "-o", "x" * 300 + ".wav"], "no file can be made under this name (File name too long)"),
         (["-p", PROMPT, "--stems", "x" * 300], "no file can be made under this name (File name too long)"),
         (["-p", PROMPT, "--report", "x" * 300 + ".html"], "no file can be made under this name (File name too long)"),
+        (["-p", PROMPT, "--output-template", "{bogus}"], "--output-template is for many files, and --out names one"),
+        (["-p", PROMPT, "--fail-fast"], "--fail-fast is for many files, and --out names one"),
         (["-p", PROMPT, "--duration", "0"], "the duration is 0.0 s, expected more than 0"),
         (["-p", PROMPT, "--start", "1"], "the start is 1 s, expected less than 1 s"),
         (["-p", PROMPT, "--channel", "2"], "there is no channel 2, expected 1 to 1"),
