@@ -150,11 +150,12 @@ class Timeline:
         Raises:
             TimelineError: a segment starts at or after the end of the audio.
         """
+        closed = self._closed(duration_s)  # first, since a start after the end leaves nothing to be cut
         for segment in self.segments:
             if segment.end_s is not None and segment.end_s > duration_s + END_TOLERANCE_S:
                 message = f"the segment ends at {segment.end_s:g} s, after the audio of {duration_s:g} s; it is cut"
                 warnings.warn(str(segment.error(message)), TimelineWarning, stacklevel=2)
-        return self._closed(duration_s)
+        return closed
 
     def overlapping(self, start_s: float, end_s: float, *, transition_s: float = 0.0) -> Timeline | None:
         """The segments that hold at any moment from ``start_s`` to ``end_s``; None if there are none.

@@ -337,6 +337,16 @@ def test_a_timeline_longer_than_the_audio_is_cut_with_one_warning(
     assert line.startswith(f"tas: warning: {timeline}:2:5: the segment ends at 3 s")
 
 
+def test_a_timeline_of_which_a_part_is_after_the_audio_is_one_error(
+    tas: Run, make_audio: Make, make_timeline: Make, tmp_path: Path
+) -> None:
+    """Nothing is said of what would have been cut."""
+    timeline = make_timeline("start: 0, end: 3, text: a tone on the left", "start: 3, text: a tone on the right")
+    done = tas("spatialize", make_audio(), "-t", timeline, "-o", tmp_path / "out.wav")
+    assert done.code == 2
+    assert done.error_line.startswith(f"{timeline}:3:5: the segment starts at 3 s, expected a start before the end")
+
+
 def test_the_same_seed_gives_the_same_file(
     tas: Run, make_audio: Make, make_timeline: Make, tiny_model: Path, tmp_path: Path
 ) -> None:
