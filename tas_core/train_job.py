@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -60,20 +61,24 @@ def run_training(
 def _tensorboard(
     out: Path, progress: Callable[[int, dict[str, float]], None]
 ) -> Iterator[Callable[[int, dict[str, float]], None]]:
-    """Yields ``progress`` with a second sink, a TensorBoard event file."""
+    """Yields ``progress`` with a second sink, a TensorBoard event file, made when there is something to write."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise TasError("--tensorboard needs the package tensorboard: pip install 'tas[logs]'") from error
-    make_folder(out / "tensorboard")
-    writer = SummaryWriter(str(out / "tensorboard"))
+    folder = out / "tensorboard"
+    if os.path.lexists(folder):
+        make_folder(folder)  # refuses what is no folder before any work
+    with ExitStack() as stack:
+        writers: list[SummaryWriter] = []
 
-    def report(step: int, figures: dict[str, float]) -> None:
-        for name, value in figures.items():
-            writer.add_scalar(name, value, step)
-        progress(step, figures)
+        def report(step: int, figures: dict[str, float]) -> None:
+            if not writers:
+                make_folder(folder)
+                writers.append(SummaryWriter(str(folder)))
+                stack.callback(writers[0].close)
+            for name, value in figures.items():
+                writers[0].add_scalar(name, value, step)
+            progress(step, figures)
 
-    try:
         yield report
-    finally:
-        writer.close()

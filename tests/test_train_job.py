@@ -54,6 +54,28 @@ def test_tensorboard_gets_every_figure_that_is_logged(data: Path, tmp_path: Path
     )
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("tensorboard", [False, True])
+def test_without_data_nothing_is_made(tmp_path: Path, tensorboard: bool) -> None:
+    (tmp_path / "empty").mkdir()
+    run = lambda: run_training(  # noqa: E731
+        tmp_path / "empty",
+        tmp_path / "run",
+        "slots",
+        progress=lambda step, figures: None,
+        tensorboard=tensorboard,
+        **SETTINGS,
+    )
+    with pytest.raises(InputError, match=r"empty/bank\.safetensors: not a readable stem bank"):
+        run()
+    assert not (tmp_path / "run").exists()
+    if tensorboard:
+        (tmp_path / "run").mkdir()
+        (tmp_path / "run" / "tensorboard").touch()
+        with pytest.raises(InputError, match="run/tensorboard: not a folder"):
+            run()
+
+
 def test_an_unknown_precision_is_refused(data: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="fp8"):
         run_training(
