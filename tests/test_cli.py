@@ -479,6 +479,29 @@ def test_a_signal_during_a_long_job_ends_it_and_leaves_nothing(
     assert sorted(os.listdir(tmp_path)) == before
 
 
+@pytest.mark.parametrize("module", ["typer", "tas_cli.spatialize_command", "tas_core.file_request", "torch"])
+@pytest.mark.parametrize("program", [f"runpy.run_path({str(TAS)!r}", "runpy.run_module('tas_cli'"])
+def test_an_interrupt_while_modules_are_imported_is_a_word(
+    make_audio: Make, tmp_path: Path, module: str, program: str
+) -> None:
+    """Ctrl-C before anything is there to catch it: the console script and the module, stopped at an import."""
+    program = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}:\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupt())\n"
+        f"{program}, run_name='__main__')\n"
+    )
+    arguments = ["spatialize", str(make_audio()), "-p", "a tone on the left", "-o", str(tmp_path / "out.wav")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "tas: interrupted\n")
+    assert os.listdir(tmp_path) == ["in.wav"]
+
+
 def test_the_command_line_leaves_no_warning_settings_behind(tas: Run) -> None:
     """What the fixture promises, so that tests run in one process do not depend on their order."""
     before = (warnings.showwarning, list(warnings.filters))
