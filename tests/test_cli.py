@@ -297,6 +297,52 @@ def test_warnings_of_levels_are_seen(
     assert re.search(warned, done.err)
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "warned"),
+    [
+        ("silence.wav", ("-p", "a dog left", "--loudness", "-23"), ": silence has no loudness; the level was kept"),
+        ("tone.wav", ("-p", "a tone left"), "tone.wav: no 'tone' found from 0:00 to 0:01"),
+        ("tone.wav", ("-t", "early.yaml", "--start", "0.6"), "tone.wav: no prompt holds from 0:00.6 to 0:01; all of"),
+        ("tone.wav", ("-t", "late.yaml"), "late.yaml:2:5: the segment ends at 3 s, after the audio of 1 s; it is cut"),
+        ("stereo.wav", ("-p", "a dog left"), "stereo.wav: 2 channels mixed down to mono"),
+        ("talk.mp4", ("-p", "a dog left"), "talk.mp4: ffmpeg: a packet is odd"),
+    ],
+)
+@pytest.mark.parametrize("batch", [False, True])
+def test_all_other_warnings_are_seen(
+    tas: Run,
+    make_audio: Make,
+    make_timeline: Make,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    options: tuple[str, ...],
+    warned: str,
+    batch: bool,
+) -> None:
+    """Once each, through the filters of the program."""
+    make_audio("tone.wav")
+    make_audio("stereo.wav", channels=2)
+    soundfile.write(tmp_path / "silence.wav", np.zeros(16_000), 16_000)
+    (tmp_path / "talk.mp4").write_text("no sound")
+    ffmpeg = tmp_path / "bin" / "ffmpeg"
+    ffmpeg.parent.mkdir()
+    ffmpeg.write_text(f"#!/bin/sh\necho 'a packet is odd' >&2\nexec cat '{tmp_path}/tone.wav'\n")
+    ffmpeg.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ffmpeg.parent}:{os.environ['PATH']}")
+    make_timeline("start: 0, end: 0.5, text: a dog left", name="early.yaml")
+    make_timeline("start: 0, end: 3, text: a dog left", name="late.yaml")
+    if "found" in warned:
+        monkeypatch.setattr("tas_core.findings.FOUND", 2.0)  # more than any presence
+    monkeypatch.chdir(tmp_path)
+    out = ("--out-dir", "made") if batch else ("-o", "out.wav")
+    done = tas("spatialize", name, *out, "--model", tiny_model, *options)
+    assert done.code == 0
+    (line,) = (line for line in done.err.splitlines() if warned in line)
+    assert line.startswith("tas: warning: ")
+
+
 def test_too_loud_is_turned_down_as_a_whole_with_a_warning(
     tas: Run, make_timeline: Make, tiny_model: Path, tmp_path: Path
 ) -> None:
