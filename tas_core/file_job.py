@@ -139,7 +139,7 @@ def process_file(
         for block in job.blocks(_mono_pieces(reader, options.channel), progress):
             writer.write(block.ears)
             if stems is not None and block.stems is not None:
-                stems.write(block.stems)
+                stems.write(block.stems, block.ears.shape[1])
         sampled = time.perf_counter()
     written = time.perf_counter()
     within = lambda segment: segment.start_s < stop / rate_hz and segment.end_s > start / rate_hz  # noqa: E731

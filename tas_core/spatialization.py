@@ -87,12 +87,13 @@ class Block:
 
     Attributes:
         ears: (ear, time).
-        stems: what each object was taken to be and, last, the rest, (object + 1, time), summing to the input;
-            None where they were not asked for.
+        stems: what each object was taken to be, (time), by its number in ``stem_names``, and the rest, summing to the
+            input; objects that are named neither in the block nor nearby are silent and left out. None where they were
+            not asked for.
     """
 
     ears: np.ndarray
-    stems: np.ndarray | None
+    stems: dict[int, np.ndarray] | None
 
 
 class Spatializer:
@@ -115,8 +116,8 @@ class Spatializer:
 
     Attributes:
         first_sample: number of the sample that :meth:`blocks` wants first, 0 for the whole signal.
-        stem_names: of the rows of a block's stems: the objects in the order in which they are first named, and "rest";
-            nothing where stems were not asked for.
+        stem_names: of the stems of blocks, by number: the objects in the order in which they are first named, and
+            "rest"; nothing where stems were not asked for.
 
     Raises:
         InputError: ``steps`` below 1 or above what the model can make use of, a seed, a width or a transition out of
@@ -154,6 +155,7 @@ class Spatializer:
         self._model_rate_hz = int(model.config.sample_rate_hz)
         self._width = width
         self.stem_names: tuple[str, ...] = stem_names(self.timeline) if stems else ()
+        self._numbers = {name: number for number, name in enumerate(self.stem_names[:-1])}
         self._listener: Listener | None = None
         steps = steps or model.default_steps
         self._side: SideSignal
@@ -225,9 +227,8 @@ class Spatializer:
                 self._counts[number] += end - begin
             stems = None
             if extended.stems is not None:
-                stems = np.zeros((len(self.stem_names), stop - start))
-                stems[[self.stem_names.index(name) for name in objects]] = extended.stems[:, keep]
-                stems[-1] = x - stems.sum(axis=0)
+                stems = {self._numbers[name]: stem[keep] for name, stem in zip(objects, extended.stems, strict=True)}
+                stems[len(self._numbers)] = x - extended.stems[:, keep].sum(axis=0)
             yield Block(ears, stems)
             done(stop)
 
@@ -333,7 +334,13 @@ def spatialize(
     )
     blocks = list(job.blocks([samples], progress))
     ears = np.concatenate([block.ears for block in blocks], axis=1)
-    parts = np.concatenate([block.stems for block in blocks if block.stems is not None], axis=1) if stems else ()
+    parts = np.zeros((len(job.stem_names), len(samples)))
+    at = 0
+    for block in blocks:
+        stop = at + block.ears.shape[1]
+        for number, stem in (block.stems or {}).items():
+            parts[number, at:stop] = stem
+        at = stop
     named = tuple(zip(job.stem_names, parts, strict=True))
     return Spatialized(ears, job.segments(), job.findings(), named)
 

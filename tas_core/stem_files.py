@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Sequence
+import resource
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -21,6 +22,10 @@ REST: Final = "rest"
 """Name of the stem of everything that no prompt names."""
 
 _LONGEST_NAME: Final = 60
+_FILES_PER_STEM: Final = 2
+"""Open while it grows: the file, and once more for its lock."""
+_OTHER_FILES: Final = 64
+"""What the rest of the program may have open: some twenty in fact."""
 
 
 def stem_names(timeline: Timeline) -> tuple[str, ...]:
@@ -44,9 +49,17 @@ def check_stem_folder(folder: str | Path, names: Sequence[str], *, overwrite: bo
         overwrite: whether existing files may be replaced.
 
     Raises:
-        InputError: a file in place of a folder, no permission, or a file that exists.
+        InputError: a file in place of a folder, no permission, a file that exists, or more stems than files may be
+            open at a time.
     """
     folder = Path(folder)
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    most = (limit - _OTHER_FILES) // _FILES_PER_STEM
+    if limit != resource.RLIM_INFINITY and len(names) > most:
+        raise InputError(
+            f"{folder}: {len(names)} stems, expected at most {max(0, most)}, since no more than {limit} files may be"
+            f" open at a time (ulimit -n {len(names) * _FILES_PER_STEM + _OTHER_FILES} allows more)"
+        )
     if os.path.isdir(folder):  # says no, and does not raise, for names that cannot be
         for path in stem_paths(folder, names):
             check_new_file(path, overwrite=overwrite)
@@ -99,14 +112,19 @@ class StemWriter:
             ]
             self._open = stack.pop_all()
 
-    def write(self, stems: np.ndarray) -> None:
-        """Append samples, (stem, time), 1.0 is full scale.
+    def write(self, stems: Mapping[int, np.ndarray], num_frames: int) -> None:
+        """Append samples to every file.
+
+        Args:
+            stems: by their numbers, (time), 1.0 is full scale; the others are silent.
+            num_frames: samples of each.
 
         Raises:
             TasError: as :meth:`tas_core.audio_output.AudioWriter.write`.
         """
-        for writer, stem in zip(self._writers, stems, strict=True):
-            writer.write(stem[None])
+        silence = np.zeros(num_frames)
+        for number, writer in enumerate(self._writers):
+            writer.write(stems.get(number, silence)[None])
 
     def __enter__(self) -> StemWriter:
         return self

@@ -495,12 +495,32 @@ def test_blocks_do_not_show_in_stems(slots: SlotsModel, rate_hz: int, monkeypatc
     whole = spatialize(x, rate_hz, LONG, slots, ENCODER, stems=True)
     monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
     job = Spatializer(len(x), rate_hz, LONG, slots, ENCODER, stems=True)
-    parts = [block.stems for block in job.blocks([x])]
     assert job.stem_names == tuple(name for name, _ in whole.stems)
-    found = np.concatenate([part for part in parts if part is not None], axis=1)
+    found, at = np.zeros((len(job.stem_names), len(x))), 0
+    for block in job.blocks([x]):
+        assert block.stems is not None
+        for number, stem in block.stems.items():
+            found[number, at : at + block.ears.shape[1]] = stem
+        at += block.ears.shape[1]
     for stem, (_, expected) in zip(found, whole.stems, strict=True):
         assert _db(stem - expected, expected) < -80  # as for the ears
     np.testing.assert_allclose(found.sum(axis=0), x, rtol=0, atol=1e-12)
+
+
+def test_a_block_holds_the_stems_of_its_own_objects_only(slots: SlotsModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that memory does not grow with the names in a timeline."""
+    monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
+    names = ["cello", "piano", "drum", "flute", "violin", "trumpet"]
+    timeline = Timeline(tuple(Segment.from_prompt(10 * i, 10 * i + 1, f"{name} left") for i, name in enumerate(names)))
+    job = Spatializer(60 * 8000, 8000, timeline, slots, ENCODER, stems=True)
+    assert job.stem_names == (*names, "rest")
+    seen: set[int] = set()
+    for block in job.blocks([_noise(60 * 8000)]):
+        assert block.stems is not None
+        assert len(block.stems) <= 3  # with what is heard around it, and the rest
+        assert len(names) in block.stems
+        seen |= block.stems.keys()
+    assert seen == set(range(len(names) + 1))
 
 
 def test_without_stems_there_are_none(slots: SlotsModel) -> None:

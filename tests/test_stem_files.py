@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ NAMES = ("cello", "a man talking", "rest")
 def _write(folder: Path, stems: np.ndarray, **options: bool) -> tuple[Path, ...]:
     with StemWriter(folder, NAMES, 44100, stems.shape[1], **options) as writer:
         for block in np.array_split(stems, 3, axis=1):
-            writer.write(block)
+            writer.write(dict(enumerate(block)), block.shape[1])
     return writer.paths
 
 
@@ -36,6 +37,33 @@ def test_names_are_in_the_order_of_the_first_mention() -> None:
     later = Segment.from_prompt(2, None, "piano left, cello right")
     first = Segment.from_prompt(0, 1, "cello left, dog right")
     assert stem_names(Timeline((later, first))) == ("cello", "dog", "piano", "rest")
+
+
+def test_what_is_not_given_is_silent(tmp_path: Path) -> None:
+    with StemWriter(tmp_path / "stems", NAMES, 44100, 300) as writer:
+        writer.write({1: np.full(100, 0.5), 2: np.full(100, 0.25)}, 100)
+        writer.write({2: np.full(200, 0.125)}, 200)
+    cello, man, rest = (soundfile.read(path)[0] for path in writer.paths)
+    np.testing.assert_array_equal(cello, np.zeros(300))
+    np.testing.assert_array_equal(man, [0.5] * 100 + [0.0] * 200)
+    np.testing.assert_array_equal(rest, [0.25] * 100 + [0.125] * 200)
+
+
+def test_more_stems_than_files_may_be_open_are_refused(tmp_path: Path) -> None:
+    """And as many as are allowed can in fact be open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        names = [f"object {number}" for number in range(95)]
+        with StemWriter(tmp_path / "stems", [*names, "rest"], 44100, 10) as writer:
+            writer.write({}, 10)
+        with pytest.raises(
+            InputError, match=r"more: 97 stems, expected at most 96, .* 256 files .*ulimit -n 258 allow"
+        ):
+            check_stem_folder(tmp_path / "more", [*names, "another", "rest"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(writer.paths) == len(list((tmp_path / "stems").iterdir())) == 96
 
 
 def test_names_that_are_no_file_names() -> None:
@@ -69,12 +97,12 @@ def test_nothing_is_left_of_a_run_that_fails(tmp_path: Path) -> None:
 
     def interrupted() -> None:
         with StemWriter(folder, NAMES, 44100, 100) as writer:
-            writer.write(np.zeros((3, 50)))
+            writer.write({}, 50)
             raise KeyboardInterrupt
 
     def short() -> None:
         with StemWriter(folder, NAMES, 44100, 100) as writer:
-            writer.write(np.zeros((3, 50)))
+            writer.write({}, 50)
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
