@@ -104,10 +104,12 @@ def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> No
                     os.fsync(file.fileno())
             except OSError as error:
                 raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
-        for partial, target in written:
+        for number, (partial, target) in enumerate(written):
             try:
                 partial.move(target, overwrite=overwrite)
             except FileExistsError as error:
+                for _, placed in written[:number]:  # made here, since nothing was replaced
+                    placed.unlink(missing_ok=True)
                 raise file_exists(target) from error
             except OSError as error:
                 raise TasError(f"{target}: cannot write the file ({error.strerror})") from error

@@ -96,7 +96,7 @@ def test_a_file_that_appears_while_another_is_made_is_kept(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"out\.wav: the file exists"):
         made_meanwhile()
     with pytest.raises(InputError, match=r"out\.wav: the file exists"):
-        write_files({out: b"new"}, overwrite=False)
+        write_files({tmp_path / "first": b"new", out: b"new"}, overwrite=False)
     assert os.listdir(tmp_path) == ["out.wav"]
     assert out.read_text() == "mine"
     write_files({out: b"new"}, overwrite=True)
