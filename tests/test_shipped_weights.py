@@ -13,9 +13,12 @@ import numpy as np
 import pytest
 import soundfile
 
+import tas_core
+from tas_core import spatialization
 from tas_core.datasets.tasbench import TasBench, write_split
 from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
+from tas_core.timeline_formats import parse_timeline
 
 FLOOR_SET = Path(__file__).parent / "data" / "floor"
 
@@ -69,3 +72,24 @@ def test_single_sounds_are_no_worse_than_the_plain_filter(results: Evaluation) -
     ours, filtered = (results.row(row).groups["1 object"] for row in ("slots", "hrtf"))
     assert ours["snr_db"].mean >= filtered["snr_db"].mean - 0.1
     assert ours["azimuth_error_deg"].mean < 5
+
+
+@pytest.mark.filterwarnings("ignore:no '.*' found")
+def test_block_borders_cannot_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """30 s as a whole and in the blocks that files go through in: what differs is below -80 dB of the ears."""
+    files = sorted((FLOOR_SET / "stems").rglob("*.flac"))
+    sound = np.concatenate([soundfile.read(path)[0].mean(axis=1) for path in files])
+    sound = sound[: 30 * 16_000]
+    assert len(sound) == 30 * 16_000
+    timeline = parse_timeline(
+        "prompts:\n- {start: 0, end: 15.9, text: 'guitar 60 degrees left, a man talking from the right to the left'}\n"
+        "- {start: 15.9, text: 'a man talking from the left to the right, drums far right'}\n"
+    )
+    made = []
+    for block_s in (16, 64):
+        monkeypatch.setattr(spatialization, "_BLOCK_S", block_s)
+        made.append(tas_core.spatialize(sound, 16_000, timeline, device="cpu").ears)
+    pieces, whole = made
+    assert np.abs(whole[0] - whole[1]).max() > 0.01
+    difference_db = 20 * np.log10(np.abs(pieces - whole).max() / np.abs(whole).max())
+    assert difference_db < -80, difference_db
