@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tas_cli.terminal import is_terminal
 from tas_core.evaluation.report import GROUPS, Evaluation, RowResult
 from tas_core.evaluation.scoring import GROUPED, MEASURES
 from tas_core.metrics import Interval
@@ -35,7 +36,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
         if lines:
             table.add_section()
     # Into a pipe or a file the table goes as wide as it is.
-    console = Console() if sys.stdout.isatty() else Console(width=36 + 28 * len(rows))
+    console = Console() if is_terminal(sys.stdout) else Console(width=36 + 28 * len(rows))
     console.print(table)
     count = len(evaluation.clips)
     print(f"{count} {'clip' if count == 1 else 'clips'}; brackets: 95 % bootstrap intervals over clips")

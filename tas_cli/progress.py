@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tas_cli.json_output import print_json
+from tas_cli.terminal import is_terminal
 from tas_core.errors import InputError
 
 MODES = ("auto", "bar", "json", "off")
@@ -29,7 +30,7 @@ def progress_bar(label: str, mode: str = "auto") -> Iterator[Callable[[float], N
     if mode == "json":
         yield _json_lines(label)
         return
-    if mode == "off" or (mode == "auto" and not sys.stderr.isatty()):
+    if mode == "off" or (mode == "auto" and not is_terminal(sys.stderr)):
         yield lambda share: None
         return
     from rich.console import Console
@@ -39,7 +40,7 @@ def progress_bar(label: str, mode: str = "auto") -> Iterator[Callable[[float], N
     # A bar that was asked for is drawn wherever stderr leads.
     console = Console(stderr=True, force_terminal=True if mode == "bar" else None)
     # Results that come meanwhile appear above the bar if both are on the terminal; else they must not go to stderr.
-    both = sys.stdout.isatty() and sys.stderr.isatty()
+    both = is_terminal(sys.stdout) and is_terminal(sys.stderr)
     with Progress(*columns, console=console, transient=True, redirect_stdout=both) as bar:
         task = bar.add_task(label, total=1.0)
         yield lambda share: bar.update(task, completed=share)

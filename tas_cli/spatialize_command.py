@@ -82,9 +82,9 @@ def spatialize(
     sources = sources or []
     if out is not None:
         source = only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
-        for name in ("output_template", "fail_fast"):
+        for name, flag in (("output_template", "--output-template"), ("fail_fast", "--fail-fast"), ("jobs", "--jobs")):
             if was_given(context, name):
-                raise InputError(f"--{name.replace('_', '-')} is for many files, and --out names one")
+                raise InputError(f"{flag} is for many files, and --out names one")
         request = FileRequest(source, out, timeline, prompt, stems, report)
         # What exists is refused in its turn, where nothing is to be left out.
         one = plan_requests([request], sidecar=sidecar, skip_existing=True) if skip_existing else BatchPlan((request,))

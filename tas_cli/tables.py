@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tas_cli.terminal import is_terminal
+
 _NO_TERMINAL_WIDTH = 10_000
 
 
@@ -19,7 +21,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], right: Se
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
-    if sys.stdout.isatty():
+    if is_terminal(sys.stdout):
         Console().print(table)
         return
     console = Console(width=_NO_TERMINAL_WIDTH)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import string
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -114,7 +114,7 @@ def plan_batch(
     ]
     refused = {number: complaint for number, (_, complaint) in enumerate(found) if complaint}
     requests = [request for request, _ in found]
-    _check_apart([request for number, request in enumerate(requests) if number not in refused], sidecar)
+    _check_apart(requests, refused, sidecar)
     return plan_requests(requests, refused=refused, sidecar=sidecar, overwrite=overwrite, skip_existing=skip_existing)
 
 
@@ -191,10 +191,16 @@ def _filled(
         for text, key, width in fields
     )
     what = f"{str(source)!r}: the output template {template!r} gives {name!r}"
-    if not name or any(part in ("", ".", "..") for part in name.split("/")):
-        raise InputError(f"{what}, expected the name of a file in the output folder")
     complaint = _complaint(name)
+    if _leads_elsewhere(name):
+        complaint = "expected the name of a file in the output folder"
+        if _leads_elsewhere("".join(text + ("x" if key else "") for text, key, _ in fields)):  # with any input
+            raise InputError(f"{what}, {complaint}")
     return PurePosixPath(name), f"{what}, {complaint}" if complaint else ""
+
+
+def _leads_elsewhere(name: str) -> bool:
+    return any(part in ("", ".", "..") for part in name.split("/"))
 
 
 def _complaint(name: str) -> str:
@@ -267,15 +273,15 @@ def _has_input(request: FileRequest) -> bool:
     return str(request.source) == STANDARD_STREAM or os.path.exists(request.source)
 
 
-def _check_apart(requests: Sequence[FileRequest], sidecar: bool) -> None:
-    """See that nothing is written twice, and that nothing is written over an input."""
+def _check_apart(requests: Sequence[FileRequest], refused: Collection[int], sidecar: bool) -> None:
+    """See that nothing is written twice, and that nothing is written over an input, be it that of a refused request."""
     inputs: dict[object, Path] = {}
     for request in requests:
         for path in (request.source, request.timeline_path):
             if path is not None:
                 inputs.setdefault(_identity(path), path)
     owners: dict[object, tuple[Path, FileRequest]] = {}
-    for request in requests:
+    for request in (request for number, request in enumerate(requests) if number not in refused):
         for path in _products(request, sidecar):
             key = _identity(path)
             if key in inputs:

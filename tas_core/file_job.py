@@ -179,7 +179,7 @@ def process_file(
 
         digest = read_description(engine.folder).digest
         text = sidecar_text(report, timeline, asdict(options), digest, command)
-        write_files({prepared.sidecar: text.encode()}, overwrite=options.overwrite)
+        write_files({prepared.sidecar: text.encode("utf-8", "backslashreplace")}, overwrite=options.overwrite)
     if prepared.request.page is not None:
         from tas_core.report import write_report
 

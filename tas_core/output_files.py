@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -76,6 +77,32 @@ def make_folder(path: Path) -> None:
         raise InputError(f"{path}: no permission to write to this folder")
 
 
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """A hidden file to write, which takes the place of ``path`` when the block ends without an error.
+
+    For contents that should not be in memory as a whole; else :func:`write_files`.
+
+    Raises:
+        InputError: the folder takes no files.
+        TasError: writing failed, for example because the disk is full.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        partial = PartialFile(target.parent)
+    except OSError as error:
+        raise InputError(f"{path}: no file can be made in {target.parent} ({error.strerror})") from error
+    try:
+        yield partial.path
+        with open(partial.path, "rb+") as file:
+            os.fsync(file.fileno())
+        partial.move(target, overwrite=True)
+    except OSError as error:
+        raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
+    finally:
+        partial.remove()
+
+
 def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> None:
     """Write files so that each appears under its name complete or not at all, and none before all are on disk.
 
@@ -104,15 +131,21 @@ def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> No
                     os.fsync(file.fileno())
             except OSError as error:
                 raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
-        for number, (partial, target) in enumerate(written):
-            try:
-                partial.move(target, overwrite=overwrite)
-            except FileExistsError as error:
-                for _, placed in written[:number]:  # made here, since nothing was replaced
-                    placed.unlink(missing_ok=True)
-                raise file_exists(target) from error
-            except OSError as error:
-                raise TasError(f"{target}: cannot write the file ({error.strerror})") from error
+        placed: list[Path] = []
+        try:
+            for partial, target in written:
+                try:
+                    partial.move(target, overwrite=overwrite)
+                except FileExistsError as error:
+                    raise file_exists(target) from error
+                except OSError as error:
+                    raise TasError(f"{target}: cannot write the file ({error.strerror})") from error
+                placed.append(target)
+        except BaseException:
+            if not overwrite:  # then these were made here; what was replaced cannot be had back
+                for target in placed:
+                    target.unlink(missing_ok=True)
+            raise
     finally:
         for partial, _ in written:
             partial.remove()

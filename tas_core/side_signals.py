@@ -140,6 +140,8 @@ class SlotsSide:
         glide_s = self._transition_s
         near = self._timeline.overlapping(times_s[0], times_s[-1] + 1e-9, transition_s=glide_s)
         tracks = near.tracks(times_s, stretch.total / rate_hz, transition_s=glide_s) if near else ()
+        # Segments further away may matter to transitions, though their objects be named nowhere in the stretch.
+        tracks = tuple(track for track in tracks if track.active.any())
         kept = self._kept_frames(stretch, frames)
         unit = mean_square_scale(config.n_fft)
         power = spectrum[0].abs().square().sum(dim=0) / unit

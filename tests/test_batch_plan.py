@@ -205,6 +205,7 @@ def test_a_template_is_filled_in(template: str, source: str, name: str) -> None:
         ("./{stem}.wav", "a.wav", "expected the name of a file"),
         ("{stem}", "...wav", "gives '..', expected the name of a file"),
         ("{parent}/{stem}.wav", "/a.wav", "gives '/a.wav', expected the name of a file"),
+        ("x//{stem}.wav", "a.wav", "gives 'x//a.wav', expected the name of a file"),
         ("{stem}\n.wav", "a.wav", "expected a name without control characters"),
         ("{stem}.wav", "a\nb.wav", "expected a name without control characters"),
         ("{stem}\0.wav", "a.wav", "expected a name without control characters"),
@@ -318,3 +319,22 @@ def test_stems_of_which_some_are_missing_are_made_again(tmp_path: Path) -> None:
     places = Destinations(tmp_path / "out", stems=tmp_path / "parts")
     found = plan_batch(inputs, places, skip_existing=True)
     assert (found.skipped, found.again) == ({0}, {1, 2})
+
+
+def test_a_name_that_fails_by_its_own_input_fails_alone(tmp_path: Path) -> None:
+    (good,) = files(tmp_path, "good/a.wav")
+    found = plan_batch([BatchInput(Path("/x.wav")), BatchInput(good)], Destinations(tmp_path, "{parent}/{stem}.b.wav"))
+    assert list(found.refused) == [0]
+    assert [request.source for _, request in found.tasks()] == [good]
+    with pytest.raises(InputError, match="expected the name of a file"):  # with any input
+        plan_batch([BatchInput(good)], Destinations(tmp_path, "{parent}//{stem}.wav"))
+
+
+def test_the_input_of_a_refused_request_is_not_written_over(tmp_path: Path) -> None:
+    """Its own output would have too long a name, and is refused; the output of the other would be this very file."""
+    long = "x" * 186
+    first, second = files(tmp_path, f"{long}.wav", f"{long}.binaural.wav")
+    with pytest.raises(InputError, match="is the input"):
+        plan_batch(
+            [BatchInput(first), BatchInput(second)], Destinations(tmp_path, "{stem}.binaural.{ext}"), overwrite=True
+        )

@@ -27,7 +27,6 @@ from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
 from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
 from tas_core.findings import Finding
-from tas_core.machine import usable_cores
 from tas_core.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.models.plain_head import mean_azimuth_deg
 from tas_core.timeline import Timeline
@@ -623,10 +622,6 @@ def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finishe
     assert done.err.startswith(f"tas: excluded: {clip}: ")
     assert len(done.err.splitlines()) == 1
     assert "4 clips" in done.out
-
-
-def test_cores_are_counted() -> None:
-    assert usable_cores() >= 1
 
 
 # ------------------------------------------------------------------ names of what is not there

@@ -127,6 +127,34 @@ def test_no_stem_is_written_over_an_input_or_the_output(
     assert os.listdir(tmp_path) == ["in.wav"]
 
 
+@pytest.mark.parametrize("passage", [[], ["--start", 0.25, "--duration", 0.5]])
+def test_a_page_measures_by_the_stems(
+    tas: Run, tiny_model: Path, make_audio: Make, tmp_path: Path, passage: list[object]
+) -> None:
+    arguments = ("spatialize", make_audio(rate_hz=44_100), "-p", PROMPT, "--model", tiny_model, *passage)
+    done = tas(
+        *(*arguments, "-o", tmp_path / "out.wav"),
+        *("--stems", tmp_path / "parts", "--report", tmp_path / "page.html"),
+    )
+    assert (done.code, done.err) == (0, "")
+    page = (tmp_path / "page.html").read_text()
+    assert "out.wav" in page
+    assert "stem of noise" in page
+    assert "2-noise.wav" in page
+
+
+def test_a_sidecar_of_a_name_that_is_no_utf8(tas: Run, tiny_model: Path, make_audio: Make, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    try:
+        os.rename(make_audio(), odd)
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
+    done = tas("spatialize", odd, "-p", PROMPT, "--model", tiny_model, "-o", tmp_path / "out.wav", "--sidecar")
+    assert done.code == 0
+    (sidecar,) = tmp_path.glob("out*.json")
+    assert json.loads(sidecar.read_bytes())
+
+
 @pytest.mark.parametrize("passage", [["--start", 0.25], ["--duration", 0.5], ["--start", 0.25, "--duration", 0.5], []])
 def test_the_page_of_a_passage_and_of_a_channel(
     tas: Run, tiny_model: Path, make_audio: Make, make_timeline: Make, tmp_path: Path, passage: list[object]

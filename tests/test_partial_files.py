@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tas_core.audio_output import AudioWriter
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TasError
 from tas_core.output_files import write_files
 from tas_core.partial_files import PartialFile, remove_stale
 
@@ -101,3 +101,20 @@ def test_a_file_that_appears_while_another_is_made_is_kept(tmp_path: Path) -> No
     assert out.read_text() == "mine"
     write_files({out: b"new"}, overwrite=True)
     assert out.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_new_files_that_are_written_together_all_appear_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    move = PartialFile.move
+
+    def failing(self: PartialFile, target: Path, *, overwrite: bool) -> None:
+        if target.name == "b":
+            raise error
+        move(self, target, overwrite=overwrite)
+
+    monkeypatch.setattr(PartialFile, "move", failing)
+    with pytest.raises((TasError, KeyboardInterrupt)):
+        write_files({tmp_path / "a": b"1", tmp_path / "b": b"2", tmp_path / "c": b"3"}, overwrite=False)
+    assert os.listdir(tmp_path) == []

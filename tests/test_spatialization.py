@@ -420,6 +420,22 @@ def test_a_block_hears_of_borders_beyond_its_margins(slots: SlotsModel, monkeypa
     assert _db(blocks.ears - whole.ears, _side(whole)) < -80  # as without a transition
 
 
+def test_names_beyond_a_transition_cost_nothing(slots: SlotsModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The network is asked for no name that nothing in its stretch holds, however long transitions may be."""
+    separate, active_somewhere = SlotsModel.separate, []
+
+    def watched(self: SlotsModel, spectrum: Tensor, clause_features: Tensor, active: Tensor) -> object:
+        active_somewhere.extend(active[0].any(dim=1).tolist())
+        return separate(self, spectrum, clause_features, active)
+
+    monkeypatch.setattr(SlotsModel, "separate", watched)
+    monkeypatch.setattr(spatialization, "_BLOCK_S", 2)
+    segments = tuple(Segment.from_prompt(i, i + 1, f"sound{i} on the left") for i in range(24))
+    spatialize(_noise(24 * 16000), 16000, Timeline(segments), slots, ENCODER, transition_s=30.0)
+    assert active_somewhere
+    assert all(active_somewhere)
+
+
 @pytest.mark.parametrize("transition_s", [-0.1, float("nan"), float("inf")])
 def test_transitions_out_of_range_are_errors(slots: SlotsModel, transition_s: float) -> None:
     timeline = Timeline.from_prompt("cello on the left")

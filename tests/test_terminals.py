@@ -91,6 +91,14 @@ def test_stderr_may_be_closed(tmp_path: Path) -> None:
     assert subprocess.run(["bash", "-c", command], cwd=tmp_path, timeout=60, check=False).returncode == 2
 
 
+@pytest.mark.parametrize("arguments", ["config --json", "config", "models list", "models list --json"])
+def test_stdout_may_be_closed(arguments: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f'exec "{TAS}" {arguments} >&-'], stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_label_of_progress_is_no_markup(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     with progress_bar("[red]take[blue] 1.wav", "bar") as report:

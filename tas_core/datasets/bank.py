@@ -11,6 +11,7 @@ clips of one split, three tensors each, and the metadata says how many clips of 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -22,13 +23,13 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save, save_file
 from torch import Tensor
 
 from tas_core.datasets import codec
 from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.errors import InputError
-from tas_core.output_files import write_files
+from tas_core.output_files import whole_file, write_files
 
 BANK_FORMAT = 1
 _COLUMNS = ("length", "category", "source", "split")
@@ -79,7 +80,11 @@ class StemBank:
 
     def save(self, path: Path) -> None:
         """Write the bank to one safetensors file."""
-        write_files({path: save({name: getattr(self, name) for name in _TENSORS}, metadata=self._metadata())})
+        with whole_file(path) as partial:
+            try:
+                save_file({name: getattr(self, name) for name in _TENSORS}, partial, metadata=self._metadata())
+            except SafetensorError as error:
+                raise OSError(errno.EIO, str(error)) from error
 
     def _metadata(self) -> dict[str, str]:
         return {

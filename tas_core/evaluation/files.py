@@ -21,7 +21,7 @@ from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
 from tas_core.evaluation.report import Evaluation, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, file_measures
-from tas_core.types import Progress
+from tas_core.types import Progress, check_seed
 
 LENGTH_TOLERANCE_S: Final = 0.02
 ENDINGS: Final = (".wav", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".aifc", ".mp3", ".w64", ".rf64", ".caf", ".au")
@@ -55,6 +55,7 @@ def evaluate_files(
     """
     if stft not in STFTS:
         raise InputError(f"unknown stft '{stft}'; expected one of {', '.join(STFTS)}")
+    check_seed(seed)
     pairs, excluded = _pairs(prediction, reference)
     values: dict[str, dict[str, float]] = {}
     notes: list[str] = []

@@ -8,6 +8,7 @@ from tas_core.datasets.catalogue import SPLITS, Split
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import CAPTIONS, NAMES, Captions, Names
 from tas_core.evaluation.scoring import STFTS
+from tas_core.types import check_seed
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class EvaluationSettings:
     save_audio: bool = False
 
     def __post_init__(self) -> None:
+        check_seed(self.seed)
         for name, known in (("split", SPLITS), ("captions", CAPTIONS), ("names", NAMES), ("stft", tuple(STFTS))):
             if getattr(self, name) not in known:
                 raise InputError(f"unknown {name} '{getattr(self, name)}'; expected one of {', '.join(known)}")

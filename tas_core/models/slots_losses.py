@@ -135,7 +135,7 @@ def presence_loss(presence: Tensor, around: Tensor, holds: Tensor, right_name: T
     Args:
         presence: log odds (batch, clause, step).
         around: power around each step of the stems and of the rest, (batch, clause + 1, step).
-        holds: (batch, clause, step) bool.
+        holds: 0 or 1, (batch, clause, step).
         right_name: (batch, clause) bool.
     """
     present = around[:, :-1] > 10 ** (_PRESENT_DB / 10) * around.sum(dim=1, keepdim=True)
