@@ -11,7 +11,7 @@ import numpy as np
 
 from tas_core.timeline import SHORTEST_GAP_S, Segment, Timeline, clock_time
 
-FOUND: Final = 0.3
+FOUND: Final = 0.4
 """An object counts as found from this presence on; low, since prompts mostly name what is there."""
 _STRETCH_S: Final = 1.0
 

@@ -64,7 +64,7 @@ class SlotsConfig:
     context_frames: int = 64
     level_frames: int = 128
     mask_features: int = 16
-    sharpness: float = 3.0
+    sharpness: float = 4.0
     diffuse_channels: int = 128
     diffuse_layers: int = 4
     text_encoder: str = "minilm"
