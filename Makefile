@@ -17,7 +17,7 @@ demo: install
 
 test: install
 	bash scripts/install-material.sh
-	$(BIN)/python -m pytest -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 check: install
 	$(BIN)/ruff check .
