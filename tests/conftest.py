@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import warnings
@@ -18,6 +19,11 @@ os.environ["TAS_CONFIG"] = os.devnull
 import numpy as np
 import pytest
 import soundfile
+
+# Whoever runs the tests may ignore signals, as nohup and shells in the background do; programs would inherit that.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 TAS = Path(sys.executable).with_name("tas")
 
