@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Debian packages that rendering sound needs (instruments, voices, recordings: some 560 MB) and that tests need
-# (a browser). Only what is missing is installed, and only as root where there is apt-get.
+# Debian packages that rendering sound needs (instruments, voices, recordings) and that tests need (a browser): 950 MB
+# to fetch. Only what is missing is installed, and only as root where there is apt-get.
 set -euo pipefail
 packages=(
   libfluidsynth3 fluid-soundfont-gm musescore-general-soundfont opl3-soundfont timgm6mb-soundfont
   csound-soundfont avldrums.lv2-soundfont sonic-pi-samples tuxpaint-stamps-default klettres-data
-  asterisk-core-sounds-en-g722 espeak-ng flite ffmpeg
+  minuet-data freepats timidity ktuberling-data gcin-voice fillets-ng-data-cs fillets-ng-data-nl
+  asterisk-core-sounds-en-g722 asterisk-core-sounds-fr-g722 asterisk-core-sounds-it-g722
+  asterisk-core-sounds-ru-g722 espeak-ng flite ffmpeg
   sox parallel zsh
   chromium chromium-driver
 )

@@ -21,8 +21,7 @@ import numpy as np
 import soundfile
 
 from tas_core.errors import InputError, TasError
-from tas_core.output_files import STANDARD_STREAM, check_new_file, file_exists
-from tas_core.partial_files import PartialFile
+from tas_core.output_files import STANDARD_STREAM, check_new_file, file_exists, partial_file
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
@@ -178,10 +177,7 @@ class AudioWriter:
             container = "RF64" if container == "WAV" else container
         self._target = None if str(path) == STANDARD_STREAM else Path(os.path.realpath(path))
         folder = Path(tempfile.gettempdir()) if self._target is None else self._target.parent
-        try:
-            self._partial = PartialFile(folder)
-        except OSError as error:
-            raise InputError(f"{path}: no file can be made in {folder} ({error.strerror})") from error
+        self._partial = partial_file(path, folder)
         try:
             self._file = soundfile.SoundFile(
                 os.fsencode(self._partial.path), "w", sample_rate_hz, num_channels, subtype, format=container

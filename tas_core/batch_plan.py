@@ -177,7 +177,7 @@ def _fields(template: str) -> list[tuple[str, str | None, str]]:
     literal = "".join(text for text, *_ in parts)
     if complaint := _complaint(literal):
         raise InputError(f"{what}: {complaint}")
-    return [(text, field, width or "") for text, field, width, _ in parts]
+    return [(text, key, width or "") for text, key, width, _ in parts]
 
 
 def _filled(

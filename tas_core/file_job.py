@@ -142,7 +142,6 @@ def process_file(
                 stems.write(block.stems, block.ears.shape[1])
         sampled = time.perf_counter()
     written = time.perf_counter()
-    within = lambda segment: segment.start_s < stop / rate_hz and segment.end_s > start / rate_hz  # noqa: E731
     findings = job.findings()
     for item in findings:
         if not item.found:
@@ -170,7 +169,7 @@ def process_file(
         gain_db=20 * math.log10(writer.gain),
         clamped_samples=writer.clamped,
         loudness_lufs=writer.loudness_lufs,
-        segments=tuple(SegmentReport.of(result) for result in job.segments() if within(result.segment)),
+        segments=tuple(SegmentReport.of(result) for result in job.segments()),
         objects=tuple(ObjectReport(**asdict(item), found=item.found) for item in findings),
         stems=tuple(map(StemReport, (*job.stem_names[:-1], None), map(str, stems.paths))) if stems else (),
     )

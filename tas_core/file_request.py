@@ -22,7 +22,7 @@ from tas_core.stem_files import check_stem_folder, stem_names, stem_paths
 from tas_core.timeline import Timeline, clock_time
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
 from tas_core.transitions import check_transition
-from tas_core.types import check_seed, check_width
+from tas_core.types import check_seed, check_steps, check_width
 
 if TYPE_CHECKING:
     from tas_core.geometry import HrirSet
@@ -67,8 +67,7 @@ class FileOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.steps < 1:
-            raise InputError(f"steps is {self.steps}; expected 1 or more")
+        check_steps(self.steps)
         check_seed(self.seed)
         check_width(self.width)
         if self.channel is not None and self.channel < 1:

@@ -77,6 +77,18 @@ def make_folder(path: Path) -> None:
         raise InputError(f"{path}: no permission to write to this folder")
 
 
+def partial_file(path: str | Path, folder: Path) -> PartialFile:
+    """A hidden file in ``folder``, for what is to become ``path``.
+
+    Raises:
+        InputError: the folder takes no files.
+    """
+    try:
+        return PartialFile(folder)
+    except OSError as error:
+        raise InputError(f"{path}: no file can be made in {folder} ({error.strerror})") from error
+
+
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """A hidden file to write, which takes the place of ``path`` when the block ends without an error.
@@ -88,10 +100,7 @@ def whole_file(path: Path) -> Iterator[Path]:
         TasError: writing failed, for example because the disk is full.
     """
     target = Path(os.path.realpath(path))
-    try:
-        partial = PartialFile(target.parent)
-    except OSError as error:
-        raise InputError(f"{path}: no file can be made in {target.parent} ({error.strerror})") from error
+    partial = partial_file(path, target.parent)
     try:
         yield partial.path
         with open(partial.path, "rb+") as file:
@@ -119,10 +128,7 @@ def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> No
     try:
         for path, data in contents.items():
             target = Path(os.path.realpath(path))
-            try:
-                partial = PartialFile(target.parent)
-            except OSError as error:
-                raise InputError(f"{path}: no file can be made in {target.parent} ({error.strerror})") from error
+            partial = partial_file(path, target.parent)
             written.append((partial, target))
             try:
                 with open(partial.path, "wb") as file:

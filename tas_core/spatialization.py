@@ -33,7 +33,7 @@ from tas_core.side_signals import SideSignal, SlotsSide, Stretch, WindowedSide
 from tas_core.stem_files import stem_names
 from tas_core.timeline import Segment, Timeline
 from tas_core.transitions import check_transition
-from tas_core.types import LEFT_EAR, RIGHT_EAR, Progress, check_seed, check_width
+from tas_core.types import LEFT_EAR, RIGHT_EAR, Progress, check_seed, check_steps, check_width
 
 _BLOCK_S = 14
 _EDGE_S = 0.25 + REACH_S
@@ -143,8 +143,7 @@ class Spatializer:
     ) -> None:
         check_width(width)
         check_transition(transition_s)
-        if steps is not None and steps < 1:
-            raise InputError(f"steps is {steps}; expected 1 or more")
+        check_steps(steps)
         if steps is not None and steps > model.max_steps:
             raise InputError(f"steps is {steps}; a {model.family} model takes at most {model.max_steps}")
         check_seed(seed)
@@ -233,9 +232,12 @@ class Spatializer:
             done(stop)
 
     def segments(self) -> tuple[SegmentResult, ...]:
-        """How each segment came out, after all blocks."""
+        """How each segment came out, after all blocks; those outside the passage are left out."""
         results = []
+        first_s, end_s = self._heard_s
         for number, segment in enumerate(self.timeline.segments):
+            if segment.start_s >= end_s or (segment.end_s is not None and segment.end_s <= first_s):
+                continue
             left, right = self._energies[number, LEFT_EAR], self._energies[number, RIGHT_EAR]
             level = spl_of_energies_db(left, right, int(self._counts[number]))
             shares = tuple(
@@ -250,13 +252,19 @@ class Spatializer:
 
         What was not listened to is not spoken of: stretches are cut to the passage.
         """
-        first_s, end_s = (at / self.sample_rate_hz for at in self._passage)
+        first_s, end_s = self._heard_s
         heard = self._listener.findings() if self._listener else ()
         return tuple(
             replace(item, start_s=max(item.start_s, first_s), end_s=min(item.end_s, end_s))
             for item in heard
             if item.start_s < end_s and item.end_s > first_s
         )
+
+    @property
+    def _heard_s(self) -> tuple[float, float]:
+        """Begin and end of the passage, in seconds."""
+        first, end = self._passage
+        return first / self.sample_rate_hz, end / self.sample_rate_hz
 
     def _plan(self) -> tuple[int, int]:
         """Length of a block and of the margins on its sides, in samples.

@@ -57,6 +57,16 @@ def check_seed(seed: int) -> None:
         raise InputError(f"seed is {seed}; expected 0 to {MAX_SEED}")
 
 
+def check_steps(steps: int | None) -> None:
+    """Refuse a number of sampler steps out of range; None leaves it to the model.
+
+    Raises:
+        InputError: below 1.
+    """
+    if steps is not None and steps < 1:
+        raise InputError(f"steps is {steps}; expected 1 or more")
+
+
 def check_width(width: float) -> None:
     """Refuse a width out of range.
 

@@ -10,6 +10,7 @@ import soundfile as sf
 from tas_core.datasets import rendering
 from tas_core.datasets.catalogue import RECORDING_FOLDERS, SOUNDFONTS, SPLITS, VOICES, Category, load_categories
 from tas_core.datasets.rendering import recording_files, recording_split
+from tas_core.datasets.scenes import fonts_for, voices_for
 
 CATEGORIES = load_categories()
 
@@ -85,6 +86,25 @@ def test_installed_soundfonts_are_different_files() -> None:
     if not real:
         pytest.skip("no soundfont is installed")
     assert len(set(real)) == len(real)
+
+
+def test_the_benchmark_does_not_draw_from_what_was_added_for_training() -> None:
+    """Its clips stay as they are, so that scores of different times can be compared."""
+    later = [source for source in (*SOUNDFONTS, *VOICES) if not source.in_benchmark]
+    assert later
+    assert all(source.split == "train" for source in later)
+    for category in CATEGORIES:
+        for split in SPLITS:
+            assert all(font.in_benchmark for font in fonts_for(category, split))
+            if category.speaker is not None:
+                assert all(voice.in_benchmark for voice in voices_for(category, split))
+
+
+def test_a_soundfont_plays_all_but_what_it_must_not() -> None:
+    font = next(f for f in SOUNDFONTS if f.name == "GeneralUser")
+    left_out = {c.program for c in CATEGORIES if c.kind == "melodic" and not font.plays(c)}
+    assert left_out == font.without_programs & {c.program for c in CATEGORIES}
+    assert not any(font.plays(c) for c in CATEGORIES if c.kind != "melodic")
 
 
 def test_every_split_has_melodies_drums_and_voices_of_both_kinds() -> None:

@@ -10,14 +10,11 @@ import errno
 import hashlib
 import json
 import math
-import os
 import shutil
 import warnings
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -334,29 +331,6 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     assert len(simulate(root, 10, rate_hz=16000).clips()) == 10
 
 
-def test_processes_use_one_core_each_and_the_caller_keeps_its_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    given: list[str | None] = []
-
-    class Pool(ThreadPoolExecutor):
-        def __init__(self, max_workers: int, mp_context: object) -> None:
-            del mp_context
-            super().__init__(max_workers)
-
-        def submit(self, *arguments: Any) -> Future[Any]:
-            given.append(os.environ.get("OMP_NUM_THREADS"))
-            return super().submit(*arguments)
-
-    monkeypatch.setattr(simulation, "ProcessPoolExecutor", Pool)
-    monkeypatch.setattr(simulation, "_make", lambda root, seed, number, rate_hz: number)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    simulate(tmp_path, 3, jobs=2)
-    assert given == ["1"] * 3
-    assert "OMP_NUM_THREADS" not in os.environ
-
-
-@pytest.mark.usefixtures("synthetic")
 def test_another_seed_or_a_foreign_folder_is_refused(tmp_path: Path, tas: Callable[..., Finished]) -> None:
     simulate(tmp_path / "a", 1, rate_hz=16000)
     done = tas("data", "simulate", "--out", tmp_path / "a", "--clips", 1, "--seed", 1, "--rate", 16000)

@@ -15,9 +15,8 @@ import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +29,7 @@ from tas_core.datasets import codec
 from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.errors import InputError
 from tas_core.output_files import whole_file, write_files
+from tas_core.worker_pools import worker_pool
 
 BANK_FORMAT = 1
 _COLUMNS = ("length", "category", "source", "split")
@@ -228,8 +228,7 @@ def build_bank(
     columns: dict[str, list[int]] = {k: [] for k in ("start", "length", "category", "source", "split")}
     chunks: list[np.ndarray] = []
     position = 0
-    # Fresh processes: a fork would inherit locks held by threads of this one (torch, FluidSynth) and wait forever.
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
+    with worker_pool(jobs) as pool:
         for done, rendered in enumerate(pool.map(_render_job, plan)):
             for category_name, source, split, samples in rendered:
                 if source not in sources:

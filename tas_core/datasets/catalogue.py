@@ -81,22 +81,32 @@ def load_categories(path: Path | None = None) -> tuple[Category, ...]:
 
 @dataclass(frozen=True)
 class SoundFont:
-    """A General MIDI soundfont as Debian installs it."""
+    """A General MIDI soundfont as Debian installs it, or a patch set by its TiMidity++ configuration (``.cfg``).
+
+    ``without_programs`` and ``without_percussion`` leave out what shares samples with soundfonts of other splits.
+    TASBench-Sim draws from it if ``in_benchmark``: what was added later serves training only, so that the benchmark's
+    clips stay.
+    """
 
     name: str
     path: Path
     split: Split
     licence: str
     only_percussion: bool = False
+    without_programs: frozenset[int] = frozenset()
+    without_percussion: bool = False
+    in_benchmark: bool = True
 
     def plays(self, category: Category) -> bool:
         """Whether sounds of this kind come from soundfonts, and from this one."""
-        return category.kind in ("percussion", "kit") or (category.kind == "melodic" and not self.only_percussion)
+        if category.kind == "melodic":
+            return not self.only_percussion and category.program not in self.without_programs
+        return category.kind in ("percussion", "kit") and not self.without_percussion
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker: a synthesizer voice (``engine``) or a folder of recordings."""
+    """A speaker: a synthesizer voice (``engine``) or a folder of recordings; ``in_benchmark`` as for soundfonts."""
 
     name: str
     split: Split
@@ -105,6 +115,7 @@ class Voice:
     argument: str
     licence: str
     patterns: tuple[str, ...] = field(default=())
+    in_benchmark: bool = True
 
 
 _SF2 = Path("/usr/share/sounds/sf2")
@@ -116,6 +127,23 @@ SOUNDFONTS: tuple[SoundFont, ...] = (
     SoundFont("OPL3", _SF2 / "OPL-3_FM_128M.sf2", "train", "CC-BY-SA-4.0"),
     SoundFont("BlackPearl", _SF2 / "Black_Pearl_4_LV2.sf2", "train", "CC-BY-SA-3.0", only_percussion=True),
     SoundFont("RedZeppelin", _SF2 / "Red_Zeppelin_4_LV2.sf2", "train", "CC-BY-SA-3.0", only_percussion=True),
+    SoundFont(
+        "GeneralUser",
+        Path("/usr/share/minuet/soundfonts/GeneralUser-v1.47.sf2"),
+        "train",
+        "GeneralUser GS 2.0",
+        without_programs=frozenset({53, 79, 91, 98, 100, 101, 102, 111, 115, 117}),
+        without_percussion=True,
+        in_benchmark=False,
+    ),
+    SoundFont(
+        "FreePats",
+        Path("/etc/timidity/freepats.cfg"),
+        "train",
+        "GPL-2+ with an exception for compositions",
+        without_programs=frozenset({64, 69, 75, 79}),
+        in_benchmark=False,
+    ),
     SoundFont("TimGM6mb", _SF2 / "TimGM6mb.sf2", "val", "GPL-2"),
     SoundFont("CsoundGM", _SF2 / "sf_GMbank.sf2", "test", "public domain"),
 )
@@ -130,6 +158,10 @@ _ESPEAK_TRAIN = (
 
 _STAMPS = "/usr/share/tuxpaint/stamps"
 _KLETTRES = "/usr/share/klettres"
+_ASTERISK = "/usr/share/asterisk/sounds"
+_TUBERLING = "/usr/share/ktuberling/sounds"
+_FILLETS = "/usr/share/games/fillets-ng/sound"
+_GCIN = "/usr/share/gcin-voice/ogg"
 
 VOICES: tuple[Voice, ...] = (
     *(
@@ -142,10 +174,49 @@ VOICES: tuple[Voice, ...] = (
         Voice(f"tuxpaint {code}", "train", "any", "files", _STAMPS, "GPL-2", (f"*_desc_{code}.ogg",))
         for code in ("fr", "ru", "ro", "bg", "es", "be", "da", "nl", "lt")
     ),
-    Voice("Allison", "train", "female", "files", "/usr/share/asterisk/sounds", "CC-BY-SA-3.0", ("*.g722",)),
+    Voice("Allison", "train", "female", "files", f"{_ASTERISK}/en_US_f_Allison", "CC-BY-SA-3.0", ("*.g722",)),
     *(
         Voice(f"klettres {code}", "train", "any", "files", f"{_KLETTRES}/{code}", "GPL-2+", ("*.ogg",))
         for code in ("da", "de", "en", "es", "fr", "it", "nds", "nl")
+    ),
+    *(
+        Voice(name, "train", sex, "files", f"{_ASTERISK}/{folder}", licence, ("*.g722",), in_benchmark=False)  # type: ignore[arg-type]
+        for name, sex, folder, licence in (
+            ("June", "female", "fr_CA_f_June", "CC-BY-SA-3.0"),
+            ("Carlo", "male", "it_IT_m_Carlo", "CC-BY-SA-3.0"),
+            ("IvrvoiceRU", "female", "ru_RU_f_IvrvoiceRU", "CC-BY-3.0"),
+        )
+    ),
+    *(
+        Voice(
+            f"ktuberling {code}",
+            "train",
+            "any",
+            "files",
+            f"{_TUBERLING}/{code}",
+            "GPL-2+",
+            ("*.ogg", "*.wav", "*.opus"),
+            in_benchmark=False,
+        )
+        for code in ("da", "de", "en", "fr", "gl", "lt", "nn", "ru", "sl", "uk", "wa")
+    ),
+    *(
+        Voice(
+            f"fillets {code} {who}",
+            "train",
+            "any",
+            "files",
+            _FILLETS,
+            "GPL-2",
+            (f"{code}/*-{who}-*.ogg",),
+            in_benchmark=False,
+        )
+        for code in ("cs", "nl")
+        for who in ("m", "v")
+    ),
+    *(
+        Voice(f"gcin {number}", "train", "any", "files", _GCIN, licence, (f"{number}.ogg",), in_benchmark=False)
+        for number, licence in ((3, "LGPL-3"), (5, "CC-BY-3.0"))
     ),
     Voice("espeak en-us+m1", "val", "male", "espeak", "en-us+m1", "synthesized by a GPL-3 program"),
     Voice("espeak en-gb+f3", "val", "female", "espeak", "en-gb+f3", "synthesized by a GPL-3 program"),

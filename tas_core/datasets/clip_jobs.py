@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from typing import TypeVar
 
 from tas_core.types import Progress
+from tas_core.worker_pools import worker_pool
 
 T = TypeVar("T")
 
@@ -42,11 +41,7 @@ def map_clips(
         for clip in clips:
             take(work(clip))
         return results
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        try:
-            for result in pool.map(work, clips, chunksize=8):
-                take(result)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with worker_pool(jobs) as pool:
+        for result in pool.map(work, clips, chunksize=8):
+            take(result)
     return results

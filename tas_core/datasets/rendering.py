@@ -26,6 +26,7 @@ from tas_core.datasets.catalogue import (
     Voice,
 )
 from tas_core.datasets.melodies import Note, kit_pattern, melody, percussion_hits
+from tas_core.datasets.patches import PatchSynth
 from tas_core.errors import TasError
 from tas_core.resources import prompts_dir
 
@@ -153,8 +154,17 @@ class FontSynth:
         self._synth.delete()
 
 
+def open_synth(font: SoundFont) -> FontSynth | PatchSynth:
+    """What plays a soundfont or patch set.
+
+    Raises:
+        TasError: it or its player is not installed.
+    """
+    return PatchSynth(font, _SYNTH_RATE_HZ) if font.path.suffix == ".cfg" else FontSynth(font)
+
+
 def font_clip(
-    synth: FontSynth, category: Category, length_s: float, rate_hz: int, rng: np.random.Generator
+    synth: FontSynth | PatchSynth, category: Category, length_s: float, rate_hz: int, rng: np.random.Generator
 ) -> np.ndarray | None:
     """Random music of one category on a soundfont: float32 (time), peak 0.9; None where the font has no such preset."""
     tuning = float(rng.uniform(-60, 60))
@@ -174,7 +184,7 @@ def render_font(
     font: SoundFont, categories: Sequence[Category], clips: int, length_s: float, rate_hz: int, seed: int
 ) -> Iterator[DryClip]:
     """Clips of every category that a soundfont can play."""
-    synth = FontSynth(font)
+    synth = open_synth(font)
     for category in categories:
         if not font.plays(category):
             continue

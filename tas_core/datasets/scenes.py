@@ -141,12 +141,12 @@ def _categories() -> dict[str, Category]:
 
 def fonts_for(category: Category, split: Split) -> tuple[SoundFont, ...]:
     """Soundfonts of a split that may hold a category."""
-    return tuple(font for font in SOUNDFONTS if font.split == split and font.plays(category))
+    return tuple(font for font in SOUNDFONTS if font.in_benchmark and font.split == split and font.plays(category))
 
 
 def voices_for(category: Category, split: Split) -> tuple[Voice, ...]:
     """Voices of a split that fit a category of speech."""
-    return tuple(v for v in VOICES if v.split == split and category.speaker in ("any", v.speaker))
+    return tuple(v for v in VOICES if v.in_benchmark and v.split == split and category.speaker in ("any", v.speaker))
 
 
 def files_for(category: Category, split: Split) -> tuple[Path, ...]:

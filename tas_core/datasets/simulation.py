@@ -14,10 +14,9 @@ import errno
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import replace
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -40,11 +39,11 @@ from tas_core.datasets.tasbench import (
     write_split,
 )
 from tas_core.errors import InputError, TasError
-from tas_core.machine import child_threads
 from tas_core.output_files import make_folder, write_files
 from tas_core.partial_files import remove_stale
 from tas_core.timeline_formats import format_timeline
 from tas_core.types import Progress
+from tas_core.worker_pools import worker_pool
 
 SIMULATION_FORMAT = 1
 _LOUDNESS = 0.06
@@ -328,13 +327,7 @@ def _made(root: Path, seed: int, rate_hz: int, numbers: Sequence[int], jobs: int
         for number in numbers:
             yield _make(root, seed, number, rate_hz)
         return
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=get_context("spawn")) as pool:
-        # One process, one core: the workers' own threads would only fight each other.
-        with child_threads(1):
-            futures = [pool.submit(_make, root, seed, number, rate_hz) for number in numbers]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with worker_pool(jobs) as pool:
+        futures = [pool.submit(_make, root, seed, number, rate_hz) for number in numbers]
+        for future in as_completed(futures):
+            yield future.result()

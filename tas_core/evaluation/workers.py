@@ -6,12 +6,11 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,9 +31,9 @@ from tas_core.evaluation.scoring import (
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import ModelSystem, Row, System, build_system
 from tas_core.evaluation.tasks import Kind, Outcome, Task, file_name
-from tas_core.machine import child_threads
 from tas_core.models.registry import shipped_models
 from tas_core.runtime import keep_freed_memory
+from tas_core.worker_pools import worker_pool
 
 AUDIO_FOLDER: Final = "audio"
 
@@ -150,26 +149,15 @@ def computed(job: Job, systems: Sequence[System], tasks: Sequence[Task], jobs: i
         for task in tasks:
             yield worker(task)
         return
-    others = set(active_children())
-    with (
-        _copied(job, systems) as copy,
-        ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=(copy,)) as pool,
-    ):
+    with _copied(job, systems) as copy, worker_pool(jobs, _start, copy) as pool:
+        futures = [pool.submit(_do, task) for task in tasks]
         try:
-            with child_threads(1):
-                futures = [pool.submit(_do, task) for task in tasks]
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
             raise TasError(
                 "a process ended without a result (out of memory?); try fewer --jobs, results so far are kept"
             ) from error
-        except BaseException:
-            # What they are at may take minutes, and nobody is left to receive it.
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in set(active_children()) - others:
-                process.terminate()
-            raise
 
 
 @contextmanager

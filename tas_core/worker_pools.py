@@ -1,0 +1,40 @@
+"""Processes that share out independent work, and end at once when it is broken off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
+from typing import Any
+
+from tas_core.machine import child_threads
+
+
+@contextmanager
+def worker_pool(
+    jobs: int, initializer: Callable[..., None] | None = None, *arguments: Any
+) -> Iterator[ProcessPoolExecutor]:
+    """A pool of fresh processes of one thread each; whatever is raised inside ends what they are at.
+
+    Fresh, for a fork would inherit locks held by threads of this process (torch, FluidSynth) and wait forever. One
+    thread, for several in each would only fight over the cores.
+
+    Args:
+        jobs: processes, at least 1.
+        initializer: called in each process before its first task.
+        arguments: of ``initializer``.
+    """
+    others = set(active_children())
+    context = get_context("spawn")
+    with (
+        child_threads(1),
+        ProcessPoolExecutor(jobs, mp_context=context, initializer=initializer, initargs=arguments) as pool,
+    ):
+        try:
+            yield pool
+        except BaseException:
+            # What they are at may take minutes, and nobody is left to receive it. The pool sees them end, and gives up.
+            for process in set(active_children()) - others:
+                process.terminate()
+            raise
