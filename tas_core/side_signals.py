@@ -124,7 +124,7 @@ class SlotsSide:
         config = model.config
         # All time constants of the stretch are whole steps of the network.
         self.stride = config.hop * config.patch
-        frames = model.context_frames + (steps - 1) * model.diffuse.reach
+        frames = model.placing_frames + (steps - 1) * model.diffuse.reach
         self.margin = frames * config.hop + config.n_fft
 
     @torch.inference_mode()

@@ -14,6 +14,7 @@ from tas_core.dsp import istft, stft
 from tas_core.models.registry import model_from_checkpoint
 from tas_core.models.slots import SlotsConfig, SlotsModel
 from tas_core.models.slots_layers import ClauseFusion
+from tas_core.models.slots_placing import placing_masks
 from tas_core.scene_batch import SceneBatch
 from tests.tiny import RATE_HZ, TINY_SLOTS, HashEncoder, tiny_slots
 
@@ -175,9 +176,11 @@ def test_side_is_the_masked_sum_of_the_direction_filters_as_far_as_sound_is_dire
     azimuth = torch.tensor([[55.0], [-20.0]]).expand(1, 2, FRAMES).clone()
     azimuth[0, 1, 12:] = 75.0  # a clause that moves
     found = model.directional(spectrum, separation, azimuth)[0].numpy()
-    x, m, direct = spectrum[0].numpy(), separation.masks[0].numpy(), separation.directness[0].numpy()
-    m = m**model.config.sharpness
-    m /= m.sum(axis=0)
+    x, direct = spectrum[0].numpy(), separation.directness[0].numpy()
+    magnitude = spectrum.abs().transpose(1, 2)
+    c = model.config
+    how = {"balance": c.balance, "frames": c.balance_frames, "sharpness": c.sharpness}
+    m = placing_masks(separation.masks, magnitude, separation.active, **how)[0].numpy()
     expected = np.zeros_like(found)
     for k in range(2):
         for t in range(FRAMES):

@@ -328,7 +328,7 @@ def test_a_later_prompt_does_not_change_the_start(slots: SlotsModel) -> None:
     two = Timeline((Segment.from_prompt(0, 2, "cello on the left"), Segment.from_prompt(2, 4, "rain on the left")))
     first = spatialize(x, 16000, one, slots, ENCODER, steps=1).ears
     second = spatialize(x, 16000, two, slots, ENCODER, steps=1).ears
-    reach = (slots.context_frames + 4) * 256
+    reach = (slots.placing_frames + 4) * 256
     np.testing.assert_allclose(first[:, : 32000 - reach], second[:, : 32000 - reach], rtol=0, atol=1e-6)
     assert np.abs(first - second)[:, 32000:].max() > 1e-3
 

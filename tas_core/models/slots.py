@@ -34,6 +34,7 @@ from tas_core.models.slots_layers import (
     in_steps,
 )
 from tas_core.models.slots_losses import Targets, presence_loss, scene_errors
+from tas_core.models.slots_placing import placing_masks
 from tas_core.scene_batch import SceneBatch
 
 _FEATURES = 3
@@ -49,8 +50,8 @@ class SlotsConfig:
     """Sizes of the network; ``n_fft`` and ``hop`` in samples at ``sample_rate_hz``.
 
     The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame.
-    Masks are raised to the power of ``sharpness`` before they place anything: the least-squares estimate of a doubtful
-    bin is half here and half there, which is heard in between; a listener prefers one or the other.
+    Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
+    anything: see :func:`tas_core.models.slots_placing.placing_masks`.
     """
 
     sample_rate_hz: int = 16000
@@ -64,6 +65,8 @@ class SlotsConfig:
     context_frames: int = 64
     level_frames: int = 128
     mask_features: int = 16
+    balance: float = 0.75
+    balance_frames: int = 64
     sharpness: float = 4.0
     diffuse_channels: int = 128
     diffuse_layers: int = 4
@@ -86,6 +89,7 @@ class Separation:
     """What the network took each clause to be.
 
     ``masks`` (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses;
+    ``active`` (batch, clause, frame) bool, when the prompt holds each clause;
     ``directness`` (batch, frame, freq), 0..1, how much of a bin has the direction of its object;
     ``features`` (batch, band, step, channel), what the network knows of the sound;
     ``presence`` (batch, clause, step), log odds that a clause's object sounds within the context around a step,
@@ -93,6 +97,7 @@ class Separation:
     """
 
     masks: Tensor
+    active: Tensor
     directness: Tensor
     features: Tensor
     presence: Tensor
@@ -135,13 +140,19 @@ class SlotsModel(nn.Module):
 
     @property
     def context_frames(self) -> int:
-        """Frames on each side that an output frame may depend on, in whole steps."""
+        """Frames on each side that a frame of what :meth:`separate` finds may depend on, in whole steps."""
         c = self.config
         # Both mixers of a block look one dilation to each side.
         steps = 2 * sum(c.dilations) + len(c.fusion_after) * c.context_steps
         # The other frames of its own step count too.
         frames = c.patch * steps + c.patch - 1 + c.level_frames
         return -(-frames // c.patch) * c.patch
+
+    @property
+    def placing_frames(self) -> int:
+        """Frames on each side that a frame of what :meth:`directional` gives may depend on, in whole steps."""
+        frames = self.context_frames + self.config.balance_frames
+        return -(-frames // self.config.patch) * self.config.patch
 
     def features(self, spectrum: Tensor) -> Tensor:
         """Compressed, level-independent features (batch, freq, frame, 3) of a spectrogram (batch, freq, frame)."""
@@ -197,6 +208,7 @@ class SlotsModel(nn.Module):
         # The highest bin (half the sample rate) follows its neighbour.
         return Separation(
             torch.cat([masks, masks[..., -1:]], dim=-1),
+            active[:, :-1],
             torch.cat([directness, directness[..., -1:]], dim=-1),
             features,
             self.presence(key[:, :-1], in_steps(taken, 2, patch).sum(dim=3)),
@@ -225,9 +237,16 @@ class SlotsModel(nn.Module):
             found: from :meth:`separate`.
             azimuth_deg: (batch, clause, frame), or (batch, clause, 1) where nothing moves.
         """
-        sharp = found.masks.pow(self.config.sharpness)
-        sharp = sharp[:, :-1] / sharp.sum(dim=1, keepdim=True)
-        total = (sharp * self.direction(azimuth_deg)).sum(dim=1) * found.directness
+        c = self.config
+        masks = placing_masks(
+            found.masks,
+            spectrum.abs().transpose(1, 2),
+            found.active,
+            balance=c.balance,
+            frames=c.balance_frames,
+            sharpness=c.sharpness,
+        )
+        total = (masks * self.direction(azimuth_deg)).sum(dim=1) * found.directness
         return spectrum * total.transpose(1, 2)
 
     def compile_parts(self) -> None:
@@ -323,7 +342,11 @@ class SlotsModel(nn.Module):
         count = -(-len(mixture) // _DIFFUSE_SHARE)
         mixture, side, azimuth_deg, known = (x[:count] for x in (mixture, side, azimuth_deg, known))
         found = Separation(
-            found.masks[:count], found.directness[:count], found.features[:count], found.presence[:count]
+            found.masks[:count],
+            found.active[:count],
+            found.directness[:count],
+            found.features[:count],
+            found.presence[:count],
         )
         with torch.no_grad():
             spectrum = mixture.transpose(1, 2)
