@@ -130,6 +130,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         fusion_after=(1, 2),
         context_frames=4,
         level_frames=8,
+        balance=0.75,
         balance_frames=4,
         mask_features=4,
         diffuse_channels=8,

@@ -27,6 +27,7 @@ TINY_SLOTS = SlotsConfig(
     fusion_after=(1, 2),
     context_frames=3,
     level_frames=6,
+    balance=0.75,
     balance_frames=4,
     mask_features=4,
     text_encoder="hash",

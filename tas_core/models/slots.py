@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -51,7 +52,8 @@ class SlotsConfig:
 
     The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame.
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
-    anything: see :func:`tas_core.models.slots_placing.placing_masks`.
+    anything: see :func:`tas_core.models.slots_placing.placing_masks`. Checkpoints from before there was a balance do
+    not say one, and keep giving what they gave.
     """
 
     sample_rate_hz: int = 16000
@@ -65,7 +67,7 @@ class SlotsConfig:
     context_frames: int = 64
     level_frames: int = 128
     mask_features: int = 16
-    balance: float = 0.75
+    balance: float = 0.0
     balance_frames: int = 64
     sharpness: float = 4.0
     diffuse_channels: int = 128
@@ -82,6 +84,10 @@ class SlotsConfig:
     def context_steps(self) -> int:
         """Steps on each side that a fusion attends to."""
         return self.context_frames // self.patch
+
+
+PRESETS: Final = {"slots": SlotsConfig(balance=0.75)}
+"""Configs by name."""
 
 
 @dataclass(frozen=True)
