@@ -50,7 +50,7 @@ class Ideal(SlotsModel):
     """The default model's path from masks to ears, with masks and directness from the truth."""
 
     def __init__(self, stems: np.ndarray, side: np.ndarray, azimuth_deg: np.ndarray) -> None:
-        super().__init__(SlotsConfig())
+        super().__init__(SlotsConfig(balance=0.0))  # for masks that are true need no correction
         c = self.config
         power = stft(torch.from_numpy(stems), c.n_fft, c.hop).abs().square().transpose(-1, -2)
         masks = power / power.sum(dim=0).clamp_min(1e-12)
@@ -61,13 +61,13 @@ class Ideal(SlotsModel):
 
     def separate(self, spectrum: Tensor, clause_features: Tensor, active: Tensor) -> Separation:
         """The truth, whatever is asked."""
-        del clause_features, active
+        del clause_features
         nothing = torch.zeros(1, self.masks.shape[1] - 1, -(-spectrum.shape[-1] // self.config.patch))
-        whole = Separation(self.masks, torch.ones_like(self.masks[:, 0]), nothing[..., None], nothing)
+        whole = Separation(self.masks, active, torch.ones_like(self.masks[:, 0]), nothing[..., None], nothing)
         direct = self.directional(spectrum, whole, self.azimuth)
         pooled = lambda x: avg_pool2d(x[:, None], (9, 15), 1, (4, 7), count_include_pad=False)[:, 0]  # noqa: E731
         fit = pooled((direct.conj() * self.true_side).real.float()) / pooled(direct.abs().square()).clamp_min(1e-12)
-        return Separation(self.masks, fit.clamp(0, 1).transpose(1, 2), nothing[..., None], nothing)
+        return Separation(self.masks, active, fit.clamp(0, 1).transpose(1, 2), nothing[..., None], nothing)
 
 
 class NoText:

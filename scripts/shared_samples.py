@@ -3,9 +3,9 @@
     python scripts/shared_samples.py TRAINING HELD_OUT
 
 Both are SoundFont 2 files (not compressed) or folders of Gravis patches. Sources that share recordings must not be in
-two splits, or what is called unseen was seen. A stretch of 93 ms of each sample of HELD_OUT, at a quarter of its rate,
-is correlated with all of TRAINING; copies at another pitch are not found. Short loops of plain waves look alike without
-being copies: judge by the names.
+two splits, or what is called unseen was seen. Places where the signal crosses zero at the same distances in both are
+candidates; where the samples around them correlate by 0.98 they are copies. Copies at another pitch or rate are not
+found, nor samples below 200 points, of which the number is printed. Loops of plain waves can look like copies.
 """
 
 from __future__ import annotations
@@ -18,18 +18,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft
-from scipy.signal import resample_poly
 
-DECIMATION = 4
-STRETCH = 1024
-ALIKE = 0.9
-FAINT = 300.0
+CROSSINGS = 6
+"""Distances between zero crossings that have to be the same for a closer look, not all of them alike."""
+CLOSER_LOOKS = 400
+"""At each sample, spread over it."""
+SHORTEST, LONGEST = 200, 4096
+"""Points to correlate."""
+ALIKE = 0.98
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A recording within a soundfont: its name, what plays it, and its int16 samples (time)."""
+    """A recording within a soundfont.
+
+    Attributes:
+        name: given by the font.
+        programs: presets that play it, ``bank:program``; bank 128 is drums.
+        samples: int16 (time).
+    """
 
     name: str
     programs: tuple[str, ...]
@@ -80,8 +87,7 @@ def _programs(chunks: dict[str, bytes]) -> dict[int, set[str]]:
 def read_samples(path: Path) -> list[Sample]:
     """Every sample of a SoundFont 2 file, or of the patches (``.pat``, 16 bits) in a folder."""
     if path.is_dir():
-        files = sorted(path.rglob("*.pat"))
-        return [Sample(file.stem, (), _pcm(file.read_bytes()[239:])) for file in files]
+        return [sample for file in sorted(path.rglob("*.pat")) for sample in _patch(file)]
     chunks = _chunks(path.read_bytes())
     sound, programs = _pcm(chunks["smpl"]), _programs(chunks)
     headers = _records(chunks["shdr"], "<20s5IBbHH")[:-1]
@@ -95,35 +101,66 @@ def _pcm(data: bytes) -> np.ndarray:
     return np.frombuffer(data[: len(data) // 2 * 2], "<i2")
 
 
-def _slow(samples: np.ndarray) -> np.ndarray:
-    return resample_poly(samples.astype(np.float32), 1, DECIMATION)
+def _patch(path: Path) -> Iterator[Sample]:
+    """The waves of a Gravis patch; its folder and name begin with what General MIDI numbers it is for."""
+    bank = "128" if path.parent.name.startswith("Drum") else "0"
+    program = f"{bank}:{int(path.stem.split('_')[0])}"
+    data = path.read_bytes()
+    # The waves follow headers of an odd number of bytes, so either parity may be the right one; the other is noise.
+    for offset in (239, 240):
+        yield Sample(path.stem, (program,), _pcm(data[offset:]))
+
+
+def _fingerprints(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers that stand for some successive distances between zero crossings, and where each begins (place)."""
+    above = samples >= 0
+    crossings = np.flatnonzero(above[1:] != above[:-1])
+    distances = np.diff(crossings)
+    if len(distances) < CROSSINGS:
+        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+    windows = np.lib.stride_tricks.sliding_window_view(distances, CROSSINGS)
+    varied = (windows.max(axis=1) - windows.min(axis=1) > 1) & (windows.sum(axis=1) > 3 * CROSSINGS)
+    factors = np.uint64(1099511628211) ** np.arange(CROSSINGS, dtype=np.uint64)
+    numbers = (windows.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
+    return numbers[varied], crossings[: len(windows)][varied]
+
+
+def _likeness(one: np.ndarray, other: np.ndarray, at: int, there: int) -> float:
+    """Correlation of two recordings (time) around places that may be the same; 0 where too little is left of one."""
+    before = min(at, there, LONGEST // 2)
+    after = min(len(one) - at, len(other) - there, LONGEST - before)
+    if before + after < SHORTEST:
+        return 0.0
+    a = one[at - before : at + after].astype(np.float64)
+    b = other[there - before : there + after].astype(np.float64)
+    a, b = a - a.mean(), b - b.mean()
+    return float(abs(a @ b) / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
 
 
 def shared(training: Path, held_out: Path) -> Iterator[tuple[float, Sample, Sample]]:
     """Correlation, sample of ``held_out``, and what it is in ``training``, for each that is there too."""
-    known = [s for s in read_samples(training) if len(s.samples) > DECIMATION]
-    pieces = [_slow(s.samples) for s in known]
-    ends = np.cumsum([len(piece) for piece in pieces])
-    sound = np.concatenate(pieces)
-    power = np.concatenate([[0.0], np.cumsum(sound.astype(np.float64) ** 2)])
-    level = np.sqrt(np.maximum(power[STRETCH:] - power[:-STRETCH], 0.0))
-    size = next_fast_len(1 << 16, real=True)
-    step = size - STRETCH
-    spectra = np.stack([rfft(sound[at : at + size], size) for at in range(0, len(sound), step)])
+    known = read_samples(training)
+    found = [_fingerprints(sample.samples) for sample in known]
+    numbers = np.concatenate([n for n, _ in found])
+    places = np.concatenate([p for _, p in found])
+    owners = np.repeat(np.arange(len(known)), [len(n) for n, _ in found])
+    order = np.argsort(numbers, kind="stable")
+    numbers, places, owners = numbers[order], places[order], owners[order]
     for sample in read_samples(held_out):
-        if len(sample.samples) < STRETCH * DECIMATION * 1.5:
+        asked, at = _fingerprints(sample.samples)
+        if not len(asked):
             continue
-        slow = _slow(sample.samples)
-        at = (len(slow) - STRETCH) // 4
-        query = slow[at : at + STRETCH] - slow[at : at + STRETCH].mean()
-        if np.linalg.norm(query) < FAINT:
-            continue
-        product = irfft(spectra * np.conj(rfft(query / np.linalg.norm(query), size)), size, axis=1)
-        match = np.abs(product[:, :step].reshape(-1)[: len(level)])
-        ratio = np.where(level > FAINT, match / np.maximum(level, FAINT), 0.0)
-        best = int(ratio.argmax())
-        if ratio[best] > ALIKE:
-            yield float(ratio[best]), sample, known[int(np.searchsorted(ends, best, side="right"))]
+        chosen = np.unique(np.linspace(0, len(asked) - 1, CLOSER_LOOKS).round().astype(int))
+        first = np.searchsorted(numbers, asked[chosen])
+        last = np.searchsorted(numbers, asked[chosen], side="right")
+        best, match = 0.0, 0
+        for look, start, end in zip(chosen, first, last, strict=True):
+            for k in range(start, min(end, start + 5)):
+                likeness = _likeness(sample.samples, known[owners[k]].samples, int(at[look]), int(places[k]))
+                if likeness > best:
+                    best, match = likeness, int(owners[k])
+        if best >= ALIKE:
+            yield best, sample, known[match]
 
 
 def main(training: Path, held_out: Path) -> None:
@@ -131,6 +168,8 @@ def main(training: Path, held_out: Path) -> None:
     for ratio, sample, other in shared(training, held_out):
         where = ", ".join(other.programs) or "no preset"
         print(f"{ratio:.3f}  {sample.name} ({', '.join(sample.programs[:4])})  =  {other.name} ({where})")
+    lengths = [len(sample.samples) for sample in read_samples(held_out)]
+    print(f"{len(lengths)} samples, {sum(length < SHORTEST for length in lengths)} of them too short to say")
 
 
 if __name__ == "__main__":

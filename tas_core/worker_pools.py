@@ -17,6 +17,9 @@ def worker_pool(
 ) -> Iterator[ProcessPoolExecutor]:
     """A pool of fresh processes of one thread each; whatever is raised inside ends what they are at.
 
+    Results have to be small, some kilobytes (larger ones go by way of files): one that is handed over in pieces,
+    by a process that is ended meanwhile, is waited for in vain.
+
     Fresh, for a fork would inherit locks held by threads of this process (torch, FluidSynth) and wait forever. One
     thread, for several in each would only fight over the cores.
 

@@ -86,7 +86,7 @@ def test_block_borders_cannot_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
         "- {start: 15.9, text: 'a man talking from the left to the right, drums far right'}\n"
     )
     made = []
-    for block_s in (16, 64):
+    for block_s in (spatialization._BLOCK_S, 64):
         monkeypatch.setattr(spatialization, "_BLOCK_S", block_s)
         made.append(tas_core.spatialize(sound, 16_000, timeline, device="cpu").ears)
     pieces, whole = made

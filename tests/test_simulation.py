@@ -12,7 +12,7 @@ import json
 import math
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,12 +33,12 @@ from tests.conftest import Finished
 
 KEMAR = Path(simulation.__file__).resolve().parents[1] / "_data" / "kemar.safetensors"
 has_material = (
-    all(font.path.exists() for font in SOUNDFONTS)
+    all(font.path.exists() for font in SOUNDFONTS if font.in_benchmark)
     and shutil.which("espeak-ng")
     and shutil.which("flite")
     and shutil.which("ffmpeg")
     and ctypes.util.find_library("fluidsynth")
-    and all(Path(v.argument).is_dir() for v in VOICES if v.engine == "files")
+    and all(Path(v.argument).is_dir() for v in VOICES if v.engine == "files" and v.in_benchmark)
 )
 needs_material = pytest.mark.skipif(not has_material, reason="needs the material of scripts/install-material.sh")
 
@@ -331,6 +331,22 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     assert len(simulate(root, 10, rate_hz=16000).clips()) == 10
 
 
+def test_breaking_off_leaves_nothing_of_what_processes_had_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ended(root: Path, *rest: object) -> Iterator[int]:
+        del rest
+        (root / ".part-000002").mkdir()
+        yield 1
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(simulation, "_made", ended)
+    with pytest.raises(KeyboardInterrupt):
+        simulate(tmp_path, 3, jobs=2)
+    assert not list(tmp_path.glob(".part*"))
+
+
+@pytest.mark.usefixtures("synthetic")
 def test_another_seed_or_a_foreign_folder_is_refused(tmp_path: Path, tas: Callable[..., Finished]) -> None:
     simulate(tmp_path / "a", 1, rate_hz=16000)
     done = tas("data", "simulate", "--out", tmp_path / "a", "--clips", 1, "--seed", 1, "--rate", 16000)

@@ -14,9 +14,11 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -173,8 +175,13 @@ class _Job:
         return self.subject[0].name if isinstance(self.subject, tuple) else self.subject.name
 
 
-def _render_job(job: _Job) -> list[tuple[str, str, Split, np.ndarray]]:
-    """Render one source in a worker process; returns (category, source, split, int16 samples)."""
+def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Split, int]]]:
+    """Render one source in a worker process.
+
+    Returns:
+        A file of the int16 samples of all clips, one after another, and (category, source, split, length) of each. A
+        process that were ended while it hands over that much by itself would leave the other one waiting.
+    """
     from tas_core.datasets import rendering
 
     found: Iterator[rendering.DryClip]
@@ -185,7 +192,13 @@ def _render_job(job: _Job) -> list[tuple[str, str, Split, np.ndarray]]:
     else:
         category, split = job.subject
         found = rendering.render_recordings(category, split, job.clips, job.length_s, job.rate_hz, job.seed)
-    return [(c.category, c.source, c.split, np.round(c.samples * 32767).astype(np.int16)) for c in found]
+    handle, name = tempfile.mkstemp(dir=scratch)
+    with os.fdopen(handle, "wb") as file:
+        clips = []
+        for c in found:
+            np.round(c.samples * 32767).astype(np.int16).tofile(file)
+            clips.append((c.category, c.source, c.split, len(c.samples)))
+    return Path(name), clips
 
 
 def build_bank(
@@ -228,18 +241,20 @@ def build_bank(
     columns: dict[str, list[int]] = {k: [] for k in ("start", "length", "category", "source", "split")}
     chunks: list[np.ndarray] = []
     position = 0
-    with worker_pool(jobs) as pool:
-        for done, rendered in enumerate(pool.map(_render_job, plan)):
-            for category_name, source, split, samples in rendered:
+    with tempfile.TemporaryDirectory(prefix="tas-bank-") as scratch, worker_pool(jobs) as pool:
+        render = partial(_render_job, scratch=Path(scratch))
+        for done, (path, rendered) in enumerate(pool.map(render, plan)):
+            chunks.append(np.fromfile(path, np.int16))
+            path.unlink()
+            for category_name, source, split, length in rendered:
                 if source not in sources:
                     sources.append(source)
                 columns["start"].append(position)
-                columns["length"].append(len(samples))
+                columns["length"].append(length)
                 columns["category"].append(names.index(category_name))
                 columns["source"].append(sources.index(source))
                 columns["split"].append(SPLITS.index(split))
-                chunks.append(samples)
-                position += len(samples)
+                position += length
             progress(done + 1, len(plan), plan[done].name)
     return StemBank(
         samples=torch.from_numpy(np.concatenate(chunks)),

@@ -132,7 +132,7 @@ SOUNDFONTS: tuple[SoundFont, ...] = (
         Path("/usr/share/minuet/soundfonts/GeneralUser-v1.47.sf2"),
         "train",
         "GeneralUser GS 2.0",
-        without_programs=frozenset({53, 79, 91, 98, 100, 101, 102, 111, 115, 117}),
+        without_programs=frozenset({6, 31, 53, 58, 79, 91, 98, 100, 101, 102, 108, 111, 114, 115, 117}),
         without_percussion=True,
         in_benchmark=False,
     ),
@@ -140,8 +140,8 @@ SOUNDFONTS: tuple[SoundFont, ...] = (
         "FreePats",
         Path("/etc/timidity/freepats.cfg"),
         "train",
-        "GPL-2+ with an exception for compositions",
-        without_programs=frozenset({64, 69, 75, 79}),
+        "GPL-2+ with an exception for compositions; three drums GFDL-1.2",
+        without_programs=frozenset({64, 69, 73, 75, 79}),
         in_benchmark=False,
     ),
     SoundFont("TimGM6mb", _SF2 / "TimGM6mb.sf2", "val", "GPL-2"),
@@ -216,7 +216,7 @@ VOICES: tuple[Voice, ...] = (
     ),
     *(
         Voice(f"gcin {number}", "train", "any", "files", _GCIN, licence, (f"{number}.ogg",), in_benchmark=False)
-        for number, licence in ((3, "LGPL-3"), (5, "CC-BY-3.0"))
+        for number, licence in ((3, "GPL-3 or LGPL-3"), (5, "CC-BY-3.0"))
     ),
     Voice("espeak en-us+m1", "val", "male", "espeak", "en-us+m1", "synthesized by a GPL-3 program"),
     Voice("espeak en-gb+f3", "val", "female", "espeak", "en-gb+f3", "synthesized by a GPL-3 program"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,18 +16,21 @@ from tas_core.errors import TasError
 
 _TICKS_A_SECOND = 10000
 _DRUM_CHANNEL = 9
+_PLAIN = ("-EFreverb=d", "-EFchorus=d", "-EFdelay=d", "--no-polyphony-reduction", "--preserve-silence")
 
 
 class PatchSynth:
     """TiMidity++ on the patches that one of its configuration files lists, effects off.
 
     Raises:
-        TasError: the patch set is not installed.
+        TasError: the patch set or TiMidity++ is not installed.
     """
 
     def __init__(self, font: SoundFont, rate_hz: int) -> None:
         if not font.path.exists():
             raise TasError(f"{font.path}: patch set {font.name} is not installed; see scripts/install-material.sh")
+        if shutil.which("timidity") is None:
+            raise TasError("timidity is not installed; see scripts/install-material.sh")
         self._font, self._rate_hz = font, rate_hz
         self._programs, self._keys = _listed(font.path)
 
@@ -53,23 +56,12 @@ class PatchSynth:
             return None
         if not notes:
             return None
-        with tempfile.TemporaryDirectory() as folder:
-            song = Path(folder) / "song.mid"
-            song.write_bytes(standard_midi(notes, program, tuning_cents))
-            command = ["timidity", "-c", str(self._font.path), "-OrM1sl", "-s", str(self._rate_hz), "-EFreverb=d"]
-            command += [
-                "-EFchorus=d",
-                "-EFdelay=d",
-                "--no-polyphony-reduction",
-                "--preserve-silence",
-                "-o",
-                "-",
-                str(song),
-            ]
-            try:
-                done = subprocess.run(command, capture_output=True, check=True).stdout
-            except (OSError, subprocess.CalledProcessError) as error:
-                raise TasError(f"timidity does not play ({error}); see scripts/install-material.sh") from error
+        song = standard_midi(notes, program, tuning_cents)
+        command = ["timidity", "-c", str(self._font.path), "-OrM1sl", "-s", str(self._rate_hz), *_PLAIN, "-o", "-", "-"]
+        try:
+            done = subprocess.run(command, input=song, capture_output=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise TasError(f"timidity does not play ({error}); see scripts/install-material.sh") from error
         samples = np.frombuffer(done[: len(done) // 2 * 2], "<i2").astype(np.float32) / 32768.0
         return samples[: round(duration_s * self._rate_hz)]
 
@@ -90,19 +82,26 @@ def _listed(path: Path) -> tuple[set[int], set[int]]:
 
 
 def standard_midi(notes: Sequence[Note], program: int | None, tuning_cents: float = 0.0) -> bytes:
-    """A MIDI file of format 0 (Standard MIDI Files 1.0) with one instrument, or drums where ``program`` is None."""
+    """A MIDI file of format 0 (Standard MIDI Files 1.0) with one instrument.
+
+    Args:
+        notes: of at most some hours; pitches 0 to 127, velocities 1 to 127.
+        program: of General MIDI, 0 to 127; None for drums, whose pitches say which.
+        tuning_cents: of all notes; cut to -200 to 200.
+    """
     channel = _DRUM_CHANNEL if program is None else 0
     bend = 8192 + int(np.clip(tuning_cents / 200.0, -1, 1) * 8191)
-    events = [(0.0, 0, b"\xff\x51\x03" + (1_000_000).to_bytes(3, "big"))]
+    events = [(0, 0, b"\xff\x51\x03" + (1_000_000).to_bytes(3, "big"))]
     if program is not None:
-        events.append((0.0, 0, bytes([0xC0 | channel, program])))
-    events.append((0.0, 0, bytes([0xE0 | channel, bend & 127, bend >> 7])))
+        events.append((0, 0, bytes([0xC0 | channel, program])))
+    events.append((0, 0, bytes([0xE0 | channel, bend & 127, bend >> 7])))
     for note in notes:
-        events.append((note.start_s, 2, bytes([0x90 | channel, note.pitch, note.velocity])))
-        events.append((note.start_s + note.length_s, 1, bytes([0x80 | channel, note.pitch, 0])))
+        first = round(note.start_s * _TICKS_A_SECOND)
+        last = max(round((note.start_s + note.length_s) * _TICKS_A_SECOND), first + 1)
+        events.append((first, 2, bytes([0x90 | channel, note.pitch, note.velocity])))
+        events.append((last, 1, bytes([0x80 | channel, note.pitch, 0])))
     track, now = b"", 0
-    for time_s, _, event in sorted(events, key=lambda e: e[:2]):
-        at = round(time_s * _TICKS_A_SECOND)
+    for at, _, event in sorted(events, key=lambda e: e[:2]):
         track += _variable_length(at - now) + event
         now = at
     track += b"\x00\xff\x2f\x00"

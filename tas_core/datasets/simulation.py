@@ -276,6 +276,11 @@ def prepare(root: Path, seed: int, rate_hz: int) -> None:
     write_files({path: (json.dumps(made_with, indent=1) + "\n").encode()})
     for folder in (root, *(root / SPLIT_FOLDER).glob("*")):
         remove_stale(folder)
+    _remove_parts(root)
+
+
+def _remove_parts(root: Path) -> None:
+    """What processes that were ended had begun."""
     for left in root.glob(".part-*"):
         shutil.rmtree(left, ignore_errors=True)
 
@@ -311,9 +316,13 @@ def simulate(
     wanted = [n for n in range(1, clips + 1) if clip_split(n) in splits]
     left = [n for n in wanted if not is_complete(root, f"{n:06d}")]
     done = len(wanted) - len(left)
-    for _ in _made(root, seed, rate_hz, left, jobs):
-        done += 1
-        progress(done / len(wanted))
+    try:
+        for _ in _made(root, seed, rate_hz, left, jobs):
+            done += 1
+            progress(done / len(wanted))
+    except BaseException:
+        _remove_parts(root)
+        raise
     complete = [n for n in range(1, clips + 1) if is_complete(root, f"{n:06d}")]
     for split in SPLITS:
         listed = [f"{n:06d}" for n in complete if clip_split(n) == split]

@@ -157,7 +157,7 @@ class SlotsModel(nn.Module):
     @property
     def placing_frames(self) -> int:
         """Frames on each side that a frame of what :meth:`directional` gives may depend on, in whole steps."""
-        frames = self.context_frames + self.config.balance_frames
+        frames = self.context_frames + (self.config.balance_frames if self.config.balance else 0)
         return -(-frames // self.config.patch) * self.config.patch
 
     def features(self, spectrum: Tensor) -> Tensor:
