@@ -61,7 +61,8 @@ def _chunks(data: bytes) -> dict[str, bytes]:
 
 
 def _records(data: bytes, layout: str) -> list[tuple]:
-    return list(struct.iter_unpack(layout, data[: len(data) // struct.calcsize(layout) * struct.calcsize(layout)]))
+    size = struct.calcsize(layout)
+    return list(struct.iter_unpack(layout, data[: len(data) // size * size]))
 
 
 def _programs(chunks: dict[str, bytes]) -> dict[int, set[str]]:
@@ -137,16 +138,15 @@ def _likeness(one: np.ndarray, other: np.ndarray, at: int, there: int) -> float:
     return float(abs(a @ b) / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
 
 
-def shared(training: Path, held_out: Path) -> Iterator[tuple[float, Sample, Sample]]:
-    """Correlation, sample of ``held_out``, and what it is in ``training``, for each that is there too."""
-    known = read_samples(training)
+def shared(known: list[Sample], held_out: list[Sample]) -> Iterator[tuple[float, Sample, Sample]]:
+    """Correlation, sample of ``held_out``, and what it is in ``known``, for each that is there too."""
     found = [_fingerprints(sample.samples) for sample in known]
     numbers = np.concatenate([n for n, _ in found])
     places = np.concatenate([p for _, p in found])
     owners = np.repeat(np.arange(len(known)), [len(n) for n, _ in found])
     order = np.argsort(numbers, kind="stable")
     numbers, places, owners = numbers[order], places[order], owners[order]
-    for sample in read_samples(held_out):
+    for sample in held_out:
         asked, at = _fingerprints(sample.samples)
         if not len(asked):
             continue
@@ -165,11 +165,12 @@ def shared(training: Path, held_out: Path) -> Iterator[tuple[float, Sample, Samp
 
 def main(training: Path, held_out: Path) -> None:
     """Print one line for each sample of ``held_out`` that is in ``training`` too."""
-    for ratio, sample, other in shared(training, held_out):
+    asked = read_samples(held_out)
+    for ratio, sample, other in shared(read_samples(training), asked):
         where = ", ".join(other.programs) or "no preset"
         print(f"{ratio:.3f}  {sample.name} ({', '.join(sample.programs[:4])})  =  {other.name} ({where})")
-    lengths = [len(sample.samples) for sample in read_samples(held_out)]
-    print(f"{len(lengths)} samples, {sum(length < SHORTEST for length in lengths)} of them too short to say")
+    short = sum(len(sample.samples) < SHORTEST for sample in asked)
+    print(f"{len(asked)} samples, {short} of them too short to say")
 
 
 if __name__ == "__main__":

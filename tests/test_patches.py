@@ -147,7 +147,7 @@ def test_training_does_not_play_samples_of_other_splits(shared_samples: ModuleTy
         pytest.skip("soundfonts are not installed, see scripts/install-material.sh")
     played = {f"0:{c.program}" for c in load_categories() if c.kind == "melodic" and font.plays(c)}
     drums = any(font.plays(c) for c in load_categories() if c.kind == "percussion")
-    for likeness, theirs, ours in shared_samples.shared(source, other.path):
+    for likeness, theirs, ours in shared_samples.shared(*map(shared_samples.read_samples, (source, other.path))):
         if likeness >= COPY:
             shared = {p for p in ours.programs if p in played or (drums and p.startswith("128:"))}
             assert not shared, (likeness, theirs.name, ours.name, shared)
@@ -166,7 +166,8 @@ def test_the_search_for_shared_samples_is_not_blind(shared_samples: ModuleType, 
         for number, sound in enumerate(sounds):
             file = tmp_path / folder / "Tone_000" / f"{number:03d}_wave.pat"
             file.write_bytes(bytes(239) + sound.round().clip(-32768, 32767).astype("<i2").tobytes())
-    found = list(shared_samples.shared(tmp_path / "training", tmp_path / "held_out"))
+    known, held_out = (shared_samples.read_samples(tmp_path / folder) for folder in ("training", "held_out"))
+    found = list(shared_samples.shared(known, held_out))
     assert {(theirs.programs, ours.programs) for _, theirs, ours in found} == {
         ((f"0:{n}",), (f"0:{n}",)) for n in range(4)
     }

@@ -49,7 +49,7 @@ def test_all_clips_count(results: Evaluation) -> None:
 
 def test_ahead_of_every_rule(results: Evaluation) -> None:
     for row in ("mono", "pan", "hrtf"):
-        assert _mean(results, "slots", "snr_db") > _mean(results, row, "snr_db") + 0.1, row
+        assert _mean(results, "slots", "snr_db") > _mean(results, row, "snr_db") + 0.5, row
         assert _mean(results, "slots", "rank_object") > _mean(results, row, "rank_object") + 0.05, row
 
 

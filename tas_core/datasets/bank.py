@@ -179,8 +179,8 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     """Render one source in a worker process.
 
     Returns:
-        A file of the int16 samples of all clips, one after another, and (category, source, split, length) of each. A
-        process that were ended while it hands over that much by itself would leave the other one waiting.
+        A file of the int16 samples of all clips, one after another, and (category, source, split, length) of each:
+        not the samples themselves, for results of a pool have to be small.
     """
     from tas_core.datasets import rendering
 

@@ -163,6 +163,14 @@ _TUBERLING = "/usr/share/ktuberling/sounds"
 _FILLETS = "/usr/share/games/fillets-ng/sound"
 _GCIN = "/usr/share/gcin-voice/ogg"
 
+
+def _added(
+    name: str, folder: str, licence: str, *patterns: str, speaker: Literal["any", "male", "female"] = "any"
+) -> Voice:
+    """A recorded speaker that serves training only."""
+    return Voice(name, "train", speaker, "files", folder, licence, patterns, in_benchmark=False)
+
+
 VOICES: tuple[Voice, ...] = (
     *(
         Voice(f"espeak {v}", "train", sex, "espeak", v, "synthesized by a GPL-3 program")  # type: ignore[arg-type]
@@ -179,45 +187,20 @@ VOICES: tuple[Voice, ...] = (
         Voice(f"klettres {code}", "train", "any", "files", f"{_KLETTRES}/{code}", "GPL-2+", ("*.ogg",))
         for code in ("da", "de", "en", "es", "fr", "it", "nds", "nl")
     ),
+    _added("June", f"{_ASTERISK}/fr_CA_f_June", "CC-BY-SA-3.0", "*.g722", speaker="female"),
+    _added("Carlo", f"{_ASTERISK}/it_IT_m_Carlo", "CC-BY-SA-3.0", "*.g722", speaker="male"),
+    _added("IvrvoiceRU", f"{_ASTERISK}/ru_RU_f_IvrvoiceRU", "CC-BY-3.0", "*.g722", speaker="female"),
     *(
-        Voice(name, "train", sex, "files", f"{_ASTERISK}/{folder}", licence, ("*.g722",), in_benchmark=False)  # type: ignore[arg-type]
-        for name, sex, folder, licence in (
-            ("June", "female", "fr_CA_f_June", "CC-BY-SA-3.0"),
-            ("Carlo", "male", "it_IT_m_Carlo", "CC-BY-SA-3.0"),
-            ("IvrvoiceRU", "female", "ru_RU_f_IvrvoiceRU", "CC-BY-3.0"),
-        )
-    ),
-    *(
-        Voice(
-            f"ktuberling {code}",
-            "train",
-            "any",
-            "files",
-            f"{_TUBERLING}/{code}",
-            "GPL-2+",
-            ("*.ogg", "*.wav", "*.opus"),
-            in_benchmark=False,
-        )
+        _added(f"ktuberling {code}", f"{_TUBERLING}/{code}", "GPL-2+", "*.ogg", "*.wav", "*.opus")
         for code in ("da", "de", "en", "fr", "gl", "lt", "nn", "ru", "sl", "uk", "wa")
     ),
     *(
-        Voice(
-            f"fillets {code} {who}",
-            "train",
-            "any",
-            "files",
-            _FILLETS,
-            "GPL-2",
-            (f"{code}/*-{who}-*.ogg",),
-            in_benchmark=False,
-        )
+        _added(f"fillets {code} {who}", _FILLETS, "GPL-2", f"{code}/*-{who}-*.ogg")
         for code in ("cs", "nl")
         for who in ("m", "v")
     ),
-    *(
-        Voice(f"gcin {number}", "train", "any", "files", _GCIN, licence, (f"{number}.ogg",), in_benchmark=False)
-        for number, licence in ((3, "GPL-3 or LGPL-3"), (5, "CC-BY-3.0"))
-    ),
+    _added("gcin 3", _GCIN, "GPL-3 or LGPL-3", "3.ogg"),
+    _added("gcin 5", _GCIN, "CC-BY-3.0", "5.ogg"),
     Voice("espeak en-us+m1", "val", "male", "espeak", "en-us+m1", "synthesized by a GPL-3 program"),
     Voice("espeak en-gb+f3", "val", "female", "espeak", "en-gb+f3", "synthesized by a GPL-3 program"),
     Voice("flite awb", "val", "male", "flite", "awb", "BSD-style (CMU)"),

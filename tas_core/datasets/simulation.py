@@ -234,12 +234,8 @@ def _make(root: Path, seed: int, number: int, rate_hz: int) -> int:
     try:
         write_clip(root, *render_scene(draw_scene(seed, number, rate_hz)))
     except OSError as error:
-        shutil.rmtree(root / f".part-{number:06d}", ignore_errors=True)
         full = " (disk full)" if error.errno == errno.ENOSPC else ""
         raise TasError(f"{root}: clip {number:06d} could not be written: {error.strerror}{full}") from error
-    except BaseException:
-        shutil.rmtree(root / f".part-{number:06d}", ignore_errors=True)
-        raise
     return number
 
 
@@ -280,7 +276,7 @@ def prepare(root: Path, seed: int, rate_hz: int) -> None:
 
 
 def _remove_parts(root: Path) -> None:
-    """What processes that were ended had begun."""
+    """Clear away clips that were begun and not finished."""
     for left in root.glob(".part-*"):
         shutil.rmtree(left, ignore_errors=True)
 
