@@ -36,19 +36,21 @@ class Stretch:
     Attributes:
         mid: samples (time).
         offset: number of the first of them in the whole signal, a multiple of the model's stride.
-        keep: numbers of the samples, in the stretch, that the result is wanted for.
+        keep: numbers of the samples, in the stretch, that are told of to the listener.
+        wanted: those that the result is wanted for, the same and some around.
         total: samples in the whole signal.
     """
 
     mid: Tensor
     offset: int
     keep: slice
+    wanted: slice
     total: int
 
 
 @dataclass(frozen=True)
 class Placed:
-    """What a model made of a stretch.
+    """What a model made of the wanted part of a stretch.
 
     Attributes:
         side: side signal (time), at the model's rate.
@@ -73,11 +75,11 @@ class SideSignal(Protocol):
 
     @property
     def margin(self) -> int:
-        """Samples on each side that the result depends on."""
+        """Samples on each side of what is wanted that the result depends on."""
         ...
 
     def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
-        """What becomes of a stretch; wrong only within the margin of ends that are not those of the signal."""
+        """What becomes of what is wanted, right where the stretch goes on for a margin or to the signal's ends."""
         ...
 
 
@@ -86,10 +88,12 @@ class SlotsSide:
 
     One step is the least-squares estimate: masks and direction filters. Each further step is one evaluation
     of the diffusion model that adds the diffuse part; its noise is keyed by (seed, sample number), and its ears are
-    exchanged where the prompts are mirrored. Uncovered time stays without a side signal.
+    exchanged where the prompts are mirrored. Uncovered time stays without a side signal; there the network still
+    listens for what the nearest segment names, so that it does not lose what goes on through a gap.
 
     Args:
         timeline: with all ends closed.
+        duration_s: length of the audio, seconds.
         model: on its device.
         encoder: the text encoder that the model was trained with.
         steps: network evaluations.
@@ -103,6 +107,7 @@ class SlotsSide:
     def __init__(
         self,
         timeline: Timeline,
+        duration_s: float,
         model: SlotsModel,
         encoder: TextEncoder,
         steps: int,
@@ -117,6 +122,7 @@ class SlotsSide:
             own = PersonalDirectionFilter(model.config.n_fft, model.config.sample_rate_hz, head)
             model = with_direction(model, own.to(next(model.parameters()).device))
         self._timeline, self._model, self._encoder = timeline, model, encoder
+        self._duration_s, self._listened = duration_s, timeline.without_gaps(duration_s)
         self._panning = LevelPanning(head)
         self._stems, self._transition_s = stems, transition_s
         self._steps, self._seed, self._listener = steps, seed, listener
@@ -124,8 +130,10 @@ class SlotsSide:
         config = model.config
         # All time constants of the stretch are whole steps of the network.
         self.stride = config.hop * config.patch
-        frames = model.placing_frames + (steps - 1) * model.diffuse.reach
-        self.margin = frames * config.hop + config.n_fft
+        # Frames around what is wanted that masks are needed for.
+        self._near = model.placing_frames - model.context_frames + (steps - 1) * model.diffuse.reach
+        self._near += config.n_fft // config.hop
+        self.margin = (model.context_frames + self._near + config.patch) * config.hop
 
     @torch.inference_mode()
     def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
@@ -133,59 +141,87 @@ class SlotsSide:
         del progress  # all at once; the caller says when a stretch is done
         model, config = self._model, self._model.config
         device = next(model.parameters()).device
-        rate_hz = config.sample_rate_hz
-        spectrum = stft(stretch.mid, config.n_fft, config.hop)[None]
-        frames = spectrum.shape[-1]
-        times_s = (stretch.offset + np.arange(frames) * config.hop) / rate_hz
-        glide_s = self._transition_s
-        near = self._timeline.overlapping(times_s[0], times_s[-1] + 1e-9, transition_s=glide_s)
-        tracks = near.tracks(times_s, stretch.total / rate_hz, transition_s=glide_s) if near else ()
-        # Segments further away may matter to transitions, though their objects be named nowhere in the stretch.
-        tracks = tuple(track for track in tracks if track.active.any())
-        kept = self._kept_frames(stretch, frames)
+        whole = stft(stretch.mid, config.n_fft, config.hop)[None]
+        times_s = (stretch.offset + np.arange(whole.shape[-1]) * config.hop) / config.sample_rate_hz
+        # Everything else is only looked at by the network.
+        within = self._frames_around(stretch.wanted, whole.shape[-1])
+        spectrum = whole[..., within]
+        kept = self._kept_frames(stretch, within)
         unit = mean_square_scale(config.n_fft)
         power = spectrum[0].abs().square().sum(dim=0) / unit
         power = torch.where(power > (2 * 10 ** (_SILENCE_DBFS / 20)) ** 2, power, 0.0)
-        if not tracks:
-            self._listener.add(times_s[kept], power[kept].numpy(), {}, {})
-            return self._nothing(stretch, frames)
+        tracks, listened = self._tracks(times_s, within)
+        if not any(track.active.any() for track in tracks):
+            self._listener.add(times_s[within][kept], power[kept].numpy(), {}, {})
+            return self._nothing(stretch, within)
         features = self._encoder([track.object for track in tracks])[None].to(device)
         azimuth = torch.from_numpy(np.stack([track.azimuth_deg for track in tracks])).float()[None].to(device)
         active = torch.from_numpy(np.stack([track.active for track in tracks]))[None].to(device)
+        found = model.separate(whole.to(device), features, torch.from_numpy(listened)[None].to(device), within)
+        found = found.placed(active)
         spectrum = spectrum.to(device)
-        found = model.separate(spectrum, features, active)
         side = model.directional(spectrum, found, azimuth)
         if self._steps > 1:
-            white = white_noise(stretch.offset, stretch.mid.shape[-1], self._seed)
+            white = white_noise(
+                stretch.offset + within.start * config.hop, (spectrum.shape[-1] - 1) * config.hop, self._seed
+            )
             noise = unit_noise(white[None], config.n_fft, config.hop).to(device)
             drawn = model.diffuse_part(spectrum, found.features, noise, self._steps - 1)
             side = side + self._handed * drawn * active.any(dim=1)
         taken = (found.masks[0, :-1, kept] * spectrum[0].T[kept].abs().square()).sum(dim=-1) / unit
         taken = torch.where(power[kept] > 0, taken.cpu(), 0.0)
-        likely = model.per_frame(found.presence.sigmoid(), frames)[0, :, kept].cpu()
+        likely = model.per_frame(found.presence.sigmoid(), spectrum.shape[-1])[0, :, kept].cpu()
         names = tuple(track.object for track in tracks)
         self._listener.add(
-            times_s[kept],
+            times_s[within][kept],
             power[kept].numpy(),
             dict(zip(names, taken.numpy(), strict=True)),
             dict(zip(names, likely.numpy(), strict=True)),
         )
-        samples = stretch.mid.shape[-1]
+        first = within.start * config.hop
         return Placed(
-            istft(side.cpu(), config.n_fft, config.hop, samples)[0],
+            self._cut(side, stretch.wanted, first)[0],
             names,
-            self._placement(spectrum, found, tracks, power > 0),
-            self._stem_signals(spectrum[0], found.masks[0], samples) if self._stems else None,
+            self._placement(spectrum, found, tracks, power > 0, (first - stretch.wanted.start) / config.sample_rate_hz),
+            self._stem_signals(spectrum[0], found.masks[0], stretch.wanted, first) if self._stems else None,
         )
 
-    def _nothing(self, stretch: Stretch, frames: int) -> Placed:
-        """A stretch of which nothing is named."""
-        stems = stretch.mid.new_zeros(0, stretch.mid.shape[-1]) if self._stems else None
-        spacing_s = self._model.config.hop / self._model.config.sample_rate_hz
-        nothing = Placement(0.0, spacing_s, np.zeros((1, frames)), np.zeros((0, frames, 1)), self._panning)
-        return Placed(torch.zeros_like(stretch.mid), (), nothing, stems)
+    def _tracks(self, times_s: np.ndarray, within: slice) -> tuple[tuple[Track, ...], np.ndarray]:
+        """Where objects are within some frames, and which of them to listen for in all, (object, frame) bool.
 
-    def _placement(self, spectrum: Tensor, found: Separation, tracks: tuple[Track, ...], sounds: Tensor) -> Placement:
+        What the segment names that is nearest is listened for.
+        """
+        glide_s, span = self._transition_s, (float(times_s[0]), float(times_s[-1]) + 1e-9)
+        near = self._timeline.overlapping(*span, transition_s=glide_s)
+        where = {t.object: t for t in near.tracks(times_s, self._duration_s, transition_s=glide_s)} if near else {}
+        around = self._listened.overlapping(*span)
+        listened = {t.object: t.active for t in around.tracks(times_s, self._duration_s)} if around else {}
+        for name, track in where.items():
+            listened[name] = listened.get(name, False) | track.active
+        # Segments further away may matter to transitions, though their objects be named nowhere in the stretch.
+        names = [name for name, when in listened.items() if when.any()]
+        nowhere = Track("", np.zeros(len(times_s)), np.zeros(len(times_s), bool))
+        tracks = [where.get(name, nowhere) for name in names]
+        return (
+            tuple(Track(n, t.azimuth_deg[within], t.active[within]) for n, t in zip(names, tracks, strict=True)),
+            np.stack([listened[name] for name in names]),
+        )
+
+    def _nothing(self, stretch: Stretch, within: slice) -> Placed:
+        """A stretch in which nothing is placed."""
+        config = self._model.config
+        size = stretch.wanted.stop - stretch.wanted.start
+        stems = stretch.mid.new_zeros(0, size) if self._stems else None
+        start_s = (within.start * config.hop - stretch.wanted.start) / config.sample_rate_hz
+        frames = within.stop - within.start
+        nothing = Placement(
+            start_s, config.hop / config.sample_rate_hz, np.zeros((1, frames)), np.zeros((0, frames, 1)), self._panning
+        )
+        return Placed(stretch.mid.new_zeros(size), (), nothing, stems)
+
+    def _placement(
+        self, spectrum: Tensor, found: Separation, tracks: tuple[Track, ...], sounds: Tensor, start_s: float
+    ) -> Placement:
         """Power, azimuth and directness of every object in the upper half of the band.
 
         Args:
@@ -193,6 +229,7 @@ class SlotsSide:
             found: from the model.
             tracks: of the objects, at the frames.
             sounds: whether a frame is more than silence, (frame) bool.
+            start_s: of the first frame.
         """
         config = self._model.config
         edge = slice(*(round(share * config.n_fft / 2) for share in EDGE_SHARE))
@@ -202,26 +239,37 @@ class SlotsSide:
         direct = (power[:-1] * found.directness[0, :, edge]).sum(dim=2) / total[:-1].clamp_min(1e-20)
         azimuth_deg = np.stack([track.azimuth_deg for track in tracks])
         return Placement(
-            0.0,
+            start_s,
             config.hop / config.sample_rate_hz,
             torch.where(sounds, total.cpu(), 0.0).double().numpy(),
             self._panning.weights(azimuth_deg, direct.cpu().double().clamp(0, 1).numpy()),
             self._panning,
         )
 
-    def _stem_signals(self, spectrum: Tensor, masks: Tensor, samples: int) -> Tensor:
+    def _stem_signals(self, spectrum: Tensor, masks: Tensor, wanted: slice, first: int) -> Tensor:
         """What each object was taken to be, half of mask times mid, (object, time)."""
-        config = self._model.config
-        stems = torch.zeros(len(masks) - 1, samples)
+        stems = torch.zeros(len(masks) - 1, wanted.stop - wanted.start)
         for stem, mask in zip(stems, masks[:-1], strict=True):  # the last mask is of everything else
-            stem[:] = istft((0.5 * mask.T * spectrum).cpu(), config.n_fft, config.hop, samples)
+            stem[:] = self._cut(0.5 * mask.T * spectrum, wanted, first)
         return stems
 
-    def _kept_frames(self, stretch: Stretch, frames: int) -> slice:
-        """Frames centred on what is kept; the last one of the signal too, which may be centred on its end."""
+    def _cut(self, spectrum: Tensor, wanted: slice, first: int) -> Tensor:
+        """Samples (..., time) wanted of a spectrum (..., freq, frame) whose first frame has its centre at ``first``."""
+        config = self._model.config
+        return istft(spectrum.cpu(), config.n_fft, config.hop, wanted.stop - first)[..., wanted.start - first :]
+
+    def _frames_around(self, samples: slice, frames: int) -> slice:
+        """Frames that samples depend on, from the first of a step on."""
+        hop, patch = self._model.config.hop, self._model.config.patch
+        first, last = samples.start // hop - self._near, -(-samples.stop // hop) + self._near
+        return slice(max(0, first // patch * patch), min(frames, last))
+
+    def _kept_frames(self, stretch: Stretch, within: slice) -> slice:
+        """Frames centred on what is kept, counted from ``within``; also the last of the signal, centred on its end."""
         hop = self._model.config.hop
-        first, last = (-(-at // hop) for at in (stretch.keep.start, stretch.keep.stop))
-        return slice(first, frames if stretch.offset + stretch.keep.stop >= stretch.total else last)
+        first, last = (-(-at // hop) - within.start for at in (stretch.keep.start, stretch.keep.stop))
+        ends = stretch.offset + stretch.keep.stop >= stretch.total
+        return slice(first, within.stop - within.start if ends else last)
 
 
 def handedness(timeline: Timeline) -> float:
@@ -316,7 +364,7 @@ class WindowedSide:
             for (start, _), side in zip(group, sides, strict=True):
                 total[start : start + size] += side
             progress((at + len(group)) / len(wanted))
-        return Placed((total / count.clamp_min(1))[reach : reach + mid.shape[-1]])
+        return Placed((total / count.clamp_min(1))[reach:][stretch.wanted])
 
     def _text_at(self, time_s: float) -> str | None:
         """The prompt that holds at a time; None in uncovered time."""

@@ -14,6 +14,7 @@ that blocks do not show and memory does not depend on the length.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -173,6 +174,7 @@ class Spatializer:
             self._listener = Listener(self.timeline)
             self._side = SlotsSide(
                 self.timeline,
+                num_samples / sample_rate_hz,
                 model,
                 encoder,
                 steps,
@@ -187,9 +189,9 @@ class Spatializer:
         self._energies = np.zeros((len(self.timeline.segments), 2))
         self._counts = np.zeros(len(self.timeline.segments), np.int64)
         self._passage = passage or (0, num_samples)
-        self._block, self._margin = self._plan()
-        # Margins are multiples of the model's stride, and so has to be the beginning of what it looks at.
-        self._begin = self._passage[0] // self._margin * self._margin
+        self._block, self._margin, self._edge = self._plan()
+        # Blocks are multiples of the model's stride, and so has to be the beginning of the first.
+        self._begin = self._passage[0] // self._edge * self._edge
         self.first_sample = max(0, self._begin - self._margin)
 
     def ears(self, pieces: Iterable[np.ndarray], progress: Progress = lambda share: None) -> Iterator[np.ndarray]:
@@ -214,8 +216,10 @@ class Spatializer:
             start, stop = max(block_start, passage_start), min(block_stop, passage_end)
             report = lambda share, a=start, b=stop: done(a + share * (b - a))  # noqa: E731
             keep = slice(start - first, stop - first)
-            objects, extended = self._extended(x, first, keep, report)
-            x, side = x[keep], self._width * extended.side[keep]
+            around = slice(max(block_start - self._edge, first) - first, min(block_stop + self._edge - first, len(x)))
+            objects, extended = self._extended(x, first, keep, around, report)
+            x, keep = x[keep], slice(keep.start - around.start, keep.stop - around.start)
+            side = self._width * extended.side[keep]
             ears = np.empty((2, stop - start))
             ears[LEFT_EAR] = x + side / 2
             ears[RIGHT_EAR] = x - side / 2
@@ -266,39 +270,44 @@ class Spatializer:
         first, end = self._passage
         return first / self.sample_rate_hz, end / self.sample_rate_hz
 
-    def _plan(self) -> tuple[int, int]:
-        """Length of a block and of the margins on its sides, in samples.
+    def _plan(self) -> tuple[int, int, int]:
+        """Length of a block, of the margins on its sides, and of the part of these that is computed, too, in samples.
 
-        Both are whole seconds, and a multiple of the model's stride at its rate.
+        All are multiples of the model's stride at its rate.
         """
-        stride, model_rate_hz = self._side.stride, self._model_rate_hz
-        grid_s = next((s for s in range(1, _LONGEST_GRID_S + 1) if s * model_rate_hz % stride == 0), None)
-        if grid_s is None:
-            return self.num_samples, self.num_samples
-        whole = lambda seconds: int(-(-seconds // grid_s) * grid_s) * self.sample_rate_hz  # noqa: E731
-        return whole(_BLOCK_S), whole(self._side.margin / model_rate_hz + _EDGE_S)
+        rate_hz, model_rate_hz = self.sample_rate_hz, self._model_rate_hz
+        grid = math.lcm(self._side.stride * rate_hz, model_rate_hz) // model_rate_hz
+        if grid > _LONGEST_GRID_S * rate_hz:
+            return self.num_samples, self.num_samples, self.num_samples
+        whole = lambda seconds: math.ceil(seconds * rate_hz / grid) * grid  # noqa: E731
+        edge = whole(_EDGE_S)
+        return whole(_BLOCK_S), edge + whole(self._side.margin / model_rate_hz), edge
 
-    def _extended(self, x: np.ndarray, first: int, keep: slice, progress: Progress) -> tuple[tuple[str, ...], Extended]:
-        """Objects, side signal and stems of a stretch (time) that begins with sample number ``first``."""
+    def _extended(
+        self, x: np.ndarray, first: int, keep: slice, wanted: slice, progress: Progress
+    ) -> tuple[tuple[str, ...], Extended]:
+        """Objects, side signal and stems of what is wanted of a stretch (time) that begins with sample ``first``."""
         rate_hz, model_rate_hz = self.sample_rate_hz, self._model_rate_hz
         low = x if rate_hz == model_rate_hz else resample(x, rate_hz, model_rate_hz)
         scaled = lambda samples: -(-samples * model_rate_hz // rate_hz)  # noqa: E731
+        low_of = lambda part: slice(scaled(part.start), min(scaled(part.stop), len(low)))  # noqa: E731
         stretch = Stretch(
             mid=torch.from_numpy(2 * low).float(),
             offset=scaled(first),
-            keep=slice(scaled(keep.start), min(scaled(keep.stop), len(low))),
+            keep=low_of(keep),
+            wanted=low_of(wanted),
             total=scaled(self.num_samples),
         )
         placed = self._side(stretch, progress)
         return placed.objects, extend_band(
-            x,
-            low,
+            x[wanted],
+            low[stretch.wanted],
             placed.side.double().numpy(),
             rate_hz,
             model_rate_hz,
             placement=placed.placement,
             stems_low=None if placed.stems is None else placed.stems.double().numpy(),
-            first=first,
+            first=first + wanted.start,
         )
 
 

@@ -169,6 +169,29 @@ class Timeline:
         found = tuple(s for s in self.segments[first:last] if s.end_s is not None and s.end_s > start_s)
         return Timeline(found) if found else None
 
+    def without_gaps(self, duration_s: float) -> Timeline:
+        """Segments that meet halfway in the time between them, and reach from the beginning of the audio to its end.
+
+        Args:
+            duration_s: length of the audio, seconds, above 0.
+
+        Returns:
+            Which objects to listen for at any time. Places are not those of this timeline, since movements last as
+            long as their segments.
+
+        Raises:
+            TimelineError: as :meth:`resolved`.
+        """
+        closed = self._closed(duration_s).segments
+        ends_s, starts_s = [s.end_s or 0.0 for s in closed[:-1]], [s.start_s for s in closed[1:]]
+        edges_s = [0.0, *((end_s + start_s) / 2 for end_s, start_s in zip(ends_s, starts_s, strict=True)), duration_s]
+        return Timeline(
+            tuple(
+                replace(segment, start_s=start_s, end_s=end_s)
+                for segment, start_s, end_s in zip(closed, edges_s[:-1], edges_s[1:], strict=True)
+            )
+        )
+
     @cached_property
     def _starts_s(self) -> list[float]:
         return [segment.start_s for segment in self.segments]

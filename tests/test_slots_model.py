@@ -81,6 +81,49 @@ def test_a_clause_that_is_not_active_gets_nothing(model: SlotsModel) -> None:
 
 
 @torch.no_grad()
+def test_what_a_prompt_does_not_place_is_the_rest(model: SlotsModel) -> None:
+    found = model.separate(_spectrum(), _clauses(2), _active(2))
+    active = _active(2)
+    active[0, 0, 10:] = False
+    placed = found.placed(active)
+    assert torch.equal(placed.masks[0, :, :10], found.masks[0, :, :10])
+    assert not placed.masks[0, 0, 10:].any()
+    assert torch.equal(placed.masks[0, 1], found.masks[0, 1])
+    torch.testing.assert_close(placed.masks[0, 2, 10:], 1 - found.masks[0, 1, 10:], rtol=0, atol=1e-6)
+    assert torch.equal(placed.active, active)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("within", "changes"),
+    [
+        (slice(0, 41), {}),
+        (slice(40, 97), {}),
+        (slice(92, 120), {"dilations": (1, 2, 1, 4), "fusion_after": (1, 3)}),
+    ],
+)
+def test_the_frames_asked_for_are_those_of_the_whole(within: slice, changes: dict) -> None:
+    model = tiny_slots(**changes)
+    spectrum, frames = _spectrum(frames=120), 120
+    active = _active(2, frames=frames)
+    active[0, 0, 50:60] = False
+    whole = model.separate(spectrum, _clauses(2), active)
+    part = model.separate(spectrum, _clauses(2), active, within)
+    # Single precision: sums are cut into other pieces.
+    torch.testing.assert_close(part.masks, whole.masks[:, :, within], rtol=0, atol=1e-5)
+    torch.testing.assert_close(part.directness, whole.directness[:, within], rtol=0, atol=1e-5)
+    assert torch.equal(part.active, active[..., within])
+    steps = slice(within.start // 2, -(-within.stop // 2))
+    torch.testing.assert_close(part.features, whole.features[:, :, steps], rtol=0, atol=1e-4)
+    # The presence looks at what masks take around it, so it is known where there is as much of them.
+    inner = slice(
+        0 if not within.start else model.config.context_steps,
+        None if within.stop == frames else -model.config.context_steps - 1,  # the last step may be half asked for
+    )
+    torch.testing.assert_close(part.presence[..., inner], whole.presence[:, :, steps][..., inner], rtol=0, atol=1e-4)
+
+
+@torch.no_grad()
 def test_without_clauses_all_is_the_rest(model: SlotsModel) -> None:
     masks = model.separate(_spectrum(), torch.zeros(1, 0, 8), _active(0)).masks
     assert masks.shape[1] == 1
@@ -216,7 +259,7 @@ def test_a_dry_sound_that_is_all_one_clause_gets_the_ears_of_the_head(model: Slo
     [
         {},
         {"context_frames": 1, "level_frames": 2},
-        {"blocks": 3, "fusion_after": (3,), "context_frames": 5, "level_frames": 4},
+        {"dilations": (1, 1, 2), "fusion_after": (3,), "context_frames": 5, "level_frames": 4},
     ],
 )
 def test_an_output_frame_depends_on_its_context(changes: dict) -> None:

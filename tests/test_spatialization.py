@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -182,10 +183,10 @@ def test_all_in_the_centre_is_mono(slots: SlotsModel) -> None:
 class _Fair(SlotsModel):
     """Gives every bin to the first clause and takes all of it to be direct, so that directions alone are seen."""
 
-    def separate(self, spectrum: Tensor, clause_features: Tensor, active: Tensor):  # type: ignore[no-untyped-def]
-        found = super().separate(spectrum, clause_features, active)
+    def separate(self, spectrum, clause_features, active, within=slice(None)):  # type: ignore[no-untyped-def]
+        found = super().separate(spectrum, clause_features, active, within)
         found.masks.zero_()
-        found.masks[:, 0] = active[:, :1].float().transpose(1, 2)
+        found.masks[:, 0] = active[:, :1, within].float().transpose(1, 2)
         found.masks[:, -1] = 1 - found.masks[:, 0]
         found.directness.fill_(1)
         return found
@@ -221,6 +222,23 @@ def test_a_moving_sound_crosses_the_middle() -> None:
 
 
 # ------------------------------------------------------------------ time
+
+
+def test_a_gap_changes_nothing_around_it(slots: SlotsModel) -> None:
+    """What goes on through time without a prompt is the same object before it and after it."""
+    x = _noise(5 * 16000)
+    prompt = "cello on the left"
+    gap_s = 2.0, 3.1
+    pauses = Timeline((Segment.from_prompt(0.0, gap_s[0], prompt), Segment.from_prompt(gap_s[1], None, prompt)))
+    timelines = Timeline.from_prompt(prompt), pauses
+    throughout, paused = (_side(spatialize(x, 16000, t, slots, ENCODER)) for t in timelines)
+    window = slots.config.n_fft
+    around = np.ones(len(x), bool)
+    around[round(gap_s[0] * 16000) - window : round(gap_s[1] * 16000) + window] = False
+    np.testing.assert_allclose(paused[around], throughout[around], rtol=0, atol=1e-6)  # single precision
+    inside = slice(round(gap_s[0] * 16000) + window, round(gap_s[1] * 16000) - window)
+    assert _db(throughout[inside], x[inside]) > -30
+    assert not paused[inside].any()
 
 
 LONG = Timeline(
@@ -424,9 +442,9 @@ def test_names_beyond_a_transition_cost_nothing(slots: SlotsModel, monkeypatch: 
     """The network is asked for no name that nothing in its stretch holds, however long transitions may be."""
     separate, active_somewhere = SlotsModel.separate, []
 
-    def watched(self: SlotsModel, spectrum: Tensor, clause_features: Tensor, active: Tensor) -> object:
-        active_somewhere.extend(active[0].any(dim=1).tolist())
-        return separate(self, spectrum, clause_features, active)
+    def watched(self: SlotsModel, *arguments: Any) -> object:
+        active_somewhere.extend(arguments[2][0].any(dim=1).tolist())
+        return separate(self, *arguments)
 
     monkeypatch.setattr(SlotsModel, "separate", watched)
     monkeypatch.setattr(spatialization, "_BLOCK_S", 2)

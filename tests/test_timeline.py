@@ -271,6 +271,24 @@ def test_tracks_follow_the_example() -> None:
     np.testing.assert_array_equal(man.azimuth_deg, [0, 0, 0, 0, 0, 30, 30])
 
 
+def test_without_gaps_segments_meet_halfway() -> None:
+    timeline = Timeline(
+        (
+            Segment.from_prompt(1.0, 2.0, "cello on the left"),
+            Segment.from_prompt(2.0, 3.0, "rain moves from the left to the right"),
+            Segment.from_prompt(4.0, 5.0, "dog on the right"),
+        )
+    )
+    whole = timeline.without_gaps(7.5)
+    assert [(s.start_s, s.end_s) for s in whole.segments] == [(0.0, 2.0), (2.0, 3.5), (3.5, 7.5)]
+    assert [s.clauses for s in whole.segments] == [s.clauses for s in timeline.segments]
+    assert whole.without_gaps(7.5) == whole
+    # Open ends are closed first.
+    assert Timeline.from_prompt("cello on the left").without_gaps(3.0).segments[0].end_s == 3.0
+    with pytest.raises(TimelineError, match="starts at 4 s"):
+        timeline.without_gaps(3.5)
+
+
 def test_uncovered_time_has_no_active_track() -> None:
     timeline = parse_timeline(one("start: 1, end: 2, text: cello left"))
     (cello,) = timeline.tracks(np.array([0.0, 0.99, 1.0, 1.99, 2.0, 3.0]), 3.0)

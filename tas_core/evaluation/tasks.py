@@ -23,7 +23,7 @@ from tas_core.evaluation.clips import can_swap, clip_digest, has_stems
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import Row, System, parse_row
 
-RESULTS_FORMAT: Final = 1
+RESULTS_FORMAT: Final = 2
 """To be raised whenever a measure or a baseline changes: older results are then computed anew."""
 
 Kind = Literal["score", "mirror", "swap", "presence"]

@@ -14,7 +14,7 @@ mirrored outputs and a prompt that puts everything in the centre gives no side s
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -50,7 +50,8 @@ _PRESENCE_WEIGHT = 0.2
 class SlotsConfig:
     """Sizes of the network; ``n_fft`` and ``hop`` in samples at ``sample_rate_hz``.
 
-    The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame.
+    The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame. Its blocks
+    have taps ``dilations`` steps apart; the prompt is fused in after those of the numbers ``fusion_after``.
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
     anything: see :func:`tas_core.models.slots_placing.placing_masks`. Checkpoints from before there was a balance do
     not say one, and keep giving what they gave.
@@ -62,8 +63,8 @@ class SlotsConfig:
     patch: int = 2
     channels: int = 64
     frame_channels: int = 8
-    blocks: int = 8
-    fusion_after: tuple[int, ...] = (2, 4, 6, 8)
+    dilations: tuple[int, ...] = (1, 1, 4, 2, 4, 1, 1, 1, 4, 2, 4, 1)
+    fusion_after: tuple[int, ...] = (3, 6, 9, 12)
     context_frames: int = 64
     level_frames: int = 128
     mask_features: int = 16
@@ -74,11 +75,6 @@ class SlotsConfig:
     diffuse_layers: int = 4
     text_encoder: str = "minilm"
     text_width: int = 384
-
-    @property
-    def dilations(self) -> tuple[int, ...]:
-        """Steps between the taps of each block: 1, 1, 2, 4, and again."""
-        return tuple((1, 1, 2, 4)[i % 4] for i in range(self.blocks))
 
     @property
     def context_steps(self) -> int:
@@ -107,6 +103,15 @@ class Separation:
     directness: Tensor
     features: Tensor
     presence: Tensor
+
+    def placed(self, active: Tensor) -> Separation:
+        """The same, where the prompt places each clause only at times ``active`` (batch, clause, frame) bool.
+
+        At other times its sound belongs to everything else.
+        """
+        named = self.masks[:, :-1] * active[..., None]
+        rest = self.masks[:, -1:] + (self.masks[:, :-1] * ~active[..., None]).sum(dim=1, keepdim=True)
+        return replace(self, masks=torch.cat([named, rest], dim=1), active=active)
 
 
 class SlotsModel(nn.Module):
@@ -148,11 +153,15 @@ class SlotsModel(nn.Module):
     def context_frames(self) -> int:
         """Frames on each side that a frame of what :meth:`separate` finds may depend on, in whole steps."""
         c = self.config
-        # Both mixers of a block look one dilation to each side.
-        steps = 2 * sum(c.dilations) + len(c.fusion_after) * c.context_steps
         # The other frames of its own step count too.
-        frames = c.patch * steps + c.patch - 1 + c.level_frames
+        frames = c.patch * self._reach(0) + c.patch - 1 + c.level_frames
         return -(-frames // c.patch) * c.patch
+
+    def _reach(self, block: int) -> int:
+        """Steps on each side that a step depends on through a block, counted from 0, and all after it."""
+        c = self.config
+        # Both mixers of a block look one dilation to each side.
+        return 2 * sum(c.dilations[block:]) + c.context_steps * sum(after > block for after in c.fusion_after)
 
     @property
     def placing_frames(self) -> int:
@@ -174,30 +183,48 @@ class SlotsModel(nn.Module):
         # Encoders give unit vectors; a few hundred numbers that small would hardly move the network.
         return self.text(clause_features * math.sqrt(self.config.text_width))
 
-    def separate(self, spectrum: Tensor, clause_features: Tensor, active: Tensor) -> Separation:
+    def separate(
+        self, spectrum: Tensor, clause_features: Tensor, active: Tensor, within: slice | None = None
+    ) -> Separation:
         """Masks for every clause.
 
         Args:
             spectrum: STFT of mid, complex (batch, freq, frame).
             clause_features: text features (batch, clause, width).
             active: which clause the prompt holds when, (batch, clause, frame) bool.
+            within: frames that masks are wanted for, from the first of a step on; all by default. The others are looked
+                at as context only, and cost less.
         """
-        bins, patch = bin_count(), self.config.patch
+        c = self.config
+        bins, patch = bin_count(), c.patch
         frames = spectrum.shape[-1]
-        h = self.split(in_steps(self.features(spectrum)[:, :bins], 2, patch).flatten(-2)) + self.band_offset
+        within = within or slice(0, frames)
         named = self.clause_vectors(clause_features)
         rest = self.rest.to(named.dtype).expand(len(named), 1, -1)
         clause = torch.cat([named, rest], dim=1)
         active = torch.cat([active, active.new_ones(len(active), 1, frames)], dim=1)
         active_steps = in_steps(active, 2, patch).any(dim=3)
+        steps = active_steps.shape[2]
+        wanted = slice(within.start // patch, -(-within.stop // patch))
+        x = in_steps(self.features(spectrum)[:, :bins], 2, patch)
+        # The steps in h: those that the blocks to come depend on.
+        now = _around(wanted, self._reach(0), steps)
+        h = self.split(x[:, :, now].flatten(-2)) + self.band_offset
         fused = 0
         key = None
         for i, (frame_mixer, band_mixer) in enumerate(zip(self.frame_mixers, self.band_mixers, strict=True)):
             h = band_mixer(frame_mixer(h))
-            if i + 1 in self.config.fusion_after:
-                h, key = self.fusions[fused](h, clause, active_steps)
+            if i + 1 in c.fusion_after:
+                h, key = self.fusions[fused](h, clause, active_steps[:, :, now])
                 fused += 1
+                before, now = now, _around(wanted, self._reach(i + 1), steps)
+                kept = slice(now.start - before.start, now.stop - before.start)
+                h, key = h[:, :, kept], key[:, :, kept]
         assert key is not None
+        # Blocks after the last fusion have nothing to look at but each other.
+        h, key = (x[:, :, wanted.start - now.start : wanted.stop - now.start] for x in (h, key))
+        spectrum, active = spectrum[..., within], active[..., within]
+        frames = spectrum.shape[-1]
         features = self.norm(h)
         # (batch, step, freq, patch * feature) -> (batch, step, patch * freq, feature)
         per_bin = self.merge(features).unflatten(-1, (patch, -1)).transpose(2, 3).flatten(2, 3)
@@ -363,3 +390,8 @@ class SlotsModel(nn.Module):
         features = self.per_frame(found.features.detach(), spectrum.shape[-1])
         per_scene = self.diffuse.training_loss(residual, spectrum, features, noise, generator)
         return (per_scene * known).sum() / known.sum().clamp_min(1)
+
+
+def _around(wanted: slice, reach: int, count: int) -> slice:
+    """What is wanted and ``reach`` on each side, as far as there are so many."""
+    return slice(max(0, wanted.start - reach), min(count, wanted.stop + reach))
