@@ -17,7 +17,11 @@ from tas_core.models.slots import PRESETS, SlotsConfig, SlotsModel
 
 
 def places(old: SlotsConfig, new: SlotsConfig) -> list[int]:
-    """Where each block of the old trunk comes in the new one."""
+    """Where each block of the old trunk comes in the new one.
+
+    Raises:
+        ValueError: there is no place for one of them.
+    """
     found: list[int] = []
     for fused, until in zip(old.fusion_after, new.fusion_after, strict=True):
         at = new.fusion_after[new.fusion_after.index(until) - 1] if found else 0
@@ -32,7 +36,10 @@ def deepened(model: SlotsModel) -> SlotsModel:
     old, preset = model.config, PRESETS["slots"]
     new = replace(old, dilations=preset.dilations, fusion_after=preset.fusion_after)
     deeper = SlotsModel(new)
-    to = places(old, new)
+    try:
+        to = places(old, new)
+    except ValueError:
+        raise SystemExit(f"a trunk of {old.dilations} does not fit into one of {new.dilations}") from None
     state = {}
     for name, value in model.state_dict().items():
         part, _, rest = name.partition(".")
