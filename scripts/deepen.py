@@ -2,8 +2,8 @@
 
     python scripts/deepen.py tas_core/models/weights/slots runs/deeper
 
-The sizes are those of the preset `slots`. The blocks of the old trunk go to the first ones of equal dilation between
-the same two fusions; the outputs of the other blocks begin at zero.
+Blocks and fusions are those of the preset `slots`. The blocks of the old trunk go to the first ones of equal dilation
+between the same two fusions; the outputs of the other blocks begin at zero.
 """
 
 import argparse
@@ -28,6 +28,8 @@ def places(old: SlotsConfig, new: SlotsConfig) -> list[int]:
         for dilation in old.dilations[len(found) : fused]:
             at = new.dilations.index(dilation, at, until) + 1
             found.append(at - 1)
+    if len(found) != len(old.dilations):
+        raise ValueError("blocks after the last fusion")
     return found
 
 

@@ -54,7 +54,7 @@ class Placed:
 
     Attributes:
         side: side signal (time), at the model's rate.
-        objects: that the timeline names in the stretch; nothing from models that do not tell objects apart.
+        objects: that were listened for in the stretch; nothing from models that do not tell objects apart.
         placement: what it put where at the end of its band, by object; None from models that do not tell them apart.
         stems: what it took each object to be, (object, time), where that was asked for.
     """
@@ -130,9 +130,9 @@ class SlotsSide:
         config = model.config
         # All time constants of the stretch are whole steps of the network.
         self.stride = config.hop * config.patch
-        # Frames around what is wanted that masks are needed for.
-        self._near = model.placing_frames - model.context_frames + (steps - 1) * model.diffuse.reach
-        self._near += config.n_fft // config.hop
+        # Frames around what is wanted that masks are needed for, to place it, or to tell what is there.
+        placing = model.placing_frames - model.context_frames + (steps - 1) * model.diffuse.reach
+        self._near = max(placing, config.context_frames + config.patch) + config.n_fft // config.hop
         self.margin = (model.context_frames + self._near + config.patch) * config.hop
 
     @torch.inference_mode()

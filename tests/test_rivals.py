@@ -347,7 +347,8 @@ def _windowed(
     mid: Tensor, timeline: Timeline, model: PromptModel, progress: Progress, batch_size: int | None = None
 ) -> Tensor:
     side = WindowedSide(timeline, model, HashEncoder(), 1, 0, batch_size)
-    return side(Stretch(mid, 0, slice(0, len(mid)), len(mid)), progress).side
+    whole = slice(0, len(mid))
+    return side(Stretch(mid, 0, whole, whole, len(mid)), progress).side
 
 
 def test_windows_of_a_constant_model_average_to_the_model() -> None:

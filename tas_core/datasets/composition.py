@@ -96,8 +96,11 @@ class SceneComposer:
         # A name that nothing in the scene goes by holds while another object sounds.
         active |= ~active.any(dim=2, keepdim=True) & active.roll(1, dims=1)
         active |= ~(active.any(dim=2) & draws.timed.to(device)[:, None])[..., None]
-        paused = _paused(draws.pause.to(device), active.shape[2]) & active & is_named[..., None]
-        active = _without_gaps(active & ~paused, is_named)
+        active &= is_named[..., None]
+        paused = _paused(draws.pause.to(device), active.shape[2]) & active
+        # One of the objects is named at some time.
+        paused &= (active & ~paused).any(dim=2).any(dim=1)[:, None, None]
+        active = _without_gaps(active & ~paused)
         unnamed = paused & ~active
         if bool(unnamed.any()):
             # What sounds while the prompt does not name it is as unnamed as all else.
@@ -186,17 +189,16 @@ def _paused(pause: Tensor, blocks: int) -> Tensor:
     return (pause[..., :1] <= middle) & (middle < pause[..., 1:])
 
 
-def _without_gaps(active: Tensor, named: Tensor) -> Tensor:
+def _without_gaps(active: Tensor) -> Tensor:
     """Where no clause holds, those of the nearest block in which one does: (scene, clause, block) bool.
 
     The network is never asked about time without a prompt, see :meth:`tas_core.timeline.Timeline.without_gaps`.
 
     Args:
-        active: which clause holds in which block, (scene, clause, block) bool.
-        named: (scene, clause) bool, False for padding.
+        active: which clause holds in which block, (scene, clause, block) bool; one of a scene at least somewhere.
     """
     blocks = torch.arange(active.shape[2], device=active.device)
-    held = (active & named[..., None]).any(dim=1)
+    held = active.any(dim=1)
     far = (blocks[:, None] - blocks).abs() + len(blocks) * ~held[:, None]
     return active.gather(2, far.argmin(dim=2)[:, None].expand(active.shape))
 

@@ -166,7 +166,7 @@ class SceneDrawer:
             named=torch.tensor([_padded([True for _ in s.clauses], MAX_CLAUSES, False) for s in scenes]),
             right_name=torch.tensor([_padded([c.right for c in s.clauses], MAX_CLAUSES, True) for s in scenes]),
             timed=torch.from_numpy(timed),
-            pause=torch.tensor(np.stack([self._pauses(len(s.clauses), timing) for s in scenes]), dtype=torch.float32)
+            pause=torch.tensor(np.stack([self._pauses(s, timing) for s in scenes]), dtype=torch.float32)
             * torch.from_numpy(timed)[:, None, None],
             prompts=self._captions(scenes, np.random.default_rng([self.seed, step, 1])),
         )  # fmt: skip
@@ -216,11 +216,14 @@ class SceneDrawer:
                 clauses.append(_Clause(_any(other, rng), float(rng.uniform(-90, 90))))
         return _Scene(clauses, rest_slot)
 
-    def _pauses(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """From where to where each of some clauses pauses, (clause, 2), shares of the window: one of them, or none."""
+    def _pauses(self, scene: _Scene, rng: np.random.Generator) -> np.ndarray:
+        """From where to where each of a scene's clauses pauses, (clause, 2), shares of the window: one, or none.
+
+        None where a clause stands for everything else: what is unnamed for a time would belong to it.
+        """
         pauses = np.zeros((MAX_CLAUSES, 2))
-        chosen, middle, length = int(rng.integers(count)), rng.random(), rng.uniform(0.1, 0.5)
-        if _chance(self.config.pause_share, rng):
+        chosen, middle, length = int(rng.integers(len(scene.clauses))), rng.random(), rng.uniform(0.1, 0.5)
+        if _chance(self.config.pause_share, rng) and scene.rest_slot < 0:
             pauses[chosen] = np.clip([middle - length, middle + length], 0, 1)
         return pauses
 

@@ -53,8 +53,7 @@ class SlotsConfig:
     The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame. Its blocks
     have taps ``dilations`` steps apart; the prompt is fused in after those of the numbers ``fusion_after``.
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
-    anything: see :func:`tas_core.models.slots_placing.placing_masks`. Checkpoints from before there was a balance do
-    not say one, and keep giving what they gave.
+    anything: see :func:`tas_core.models.slots_placing.placing_masks`.
     """
 
     sample_rate_hz: int = 16000
@@ -68,7 +67,7 @@ class SlotsConfig:
     context_frames: int = 64
     level_frames: int = 128
     mask_features: int = 16
-    balance: float = 0.0
+    balance: float = 0.75
     balance_frames: int = 64
     sharpness: float = 4.0
     diffuse_channels: int = 128
@@ -82,7 +81,7 @@ class SlotsConfig:
         return self.context_frames // self.patch
 
 
-PRESETS: Final = {"slots": SlotsConfig(balance=0.75)}
+PRESETS: Final = {"slots": SlotsConfig()}
 """Configs by name."""
 
 
