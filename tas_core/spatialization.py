@@ -36,7 +36,7 @@ from tas_core.timeline import Segment, Timeline
 from tas_core.transitions import check_transition
 from tas_core.types import LEFT_EAR, RIGHT_EAR, Progress, check_seed, check_steps, check_width
 
-_BLOCK_S = 12
+_BLOCK_S = 20
 _EDGE_S = 0.25 + REACH_S
 """What resampling and the band above need beyond the model's own margin."""
 _LONGEST_GRID_S = 64

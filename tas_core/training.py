@@ -279,8 +279,7 @@ def _scene_sources(
             RecordedScenes(bench, "val", config.fold, config.window_s, 12345, device),
         )
     encoder_name = str(model.config.text_encoder)  # type: ignore[union-attr]
-    without = {"augment": False, "odd_name_share": 0.0, "absent_share": 0.0, "pause_share": 0.0}
-    plain = CompositionConfig(**{**asdict(scene), **without})
+    plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
     return (
         open_material(data, "train", encoder_name, scene, config.seed, device),
         open_material(data, "val", encoder_name, plain, 12345, device),

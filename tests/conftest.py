@@ -126,7 +126,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = SlotsConfig(
         channels=8,
         frame_channels=2,
-        dilations=(1, 1),
+        blocks=2,
         fusion_after=(1, 2),
         context_frames=4,
         level_frames=8,

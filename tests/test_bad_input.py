@@ -313,7 +313,7 @@ def test_an_error_about_weights_fits_a_screen(
 ) -> None:
     """A line that lists a hundred tensors helps nobody."""
     model = shutil.copytree(tiny_model, tmp_path / "model")
-    edit_sizes(dilations=[1] * 8)(model)
+    edit_sizes(blocks=8)(model)
     arguments = (make_audio(), "-t", make_timeline(*SCENE), "-o", tmp_path / "out.wav", "--model", model)
     assert len(refused(tas, tmp_path, *arguments)) < 500
 

@@ -299,12 +299,7 @@ def test_named_clauses_carry_the_features_of_their_words(rooms: RoomBank) -> Non
 
 
 def test_unnamed_objects_go_to_the_rest(rooms: RoomBank) -> None:
-    settings = {
-        "absent_share": 0.0,
-        "object_shares": (0.0, 1.0, 0.0, 0.0),
-        "rest_clause_share": 0.0,
-        "pause_share": 0.0,
-    }
+    settings = {"absent_share": 0.0, "object_shares": (0.0, 1.0, 0.0, 0.0), "rest_clause_share": 0.0}
     everything = _composer(rooms, unnamed_share=0.0, **settings).compose(0, 8)
     assert not everything.rest_mid.any()
     assert torch.equal(everything.named.sum(dim=1), torch.full((8,), 2))
@@ -317,7 +312,7 @@ def test_unnamed_objects_go_to_the_rest(rooms: RoomBank) -> None:
 
 
 def test_a_clause_for_the_rest_takes_what_is_unnamed(rooms: RoomBank) -> None:
-    settings = {"absent_share": 0.0, "object_shares": (0.0, 0.0, 1.0, 0.0), "unnamed_share": 0.6, "pause_share": 0.0}
+    settings = {"absent_share": 0.0, "object_shares": (0.0, 0.0, 1.0, 0.0), "unnamed_share": 0.6}
     batch = _composer(rooms, rest_clause_share=1.0, **settings).compose(0, 12)
     assert not batch.rest_mid.any()
     found = 0
@@ -483,69 +478,29 @@ def test_without_augmentation_the_sound_is_the_clip(rooms: RoomBank) -> None:
 
 
 def test_untimed_prompts_hold_throughout(rooms: RoomBank) -> None:
-    batch = _composer(rooms, timed_share=0.0, gate_share=1.0).compose(0, 8)
-    assert bool(batch.active[batch.named].all())
+    assert bool(_composer(rooms, timed_share=0.0, gate_share=1.0).compose(0, 8).active.all())
 
 
 def test_timed_clauses_hold_while_their_object_sounds(rooms: RoomBank) -> None:
-    """By a loop over blocks of a label frame, 0.1 s: less than 50 dB below the object's own loudest one.
-
-    Where none of the objects is that loud, the prompt of the nearest block in which one is goes on.
-    """
-    settings = {"timed_share": 1.0, "gate_share": 1.0, "absent_share": 0.0, "pause_share": 0.0}
-    batch = _composer(rooms, **settings).compose(0, 8)
+    """By a loop over blocks of a label frame, 0.1 s: less than 50 dB below the object's own loudest one."""
+    batch = _composer(rooms, timed_share=1.0, gate_share=1.0, absent_share=0.0).compose(0, 8)
     block = RATE_HZ // 10
     pauses = 0
-    sounding = torch.zeros_like(batch.active)
     for b, k in np.argwhere(batch.named.numpy()).tolist():
         ears = np.stack([batch.stem_mid[b, k].numpy(), batch.stem_side[b, k].numpy()])
         power = np.array(
             [np.square(ears[:, at : at + block]).sum() for at in range(0, ears.shape[1] - block + 1, block)]
         )
-        # Rounding would decide for a block that stands at the limit.
-        assert np.all(np.abs(10 * np.log10(power / power.max() + 1e-12) + 50) > 0.01)
-        sounding[b, k] = torch.from_numpy(power > 1e-5 * power.max())
-        pauses += not bool(sounding[b, k].all())
+        expected = power > 1e-5 * power.max()
+        # Rounding may decide for a block that stands at the limit.
+        clear = np.abs(10 * np.log10(power / power.max() + 1e-12) + 50) > 0.01
+        np.testing.assert_array_equal(batch.active[b, k].numpy()[clear], expected[clear])
+        pauses += not expected.all()
     assert pauses >= 4
-    for scene, held in zip(sounding, batch.active & batch.named[..., None], strict=True):
-        prompted = [t for t in range(10) if scene[:, t].any()]
-        for t in range(10):
-            nearest = min(prompted, key=lambda at: (abs(at - t), at))
-            assert held[:, t].tolist() == scene[:, nearest].tolist()
-
-
-def test_what_goes_on_while_the_prompt_pauses_is_unnamed(rooms: RoomBank) -> None:
-    settings = {"timed_share": 1.0, "gate_share": 0.0, "unnamed_share": 0.0, "absent_share": 0.0}
-    settings["object_shares"] = (0.0, 1.0, 0.0, 0.0)
-    throughout = _composer(rooms, pause_share=0.0, **settings).compose(0, 16)
-    paused = _composer(rooms, pause_share=1.0, **settings).compose(0, 16)
-    torch.testing.assert_close(paused.mid, throughout.mid, rtol=0, atol=1e-5)
-    block, ramp = RATE_HZ // 10, RATE_HZ // 50
-    found = 0
-    for b, k in np.argwhere(throughout.named.numpy()).tolist():
-        other = throughout.stem_mid[b, 1 - k]
-        for t in torch.nonzero(throughout.active[b, k] & ~paused.active[b, k])[:, 0].tolist():
-            inside = slice(t * block + ramp, (t + 1) * block - ramp)
-            assert not paused.stem_mid[b, k, inside].any()
-            assert not paused.stem_side[b, k, inside].any()
-            torch.testing.assert_close(paused.rest_mid[b, inside], throughout.stem_mid[b, k, inside], rtol=0, atol=1e-6)
-            torch.testing.assert_close(paused.stem_mid[b, 1 - k, inside], other[inside], rtol=0, atol=1e-6)
-            found += 1
-    assert found > 10
-    assert bool(paused.active.any(dim=1).all())  # never without any prompt
-    assert int((paused.active != throughout.active).any(dim=2).sum(dim=1).max()) == 1
-
-
-def test_a_single_object_goes_on_through_a_pause(rooms: RoomBank) -> None:
-    """With nothing else in the prompt, the network is told to listen for it all the same."""
-    settings = {"timed_share": 1.0, "gate_share": 0.0, "absent_share": 0.0, "object_shares": (1.0, 0.0, 0.0, 0.0)}
-    batches = [_composer(rooms, pause_share=share, **settings).compose(0, 8) for share in (0.0, 1.0)]
-    torch.testing.assert_close(batches[1].stem_mid, batches[0].stem_mid, rtol=0, atol=1e-6)
-    assert not batches[1].rest_mid.any()
 
 
 def test_absent_names_hold_while_another_object_sounds(rooms: RoomBank) -> None:
-    batch = _composer(rooms, timed_share=1.0, pause_share=0.0, absent_share=1.0, unnamed_share=0.0).compose(0, 8)
+    batch = _composer(rooms, timed_share=1.0, gate_share=1.0, absent_share=1.0, unnamed_share=0.0).compose(0, 8)
     found = 0
     for b in range(8):
         times = batch.active[b]

@@ -99,7 +99,7 @@ def test_what_a_prompt_does_not_place_is_the_rest(model: SlotsModel) -> None:
     [
         (slice(0, 41), {}),
         (slice(40, 97), {}),
-        (slice(92, 120), {"dilations": (1, 2, 1, 4), "fusion_after": (1, 3)}),
+        (slice(92, 120), {"blocks": 4, "fusion_after": (1, 3)}),
     ],
 )
 def test_the_frames_asked_for_are_those_of_the_whole(within: slice, changes: dict) -> None:
@@ -259,7 +259,7 @@ def test_a_dry_sound_that_is_all_one_clause_gets_the_ears_of_the_head(model: Slo
     [
         {},
         {"context_frames": 1, "level_frames": 2},
-        {"dilations": (1, 1, 2), "fusion_after": (3,), "context_frames": 5, "level_frames": 4},
+        {"blocks": 3, "fusion_after": (3,), "context_frames": 5, "level_frames": 4},
     ],
 )
 def test_an_output_frame_depends_on_its_context(changes: dict) -> None:

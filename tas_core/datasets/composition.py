@@ -16,7 +16,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from tas_core.datasets.bank import StemBank
 from tas_core.datasets.catalogue import Category, Split
@@ -96,17 +95,6 @@ class SceneComposer:
         # A name that nothing in the scene goes by holds while another object sounds.
         active |= ~active.any(dim=2, keepdim=True) & active.roll(1, dims=1)
         active |= ~(active.any(dim=2) & draws.timed.to(device)[:, None])[..., None]
-        active &= is_named[..., None]
-        paused = _paused(draws.pause.to(device), active.shape[2]) & active
-        # One of the objects is named at some time.
-        paused &= (active & ~paused).any(dim=2).any(dim=1)[:, None, None]
-        active = _without_gaps(active & ~paused)
-        unnamed = paused & ~active
-        if bool(unnamed.any()):
-            # What sounds while the prompt does not name it is as unnamed as all else.
-            share = _smooth(unnamed, window, _RAMP_S * self.rate_hz)
-            rest = rest + (share * stem_mid).sum(dim=1)
-            stem_mid, stem_side = (1 - share) * stem_mid, (1 - share) * stem_side
         return SceneBatch(
             stem_mid,
             stem_side,
@@ -181,33 +169,6 @@ def _envelope(gate: Tensor, window: int, ramp: float) -> Tensor:
     """Factors (signal, time) that rise and fall over ``ramp`` samples at the two points of each gate (signal, 2)."""
     time = torch.arange(window, device=gate.device)
     return torch.minimum((time - gate[:, :1]) / ramp, (gate[:, 1:] - time) / ramp).clamp_(0, 1)
-
-
-def _paused(pause: Tensor, blocks: int) -> Tensor:
-    """Which of so many equal parts of the window are mostly in pauses (..., 2), shares of it, (..., block) bool."""
-    middle = (torch.arange(blocks, device=pause.device) + 0.5) / blocks
-    return (pause[..., :1] <= middle) & (middle < pause[..., 1:])
-
-
-def _without_gaps(active: Tensor) -> Tensor:
-    """Where no clause holds, those of the nearest block in which one does: (scene, clause, block) bool.
-
-    The network is never asked about time without a prompt, see :meth:`tas_core.timeline.Timeline.without_gaps`.
-
-    Args:
-        active: which clause holds in which block, (scene, clause, block) bool; one of a scene at least somewhere.
-    """
-    blocks = torch.arange(active.shape[2], device=active.device)
-    held = active.any(dim=1)
-    far = (blocks[:, None] - blocks).abs() + len(blocks) * ~held[:, None]
-    return active.gather(2, far.argmin(dim=2)[:, None].expand(active.shape))
-
-
-def _smooth(blocks: Tensor, window: int, ramp: float) -> Tensor:
-    """Equal parts of a window (..., block) as samples (..., time), with ramps of so many samples between them."""
-    samples = F.interpolate(blocks.float(), size=window, mode="nearest")
-    size = 2 * round(ramp / 2) + 1
-    return F.avg_pool1d(samples, size, 1, size // 2, count_include_pad=False)
 
 
 def _active_rms(signals: Tensor, block: int) -> Tensor:

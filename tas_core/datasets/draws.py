@@ -29,8 +29,7 @@ _TONE_DB = 9.0
 class CompositionConfig:
     """How scenes are drawn. Shares and probabilities are in 0..1, levels in dB.
 
-    ``object_shares`` are the shares of scenes with 1, 2, 3, 4 objects, ``pause_share`` that of timed scenes in which
-    an object goes on while the prompt does not name it.
+    ``object_shares`` are the shares of scenes with 1, 2, 3, 4 objects.
     """
 
     window_s: float = 3.0
@@ -45,7 +44,6 @@ class CompositionConfig:
     equalised_share: float = 0.6
     gate_share: float = 0.35
     timed_share: float = 0.6
-    pause_share: float = 0.3
     same_kind_share: float = 0.15
     held_out_names: bool = False
     augment: bool = True
@@ -72,8 +70,6 @@ class SceneDraws:
         named: (scene, clause) bool, False for padding.
         right_name: (scene, clause) bool, False for a sound that goes by the name of something else.
         timed: (scene) bool, whether the prompt says when its objects sound, or that they do throughout.
-        pause: (scene, clause, 2), from where to where in the window, as shares of it, the prompt does not name an
-            object, whether it sounds or not; both 0 for none.
         prompts: one caption per scene.
     """
 
@@ -95,7 +91,6 @@ class SceneDraws:
     named: Tensor
     right_name: Tensor
     timed: Tensor
-    pause: Tensor
     prompts: tuple[str, ...]
 
 
@@ -145,7 +140,6 @@ class SceneDrawer:
         start, span, gate, gain, tone_db, room, place, dry, place_deg, scene, slot = zip(*signals, strict=True)
         most = len(self.config.object_shares)
         timing = np.random.default_rng([self.seed, step, 2])
-        timed = timing.random(batch_size) < self.config.timed_share
         return SceneDraws(
             start=torch.tensor(start),
             span=torch.tensor(span),
@@ -165,9 +159,7 @@ class SceneDrawer:
             azimuth_deg=torch.tensor([_padded([c.azimuth_deg for c in s.clauses], MAX_CLAUSES, 0.0) for s in scenes]),
             named=torch.tensor([_padded([True for _ in s.clauses], MAX_CLAUSES, False) for s in scenes]),
             right_name=torch.tensor([_padded([c.right for c in s.clauses], MAX_CLAUSES, True) for s in scenes]),
-            timed=torch.from_numpy(timed),
-            pause=torch.tensor(np.stack([self._pauses(s, timing) for s in scenes]), dtype=torch.float32)
-            * torch.from_numpy(timed)[:, None, None],
+            timed=torch.from_numpy(timing.random(batch_size) < self.config.timed_share),
             prompts=self._captions(scenes, np.random.default_rng([self.seed, step, 1])),
         )  # fmt: skip
 
@@ -215,17 +207,6 @@ class SceneDrawer:
             if not taken & set(other) and len(clauses) < MAX_CLAUSES:
                 clauses.append(_Clause(_any(other, rng), float(rng.uniform(-90, 90))))
         return _Scene(clauses, rest_slot)
-
-    def _pauses(self, scene: _Scene, rng: np.random.Generator) -> np.ndarray:
-        """From where to where each of a scene's clauses pauses, (clause, 2), shares of the window: one, or none.
-
-        None where a clause stands for everything else: what is unnamed for a time would belong to it.
-        """
-        pauses = np.zeros((MAX_CLAUSES, 2))
-        chosen, middle, length = int(rng.integers(len(scene.clauses))), rng.random(), rng.uniform(0.1, 0.5)
-        if _chance(self.config.pause_share, rng) and scene.rest_slot < 0:
-            pauses[chosen] = np.clip([middle - length, middle + length], 0, 1)
-        return pauses
 
     def _categories(self, count: int, rng: np.random.Generator) -> list[int]:
         """Category numbers without shared names; now and then several of one family, the hard case."""

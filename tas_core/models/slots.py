@@ -50,10 +50,10 @@ _PRESENCE_WEIGHT = 0.2
 class SlotsConfig:
     """Sizes of the network; ``n_fft`` and ``hop`` in samples at ``sample_rate_hz``.
 
-    The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame. Its blocks
-    have taps ``dilations`` steps apart; the prompt is fused in after those of the numbers ``fusion_after``.
+    The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame.
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
-    anything: see :func:`tas_core.models.slots_placing.placing_masks`.
+    anything: see :func:`tas_core.models.slots_placing.placing_masks`. Checkpoints from before there was a balance do
+    not say one, and keep giving what they gave.
     """
 
     sample_rate_hz: int = 16000
@@ -62,12 +62,12 @@ class SlotsConfig:
     patch: int = 2
     channels: int = 64
     frame_channels: int = 8
-    dilations: tuple[int, ...] = (1, 1, 4, 2, 4, 1, 1, 1, 4, 2, 4, 1)
-    fusion_after: tuple[int, ...] = (3, 6, 9, 12)
+    blocks: int = 8
+    fusion_after: tuple[int, ...] = (2, 4, 6, 8)
     context_frames: int = 64
     level_frames: int = 128
     mask_features: int = 16
-    balance: float = 0.75
+    balance: float = 0.0
     balance_frames: int = 64
     sharpness: float = 4.0
     diffuse_channels: int = 128
@@ -76,12 +76,17 @@ class SlotsConfig:
     text_width: int = 384
 
     @property
+    def dilations(self) -> tuple[int, ...]:
+        """Steps between the taps of each block: 1, 1, 2, 4, and again."""
+        return tuple((1, 1, 2, 4)[i % 4] for i in range(self.blocks))
+
+    @property
     def context_steps(self) -> int:
         """Steps on each side that a fusion attends to."""
         return self.context_frames // self.patch
 
 
-PRESETS: Final = {"slots": SlotsConfig()}
+PRESETS: Final = {"slots": SlotsConfig(balance=0.75)}
 """Configs by name."""
 
 
