@@ -225,8 +225,9 @@ class SlotsModel(nn.Module):
                 kept = slice(now.start - before.start, now.stop - before.start)
                 h, key = h[:, :, kept], key[:, :, kept]
         assert key is not None
-        # Blocks after the last fusion have nothing to look at but each other.
-        h, key = (x[:, :, wanted.start - now.start : wanted.stop - now.start] for x in (h, key))
+        # Blocks after the last fusion, if any, looked at more than is wanted.
+        kept = slice(wanted.start - now.start, wanted.stop - now.start)
+        h, key = h[:, :, kept], key[:, :, kept]
         spectrum, active = spectrum[..., within], active[..., within]
         frames = spectrum.shape[-1]
         features = self.norm(h)
