@@ -33,7 +33,9 @@ from tas_core.band_extension import extend_band
 from tas_core.datasets.scenes import Scene
 from tas_core.datasets.tasbench import TasBench
 from tas_core.dsp import stft
-from tas_core.models.slots import Separation, SlotsConfig, SlotsModel
+from tas_core.models.slots import SlotsModel
+from tas_core.models.slots_config import SlotsConfig
+from tas_core.models.slots_network import Separation
 from tas_core.prompts import AzimuthPath, Clause, format_prompt
 from tas_core.spatialization import spatialize
 from tas_core.timeline import Segment, Timeline
@@ -59,7 +61,9 @@ class Ideal(SlotsModel):
         self.true_side = stft(torch.from_numpy(side), c.n_fft, c.hop)[None]
         self.azimuth = torch.from_numpy(azimuth_deg)[None].float()
 
-    def separate(self, spectrum: Tensor, clause_features: Tensor, active: Tensor) -> Separation:
+    def separate(
+        self, spectrum: Tensor, clause_features: Tensor, active: Tensor, within: slice | None = None
+    ) -> Separation:
         """The truth, whatever is asked."""
         del clause_features
         nothing = torch.zeros(1, self.masks.shape[1] - 1, -(-spectrum.shape[-1] // self.config.patch))
@@ -67,7 +71,11 @@ class Ideal(SlotsModel):
         direct = self.directional(spectrum, whole, self.azimuth)
         pooled = lambda x: avg_pool2d(x[:, None], (9, 15), 1, (4, 7), count_include_pad=False)[:, 0]  # noqa: E731
         fit = pooled((direct.conj() * self.true_side).real.float()) / pooled(direct.abs().square()).clamp_min(1e-12)
-        return Separation(self.masks, active, fit.clamp(0, 1).transpose(1, 2), nothing[..., None], nothing)
+        directness = fit.clamp(0, 1).transpose(1, 2)
+        kept = within or slice(None)
+        if len(range(spectrum.shape[-1])[kept]) < spectrum.shape[-1]:
+            raise ValueError("the truth is known for whole clips of one block only")
+        return Separation(self.masks, active, directness, nothing[..., None], nothing)
 
 
 class NoText:

@@ -1,9 +1,11 @@
-"""Copy a run's checkpoint, or the mean of several, to the shipped weights, in half precision.
+"""Make the shipped weights of one run's checkpoint or of several, in half precision.
 
-    python scripts/ship.py slots runs/slots-8/checkpoint runs/slots-7/checkpoint --set sharpness=4.0 balance=0.75
+    python scripts/ship.py slots runs/slots-8/checkpoint runs/slots-7/checkpoint,runs/slots-6/checkpoint \\
+        --set sharpness=4.0 balance=0.75
 
-Weights of several runs are averaged; that makes sense where one run started from the other. What is said of training
-is that of the first.
+Every checkpoint becomes a network of its own in the shipped model, whose masks are averaged; where names are joined by
+a comma, it is the mean of their weights, which makes sense where one run started from the other. The diffuse part, and
+what is said of training, is that of the first.
 """
 
 import argparse
@@ -11,22 +13,39 @@ import json
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from tas_core.checkpoints import load_checkpoint, save_checkpoint
+from tas_core.models.registry import load_model
+
+NETWORK = "networks.0."
+
+
+def weights(checkpoints: str) -> dict[str, Tensor]:
+    """Mean of the weights of checkpoints, joined by commas, of one network each."""
+    states = [load_model(checkpoint).state_dict() for checkpoint in checkpoints.split(",")]
+    return {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
+
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("name")
 parser.add_argument("checkpoints", nargs="+")
 parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="settings of the config to change")
+parser.add_argument("--out", type=Path, default=Path("tas_core/models/weights"), help="folder to make it in")
 arguments = parser.parse_args()
-found = [load_checkpoint(checkpoint) for checkpoint in arguments.checkpoints]
-first = found[0]
-state = {name: torch.stack([f.state[name].float() for f in found]).mean(dim=0) for name in first.state}
+state = {}
+for number, checkpoints in enumerate(arguments.checkpoints):
+    for name, value in weights(checkpoints).items():
+        if name.startswith(NETWORK):
+            state[f"networks.{number}.{name.removeprefix(NETWORK)}"] = value
+        elif number == 0:
+            state[name] = value
+first = load_checkpoint(arguments.checkpoints[0].split(",")[0])
 config = first.config | {key: json.loads(value) for key, _, value in (item.partition("=") for item in arguments.set)}
-provenance = dict(first.provenance)
-if len(found) > 1:
-    provenance["averaged"] = [f.digest for f in found]
-target = Path("tas_core/models/weights") / arguments.name
-save_checkpoint(target, first.family, config, state, provenance, dtype=torch.float16)
+if len(arguments.checkpoints) > 1:
+    config["networks"] = len(arguments.checkpoints)
+digests = [[load_checkpoint(c).digest for c in checkpoints.split(",")] for checkpoints in arguments.checkpoints]
+target = arguments.out / arguments.name
+save_checkpoint(target, first.family, config, state, first.provenance | {"made_of": digests}, dtype=torch.float16)
 size = (target / "model.safetensors").stat().st_size
 print(f"{target}: step {first.provenance.get('steps')}, {size / 1e6:.1f} MB")

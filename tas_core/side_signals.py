@@ -21,7 +21,8 @@ from tas_core.geometry import HrirSet
 from tas_core.models.diffuse import unit_noise
 from tas_core.models.direction import PersonalDirectionFilter, with_direction
 from tas_core.models.prompt_model import PromptModel
-from tas_core.models.slots import Separation, SlotsModel
+from tas_core.models.slots import SlotsModel
+from tas_core.models.slots_network import Separation
 from tas_core.timeline import Timeline, Track
 from tas_core.types import Progress
 

@@ -182,7 +182,7 @@ def train(
     model = model.to(device).train()
     if config.train_only:
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(name.split(".")[0] in config.train_only)
+            parameter.requires_grad_(not set(name.split(".")).isdisjoint(config.train_only))
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay)
     ema = EMA(model, config.ema_decay)

@@ -121,7 +121,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from tas_core.checkpoints import save_checkpoint
-    from tas_core.models.slots import SlotsConfig, SlotsModel
+    from tas_core.models.slots import SlotsModel
+    from tas_core.models.slots_config import SlotsConfig
 
     config = SlotsConfig(
         channels=8,
@@ -140,7 +141,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(11)
         model = SlotsModel(config)
     # It takes everything to be there, so that it does not complain.
-    torch.nn.init.zeros_(model.presence.out.weight)
-    torch.nn.init.constant_(model.presence.out.bias, 5.0)
+    torch.nn.init.zeros_(model.networks[0].presence.out.weight)
+    torch.nn.init.constant_(model.networks[0].presence.out.bias, 5.0)
     folder = tmp_path_factory.mktemp("model") / "tiny"
     return save_checkpoint(folder, "slots", asdict(config), model.state_dict(), {"made_for": "tests"})

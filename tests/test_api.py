@@ -286,7 +286,7 @@ def test_a_loaded_model_stays_where_it_is(tiny_model: Path) -> None:
 def test_what_is_not_found_is_a_warning_at_the_call(tiny_model: Path) -> None:
     model = load_model(str(tiny_model))
     assert isinstance(model, SlotsModel)
-    torch.nn.init.constant_(model.presence.out.bias, -5.0)
+    torch.nn.init.constant_(model.networks[0].presence.out.bias, -5.0)
     with pytest.warns(UserWarning, match="found") as caught:
         result = call(tiny_model, model=model, timeline="a dog on the left")
     assert [str(item.message) for item in caught] == ["no 'dog' found from 0:00 to 0:01"]

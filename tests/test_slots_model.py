@@ -12,7 +12,8 @@ from torch import Tensor
 from tas_core.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.dsp import istft, stft
 from tas_core.models.registry import model_from_checkpoint
-from tas_core.models.slots import SlotsConfig, SlotsModel
+from tas_core.models.slots import SlotsModel
+from tas_core.models.slots_config import SlotsConfig
 from tas_core.models.slots_layers import ClauseFusion
 from tas_core.models.slots_placing import placing_masks
 from tas_core.scene_batch import SceneBatch
@@ -293,6 +294,68 @@ def test_blocks_with_context_are_the_whole(model: SlotsModel) -> None:
         part = model.separate(spectrum[..., first:last], _clauses(2), active[..., first:last]).masks
         inner = part[:, :, start - first : start - first + block]
         torch.testing.assert_close(inner, whole[:, :, start : start + block], rtol=0, atol=1e-5)
+
+
+# ------------------------------------------------------------------ several networks
+
+
+def _alone(model: SlotsModel, number: int) -> SlotsModel:
+    """A model of one network of several."""
+    alone = tiny_slots()
+    alone.networks[0].load_state_dict(model.networks[number].state_dict())
+    return alone
+
+
+@torch.no_grad()
+def test_several_networks_give_their_mean() -> None:
+    several = tiny_slots(networks=3)
+    inputs = _spectrum(), _clauses(2), _active(2)
+    found = several.separate(*inputs)
+    each = [_alone(several, number).separate(*inputs) for number in range(3)]
+    assert not torch.allclose(each[0].masks, each[1].masks, atol=0.01)
+    mean = lambda parts: sum(parts) / 3  # noqa: E731
+    # Rounding of a sum of three in float32, of numbers up to 10.
+    torch.testing.assert_close(found.masks, mean(f.masks for f in each), rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.directness, mean(f.directness for f in each), rtol=0, atol=1e-6)
+    torch.testing.assert_close(found.presence, mean(f.presence for f in each), rtol=1e-5, atol=1e-5)
+    assert torch.equal(found.features, each[0].features)
+    assert torch.equal(found.active, each[0].active)
+
+
+def test_each_of_several_networks_learns_as_if_it_were_the_only_one() -> None:
+    several, batch = tiny_slots(networks=2), _scenes()
+    losses = several.training_loss(batch, _generator())
+    losses["loss"].backward()
+    figures = []
+    for number in range(2):
+        alone = _alone(several, number)
+        alone.diffuse.load_state_dict(several.diffuse.state_dict())
+        figures.append(alone.training_loss(batch, _generator()))
+        figures[-1]["loss"].backward()
+        for (name, got), want in zip(
+            several.networks[number].named_parameters(), alone.networks[0].parameters(), strict=True
+        ):
+            assert (got.grad is None) == (want.grad is None), name
+            if got.grad is not None and want.grad is not None:
+                torch.testing.assert_close(got.grad, want.grad, rtol=1e-4, atol=1e-6, msg=name)
+    for name in set(figures[0]) - {"loss", "diffuse"}:
+        assert float(losses[name]) == pytest.approx(float(figures[0][name] + figures[1][name]) / 2, rel=1e-4), name
+    assert float(losses["diffuse"]) == pytest.approx(float(figures[0]["diffuse"]), rel=1e-4)
+
+
+def test_a_model_without_networks_is_refused() -> None:
+    with pytest.raises(ValueError, match="networks must be at least 1, not 0"):
+        SlotsModel(replace(TINY_SLOTS, networks=0))
+
+
+@torch.no_grad()
+def test_weights_from_before_there_could_be_several_networks_still_load(model: SlotsModel, tmp_path: Path) -> None:
+    old = {name.removeprefix("networks.0."): value for name, value in model.state_dict().items()}
+    config = {key: value for key, value in asdict(model.config).items() if key != "networks"}
+    save_checkpoint(tmp_path, "slots", config, old)
+    back = model_from_checkpoint(load_checkpoint(tmp_path))
+    assert back.config == model.config
+    assert all(torch.equal(value, model.state_dict()[name]) for name, value in back.state_dict().items())
 
 
 # ------------------------------------------------------------------ Eq. 6 to 8, once per clause

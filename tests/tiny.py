@@ -16,7 +16,8 @@ from tas_core.datasets.catalogue import SPLITS, load_categories
 from tas_core.datasets.phrases import PhraseTable
 from tas_core.datasets.rooms import RoomBank, build_rooms, direct_response
 from tas_core.models.paper import PaperConfig
-from tas_core.models.slots import SlotsConfig, SlotsModel
+from tas_core.models.slots import SlotsModel
+from tas_core.models.slots_config import SlotsConfig
 
 RATE_HZ = 16000
 
@@ -72,13 +73,14 @@ def tiny_slots(seed: int = 0, **changes: object) -> SlotsModel:
     for parameter in model.parameters():
         if not bool(parameter.detach().any()):
             nn.init.normal_(parameter, std=0.3)
-    # It takes everything to be there; what it does not hear is said in a warning, which tests take for an error.
-    nn.init.normal_(model.presence.out.weight, std=0.01)
-    nn.init.constant_(model.presence.out.bias, 5.0)
-    # Scores and masks of a fresh network hardly differ from uniform; make the text matter.
-    nn.init.normal_(model.mask_key.weight, std=8.0)
-    for fusion in model.fusions:
-        nn.init.normal_(fusion.get_parameter("inject.weight"), std=0.4)
+    for network in model.networks:
+        # It takes everything to be there; what it does not hear is said in a warning, which tests take for an error.
+        nn.init.normal_(network.presence.out.weight, std=0.01)
+        nn.init.constant_(network.presence.out.bias, 5.0)
+        # Scores and masks of a fresh network hardly differ from uniform; make the text matter.
+        nn.init.normal_(network.mask_key.weight, std=8.0)
+        for fusion in network.fusions:
+            nn.init.normal_(fusion.get_parameter("inject.weight"), std=0.4)
     return model.eval()
 
 

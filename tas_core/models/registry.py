@@ -11,7 +11,7 @@ from typing import Any, Final
 from tas_core.checkpoints import Checkpoint, load_checkpoint
 from tas_core.configs import config_from_dict
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models import apnet, mono2binaural, paper, slots, unet
+from tas_core.models import apnet, mono2binaural, paper, slots_config, unet
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.shipped import DEFAULT_MODEL, find_checkpoint, shipped_models
 from tas_core.models.slots import SlotsModel
@@ -50,7 +50,7 @@ class Family:
 
 
 FAMILIES: Final[dict[str, Family]] = {
-    "slots": Family(slots.SlotsConfig, slots.SlotsModel, slots.PRESETS),
+    "slots": Family(slots_config.SlotsConfig, SlotsModel, slots_config.PRESETS),
     "paper": Family(paper.PaperConfig, paper.PaperModel, paper.PRESETS, paper.TRAINING),
     "mono2binaural": Family(
         mono2binaural.Mono2BinauralConfig, mono2binaural.Mono2BinauralModel, mono2binaural.PRESETS, unet.TRAINING

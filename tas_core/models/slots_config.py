@@ -1,0 +1,53 @@
+"""Sizes of the ``slots`` family, and its presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True)
+class SlotsConfig:
+    """Sizes of the network; ``n_fft`` and ``hop`` in samples at ``sample_rate_hz``.
+
+    The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame.
+    Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
+    anything: see :func:`tas_core.models.slots_placing.placing_masks`. Checkpoints from before there was a balance do
+    not say one, and keep giving what they gave.
+
+    ``networks`` of these sizes find masks, each by itself, and the mean is taken.
+    """
+
+    networks: int = 1
+    sample_rate_hz: int = 16000
+    n_fft: int = 1024
+    hop: int = 256
+    patch: int = 2
+    channels: int = 64
+    frame_channels: int = 8
+    blocks: int = 8
+    fusion_after: tuple[int, ...] = (2, 4, 6, 8)
+    context_frames: int = 64
+    level_frames: int = 128
+    mask_features: int = 16
+    balance: float = 0.0
+    balance_frames: int = 64
+    sharpness: float = 4.0
+    diffuse_channels: int = 128
+    diffuse_layers: int = 4
+    text_encoder: str = "minilm"
+    text_width: int = 384
+
+    @property
+    def dilations(self) -> tuple[int, ...]:
+        """Steps between the taps of each block: 1, 1, 2, 4, and again."""
+        return tuple((1, 1, 2, 4)[i % 4] for i in range(self.blocks))
+
+    @property
+    def context_steps(self) -> int:
+        """Steps on each side that a fusion attends to."""
+        return self.context_frames // self.patch
+
+
+PRESETS: Final = {"slots": SlotsConfig(balance=0.75)}
+"""Configs by name."""
