@@ -213,7 +213,7 @@ def test_another_direction_filter_leaves_the_model_alone() -> None:
     assert type(other) is type(model)
     assert model.direction is before
     assert isinstance(other.direction, PersonalDirectionFilter)
-    assert other.norm is model.norm
+    assert other.networks is model.networks
     assert list(model.state_dict()) == list(tiny_slots().state_dict())
 
 
