@@ -24,7 +24,7 @@ import torch
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.material import open_material
 from tas_core.models.registry import build_preset
-from tas_core.runtime import keep_freed_memory
+from tas_core.system.devices import keep_freed_memory
 from tas_core.training import TrainingConfig, loss_function
 
 CPU = torch.device("cpu")

@@ -38,8 +38,8 @@ from tas_core.encoders.registry import build_text_encoder
 from tas_core.evaluation.report import describe_machine
 from tas_core.models.registry import build_preset, load_model
 from tas_core.models.slots import SlotsModel
-from tas_core.runtime import keep_freed_memory
 from tas_core.spatialization import Spatializer, encode_timeline
+from tas_core.system.devices import keep_freed_memory
 from tas_core.timeline import Segment, Timeline
 from tas_core.timeline_formats import format_timeline
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.configs import describe, one_line
 from tas_core.errors import InputError
+from tas_core.system.configs import describe, one_line
 
 PREFIX: Final = "TAS_"
 FILE_VARIABLE: Final = "TAS_CONFIG"

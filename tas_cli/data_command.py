@@ -129,7 +129,7 @@ def check(
     from tas_cli.progress import progress_bar
     from tas_core.datasets.checking import check_dataset
     from tas_core.datasets.tasbench import TasBench
-    from tas_core.output_files import check_new_file
+    from tas_core.system.files import check_new_file
 
     data = TasBench(folder)
     if json_file:
@@ -160,7 +160,7 @@ def stats(
     from tas_core.datasets.statistics import dataset_statistics
     from tas_core.datasets.statistics_figure import check_figure_path, draw_statistics
     from tas_core.datasets.tasbench import TasBench
-    from tas_core.output_files import check_new_file
+    from tas_core.system.files import check_new_file
 
     data = TasBench(folder)
     if json_file:
@@ -183,7 +183,7 @@ def _some(clips: Sequence[str]) -> str:
 def _write_json(path: Path, value: object) -> None:
     import json
 
-    from tas_core.output_files import write_files
+    from tas_core.system.files import write_files
 
     text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
     write_files({path: (text + "\n").encode("utf-8", "backslashreplace")})

@@ -50,7 +50,7 @@ def evaluate(
     """
     from tas_cli.progress import progress_bar
     from tas_core.errors import InputError
-    from tas_core.output_files import check_new_file
+    from tas_core.system.files import check_new_file
 
     if (prediction is None) == (data is None) or (prediction is None) != (reference is None):
         raise InputError("expected PRED and REF, or --data DIR; see tas eval --help")
@@ -91,7 +91,7 @@ def evaluate(
     if json_file:
         import json
 
-        from tas_core.output_files import write_files
+        from tas_core.system.files import write_files
 
         text = json.dumps(found.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         write_files({json_file: (text + "\n").encode("utf-8", "backslashreplace")})

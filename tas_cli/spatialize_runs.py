@@ -13,7 +13,7 @@ from tas_core.batch_plan import BatchPlan
 from tas_core.batch_worker import BatchSettings, Outcome
 from tas_core.file_job import spatialize_file
 from tas_core.file_report import FileReport
-from tas_core.output_files import STANDARD_STREAM
+from tas_core.system.files import STANDARD_STREAM
 
 
 def run_one(plan: BatchPlan, settings: BatchSettings, *, progress: str, as_json: bool) -> None:

@@ -58,8 +58,8 @@ def score(
     """Print how often listeners heard objects where the timelines put them, by system, with 95 % intervals."""
     import json
 
-    from tas_core.output_files import check_new_file, write_files
     from tas_core.study.scoring import Accuracy, score_study
+    from tas_core.system.files import check_new_file, write_files
 
     if json_file is not None:
         check_new_file(json_file, [key, *answers], overwrite=force)

@@ -27,10 +27,10 @@ from tas_core.geometry import HrirSet
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.shipped import DEFAULT_MODEL, find_checkpoint
 from tas_core.models.slots import SlotsModel
-from tas_core.runtime import choose_device
 from tas_core.sofa import read_sofa
 from tas_core.spatialization import Spatialized, encode_timeline
 from tas_core.spatialization import spatialize as spatialize_with
+from tas_core.system.devices import choose_device
 from tas_core.timeline import Timeline
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
 from tas_core.types import Progress

@@ -30,7 +30,7 @@ from tas_core.audio_output import (
 )
 from tas_core.errors import AudioError
 from tas_core.ffmpeg_input import decode_by_ffmpeg
-from tas_core.output_files import STANDARD_STREAM, same_file
+from tas_core.system.files import STANDARD_STREAM, same_file
 from tas_core.wav_headers import copy_stream, find_samples
 
 __all__ = [

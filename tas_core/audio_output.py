@@ -21,7 +21,7 @@ import numpy as np
 import soundfile
 
 from tas_core.errors import InputError, TasError
-from tas_core.output_files import STANDARD_STREAM, check_new_file, file_exists, partial_file
+from tas_core.system.files import STANDARD_STREAM, check_new_file, file_exists, partial_file
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from tas_core.configs import config_from_dict
 from tas_core.errors import InputError, PromptError
-from tas_core.output_files import STANDARD_STREAM, same_file
+from tas_core.system.configs import config_from_dict
+from tas_core.system.files import STANDARD_STREAM, same_file
 from tas_core.timeline import Timeline
 
 AUDIO_EXTENSIONS: Final = frozenset(

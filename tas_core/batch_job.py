@@ -17,8 +17,8 @@ from tas_core.batch_processes import compute_in_processes
 from tas_core.batch_worker import BatchSettings, BatchWorker, Outcome, Task
 from tas_core.errors import InputError
 from tas_core.file_request import read_head
-from tas_core.machine import usable_cores
-from tas_core.partial_files import remove_stale
+from tas_core.system.machine import usable_cores
+from tas_core.system.partial_files import remove_stale
 from tas_core.types import Progress
 
 

@@ -14,8 +14,8 @@ from tas_core.audio_output import FORMATS
 from tas_core.batch_inputs import BatchInput
 from tas_core.errors import InputError
 from tas_core.file_request import FileRequest, read_prompts, sidecar_path
-from tas_core.output_files import STANDARD_STREAM
 from tas_core.stem_files import REST
+from tas_core.system.files import STANDARD_STREAM
 
 DEFAULT_TEMPLATE: Final = "{stem}.binaural.{ext}"
 FIELDS: Final = ("stem", "ext", "parent", "index")

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.configs import describe, one_line
 from tas_core.errors import CheckpointError
+from tas_core.system.configs import describe, one_line
 
 FORMAT_VERSION: Final = 1
 FAMILIES: Final = ("paper", "slots", "mono2binaural", "apnet")

@@ -33,9 +33,9 @@ from tas_core.checkpoint_files import (
     parse_json,
     read_description,
 )
-from tas_core.configs import config_from_dict, one_line
 from tas_core.errors import CheckpointError, TasError
-from tas_core.output_files import make_folder, write_files
+from tas_core.system.configs import config_from_dict, one_line
+from tas_core.system.files import make_folder, write_files
 
 __all__ = [
     "CONFIG_FILE",

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.configs import one_line
 from tas_core.errors import TasError
-from tas_core.machine import ffmpeg_version, package_versions, processor_name, required_packages, usable_cores
 from tas_core.models.shipped import DEFAULT_MODEL, WEIGHTS_FOLDER
+from tas_core.system.configs import one_line
+from tas_core.system.machine import ffmpeg_version, package_versions, processor_name, required_packages, usable_cores
 
 _PACKAGES: Final = ("tas", "torch", "torchaudio", "numpy", "soundfile", "soxr", "safetensors", "tokenizers", "typer")
 # What ffmpeg decodes goes there: ten minutes of two channels at 48 kHz as floats.
@@ -156,7 +156,7 @@ def _temporary_folder() -> str:
 
 
 def _device(name: str) -> str:
-    from tas_core.runtime import choose_device
+    from tas_core.system.devices import choose_device
 
     return f"{name}: {choose_device(name).type}"
 
@@ -203,8 +203,8 @@ def _spatialized(mono: Any, device: str) -> list[Any]:
     """Ears (ear, time) for the sound (time) on the left, and for it on the right."""
     from tas_core.encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
-    from tas_core.runtime import choose_device
     from tas_core.spatialization import spatialize
+    from tas_core.system.devices import choose_device
     from tas_core.timeline import Timeline
 
     model = load_model(DEFAULT_MODEL).to(choose_device(device))

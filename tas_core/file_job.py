@@ -21,8 +21,8 @@ from tas_core.audio import AudioReader, to_mono
 from tas_core.file_report import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
 from tas_core.file_request import FileOptions, FileRequest, PreparedFile, prepare_file
 from tas_core.levelled_output import LevelledWriter
-from tas_core.output_files import write_files
 from tas_core.stem_files import StemWriter
+from tas_core.system.files import write_files
 from tas_core.types import Progress
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def load_engine(model_name: str = "slots", device: str = "auto") -> Engine:
     folder = find_checkpoint(model_name)
     from tas_core.encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
-    from tas_core.runtime import choose_device, keep_freed_memory
+    from tas_core.system.devices import choose_device, keep_freed_memory
 
     where = choose_device(device)
     keep_freed_memory()

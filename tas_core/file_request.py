@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 from tas_core.audio import AudioReader, check_output_path
 from tas_core.errors import AudioError, InputError, PromptError
 from tas_core.levelled_output import Levels
-from tas_core.output_files import STANDARD_STREAM, check_new_file, same_file
 from tas_core.stem_files import check_stem_folder, stem_names, stem_paths
+from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
 from tas_core.timeline import Timeline, clock_time
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
 from tas_core.transitions import check_transition

@@ -16,7 +16,7 @@ import numpy as np
 from tas_core.audio_output import AudioWriter, full_scale, loses_depth, output_name, output_subtype, peak
 from tas_core.errors import InputError, TasError
 from tas_core.loudness import LoudnessMeter
-from tas_core.output_files import STANDARD_STREAM
+from tas_core.system.files import STANDARD_STREAM
 
 CLIP_MODES: Final = ("rescale", "clamp", "error")
 MAX_GAIN_DB: Final = 100.0

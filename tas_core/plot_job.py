@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from tas_core.audio import read_audio
 from tas_core.errors import InputError
-from tas_core.output_files import check_new_file, same_file, write_files
 from tas_core.plotting.curves import PlotData, Source, check_kind, plot_data
+from tas_core.system.files import check_new_file, same_file, write_files
 from tas_core.timeline import Timeline
 from tas_core.timeline_formats import load_timeline
 

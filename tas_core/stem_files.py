@@ -15,7 +15,7 @@ import numpy as np
 
 from tas_core.audio_output import AudioWriter
 from tas_core.errors import InputError
-from tas_core.output_files import check_new_file
+from tas_core.system.files import check_new_file
 from tas_core.timeline import Timeline
 
 REST: Final = "rest"

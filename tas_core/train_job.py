@@ -13,8 +13,8 @@ from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import InputError, TasError
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, preset_family
-from tas_core.output_files import make_folder
-from tas_core.runtime import choose_device, keep_freed_memory
+from tas_core.system.devices import choose_device, keep_freed_memory
+from tas_core.system.files import make_folder
 from tas_core.training import TrainingConfig, train
 
 

@@ -34,9 +34,9 @@ from tas_core.ema import EMA
 from tas_core.errors import InputError
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import build_preset, load_model
-from tas_core.output_files import make_folder, write_files
-from tas_core.partial_files import remove_stale
 from tas_core.scene_batch import SceneBatch
+from tas_core.system.files import make_folder, write_files
+from tas_core.system.partial_files import remove_stale
 
 CHECKPOINT_FOLDER: Final = "checkpoint"
 """In the folder of a run: the averaged weights."""

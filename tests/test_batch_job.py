@@ -21,7 +21,7 @@ from tas_core.batch_plan import BatchPlan, Destinations, plan_batch
 from tas_core.batch_worker import BatchSettings, Outcome
 from tas_core.errors import InputError
 from tas_core.file_request import FileOptions
-from tas_core.machine import usable_cores
+from tas_core.system.machine import usable_cores
 from tests.conftest import TAS, Finished, tone
 
 Run = Callable[..., Finished]

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core import diagnosis, machine
+from tas_core import diagnosis
+from tas_core.system import machine
 from tests.conftest import Finished
 
 Run = Callable[..., Finished]

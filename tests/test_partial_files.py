@@ -13,13 +13,13 @@ import pytest
 
 from tas_core.audio_output import AudioWriter
 from tas_core.errors import InputError, TasError
-from tas_core.output_files import write_files
-from tas_core.partial_files import PartialFile, remove_stale
+from tas_core.system.files import write_files
+from tas_core.system.partial_files import PartialFile, remove_stale
 
 WRITER = (
     "import sys, time\n"
     "from pathlib import Path\n"
-    "from tas_core.partial_files import PartialFile\n"
+    "from tas_core.system.partial_files import PartialFile\n"
     "partial = PartialFile(Path(sys.argv[1]))\n"
     "print(partial.path.name, flush=True)\n"
     "time.sleep(60)\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tas_core.worker_pools import worker_pool
+from tas_core.system.processes import worker_pool
 
 _started_with: str | None = None
 

@@ -32,8 +32,8 @@ from typing import Any, NoReturn
 from tas_core.audio import AudioReader
 from tas_core.datasets.tasbench import AUDIO_FOLDER, FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError, PromptError
-from tas_core.output_files import make_folder, write_files
 from tas_core.prompts import parse_prompt
+from tas_core.system.files import make_folder, write_files
 from tas_core.timeline import Segment, Timeline
 from tas_core.timeline_formats import format_timeline
 

@@ -30,8 +30,8 @@ from torch import Tensor
 from tas_core.datasets import codec
 from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.errors import InputError
-from tas_core.output_files import whole_file, write_files
-from tas_core.worker_pools import worker_pool
+from tas_core.system.files import whole_file, write_files
+from tas_core.system.processes import worker_pool
 
 BANK_FORMAT = 1
 _COLUMNS = ("length", "category", "source", "split")

@@ -20,8 +20,8 @@ from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.phrases import PhraseTable
 from tas_core.datasets.rooms import RoomBank, RoomRecipe, build_rooms
 from tas_core.errors import InputError
-from tas_core.output_files import make_folder
-from tas_core.partial_files import remove_stale
+from tas_core.system.files import make_folder
+from tas_core.system.partial_files import remove_stale
 
 
 def build_material(

@@ -18,7 +18,7 @@ from tas_core.datasets.catalogue import SPLITS, Split
 from tas_core.datasets.codec import CodedClips, encode_clips
 from tas_core.datasets.material import room_recipe
 from tas_core.errors import InputError
-from tas_core.output_files import make_folder, write_files
+from tas_core.system.files import make_folder, write_files
 
 _BLOCK = 64
 """Clips coded together: enough for LZMA to learn from, few enough to decode on many cores."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tas_core.datasets.catalogue import Category
 from tas_core.errors import InputError
-from tas_core.output_files import write_files
+from tas_core.system.files import write_files
 
 REST_PHRASES = ("everything else", "the rest", "the other instruments", "the background", "all other sounds")
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from tas_core.errors import InputError
 from tas_core.geometry import SPEED_OF_SOUND_M_S, load_kemar
-from tas_core.output_files import write_files
+from tas_core.system.files import write_files
 
 _EAR_DISTANCE_M = 0.17
 _MAX_ORDER = 7

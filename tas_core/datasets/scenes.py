@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from tas_core.configs import config_from_dict
 from tas_core.datasets.captions import (
     STYLE_SHARES,
     STYLES,
@@ -31,6 +30,7 @@ from tas_core.datasets.rendering import recording_files, recording_split, source
 from tas_core.datasets.rooms import Room, random_room
 from tas_core.datasets.tasbench import FRAME_S
 from tas_core.errors import InputError
+from tas_core.system.configs import config_from_dict
 from tas_core.timeline import Timeline
 
 LENGTH_S = 10.0

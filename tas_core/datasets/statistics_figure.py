@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tas_core.datasets.statistics import DIRECTIONS, Statistics, shares
 from tas_core.errors import InputError
-from tas_core.output_files import check_new_file, write_files
+from tas_core.system.files import check_new_file, write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

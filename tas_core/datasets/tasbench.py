@@ -24,7 +24,7 @@ from typing import Any
 
 from tas_core.datasets.catalogue import Split
 from tas_core.errors import InputError
-from tas_core.output_files import make_folder, write_files
+from tas_core.system.files import make_folder, write_files
 from tas_core.timeline import Timeline
 from tas_core.timeline_formats import load_timeline
 

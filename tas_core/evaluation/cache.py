@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tas_core.errors import InputError, TasError
 from tas_core.evaluation.tasks import Outcome, Task
-from tas_core.output_files import make_folder
+from tas_core.system.files import make_folder
 
 RESULTS_FILE: Final = "results.jsonl"
 

@@ -24,9 +24,9 @@ from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import Row, build_system
 from tas_core.evaluation.tasks import drawn_clips, fold_clips, list_tasks, named_rows, without_stems
 from tas_core.evaluation.workers import Job, computed
-from tas_core.machine import usable_cores
-from tas_core.output_files import make_folder
-from tas_core.runtime import choose_device, keep_freed_memory, one_thread
+from tas_core.system.devices import choose_device, keep_freed_memory, one_thread
+from tas_core.system.files import make_folder
+from tas_core.system.machine import usable_cores
 from tas_core.types import Progress
 
 __all__ = ["EvaluationSettings", "evaluate"]

@@ -32,8 +32,8 @@ from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import ModelSystem, Row, System, build_system
 from tas_core.evaluation.tasks import Kind, Outcome, Task, file_name
 from tas_core.models.registry import shipped_models
-from tas_core.runtime import keep_freed_memory
-from tas_core.worker_pools import worker_pool
+from tas_core.system.devices import keep_freed_memory
+from tas_core.system.processes import worker_pool
 
 AUDIO_FOLDER: Final = "audio"
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tas_core.checkpoints import Checkpoint, load_checkpoint
-from tas_core.configs import config_from_dict
 from tas_core.errors import CheckpointError, InputError
 from tas_core.models import apnet, mono2binaural, paper, slots_config, unet
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.shipped import DEFAULT_MODEL, find_checkpoint, shipped_models
 from tas_core.models.slots import SlotsModel
+from tas_core.system.configs import config_from_dict
 
 __all__ = [
     "DEFAULT_MODEL",

@@ -13,7 +13,6 @@ import numpy as np
 from tas_core.audio import AudioReader, resample, to_mono
 from tas_core.errors import InputError
 from tas_core.html_page import fill_page, inert_json, sound_blocks
-from tas_core.output_files import check_new_file, write_files
 from tas_core.plotting.curves import AzimuthCurve, Source, SplCurve, plot_data
 from tas_core.prompts import AzimuthPath, Clause
 from tas_core.report import tables
@@ -30,6 +29,7 @@ from tas_core.report.sounds import (
     play,
     read_sound,
 )
+from tas_core.system.files import check_new_file, write_files
 from tas_core.timeline import Timeline
 from tas_core.timeline_formats import load_timeline
 
@@ -49,7 +49,7 @@ def check_report_path(path: Path, inputs: Sequence[Path] = (), *, overwrite: boo
         overwrite: whether an existing page may be replaced.
 
     Raises:
-        InputError: another ending than ``.html`` or ``.htm``, or as :func:`tas_core.output_files.check_new_file`.
+        InputError: another ending than ``.html`` or ``.htm``, or as :func:`tas_core.system.files.check_new_file`.
     """
     if path.suffix.lower() not in _SUFFIXES:
         shown = f"the extension {path.suffix}" if path.suffix else "no extension"

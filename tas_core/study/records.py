@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from tas_core.configs import config_from_dict, one_line
 from tas_core.errors import InputError
+from tas_core.system.configs import config_from_dict, one_line
 from tas_core.types import Side, side_name
 
 FORMAT: Final = 1

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tas_core.errors import InputError, TimelineError
-from tas_core.output_files import check_new_file, write_files
+from tas_core.system.files import check_new_file, write_files
 from tas_core.timeline import Segment, Timeline
 from tas_core.timeline_formats.labels import format_labels, read_labels
 from tas_core.timeline_formats.lines import MAX_TIMELINE_BYTES, read_timeline_text
@@ -99,7 +99,7 @@ def convert_timeline(source: str | Path, out: str | Path, overwrite: bool = Fals
 
     Raises:
         InputError: as :func:`load_timeline`, :func:`format_timeline` and
-            :func:`tas_core.output_files.check_new_file`; nothing is written then.
+            :func:`tas_core.system.files.check_new_file`; nothing is written then.
         TasError: writing failed.
     """
     for path in (source, out):

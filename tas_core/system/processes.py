@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 from typing import Any
 
-from tas_core.machine import child_threads
+from tas_core.system.machine import child_threads
 
 
 @contextmanager

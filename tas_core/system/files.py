@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tas_core.errors import InputError, TasError
-from tas_core.partial_files import PartialFile
+from tas_core.system.partial_files import PartialFile
 
 STANDARD_STREAM: Final = "-"
 """In place of a file name: standard input or standard output, where that is allowed."""
