@@ -28,18 +28,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool1d, avg_pool2d
 
-from tas_core.audio import read_audio, resample
+from tas_core.acoustics.stft import stft
+from tas_core.audio.reader import read_audio, resample
 from tas_core.band_extension import extend_band
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.datasets.scenes import Scene
 from tas_core.datasets.tasbench import TasBench
-from tas_core.dsp import stft
 from tas_core.models.slots import SlotsModel
 from tas_core.models.slots_config import SlotsConfig
 from tas_core.models.slots_network import Separation
 from tas_core.prompts import AzimuthPath, Clause, format_prompt
 from tas_core.spatialization import spatialize
 from tas_core.timeline import Segment, Timeline
-from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 RATE_HZ, MODEL_HZ = 48000, 16000
 BELOW_HZ, ABOVE_HZ = (4000, 5000, 6300), (10000, 12500, 16000)

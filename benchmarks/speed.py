@@ -32,7 +32,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from tas_core.audio import resample
+from tas_core.audio.reader import resample
 from tas_core.encoders.base import CachedEncoder
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.evaluation.report import describe_machine

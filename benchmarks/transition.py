@@ -34,15 +34,15 @@ import numpy as np
 import torch
 from scipy.ndimage import convolve1d
 
-from tas_core.audio import read_audio, to_mono
+from tas_core.audio.reader import read_audio, to_mono
 from tas_core.checkpoint_files import read_description
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.evaluation.report import describe_machine
 from tas_core.file_job import Engine, load_engine
 from tas_core.models.shipped import DEFAULT_MODEL
 from tas_core.spatialization import encode_timeline, spatialize
 from tas_core.timeline import Segment, Timeline
 from tas_core.timeline_formats import format_timeline
-from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 ROOT = Path(__file__).resolve().parents[1]
 ACCORDION = ROOT / "tests" / "data" / "floor" / "stems" / "000170" / "1-accordion.flac"

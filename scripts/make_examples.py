@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from tas_core.audio import resample
+from tas_core.audio.reader import resample
 from tas_core.datasets.catalogue import SOUNDFONTS
 from tas_core.datasets.melodies import kit_pattern, melody
 from tas_core.datasets.rendering import FontSynth

@@ -13,7 +13,7 @@ import numpy as np
 import soundfile as sf
 from PIL import Image
 
-from tas_core.datasets.rooms import direct_response
+from tas_core.acoustics.rooms import direct_response
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "docs" / "figures"

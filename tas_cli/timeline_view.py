@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.text import Text
 
 from tas_cli.tables import print_table
+from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
 from tas_core.timeline import clock_time
 from tas_core.timeline_check import TimelineCheck
 from tas_core.timeline_formats.subtitles import cue_time
-from tas_core.types import LEFT_SIGN, MAX_AZIMUTH_DEG
 
 _LETTERS: Final = string.ascii_lowercase + string.ascii_uppercase
 _COLORS: Final = ("cyan", "magenta", "green", "yellow", "blue", "red")

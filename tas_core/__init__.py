@@ -13,11 +13,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from tas_core.acoustics.sofa import read_sofa
     from tas_core.api import spatialize
     from tas_core.errors import InputError, TasError
     from tas_core.file_job import Engine, load_engine, spatialize_file
     from tas_core.prompts import parse_prompt
-    from tas_core.sofa import read_sofa
     from tas_core.spatialization import Spatialized, Spatializer
     from tas_core.timeline import Timeline
     from tas_core.timeline_formats import load_timeline
@@ -47,7 +47,7 @@ _HOMES: Final = {
     "load_engine": "tas_core.file_job",
     "load_timeline": "tas_core.timeline_formats",
     "parse_prompt": "tas_core.prompts",
-    "read_sofa": "tas_core.sofa",
+    "read_sofa": "tas_core.acoustics.sofa",
     "spatialize": "tas_core.api",
     "spatialize_file": "tas_core.file_job",
 }

@@ -17,23 +17,23 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tas_core.audio import MAX_RATE_HZ, MIN_RATE_HZ
+from tas_core.acoustics.hrtf import HrirSet
+from tas_core.acoustics.sofa import read_sofa
+from tas_core.audio.reader import MAX_RATE_HZ, MIN_RATE_HZ
 from tas_core.checkpoint_files import CONFIG_FILE
+from tas_core.conventions import Progress
 from tas_core.encoders.base import TextEncoder
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import InputError
 from tas_core.file_job import Engine, load_engine
-from tas_core.geometry import HrirSet
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.shipped import DEFAULT_MODEL, find_checkpoint
 from tas_core.models.slots import SlotsModel
-from tas_core.sofa import read_sofa
 from tas_core.spatialization import Spatialized, encode_timeline
 from tas_core.spatialization import spatialize as spatialize_with
 from tas_core.system.devices import choose_device
 from tas_core.timeline import Timeline
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
-from tas_core.types import Progress
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -74,7 +74,7 @@ def spatialize(
         steps: diffusion steps, 1 or more; None is the model's own default.
         seed: of the noise, for models that use any.
         device: "auto", "cpu" or "cuda"; for models that are loaded by this call.
-        head: whose ears to make, a SOFA file or what :func:`tas_core.sofa.read_sofa` made of it; None is a KEMAR.
+        head: whose ears to make, a SOFA file or what :func:`tas_core.acoustics.sofa.read_sofa` made of it; None is a KEMAR.
         width: factor of the difference of the ears, 0 (mono) to 2.
         transition_s: how long places take to change where a prompt begins or ends, seconds, 0 or more; models of
             ``slots`` only.
@@ -121,7 +121,7 @@ def _mono_samples(audio: ArrayLike) -> np.ndarray:
     """The samples as an array (time) of floats."""
     if isinstance(audio, (str, PathLike)):
         raise InputError(
-            f"audio is the path {os.fspath(audio)}; expected samples: read them (tas_core.audio.read_audio), or use "
+            f"audio is the path {os.fspath(audio)}; expected samples: read them (tas_core.audio.reader.read_audio), or use "
             "tas_core.spatialize_file"
         )
     try:

@@ -13,7 +13,7 @@ source that is loud below whenever the band is loud gets more of it, a double ba
 averaged over 1/25 s.
 
 Phases between the ears carry no direction up there, so sources are panned by level alone, with the level difference
-that the head has at that very frequency and azimuth (:func:`tas_core.geometry.level_panning`):
+that the head has at that very frequency and azimuth (:func:`tas_core.acoustics.hrtf.level_panning`):
 
     side = 2 sum_k q_k sqrt(d_k) p(a_k, f) x,    d_k how direct the model took the source to be just below.
 
@@ -33,10 +33,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
-from tas_core.audio import resample
-from tas_core.dsp import istft, local_mean, mean_square_scale, stft
-from tas_core.geometry import HrirSet, level_panning
-from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
+from tas_core.acoustics.hrtf import HrirSet, level_panning
+from tas_core.acoustics.stft import istft, local_mean, mean_square_scale, stft
+from tas_core.audio.reader import resample
+from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
 EDGE_SHARE = (0.50, 0.95)
 """The part of the model's band, below half its rate, that says who sounds above it and where."""

@@ -11,15 +11,15 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
-from tas_core.audio import check_output_path
+from tas_core.audio.reader import check_output_path
 from tas_core.batch_plan import BatchPlan
 from tas_core.batch_processes import compute_in_processes
 from tas_core.batch_worker import BatchSettings, BatchWorker, Outcome, Task
+from tas_core.conventions import Progress
 from tas_core.errors import InputError
 from tas_core.file_request import read_head
 from tas_core.system.machine import usable_cores
 from tas_core.system.partial_files import remove_stale
-from tas_core.types import Progress
 
 
 def run_batch(

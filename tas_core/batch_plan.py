@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from tas_core.audio_output import FORMATS
+from tas_core.audio.writer import FORMATS
 from tas_core.batch_inputs import BatchInput
 from tas_core.errors import InputError
 from tas_core.file_request import FileRequest, read_prompts, sidecar_path

@@ -6,11 +6,11 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
+from tas_core.conventions import Progress
 from tas_core.errors import TasError
 from tas_core.file_job import Engine, load_engine, process_file
 from tas_core.file_report import FileReport
 from tas_core.file_request import FileOptions, FileRequest, prepare_file
-from tas_core.types import Progress
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def _vocabulary() -> str:
 
 
 def _head() -> str:
-    from tas_core.geometry import load_kemar
+    from tas_core.acoustics.hrtf import load_kemar
 
     head = load_kemar()
     return f"KEMAR, {len(head.azimuth_deg)} directions, {head.sample_rate_hz} Hz"
@@ -170,7 +170,7 @@ def _self_test(device: str) -> list[Check]:
         mono = _sound()
         ears = _spatialized(mono, device)
         seconds = time.perf_counter() - began
-        from tas_core.metrics.spl import spl_difference_db
+        from tas_core.acoustics.level_difference import spl_difference_db
 
         left, right = ears
         sum_error = float(np.abs((left[0] + left[1]) / 2 - mono).max())

@@ -11,9 +11,9 @@ from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
 
 import yaml
 
+from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError
 from tas_core.resources import prompts_dir
-from tas_core.types import LEFT_SIGN
 
 MAX_PROMPT_CHARS = 4000
 """Longer prompts are refused: they are files passed by mistake."""

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tas_core.audio import AudioReader, to_mono
+from tas_core.audio.normalised_writer import LevelledWriter
+from tas_core.audio.reader import AudioReader, to_mono
+from tas_core.conventions import Progress
 from tas_core.file_report import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
 from tas_core.file_request import FileOptions, FileRequest, PreparedFile, prepare_file
-from tas_core.levelled_output import LevelledWriter
 from tas_core.stem_files import StemWriter
 from tas_core.system.files import write_files
-from tas_core.types import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -87,7 +87,7 @@ def process_file(
 
     Warns:
         UserWarning: an object that the timeline names is not in the sound; as
-            :class:`tas_core.levelled_output.LevelledWriter`.
+            :class:`tas_core.audio.normalised_writer.LevelledWriter`.
 
     Raises:
         InputError: a file that is damaged; nothing is written then.

@@ -14,18 +14,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tas_core.audio import AudioReader, check_output_path
+from tas_core.audio.normalised_writer import Levels
+from tas_core.audio.reader import AudioReader, check_output_path
+from tas_core.conventions import check_seed, check_steps, check_width
 from tas_core.errors import AudioError, InputError, PromptError
-from tas_core.levelled_output import Levels
 from tas_core.stem_files import check_stem_folder, stem_names, stem_paths
 from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
 from tas_core.timeline import Timeline, clock_time
 from tas_core.timeline_formats import EXTENSIONS, load_timeline
 from tas_core.transitions import check_transition
-from tas_core.types import check_seed, check_steps, check_width
 
 if TYPE_CHECKING:
-    from tas_core.geometry import HrirSet
+    from tas_core.acoustics.hrtf import HrirSet
 
 SUBTYPES: Final = ("PCM_16", "PCM_24", "FLOAT")
 SIDECAR_ENDING: Final = ".tas.json"
@@ -242,11 +242,11 @@ def read_head(path: Path | None) -> HrirSet | None:
     """The head of a SOFA file; None where there is no file.
 
     Raises:
-        InputError: as :func:`tas_core.sofa.read_sofa`.
+        InputError: as :func:`tas_core.acoustics.sofa.read_sofa`.
     """
     if path is None:
         return None
-    from tas_core.sofa import read_sofa
+    from tas_core.acoustics.sofa import read_sofa
 
     return read_sofa(path)
 

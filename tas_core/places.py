@@ -15,9 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
 from tas_core.directions import PromptText
 from tas_core.errors import PromptError
-from tas_core.types import LEFT_SIGN, MAX_AZIMUTH_DEG
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tas_core.audio import read_audio
+from tas_core.audio.reader import read_audio
 from tas_core.errors import InputError
 from tas_core.plotting.curves import PlotData, Source, check_kind, plot_data
 from tas_core.system.files import check_new_file, same_file, write_files

@@ -29,10 +29,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+from tas_core.conventions import LEFT_SIGN
 from tas_core.directions import CHARACTERS, PromptText, vocabulary
 from tas_core.errors import PromptError
 from tas_core.places import AzimuthPath, Edit, Place, read_place
-from tas_core.types import LEFT_SIGN
 
 __all__ = ["AzimuthPath", "Clause", "format_prompt", "mirror_prompt_text", "parse_prompt"]
 

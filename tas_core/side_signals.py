@@ -13,18 +13,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tas_core.acoustics.direction_filter import PersonalDirectionFilter, with_direction
+from tas_core.acoustics.hrtf import HrirSet
+from tas_core.acoustics.stft import istft, mean_square_scale, stft
 from tas_core.band_extension import EDGE_SHARE, LevelPanning, Placement
-from tas_core.dsp import istft, mean_square_scale, stft
+from tas_core.conventions import Progress
 from tas_core.encoders.base import TextEncoder
 from tas_core.findings import Listener
-from tas_core.geometry import HrirSet
 from tas_core.models.diffuse import unit_noise
-from tas_core.models.direction import PersonalDirectionFilter, with_direction
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
 from tas_core.models.slots_network import Separation
 from tas_core.timeline import Timeline, Track
-from tas_core.types import Progress
 
 _SILENCE_DBFS = -90.0
 _NOISE_PIECE = 2**20

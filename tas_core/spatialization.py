@@ -21,12 +21,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from tas_core.audio import resample
+from tas_core.acoustics.hrtf import HrirSet
+from tas_core.audio.reader import resample
 from tas_core.band_extension import REACH_S, Extended, extend_band
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, Progress, check_seed, check_steps, check_width
 from tas_core.encoders.base import CachedEncoder, TextEncoder
 from tas_core.errors import InputError
 from tas_core.findings import Finding, Listener
-from tas_core.geometry import HrirSet
 from tas_core.metrics import spl_of_energies_db
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
@@ -34,7 +35,6 @@ from tas_core.side_signals import SideSignal, SlotsSide, Stretch, WindowedSide
 from tas_core.stem_files import stem_names
 from tas_core.timeline import Segment, Timeline
 from tas_core.transitions import check_transition
-from tas_core.types import LEFT_EAR, RIGHT_EAR, Progress, check_seed, check_steps, check_width
 
 _BLOCK_S = 20
 _EDGE_S = 0.25 + REACH_S
@@ -109,7 +109,7 @@ class Spatializer:
         steps: diffusion steps; None is the model's own default.
         seed: of the noise, for models that use any.
         passage: number of the first sample that ears are wanted for, and of the end; None is the whole signal.
-        head: whose ears to make, as :func:`tas_core.sofa.read_sofa` gives them; by default KEMAR's.
+        head: whose ears to make, as :func:`tas_core.acoustics.sofa.read_sofa` gives them; by default KEMAR's.
         width: factor of the side signal, 0 (mono) to 2.
         transition_s: how long places take to change where a prompt begins or ends, seconds, see
             :mod:`tas_core.transitions`; with 0 it takes the model's own analysis window.

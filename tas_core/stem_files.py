@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from tas_core.audio_output import AudioWriter
+from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError
 from tas_core.system.files import check_new_file
 from tas_core.timeline import Timeline
@@ -120,7 +120,7 @@ class StemWriter:
             num_frames: samples of each.
 
         Raises:
-            TasError: as :meth:`tas_core.audio_output.AudioWriter.write`.
+            TasError: as :meth:`tas_core.audio.writer.AudioWriter.write`.
         """
         silence = np.zeros(num_frames)
         for number, writer in enumerate(self._writers):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.audio import AudioReader
+from tas_core.audio.reader import AudioReader
 from tas_core.timeline import Timeline, TimelineWarning
 from tas_core.timeline_formats import load_timeline
 

@@ -17,12 +17,12 @@ import torch
 
 import tas_core
 from tas_core import api
+from tas_core.acoustics.sofa import read_sofa
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import CheckpointError, InputError, PromptError
 from tas_core.file_job import load_engine
 from tas_core.models.registry import load_model
 from tas_core.models.slots import SlotsModel
-from tas_core.sofa import read_sofa
 from tas_core.spatialization import Spatialized, encode_timeline
 from tas_core.spatialization import spatialize as spatialize_with
 from tas_core.timeline import Timeline, TimelineWarning
@@ -221,7 +221,10 @@ def test_integers_are_scaled_by_the_caller(tiny_model: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"audio": "talk.wav"}, "audio is the path talk.wav; expected samples: read them (tas_core.audio.read_audio)"),
+        (
+            {"audio": "talk.wav"},
+            "audio is the path talk.wav; expected samples: read them (tas_core.audio.reader.read_audio)",
+        ),
         ({"audio": Path("talk.wav")}, "audio is the path talk.wav"),
         ({"audio": []}, "audio has the shape (0,); expected mono samples (time), at least one"),
         ({"audio": 48_000}, "audio has the shape (); expected mono samples (time)"),

@@ -13,8 +13,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tas_core import audio_output
-from tas_core.audio import (
+from tas_core.audio import writer as audio_output
+from tas_core.audio.reader import (
     Audio,
     AudioReader,
     AudioWriter,

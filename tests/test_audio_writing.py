@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.audio import AudioReader, AudioWriter, check_output_path, read_audio, write_audio
-from tas_core.audio_output import full_scale, loses_depth
+from tas_core.audio.reader import AudioReader, AudioWriter, check_output_path, read_audio, write_audio
+from tas_core.audio.writer import full_scale, loses_depth
 from tas_core.errors import AudioError, InputError
 from tests.conftest import tone
 
@@ -202,7 +202,7 @@ def test_a_file_on_standard_output_is_the_one_on_disk(tmp_path: Path, monkeypatc
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     program = (
         "import numpy as np\n"
-        "from tas_core.audio_output import write_audio\n"
+        "from tas_core.audio.writer import write_audio\n"
         "from tests.conftest import tone\n"
         "print('before')\n"
         f"write_audio('-', tone(0.5, channels=2), {RATE}, 'PCM_24')\n"

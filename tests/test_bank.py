@@ -15,13 +15,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tas_core.acoustics.rooms import RoomBank
 from tas_core.datasets import material
 from tas_core.datasets.bank import StemBank, build_bank
 from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, load_categories
 from tas_core.datasets.material import open_material
 from tas_core.datasets.phrases import PhraseTable
 from tas_core.datasets.rendering import DryClip, render_font, render_voice, source_rng, voice_clip
-from tas_core.datasets.rooms import RoomBank
 from tas_core.errors import InputError, TasError
 from tests.tiny import CATEGORIES, HashEncoder, dry_rooms, phrase_table, tone_bank, write_material
 

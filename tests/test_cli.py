@@ -21,7 +21,7 @@ import soundfile
 import typer
 
 from tas_cli.main import app
-from tas_core.audio_output import AudioWriter
+from tas_core.audio.writer import AudioWriter
 from tas_core.errors import TasError
 from tests.conftest import TAS, Finished, tone
 

@@ -11,13 +11,13 @@ import torch
 from scipy import signal as scipy_signal
 from torch import Tensor
 
+from tas_core.acoustics.rooms import RoomBank, build_rooms
+from tas_core.acoustics.stft import stft
 from tas_core.datasets.captions import STYLES, Captioner, Placed, said_azimuth_deg
 from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.draws import SceneDraws
 from tas_core.datasets.phrases import REST_PHRASES
-from tas_core.datasets.rooms import RoomBank, build_rooms
-from tas_core.dsp import stft
 from tas_core.prompts import parse_prompt
 from tas_core.scene_batch import SceneBatch
 from tests.tiny import CATEGORIES, RATE_HZ, dry_rooms, phrase_table, tone_bank
@@ -422,7 +422,7 @@ def test_text_and_sound_agree_on_left(dry: float) -> None:
 
 def test_dry_scenes_carry_the_ratio_of_the_head(rooms: RoomBank) -> None:
     """A user's dry file: side / mid is the measured (H_L - H_R) / (H_L + H_R) in every bin that sounds."""
-    from tas_core.geometry import direction_ratio
+    from tas_core.acoustics.hrtf import direction_ratio
 
     composer = _composer(rooms, object_shares=(1.0, 0, 0, 0), absent_share=0.0, dry_share=1.0, gate_share=0.0)
     batch = composer.compose(0, 6)

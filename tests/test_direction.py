@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core.geometry import direction_ratio
-from tas_core.models.direction import DirectionFilter
+from tas_core.acoustics.direction_filter import DirectionFilter
+from tas_core.acoustics.hrtf import direction_ratio
 
 N_FFT, RATE_HZ = 1024, 16000
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import signal as scipy_signal
 
-from tas_core.dsp import istft, local_level, stft
+from tas_core.acoustics.stft import istft, local_level, stft
 
 N_FFT, HOP = 1024, 256
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.audio import resample
+from tas_core.audio.reader import resample
 from tas_core.errors import InputError
 from tas_core.evaluation.files import evaluate_files
 from tas_core.evaluation.scoring import spl_error_db

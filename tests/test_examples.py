@@ -17,14 +17,14 @@ import pytest
 import soundfile
 import torch
 
-from tas_core.audio import resample
-from tas_core.dsp import stft
+from tas_core.acoustics.stft import stft
+from tas_core.audio.reader import resample
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.file_job import FileReport, spatialize_file
 from tas_core.metrics import spl_difference_db
 from tas_core.resources import prompts_dir
 from tas_core.timeline import Segment
 from tas_core.timeline_formats import format_timeline, load_timeline
-from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))

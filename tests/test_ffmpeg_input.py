@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.audio import AudioReader, read_audio
+from tas_core.audio.reader import AudioReader, read_audio
 from tas_core.errors import AudioError
 
 RATE = 44_100

@@ -15,11 +15,11 @@ import pyloudnorm
 import pytest
 import soundfile
 
+from tas_core.audio.normalised_writer import Levels
 from tas_core.checkpoint_files import read_description
 from tas_core.errors import AudioError, InputError, PromptError, TasError
 from tas_core.file_job import FileReport, load_engine, process_file, spatialize_file
 from tas_core.file_request import FileOptions, FileRequest, find_timeline, prepare_file
-from tas_core.levelled_output import Levels
 from tests.conftest import tone
 
 Make = Callable[..., Path]
@@ -121,7 +121,7 @@ def test_tags_are_kept(job: Job, tmp_path: Path) -> None:
 def test_an_output_above_four_gibibytes_is_rf64(
     job: Job, make_audio: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tas_core.audio_output.MAX_CHUNK_BYTES", 60_000)
+    monkeypatch.setattr("tas_core.audio.writer.MAX_CHUNK_BYTES", 60_000)
     job(make_audio())
     assert (tmp_path / "out.wav").read_bytes().startswith(b"RF64")
     assert ears_of(tmp_path / "out.wav").shape == (2, 16_000)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import signal as scipy_signal
 
-from tas_core.datasets.rooms import direct_response
-from tas_core.geometry import direction_ratio, direction_vectors, load_kemar
+from tas_core.acoustics.hrtf import direction_ratio, direction_vectors, load_kemar
+from tas_core.acoustics.rooms import direct_response
 
 GRID_HZ = np.fft.rfftfreq(2048, 1 / 44100)
 FREQS_HZ = np.arange(513) * 16000 / 1024

@@ -11,8 +11,8 @@ import pyloudnorm
 import pytest
 import soundfile
 
+from tas_core.audio.normalised_writer import LevelledWriter, Levels
 from tas_core.errors import InputError, TasError
-from tas_core.levelled_output import LevelledWriter, Levels
 
 RATE = 8000
 
@@ -220,7 +220,7 @@ def test_dither_comes_with_fewer_bits(tmp_path: Path, subtype: str, to_subtype: 
 
 
 def test_long_files_become_rf64(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tas_core.audio_output.MAX_CHUNK_BYTES", 20_000)
+    monkeypatch.setattr("tas_core.audio.writer.MAX_CHUNK_BYTES", 20_000)
     _write(tmp_path / "a.wav", _ears(0.5, 5001), "PCM_16")
     assert (tmp_path / "a.wav").read_bytes().startswith(b"RF64")
     assert soundfile.info(tmp_path / "a.wav").frames == 5001

@@ -9,7 +9,7 @@ import numpy as np
 import pyloudnorm
 import pytest
 
-from tas_core.loudness import LoudnessMeter, weighting_filters
+from tas_core.audio.loudness import LoudnessMeter, weighting_filters
 
 
 def measure(samples: np.ndarray, rate_hz: int, pieces: np.random.Generator | None = None) -> float:

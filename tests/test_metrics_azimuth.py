@@ -10,8 +10,8 @@ import pytest
 import torch
 from scipy import signal as scipy_signal
 
-from tas_core.datasets.rooms import Room, binaural_response, direct_response
-from tas_core.geometry import direction_ratio
+from tas_core.acoustics.hrtf import direction_ratio
+from tas_core.acoustics.rooms import Room, binaural_response, direct_response
 from tas_core.metrics import object_azimuth_deg, object_azimuth_spans_deg
 
 RATE = 16_000

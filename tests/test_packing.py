@@ -7,12 +7,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from tas_core.acoustics.rooms import RoomBank, build_rooms
 from tas_core.datasets import packing
 from tas_core.datasets.bank import StemBank
 from tas_core.datasets.catalogue import SPLITS
 from tas_core.datasets.material import open_material
 from tas_core.datasets.packing import _excerpt, pack_material
-from tas_core.datasets.rooms import RoomBank, build_rooms
 from tas_core.errors import InputError
 from tests.tiny import RATE_HZ, tone_bank, write_material
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tas_core.audio_output import AudioWriter
+from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import write_files
 from tas_core.system.partial_files import PartialFile, remove_stale

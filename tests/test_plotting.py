@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tas_core.datasets.rooms import direct_response
+from tas_core.acoustics.rooms import direct_response
 from tas_core.errors import InputError
 from tas_core.plotting.curves import (
     KINDS,

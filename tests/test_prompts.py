@@ -333,7 +333,7 @@ def test_strengths_in_the_vocabulary_are_ordered_and_audibly_apart() -> None:
 
 def test_import_is_light() -> None:
     code = (
-        "import sys, tas_core.prompts, tas_core.timeline, tas_core.audio\n"
+        "import sys, tas_core.prompts, tas_core.timeline, tas_core.audio.reader\n"
         "print([m for m in ('torch', 'typer', 'rich', 'scipy', 'transformers') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

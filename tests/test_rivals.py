@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from tas_core import checkpoints
 from tas_core.checkpoints import config_from_dict, save_checkpoint
+from tas_core.conventions import Progress
 from tas_core.encoders.registry import TEXT_ENCODERS
 from tas_core.errors import CheckpointError, InputError
 from tas_core.models.apnet import APNetConfig, APNetModel
@@ -27,7 +28,6 @@ from tas_core.side_signals import Stretch, WindowedSide
 from tas_core.spatialization import spatialize
 from tas_core.timeline import Segment, Timeline
 from tas_core.training import loss_function
-from tas_core.types import Progress
 from tests.tiny import HashEncoder, tiny_slots, write_material
 
 WIDTH = 8

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 from scipy import signal as scipy_signal
 
-from tas_core.datasets.rooms import (
+from tas_core.acoustics.rooms import (
     Room,
     RoomBank,
     RoomRecipe,
@@ -160,7 +160,7 @@ def test_bank_of_rooms_depends_on_its_seed_and_not_on_its_size() -> None:
 
 def test_images_add_up_as_one_after_another() -> None:
     """Pulses of every image, delayed by linear interpolation between two taps, against a plain loop."""
-    from tas_core.datasets.rooms import _add_pulses
+    from tas_core.acoustics.rooms import _add_pulses
 
     rng = np.random.default_rng(2)
     heads = rng.standard_normal((9, 2, 20))
@@ -179,7 +179,7 @@ def test_images_add_up_as_one_after_another() -> None:
 
 
 def test_reflections_come_from_the_nearest_measured_direction() -> None:
-    from tas_core.datasets.rooms import _nearest
+    from tas_core.acoustics.rooms import _nearest
 
     rng = np.random.default_rng(0)
     measured, directions = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in rng.standard_normal((2, 150, 3)))
@@ -195,8 +195,8 @@ def test_reflections_come_from_the_nearest_measured_direction() -> None:
 def test_the_head_is_resampled_as_by_a_resampler(rate_hz: int) -> None:
     """Within 1e-3 of the peak of soxr's best quality; the first tap, where soxr has yet to start up, within 5e-3."""
     soxr = pytest.importorskip("soxr")
-    from tas_core.datasets.rooms import _head
-    from tas_core.geometry import load_kemar
+    from tas_core.acoustics.hrtf import load_kemar
+    from tas_core.acoustics.rooms import _head
 
     kemar = load_kemar()
     flat = kemar.hrir.reshape(-1, kemar.hrir.shape[-1]).T

@@ -21,10 +21,10 @@ import pytest
 import soundfile
 from safetensors.numpy import load_file
 
+from tas_core.acoustics.rooms import Room
 from tas_core.datasets import simulation
 from tas_core.datasets.catalogue import SOUNDFONTS, VOICES, Split
 from tas_core.datasets.checking import check_dataset
-from tas_core.datasets.rooms import Room
 from tas_core.datasets.scenes import Scene, SceneObject, clip_split, draw_scene
 from tas_core.datasets.simulation import render_object, render_scene, simulate
 from tas_core.datasets.tasbench import TasBench

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tas_core.acoustics.stft import istft, stft
 from tas_core.checkpoints import load_checkpoint, save_checkpoint
-from tas_core.dsp import istft, stft
 from tas_core.models.registry import model_from_checkpoint
 from tas_core.models.slots import SlotsModel
 from tas_core.models.slots_config import SlotsConfig

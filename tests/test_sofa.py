@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
+from tas_core.acoustics.direction_filter import DirectionFilter, PersonalDirectionFilter, with_direction
+from tas_core.acoustics.fidelity import head_fidelity
+from tas_core.acoustics.hrtf import HrirSet, direction_ratio, level_panning, load_kemar
+from tas_core.acoustics.sofa import read_sofa
 from tas_core.errors import InputError
-from tas_core.geometry import HrirSet, direction_ratio, level_panning, load_kemar
-from tas_core.head_fidelity import head_fidelity
-from tas_core.models.direction import DirectionFilter, PersonalDirectionFilter, with_direction
-from tas_core.sofa import read_sofa
 from tests.sofa_files import FULL_CIRCLE, on_the_plane, spherical_head, spherical_hrir, write_sofa
 from tests.tiny import tiny_slots
 

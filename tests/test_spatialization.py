@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from tas_core import spatialization
+from tas_core.acoustics.fidelity import head_fidelity
+from tas_core.acoustics.hrtf import HrirSet, load_kemar
 from tas_core.encoders.base import CachedEncoder
 from tas_core.errors import InputError, TimelineError
-from tas_core.geometry import HrirSet, load_kemar
-from tas_core.head_fidelity import head_fidelity
 from tas_core.models.paper import PaperModel
 from tas_core.models.slots import SlotsModel
 from tas_core.side_signals import handedness, white_noise

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.wav_headers import copy_stream, find_samples
+from tas_core.audio.headers import copy_stream, find_samples
 
 RATE = 16_000
 SAMPLES = np.random.default_rng(2).integers(-30_000, 30_000, (1000, 2)).astype(np.int16)

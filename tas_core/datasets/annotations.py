@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NoReturn
 
-from tas_core.audio import AudioReader
+from tas_core.audio.reader import AudioReader
 from tas_core.datasets.tasbench import AUDIO_FOLDER, FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError, PromptError
 from tas_core.prompts import parse_prompt

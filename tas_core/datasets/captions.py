@@ -14,12 +14,12 @@ from typing import Any, Literal
 import numpy as np
 import yaml
 
+from tas_core.conventions import CENTER_DEG, LEFT_SIGN
 from tas_core.directions import vocabulary
 from tas_core.errors import PromptError, TasError
 from tas_core.prompts import parse_prompt
 from tas_core.resources import prompts_dir
 from tas_core.timeline import Segment
-from tas_core.types import CENTER_DEG, LEFT_SIGN
 
 CaptionStyle = Literal["coarse", "words", "degrees"]
 STYLES: tuple[CaptionStyle, ...] = ("coarse", "words", "degrees")

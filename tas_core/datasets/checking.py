@@ -14,7 +14,8 @@ from typing import Final, Literal
 
 import numpy as np
 
-from tas_core.audio import Audio, AudioReader, read_audio
+from tas_core.audio.reader import Audio, AudioReader, read_audio
+from tas_core.conventions import Progress
 from tas_core.datasets.catalogue import SPLITS
 from tas_core.datasets.clip_jobs import map_clips
 from tas_core.datasets.tasbench import (
@@ -29,7 +30,6 @@ from tas_core.datasets.tasbench import (
 )
 from tas_core.errors import InputError, TimelineError
 from tas_core.timeline import END_TOLERANCE_S
-from tas_core.types import Progress
 
 Severity = Literal["error", "warning"]
 

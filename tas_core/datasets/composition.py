@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tas_core.acoustics.hrtf import direction_ratio
+from tas_core.acoustics.rooms import RoomBank
 from tas_core.datasets.bank import StemBank
 from tas_core.datasets.catalogue import Category, Split
 from tas_core.datasets.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
 from tas_core.datasets.phrases import PhraseTable
-from tas_core.datasets.rooms import RoomBank
 from tas_core.datasets.tasbench import ACTIVE_DB, FRAME_S
-from tas_core.geometry import direction_ratio
 from tas_core.scene_batch import SceneBatch
 
 _RAMP_S = 0.02

@@ -14,11 +14,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from tas_core.acoustics.rooms import RoomBank, RoomRecipe, build_rooms
 from tas_core.datasets.bank import StemBank, build_bank
 from tas_core.datasets.catalogue import SPLITS, Split, load_categories
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.phrases import PhraseTable
-from tas_core.datasets.rooms import RoomBank, RoomRecipe, build_rooms
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder
 from tas_core.system.partial_files import remove_stale

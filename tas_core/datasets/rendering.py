@@ -2,7 +2,7 @@
 
 Each ``render_*`` function yields :class:`DryClip` objects at :data:`SAMPLE_RATE_HZ`
 or any rate asked for. The synthesizers' own reverb and chorus are off: rooms
-are added later, by :mod:`tas_core.datasets.rooms`.
+are added later, by :mod:`tas_core.acoustics.rooms`.
 """
 
 from __future__ import annotations

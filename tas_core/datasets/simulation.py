@@ -21,10 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
-from tas_core.audio_output import write_audio
+from tas_core.acoustics.rooms import Room, binaural_response
+from tas_core.audio.writer import write_audio
+from tas_core.conventions import Progress
 from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
 from tas_core.datasets.rendering import FontSynth, font_clip, recording_clip, source_rng, voice_clip
-from tas_core.datasets.rooms import Room, binaural_response
 from tas_core.datasets.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
 from tas_core.datasets.tasbench import (
     ACTIVE_DB,
@@ -43,7 +44,6 @@ from tas_core.system.files import make_folder, write_files
 from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import worker_pool
 from tas_core.timeline_formats import format_timeline
-from tas_core.types import Progress
 
 SIMULATION_FORMAT = 1
 _LOUDNESS = 0.06

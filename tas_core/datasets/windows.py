@@ -17,11 +17,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tas_core.audio import resample
+from tas_core.audio.reader import resample
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import AudioError, InputError
 from tas_core.timeline import Timeline, Track
-from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 MID_RMS = 0.1
 _SILENCE_RMS = 1e-5

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from tas_core.audio import read_audio, resample
+from tas_core.audio.reader import read_audio, resample
 from tas_core.datasets.captions import CaptionStyle, benchmark_data
 from tas_core.datasets.catalogue import Category, load_categories
 from tas_core.datasets.rendering import source_rng

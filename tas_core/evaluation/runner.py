@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from tas_core.conventions import Progress
 from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import InputError
 from tas_core.evaluation.cache import Cache
@@ -27,7 +28,6 @@ from tas_core.evaluation.workers import Job, computed
 from tas_core.system.devices import choose_device, keep_freed_memory, one_thread
 from tas_core.system.files import make_folder
 from tas_core.system.machine import usable_cores
-from tas_core.types import Progress
 
 __all__ = ["EvaluationSettings", "evaluate"]
 

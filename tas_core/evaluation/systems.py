@@ -9,7 +9,7 @@
 a model            :func:`tas_core.spatialization.spatialize` with a shipped model or a checkpoint
 
 All keep (L + R) / 2 = x. With mid = 2 x and spectrograms as the ``slots`` model has them (1024 samples every 256),
-and G the direction filter (:class:`tas_core.models.direction.DirectionFilter`):
+and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
 
     oracle-direct   side = sum_k G(a_k(t)) mid_k                mid_k = L + R of stem k,  a_k its true azimuth
     oracle-mask     side = sum_k m_k G(b_k(t)) mid              m_k = |mid_k|^2 / sum_j |mid_j|^2,  b_k as asked
@@ -33,20 +33,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tas_core.acoustics.direction_filter import DirectionFilter
+from tas_core.acoustics.stft import istft, stft
 from tas_core.checkpoints import load_checkpoint
-from tas_core.dsp import istft, stft
+from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 from tas_core.encoders.base import CachedEncoder
 from tas_core.encoders.registry import build_text_encoder
 from tas_core.errors import CheckpointError, InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.findings import Finding
-from tas_core.models.direction import DirectionFilter
 from tas_core.models.plain_head import mean_azimuth_deg, through_head
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
 from tas_core.spatialization import encode_timeline, spatialize
 from tas_core.timeline import Timeline
-from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
 _N_FFT: Final = 1024
 _HOP: Final = 256

@@ -1,8 +1,14 @@
 """Measures of spatial sound: pure functions of signals, of azimuths, and of scores.
 
-Signals have the ears on the second-last axis and time on the last; ear 0 is left (:mod:`tas_core.types`).
+Signals have the ears on the second-last axis and time on the last; ear 0 is left (:mod:`tas_core.conventions`).
 """
 
+from tas_core.acoustics.level_difference import (
+    SILENCE_DBFS,
+    spl_difference_curve_db,
+    spl_difference_db,
+    spl_of_energies_db,
+)
 from tas_core.metrics.azimuth import object_azimuth_deg, object_azimuth_spans_deg
 from tas_core.metrics.confidence import Interval, bootstrap_interval, paired_difference
 from tas_core.metrics.control import center_spl_db, mirror_db, mono_sum_error_db, silence_floor_db
@@ -23,7 +29,6 @@ from tas_core.metrics.paper import (
     wav_error_x1000,
 )
 from tas_core.metrics.spatial import ic_error, ild_error_db, interaural_coherence, itd_error_us
-from tas_core.metrics.spl import SILENCE_DBFS, spl_difference_curve_db, spl_difference_db, spl_of_energies_db
 
 __all__ = [
     "LONG_STFT",

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tas_core.acoustics.level_difference import spl_difference_curve_db
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.metrics.checks import Signal, check_ears, check_signal
-from tas_core.metrics.spl import spl_difference_curve_db
-from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 INPUT_SILENCE_DBFS = -90.0
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tas_core.types import CENTER_DEG, LEFT_SIGN
+from tas_core.conventions import CENTER_DEG, LEFT_SIGN
 
 
 def side_of(azimuth_deg: ArrayLike) -> np.ndarray:

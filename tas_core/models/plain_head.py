@@ -1,7 +1,7 @@
 """The whole of a mono signal through the measured head at one place: what follows from a timeline without separation.
 
 With mid = 2 x, spectrograms with Hann windows of 64 ms every 16 ms (1024 samples every 256 at 16 kHz, as the ``slots``
-model has them), and G the direction filter (:class:`tas_core.models.direction.DirectionFilter`):
+model has them), and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
 
     side = G(b(t)) mid            b = mean of the azimuths asked at time t, 0 if none
 
@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 import torch
 
-from tas_core.dsp import istft, stft
-from tas_core.models.direction import DirectionFilter
+from tas_core.acoustics.direction_filter import DirectionFilter
+from tas_core.acoustics.stft import istft, stft
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.timeline import Timeline
-from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 _HOP_S: Final = 0.016
 _HOPS: Final = 4

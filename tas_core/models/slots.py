@@ -19,10 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tas_core.acoustics.direction_filter import DirectionFilter
 from tas_core.diffusion.samplers import standard_normal
 from tas_core.models.bands import band_count
 from tas_core.models.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
-from tas_core.models.direction import DirectionFilter
 from tas_core.models.slots_config import SlotsConfig
 from tas_core.models.slots_layers import in_steps
 from tas_core.models.slots_losses import Targets, presence_loss, scene_errors

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from tas_core.dsp import local_level, stft
+from tas_core.acoustics.stft import local_level, stft
 from tas_core.scene_batch import SceneBatch
 
 _PRESENT_DB = -30.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from tas_core.dsp import local_level
+from tas_core.acoustics.stft import local_level
 from tas_core.models.bands import BandMerge, BandSplit, band_count, bin_count
 from tas_core.models.slots_config import SlotsConfig
 from tas_core.models.slots_layers import (

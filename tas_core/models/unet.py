@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tas_core.dsp import istft, stft
+from tas_core.acoustics.stft import istft, stft
 from tas_core.models.level import divide, normalise
 from tas_core.models.prompt_model import PromptModel
 

@@ -20,10 +20,10 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from tas_core.audio import resample
+from tas_core.audio.reader import resample
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
 from tas_core.timeline import Segment, Timeline
-from tas_core.types import LEFT_EAR, RIGHT_EAR
 
 KINDS: Final = ("spl", "envelope", "spectrogram", "azimuth")
 

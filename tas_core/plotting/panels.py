@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from tas_core.conventions import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
 from tas_core.plotting.curves import AzimuthCurve, Curve, DifferenceSpectrogram, EnvelopeCurve, PlotData, SplCurve
 from tas_core.plotting.lettering import plain, wrapped
 from tas_core.timeline import Segment
-from tas_core.types import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

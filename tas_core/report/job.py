@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tas_core.audio import AudioReader, resample, to_mono
+from tas_core.audio.reader import AudioReader, resample, to_mono
 from tas_core.errors import InputError
 from tas_core.html_page import fill_page, inert_json, sound_blocks
 from tas_core.plotting.curves import AzimuthCurve, Source, SplCurve, plot_data

@@ -20,7 +20,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from tas_core.audio import resample
+from tas_core.audio.reader import resample
 from tas_core.metrics import object_azimuth_spans_deg, side_of, spl_difference_db
 from tas_core.prompts import AzimuthPath
 from tas_core.timeline import Segment, Timeline

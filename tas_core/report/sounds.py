@@ -13,13 +13,13 @@ from typing import Final
 import numpy as np
 import soundfile
 
-from tas_core.audio import AudioReader, peak, resample, to_mono
+from tas_core.audio.loudness import LoudnessMeter
+from tas_core.audio.reader import AudioReader, peak, resample, to_mono
+from tas_core.audio.true_peak import FULL_SCALE, PeakMeter
 from tas_core.errors import AudioError, InputError
 from tas_core.html_page import flac_bytes
-from tas_core.loudness import LoudnessMeter
 from tas_core.models.plain_head import through_head
 from tas_core.prompts import AzimuthPath
-from tas_core.report.levels import FULL_SCALE, PeakMeter
 from tas_core.timeline import Timeline
 
 TRACKS: Final = ("input", "output", "hrtf")
@@ -112,7 +112,7 @@ def read_sound(path: Path, *, mix_down: bool, part: Part = Part()) -> SoundFile:
         part: what to read of it.
 
     Raises:
-        AudioError: as :class:`tas_core.audio.AudioReader`; or a pipe, which cannot be read twice.
+        AudioError: as :class:`tas_core.audio.reader.AudioReader`; or a pipe, which cannot be read twice.
         InputError: the file does not have the part.
     """
     if path.is_fifo():

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, get_args
 
+from tas_core.conventions import Side, side_name
 from tas_core.errors import InputError
 from tas_core.system.configs import config_from_dict, one_line
-from tas_core.types import Side, side_name
 
 FORMAT: Final = 1
 KEY_NAME: Final = "key.json"

@@ -1,6 +1,6 @@
 """Directions and the head: measured head-related impulse responses (HRIRs) and what follows from them.
 
-Azimuth convention: see :mod:`tas_core.types` (0 is front, positive is left). The HRIRs are
+Azimuth convention: see :mod:`tas_core.conventions` (0 is front, positive is left). The HRIRs are
 Gardner and Martin's measurements of a KEMAR dummy head (MIT Media Lab, 1994).
 
 **Direction ratio.** A source s at azimuth a reaches the ears as L = H_L s and R = H_R s, so
@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from safetensors import safe_open
 
-from tas_core.types import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 
 SPEED_OF_SOUND_M_S = 343.0
 _LOWEST_MEASURED_HZ = 200.0

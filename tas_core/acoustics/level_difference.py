@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tas_core.types import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 
 SILENCE_DBFS = -60.0
 

@@ -5,7 +5,7 @@ The program keeps (L + R) / 2 = x. A source s that a head hears as H_L s and H_R
     L = 2 H_L / (H_L + H_R) s        R = 2 H_R / (H_L + H_R) s,
 
 with the interaural differences of the head and another colour, the same in both ears. Three things are lost beside:
-what the limit of :func:`tas_core.geometry.direction_ratio` cuts off, what lies between the steps of the table, and,
+what the limit of :func:`tas_core.acoustics.hrtf.direction_ratio` cuts off, what lies between the steps of the table, and,
 above the model's band, phase.
 """
 
@@ -18,9 +18,9 @@ from typing import Final
 import numpy as np
 import torch
 
-from tas_core.geometry import HrirSet, level_panning
-from tas_core.models.direction import PersonalDirectionFilter
-from tas_core.types import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
+from tas_core.acoustics.direction_filter import PersonalDirectionFilter
+from tas_core.acoustics.hrtf import HrirSet, level_panning
+from tas_core.conventions import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
 
 LOWEST_HZ: Final = 200.0
 HIGHEST_HZ: Final = 16000.0

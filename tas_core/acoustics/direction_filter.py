@@ -2,7 +2,7 @@
 
 A table over azimuths 0, 5 .. 90 degrees, interpolated linearly, continued to the right as an odd
 function and zero in front. So a mirrored azimuth gives exactly the mirrored filter, and a centred object no
-side signal. The table is the measured head's ratio (see :mod:`tas_core.geometry`) and stays so: trained on rooms it
+side signal. The table is the measured head's ratio (see :mod:`tas_core.acoustics.hrtf`) and stays so: trained on rooms it
 would shrink towards what is left of a direction after reverberation, and be wrong for dry sound. How much of a
 sound is direct is for the network to see (``Separation.directness``).
 
@@ -19,8 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tas_core.geometry import HrirSet, direction_ratio
-from tas_core.types import MAX_AZIMUTH_DEG
+from tas_core.acoustics.hrtf import HrirSet, direction_ratio
+from tas_core.conventions import MAX_AZIMUTH_DEG
 
 _STEP_DEG = 5.0
 
@@ -48,7 +48,7 @@ class PersonalDirectionFilter(nn.Module):
     """G(azimuth, freq) of one person's head: left, front and right as they were measured.
 
     A real head is not symmetric, so the filter is odd in azimuth only as far as the head is, and in front it is what
-    was measured there. :func:`tas_core.head_fidelity.head_fidelity` says by how much.
+    was measured there. :func:`tas_core.acoustics.fidelity.head_fidelity` says by how much.
 
     Args:
         n_fft: length of the model's transform, samples.

@@ -15,9 +15,9 @@ from typing import Any, Final
 import h5py
 import numpy as np
 
+from tas_core.acoustics.hrtf import HrirSet
+from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 from tas_core.errors import InputError
-from tas_core.geometry import HrirSet
-from tas_core.types import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
 CONVENTION: Final = "SimpleFreeFieldHRIR"
 MIN_RATE_HZ: Final = 16_000

@@ -1,4 +1,4 @@
-"""Audio files: reading with checks, resampling, and writing (from :mod:`tas_core.audio_output`).
+"""Audio files: reading with checks, resampling, and writing (from :mod:`tas_core.audio.writer`).
 
 Samples are ``(channel, time)`` or ``(ear, time)`` arrays in which 1.0 is full scale.
 Whole files go through :func:`read_audio` and :func:`write_audio`; :class:`AudioReader`
@@ -21,7 +21,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from tas_core.audio_output import (
+from tas_core.audio.ffmpeg import decode_by_ffmpeg
+from tas_core.audio.headers import copy_stream, find_samples
+from tas_core.audio.writer import (
     AudioWriter,
     check_output_path,
     output_subtype,
@@ -29,9 +31,7 @@ from tas_core.audio_output import (
     write_audio,
 )
 from tas_core.errors import AudioError
-from tas_core.ffmpeg_input import decode_by_ffmpeg
 from tas_core.system.files import STANDARD_STREAM, same_file
-from tas_core.wav_headers import copy_stream, find_samples
 
 __all__ = [
     "Audio",

@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from tas_core.acoustics.hrtf import SPEED_OF_SOUND_M_S, load_kemar
 from tas_core.errors import InputError
-from tas_core.geometry import SPEED_OF_SOUND_M_S, load_kemar
 from tas_core.system.files import write_files
 
 _EAR_DISTANCE_M = 0.17

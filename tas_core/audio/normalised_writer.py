@@ -13,9 +13,9 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from tas_core.audio_output import AudioWriter, full_scale, loses_depth, output_name, output_subtype, peak
+from tas_core.audio.loudness import LoudnessMeter
+from tas_core.audio.writer import AudioWriter, full_scale, loses_depth, output_name, output_subtype, peak
 from tas_core.errors import InputError, TasError
-from tas_core.loudness import LoudnessMeter
 from tas_core.system.files import STANDARD_STREAM
 
 CLIP_MODES: Final = ("rescale", "clamp", "error")
@@ -59,7 +59,7 @@ class LevelledWriter:
     appears under the name before all is written.
 
     Args:
-        path: the output, as :class:`tas_core.audio_output.AudioWriter`.
+        path: the output, as :class:`tas_core.audio.writer.AudioWriter`.
         sample_rate_hz: sample rate.
         num_frames: samples per ear that will be written.
         subtype: sample encoding of the input.
@@ -67,7 +67,7 @@ class LevelledWriter:
             than the input had are dithered.
         levels: gain, loudness, and what to do beyond full scale.
         seed: of the dither.
-        tags: as :class:`tas_core.audio_output.AudioWriter`.
+        tags: as :class:`tas_core.audio.writer.AudioWriter`.
         overwrite: whether an existing file may be replaced.
 
     Attributes:
@@ -82,7 +82,7 @@ class LevelledWriter:
             loudness asked for cannot be had.
 
     Raises:
-        InputError: as :class:`tas_core.audio_output.AudioWriter`.
+        InputError: as :class:`tas_core.audio.writer.AudioWriter`.
         TasError: writing failed, or an ear passed full scale and ``levels`` says that this is an error.
     """
 
