@@ -37,9 +37,9 @@ from tas_core.datasets.tasbench import TasBench
 from tas_core.models.slots import SlotsModel
 from tas_core.models.slots_config import SlotsConfig
 from tas_core.models.slots_network import Separation
-from tas_core.prompts import AzimuthPath, Clause, format_prompt
+from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt
 from tas_core.spatialization import spatialize
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.segments import Segment, Timeline
 
 RATE_HZ, MODEL_HZ = 48000, 16000
 BELOW_HZ, ABOVE_HZ = (4000, 5000, 6300), (10000, 12500, 16000)

@@ -40,8 +40,8 @@ from tas_core.models.registry import build_preset, load_model
 from tas_core.models.slots import SlotsModel
 from tas_core.spatialization import Spatializer, encode_timeline
 from tas_core.system.devices import keep_freed_memory
-from tas_core.timeline import Segment, Timeline
-from tas_core.timeline_formats import format_timeline
+from tas_core.timeline.segments import Segment, Timeline
+from tas_core.timeline.formats import format_timeline
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 48000

@@ -41,8 +41,8 @@ from tas_core.evaluation.report import describe_machine
 from tas_core.file_job import Engine, load_engine
 from tas_core.models.shipped import DEFAULT_MODEL
 from tas_core.spatialization import encode_timeline, spatialize
-from tas_core.timeline import Segment, Timeline
-from tas_core.timeline_formats import format_timeline
+from tas_core.timeline.segments import Segment, Timeline
+from tas_core.timeline.formats import format_timeline
 
 ROOT = Path(__file__).resolve().parents[1]
 ACCORDION = ROOT / "tests" / "data" / "floor" / "stems" / "000170" / "1-accordion.flac"

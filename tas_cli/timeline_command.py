@@ -27,7 +27,7 @@ def check(
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
     """Say what was understood: segments, objects, azimuths, and time without a prompt."""
-    from tas_core.timeline_check import check_timeline
+    from tas_core.timeline.check import check_timeline
 
     result = check_timeline(path, audio)
     if json_output:
@@ -45,7 +45,7 @@ def convert(
     force: bool = typer.Option(False, "--force", help="Overwrite an existing output."),
 ) -> None:
     """Write a timeline in another format; times are kept to 1 ms, comments and styles are not."""
-    from tas_core.timeline_formats import convert_timeline
+    from tas_core.timeline.formats import convert_timeline
 
     convert_timeline(source, out, overwrite=force)
     typer.echo(str(out))

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from tas_core.api import spatialize
     from tas_core.errors import InputError, TasError
     from tas_core.file_job import Engine, load_engine, spatialize_file
-    from tas_core.prompts import parse_prompt
+    from tas_core.timeline.prompts import parse_prompt
     from tas_core.spatialization import Spatialized, Spatializer
-    from tas_core.timeline import Timeline
-    from tas_core.timeline_formats import load_timeline
+    from tas_core.timeline.segments import Timeline
+    from tas_core.timeline.formats import load_timeline
 
 __all__ = [
     "Engine",
@@ -43,10 +43,10 @@ _HOMES: Final = {
     "Spatialized": "tas_core.spatialization",
     "Spatializer": "tas_core.spatialization",
     "TasError": "tas_core.errors",
-    "Timeline": "tas_core.timeline",
+    "Timeline": "tas_core.timeline.segments",
     "load_engine": "tas_core.file_job",
-    "load_timeline": "tas_core.timeline_formats",
-    "parse_prompt": "tas_core.prompts",
+    "load_timeline": "tas_core.timeline.formats",
+    "parse_prompt": "tas_core.timeline.prompts",
     "read_sofa": "tas_core.acoustics.sofa",
     "spatialize": "tas_core.api",
     "spatialize_file": "tas_core.file_job",

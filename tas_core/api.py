@@ -32,8 +32,8 @@ from tas_core.models.slots import SlotsModel
 from tas_core.spatialization import Spatialized, encode_timeline
 from tas_core.spatialization import spatialize as spatialize_with
 from tas_core.system.devices import choose_device
-from tas_core.timeline import Timeline
-from tas_core.timeline_formats import EXTENSIONS, load_timeline
+from tas_core.timeline.segments import Timeline
+from tas_core.timeline.formats import EXTENSIONS, load_timeline
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -68,7 +68,7 @@ def spatialize(
         audio: mono samples (time), floating point, full scale 1; anything that NumPy takes for such an array.
         sample_rate_hz: 8000 to 192000.
         timeline: a prompt for all of it, the path of a timeline file of any format (a ``pathlib.Path``, since a str is
-            a prompt), or a :class:`tas_core.timeline.Timeline`.
+            a prompt), or a :class:`tas_core.timeline.segments.Timeline`.
         model: name of a shipped model or a checkpoint folder, loaded once and kept for later calls; or a loaded one, of
             :func:`tas_core.file_job.load_engine` or :func:`tas_core.models.registry.load_model`.
         steps: diffusion steps, 1 or more; None is the model's own default.

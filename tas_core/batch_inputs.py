@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict
 from tas_core.system.files import STANDARD_STREAM, same_file
-from tas_core.timeline import Timeline
+from tas_core.timeline.segments import Timeline
 
 AUDIO_EXTENSIONS: Final = frozenset(
     ".wav .wave .flac .ogg .oga .opus .aif .aiff .aifc .caf .w64 .rf64 .mp3 .au .snd"

@@ -205,7 +205,7 @@ def _spatialized(mono: Any, device: str) -> list[Any]:
     from tas_core.models.registry import load_model
     from tas_core.spatialization import spatialize
     from tas_core.system.devices import choose_device
-    from tas_core.timeline import Timeline
+    from tas_core.timeline.segments import Timeline
 
     model = load_model(DEFAULT_MODEL).to(choose_device(device))
     encoder = build_text_encoder(model.config.text_encoder)

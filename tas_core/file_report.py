@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import soundfile
 
-from tas_core.timeline import Timeline
+from tas_core.timeline.segments import Timeline
 
 if TYPE_CHECKING:
     from tas_core.spatialization import SegmentResult

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from tas_core.timeline import SHORTEST_GAP_S, Segment, Timeline, clock_time
+from tas_core.timeline.segments import SHORTEST_GAP_S, Segment, Timeline, clock_time
 
 FOUND: Final = 0.4
 """An object counts as found from this presence on; low, since prompts mostly name what is there."""

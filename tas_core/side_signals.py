@@ -24,7 +24,7 @@ from tas_core.models.diffuse import unit_noise
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
 from tas_core.models.slots_network import Separation
-from tas_core.timeline import Timeline, Track
+from tas_core.timeline.segments import Timeline, Track
 
 _SILENCE_DBFS = -90.0
 _NOISE_PIECE = 2**20

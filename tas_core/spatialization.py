@@ -33,8 +33,8 @@ from tas_core.models.prompt_model import PromptModel
 from tas_core.models.slots import SlotsModel
 from tas_core.side_signals import SideSignal, SlotsSide, Stretch, WindowedSide
 from tas_core.stem_files import stem_names
-from tas_core.timeline import Segment, Timeline
-from tas_core.transitions import check_transition
+from tas_core.timeline.segments import Segment, Timeline
+from tas_core.timeline.transitions import check_transition
 
 _BLOCK_S = 20
 _EDGE_S = 0.25 + REACH_S
@@ -112,7 +112,7 @@ class Spatializer:
         head: whose ears to make, as :func:`tas_core.acoustics.sofa.read_sofa` gives them; by default KEMAR's.
         width: factor of the side signal, 0 (mono) to 2.
         transition_s: how long places take to change where a prompt begins or ends, seconds, see
-            :mod:`tas_core.transitions`; with 0 it takes the model's own analysis window.
+            :mod:`tas_core.timeline.transitions`; with 0 it takes the model's own analysis window.
         stems: whether blocks come with what each object was taken to be, see ``stem_names``.
 
     Attributes:

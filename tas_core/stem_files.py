@@ -16,7 +16,7 @@ import numpy as np
 from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError
 from tas_core.system.files import check_new_file
-from tas_core.timeline import Timeline
+from tas_core.timeline.segments import Timeline
 
 REST: Final = "rest"
 """Name of the stem of everything that no prompt names."""

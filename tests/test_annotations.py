@@ -15,7 +15,7 @@ import pytest
 from tas_core.datasets.annotations import import_annotations
 from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import InputError, TasError
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.segments import Segment, Timeline
 from tests.conftest import Finished
 from tests.fairplay import LENGTHS, RATE_HZ, write_clip, write_fairplay
 

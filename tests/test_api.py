@@ -25,8 +25,8 @@ from tas_core.models.registry import load_model
 from tas_core.models.slots import SlotsModel
 from tas_core.spatialization import Spatialized, encode_timeline
 from tas_core.spatialization import spatialize as spatialize_with
-from tas_core.timeline import Timeline, TimelineWarning
-from tas_core.timeline_formats import parse_timeline
+from tas_core.timeline.segments import Timeline, TimelineWarning
+from tas_core.timeline.formats import parse_timeline
 from tests.conftest import tone
 from tests.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa
 
@@ -356,7 +356,7 @@ def test_type_checkers_see_the_call(tmp_path: Path) -> None:
     for number, line, expected in zip(
         (4, 5, 6, 7, 8),
         lines,
-        ("numpy.ndarray", "tuple[tas_core.prompts.Clause", "[arg-type]", "[call-arg]", "[attr-defined]"),
+        ("numpy.ndarray", "tuple[tas_core.timeline.prompts.Clause", "[arg-type]", "[call-arg]", "[attr-defined]"),
         strict=True,
     ):
         assert line.startswith(f"use.py:{number}:")

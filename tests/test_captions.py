@@ -17,8 +17,8 @@ from tas_core.datasets.captions import (
 )
 from tas_core.datasets.catalogue import load_categories
 from tas_core.errors import TasError
-from tas_core.prompts import parse_prompt
-from tas_core.timeline import Timeline
+from tas_core.timeline.prompts import parse_prompt
+from tas_core.timeline.segments import Timeline
 
 NAMES = sorted({w.lower() for c in load_categories() for w in (*c.words, *c.held_out)})
 

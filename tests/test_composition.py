@@ -18,7 +18,7 @@ from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.draws import SceneDraws
 from tas_core.datasets.phrases import REST_PHRASES
-from tas_core.prompts import parse_prompt
+from tas_core.timeline.prompts import parse_prompt
 from tas_core.scene_batch import SceneBatch
 from tests.tiny import CATEGORIES, RATE_HZ, dry_rooms, phrase_table, tone_bank
 

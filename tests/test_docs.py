@@ -20,7 +20,7 @@ from tas_core import metrics
 from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.phrases import PhraseTable
 from tas_core.encoders.registry import build_text_encoder
-from tas_core.timeline_formats import parse_timeline
+from tas_core.timeline.formats import parse_timeline
 from tests.conftest import Finished
 from tests.scored import write_scored
 from tests.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa

@@ -29,8 +29,8 @@ from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
 from tas_core.findings import Finding
 from tas_core.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.models.plain_head import mean_azimuth_deg
-from tas_core.timeline import Timeline
-from tas_core.timeline_formats import parse_timeline
+from tas_core.timeline.segments import Timeline
+from tas_core.timeline.formats import parse_timeline
 from tests.conftest import Finished
 from tests.fairplay import write_fairplay, write_timelines
 from tests.scored import PLACES, dry_scene, write_scenes, write_scored

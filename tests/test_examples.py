@@ -23,8 +23,8 @@ from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.file_job import FileReport, spatialize_file
 from tas_core.metrics import spl_difference_db
 from tas_core.resources import prompts_dir
-from tas_core.timeline import Segment
-from tas_core.timeline_formats import format_timeline, load_timeline
+from tas_core.timeline.segments import Segment
+from tas_core.timeline.formats import format_timeline, load_timeline
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))

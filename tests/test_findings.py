@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tas_core.findings import FOUND, Finding, Listener
 from tas_core.models.slots import SlotsModel
 from tas_core.spatialization import spatialize
-from tas_core.timeline import Segment, Timeline, clock_time
+from tas_core.timeline.segments import Segment, Timeline, clock_time
 from tests.tiny import HashEncoder, tiny_slots
 
 ENCODER = HashEncoder()

@@ -25,7 +25,7 @@ from tas_core.plotting.curves import (
     plot_data,
 )
 from tas_core.plotting.figures import FORMATS, draw
-from tas_core.timeline import Segment, Timeline, TimelineWarning
+from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
 
 RATE = 16_000
 SVG = "{http://www.w3.org/2000/svg}"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import PromptError
-from tas_core.prompts import AzimuthPath, Clause, format_prompt, mirror_prompt_text, parse_prompt
+from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt, mirror_prompt_text, parse_prompt
 from tas_core.resources import prompts_dir
 
 
@@ -333,7 +333,7 @@ def test_strengths_in_the_vocabulary_are_ordered_and_audibly_apart() -> None:
 
 def test_import_is_light() -> None:
     code = (
-        "import sys, tas_core.prompts, tas_core.timeline, tas_core.audio.reader\n"
+        "import sys, tas_core.timeline.prompts, tas_core.timeline.segments, tas_core.audio.reader\n"
         "print([m for m in ('torch', 'typer', 'rich', 'scipy', 'transformers') if m in sys.modules])"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -28,8 +28,8 @@ from tas_core.models.plain_head import through_head
 from tas_core.report import job, report_file, sounds, write_report
 from tas_core.report.places import NEEDS_STEMS, TOO_LITTLE, measure_places
 from tas_core.report.tables import clock, direction, escaped, number, provenance_table
-from tas_core.timeline import Timeline
-from tas_core.timeline_formats import EXTENSIONS, convert_timeline, format_timeline, parse_timeline
+from tas_core.timeline.segments import Timeline
+from tas_core.timeline.formats import EXTENSIONS, convert_timeline, format_timeline, parse_timeline
 from tests.conftest import Finished
 
 RATE = 16_000

@@ -26,7 +26,7 @@ from tas_core.models.unet import SpectrogramModel, UNetConfig, complex_product
 from tas_core.scene_batch import SceneBatch
 from tas_core.side_signals import Stretch, WindowedSide
 from tas_core.spatialization import spatialize
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.segments import Segment, Timeline
 from tas_core.training import loss_function
 from tests.tiny import HashEncoder, tiny_slots, write_material
 

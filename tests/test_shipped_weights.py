@@ -18,7 +18,7 @@ from tas_core import spatialization
 from tas_core.datasets.tasbench import TasBench, write_split
 from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
-from tas_core.timeline_formats import parse_timeline
+from tas_core.timeline.formats import parse_timeline
 
 FLOOR_SET = Path(__file__).parent / "data" / "floor"
 

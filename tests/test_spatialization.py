@@ -17,7 +17,7 @@ from tas_core.models.paper import PaperModel
 from tas_core.models.slots import SlotsModel
 from tas_core.side_signals import handedness, white_noise
 from tas_core.spatialization import Spatialized, Spatializer, encode_timeline, overlapping, spatialize
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.segments import Segment, Timeline
 from tests.sofa_files import FULL_CIRCLE, spherical_head, spherical_hrir
 from tests.tiny import TINY_PAPER, HashEncoder, tiny_slots
 

@@ -9,7 +9,7 @@ import soundfile
 
 from tas_core.errors import InputError, TasError
 from tas_core.stem_files import StemWriter, check_stem_folder, stem_names, stem_paths
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.segments import Segment, Timeline
 
 NAMES = ("cello", "a man talking", "rest")
 

@@ -23,7 +23,7 @@ from tas_core.conventions import side_name
 from tas_core.errors import InputError
 from tas_core.study import Key, make_study, read_key, score_study
 from tas_core.study.page import fixed_objects, question, render_page
-from tas_core.timeline_formats import convert_timeline, parse_timeline
+from tas_core.timeline.formats import convert_timeline, parse_timeline
 from tests.conftest import Finished
 from tests.test_bad_input import tree
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tas_core.timeline_check import check_timeline
-from tas_core.timeline_formats import load_timeline
+from tas_core.timeline.check import check_timeline
+from tas_core.timeline.formats import load_timeline
 from tests.conftest import TAS, Finished
 
 Run = Callable[..., Finished]

@@ -95,7 +95,7 @@ def test_the_installed_wheel_does_the_main_job_anywhere(installed: Path, tmp_pat
 
 def test_the_installed_wheel_reads_prompts_with_its_own_vocabulary(installed: Path, tmp_path: Path) -> None:
     program = (
-        "from tas_core.prompts import parse_prompt; from tas_core.resources import prompts_dir;"
+        "from tas_core.timeline.prompts import parse_prompt; from tas_core.resources import prompts_dir;"
         "print(prompts_dir(), parse_prompt('a crow on the left')[0].azimuth.start_deg)"
     )
     folder, azimuth_deg = run(installed / "python", "-c", program, cwd=tmp_path).rsplit(maxsplit=1)

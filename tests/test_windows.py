@@ -15,7 +15,7 @@ from tas_core.datasets.recorded import RecordedScenes
 from tas_core.datasets.tasbench import TasBench
 from tas_core.datasets.windows import PromptWindows, TimelineWindows, collate, nearest_prompt
 from tas_core.errors import AudioError, InputError
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.segments import Segment, Timeline
 from tests.conftest import Finished
 from tests.fairplay import LENGTHS, SPLIT, write_fairplay, write_timelines
 

@@ -15,11 +15,11 @@ import numpy as np
 import yaml
 
 from tas_core.conventions import CENTER_DEG, LEFT_SIGN
-from tas_core.directions import vocabulary
+from tas_core.timeline.vocabulary import vocabulary
 from tas_core.errors import PromptError, TasError
-from tas_core.prompts import parse_prompt
+from tas_core.timeline.prompts import parse_prompt
 from tas_core.resources import prompts_dir
-from tas_core.timeline import Segment
+from tas_core.timeline.segments import Segment
 
 CaptionStyle = Literal["coarse", "words", "degrees"]
 STYLES: tuple[CaptionStyle, ...] = ("coarse", "words", "degrees")

@@ -29,7 +29,7 @@ from tas_core.datasets.tasbench import (
     read_split,
 )
 from tas_core.errors import InputError, TimelineError
-from tas_core.timeline import END_TOLERANCE_S
+from tas_core.timeline.segments import END_TOLERANCE_S
 
 Severity = Literal["error", "warning"]
 

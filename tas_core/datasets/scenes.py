@@ -31,7 +31,7 @@ from tas_core.datasets.rendering import recording_files, recording_split, source
 from tas_core.datasets.tasbench import FRAME_S
 from tas_core.errors import InputError
 from tas_core.system.configs import config_from_dict
-from tas_core.timeline import Timeline
+from tas_core.timeline.segments import Timeline
 
 LENGTH_S = 10.0
 _MOVING_SHARE = 0.15

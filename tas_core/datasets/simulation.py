@@ -43,7 +43,7 @@ from tas_core.errors import InputError, TasError
 from tas_core.system.files import make_folder, write_files
 from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import worker_pool
-from tas_core.timeline_formats import format_timeline
+from tas_core.timeline.formats import format_timeline
 
 SIMULATION_FORMAT = 1
 _LOUDNESS = 0.06

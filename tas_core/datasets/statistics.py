@@ -119,7 +119,7 @@ def category_of(phrase: str) -> tuple[str, bool]:
     several categories, such as "guitar", is left as it is.
 
     Args:
-        phrase: as in :class:`tas_core.prompts.Clause`, in lower case.
+        phrase: as in :class:`tas_core.timeline.prompts.Clause`, in lower case.
 
     Returns:
         The category's name and True, or the phrase and False.

@@ -21,7 +21,7 @@ from tas_core.audio.reader import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import AudioError, InputError
-from tas_core.timeline import Timeline, Track
+from tas_core.timeline.segments import Timeline, Track
 
 MID_RMS = 0.1
 _SILENCE_RMS = 1e-5

@@ -20,8 +20,8 @@ from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import InputError
 from tas_core.metrics.control import INPUT_SILENCE_DBFS
 from tas_core.metrics.paper import PAPER_RATE_HZ
-from tas_core.prompts import AzimuthPath, Clause, format_prompt
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt
+from tas_core.timeline.segments import Segment, Timeline
 
 RATE_HZ: Final = PAPER_RATE_HZ
 """Everything is scored at this rate."""

@@ -46,7 +46,7 @@ from tas_core.models.plain_head import mean_azimuth_deg, through_head
 from tas_core.models.prompt_model import PromptModel
 from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
 from tas_core.spatialization import encode_timeline, spatialize
-from tas_core.timeline import Timeline
+from tas_core.timeline.segments import Timeline
 
 _N_FFT: Final = 1024
 _HOP: Final = 256

@@ -18,7 +18,7 @@ import torch
 from tas_core.acoustics.direction_filter import DirectionFilter
 from tas_core.acoustics.stft import istft, stft
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
-from tas_core.timeline import Timeline
+from tas_core.timeline.segments import Timeline
 
 _HOP_S: Final = 0.016
 _HOPS: Final = 4

@@ -23,7 +23,7 @@ import numpy as np
 from tas_core.audio.reader import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.segments import Segment, Timeline
 
 KINDS: Final = ("spl", "envelope", "spectrogram", "azimuth")
 
@@ -213,7 +213,7 @@ def plot_data(kind: str, sources: Sequence[Source]) -> PlotData:
         sources: 1 to 40, labels unique.
 
     Warns:
-        TimelineWarning: as :meth:`tas_core.timeline.Timeline.resolved`.
+        TimelineWarning: as :meth:`tas_core.timeline.segments.Timeline.resolved`.
 
     Raises:
         InputError: unknown kind, no source or too many, a label twice, a source that has not two ears or no samples,

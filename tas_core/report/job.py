@@ -14,7 +14,7 @@ from tas_core.audio.reader import AudioReader, resample, to_mono
 from tas_core.errors import InputError
 from tas_core.html_page import fill_page, inert_json, sound_blocks
 from tas_core.plotting.curves import AzimuthCurve, Source, SplCurve, plot_data
-from tas_core.prompts import AzimuthPath, Clause
+from tas_core.timeline.prompts import AzimuthPath, Clause
 from tas_core.report import tables
 from tas_core.report.places import SegmentPlaces, measure_places
 from tas_core.report.sounds import (
@@ -30,8 +30,8 @@ from tas_core.report.sounds import (
     read_sound,
 )
 from tas_core.system.files import check_new_file, write_files
-from tas_core.timeline import Timeline
-from tas_core.timeline_formats import load_timeline
+from tas_core.timeline.segments import Timeline
+from tas_core.timeline.formats import load_timeline
 
 _TEMPLATES: Final = Path(__file__).resolve().parent.parent / "_data" / "report"
 _SUFFIXES: Final = (".html", ".htm")
@@ -93,7 +93,7 @@ def write_report(
         ``path``.
 
     Warns:
-        TimelineWarning: as :meth:`tas_core.timeline.Timeline.resolved`.
+        TimelineWarning: as :meth:`tas_core.timeline.segments.Timeline.resolved`.
 
     Raises:
         InputError: anything about the request that cannot be carried out; nothing is written then.
@@ -158,7 +158,7 @@ def report_file(
     Args:
         output: binaural file.
         source: what it was made of.
-        timeline_path: prompts with times, as for :func:`tas_core.timeline_formats.load_timeline`.
+        timeline_path: prompts with times, as for :func:`tas_core.timeline.formats.load_timeline`.
         out: the page.
         stems: as :func:`write_report`.
         provenance_path: a JSON object, such as ``tas spatialize --json`` prints.

@@ -22,8 +22,8 @@ import numpy as np
 
 from tas_core.audio.reader import resample
 from tas_core.metrics import object_azimuth_spans_deg, side_of, spl_difference_db
-from tas_core.prompts import AzimuthPath
-from tas_core.timeline import Segment, Timeline
+from tas_core.timeline.prompts import AzimuthPath
+from tas_core.timeline.segments import Segment, Timeline
 
 NEEDS_STEMS: Final = "not measurable without stems"
 TOO_LITTLE: Final = "too little sound"

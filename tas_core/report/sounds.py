@@ -19,8 +19,8 @@ from tas_core.audio.true_peak import FULL_SCALE, PeakMeter
 from tas_core.errors import AudioError, InputError
 from tas_core.html_page import flac_bytes
 from tas_core.models.plain_head import through_head
-from tas_core.prompts import AzimuthPath
-from tas_core.timeline import Timeline
+from tas_core.timeline.prompts import AzimuthPath
+from tas_core.timeline.segments import Timeline
 
 TRACKS: Final = ("input", "output", "hrtf")
 """What a page plays, in the order of its keys."""

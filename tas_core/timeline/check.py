@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tas_core.audio.reader import AudioReader
-from tas_core.timeline import Timeline, TimelineWarning
-from tas_core.timeline_formats import load_timeline
+from tas_core.timeline.segments import Timeline, TimelineWarning
+from tas_core.timeline.formats import load_timeline
 
 SHORT_GAP_S: Final = 0.25
 """Uncovered time shorter than this is doubted: in it every sound jumps to the center and back.
@@ -77,7 +77,7 @@ def check_timeline(path: str | Path, audio: str | Path | None = None) -> Timelin
     """Read a timeline and say what was understood.
 
     Args:
-        path: the timeline, as for :func:`tas_core.timeline_formats.load_timeline`.
+        path: the timeline, as for :func:`tas_core.timeline.formats.load_timeline`.
         audio: the audio that it is for; without it an open end stays open.
 
     Raises:

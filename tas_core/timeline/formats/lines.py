@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tas_core.directions import CHARACTERS
+from tas_core.timeline.vocabulary import CHARACTERS
 from tas_core.errors import PromptError, TimelineError
-from tas_core.timeline import Segment
+from tas_core.timeline.segments import Segment
 
 MAX_TIMELINE_BYTES = 1_000_000
 """Longer files are refused: they are no timelines (a day of prompts, one per minute, takes 0.1 MB)."""
@@ -52,7 +52,7 @@ def first_column(line: str, start: int = 0) -> int:
 def prompt_lines(text: str) -> list[str]:
     r"""The lines of a prompt, none of them blank, without needless white space.
 
-    A line break separates clauses (:mod:`tas_core.prompts`), but within double quotes it is white space.
+    A line break separates clauses (:mod:`tas_core.timeline.prompts`), but within double quotes it is white space.
     Hence ``"\n".join(prompt_lines(text))`` means what the text means.
     """
     unbroken = _QUOTED.sub(lambda quoted: " ".join(quoted.group().split()), text)

@@ -1,6 +1,6 @@
 """Timelines: which prompt holds when.
 
-A timeline is a list of segments, each with a start, an end and a prompt; :mod:`tas_core.timeline_formats` reads and
+A timeline is a list of segments, each with a start, an end and a prompt; :mod:`tas_core.timeline.formats` reads and
 writes it. An open end is the start of the next segment, or the end of the audio. Time that no segment covers is
 centered, and so is every object that the current segment does not name.
 """
@@ -17,8 +17,8 @@ from functools import cached_property
 import numpy as np
 
 from tas_core.errors import TimelineError
-from tas_core.prompts import AzimuthPath, Clause, mirror_prompt_text, parse_prompt
-from tas_core.transitions import REACH, Span, glides
+from tas_core.timeline.prompts import AzimuthPath, Clause, mirror_prompt_text, parse_prompt
+from tas_core.timeline.transitions import REACH, Span, glides
 
 END_TOLERANCE_S = 0.1
 """A last segment may outlast the audio by this much without a warning: one frame of 10 fps labels."""
@@ -206,7 +206,7 @@ class Timeline:
             times_s: (time,), seconds.
             duration_s: length of the audio, seconds, above 0.
             transition_s: how long places take to change where a segment begins or ends, seconds, at least 0, see
-                :mod:`tas_core.transitions`.
+                :mod:`tas_core.timeline.transitions`.
 
         Returns:
             One track per object phrase, in the order in which they first appear.

@@ -19,7 +19,7 @@ from itertools import pairwise
 from typing import Final
 
 from tas_core.errors import InputError
-from tas_core.places import AzimuthPath
+from tas_core.timeline.places import AzimuthPath
 
 REACH: Final = 1.5
 """What is further from a moment than so many transitions does not matter there: half of one from a border, and a span
