@@ -34,9 +34,9 @@ from tas_core.band_extension import extend_band
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.datasets.scenes import Scene
 from tas_core.datasets.tasbench import TasBench
-from tas_core.models.slots import SlotsModel
-from tas_core.models.slots_config import SlotsConfig
-from tas_core.models.slots_network import Separation
+from tas_core.models.slots.model import SlotsModel
+from tas_core.models.slots.config import SlotsConfig
+from tas_core.models.slots.network import Separation
 from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt
 from tas_core.spatialization import spatialize
 from tas_core.timeline.segments import Segment, Timeline

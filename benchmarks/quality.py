@@ -24,10 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tas_core.checkpoints import CONFIG_FILE
+from tas_core.models.checkpoints import CONFIG_FILE
 from tas_core.datasets.tasbench import DATASET_FILE, TasBench
-from tas_core.encoders.base import EncoderError
-from tas_core.encoders.registry import build_text_encoder
+from tas_core.models.text_encoders.base import EncoderError
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.evaluation.systems import Row
@@ -314,7 +314,7 @@ def describe(folder: Path) -> dict[str, Any]:
     """Steps, hours and size of a trained row."""
     from safetensors import safe_open
 
-    from tas_core.checkpoints import WEIGHTS_FILE
+    from tas_core.models.checkpoints import WEIGHTS_FILE
 
     origin = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["provenance"]
     with safe_open(str(folder / WEIGHTS_FILE), "np") as file:

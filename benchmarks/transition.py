@@ -35,11 +35,11 @@ import torch
 from scipy.ndimage import convolve1d
 
 from tas_core.audio.reader import read_audio, to_mono
-from tas_core.checkpoint_files import read_description
+from tas_core.models.description import read_description
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.evaluation.report import describe_machine
 from tas_core.file_job import Engine, load_engine
-from tas_core.models.shipped import DEFAULT_MODEL
+from tas_core.models.pretrained import DEFAULT_MODEL
 from tas_core.spatialization import encode_timeline, spatialize
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.formats import format_timeline

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tas_core.checkpoints import load_checkpoint, save_checkpoint
+from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.registry import load_model
 
 NETWORK = "networks.0."

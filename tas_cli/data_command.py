@@ -30,7 +30,7 @@ def bank(
 ) -> None:
     """Render dry stems of every category, simulate rooms and encode phrases, for 'tas train'."""
     from tas_core.datasets.material import build_material
-    from tas_core.encoders.registry import build_text_encoder
+    from tas_core.models.text_encoders.registry import build_text_encoder
 
     build_material(
         out,

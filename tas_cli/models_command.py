@@ -10,7 +10,7 @@ import typer
 from tas_cli.json_output import print_json
 
 if TYPE_CHECKING:
-    from tas_core.model_info import ModelInfo
+    from tas_core.models.info import ModelInfo
 
 app = typer.Typer(help="Look at models: the shipped ones and your own.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -21,7 +21,7 @@ def models() -> None:
 
 
 def _shipped(incomplete: str) -> list[str]:
-    from tas_core.models.shipped import shipped_models
+    from tas_core.models.pretrained import shipped_models
 
     return [name for name in shipped_models() if name.startswith(incomplete)]
 
@@ -32,7 +32,7 @@ def list_command(
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
     """List the shipped models, and the checkpoints below folders."""
-    from tas_core.model_info import list_models
+    from tas_core.models.info import list_models
 
     found = list(list_models(folders or ()))
     if json_output:
@@ -67,7 +67,7 @@ def info(
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
     """Say what is known of a model, and check its weights against their hash."""
-    from tas_core.model_info import model_info
+    from tas_core.models.info import model_info
 
     model = model_info(name)
     if json_output:
@@ -83,7 +83,7 @@ def path(
     name: str = typer.Argument(..., help="A shipped model, or a checkpoint folder.", autocompletion=_shipped),
 ) -> None:
     """Print the folder of a model and nothing else."""
-    from tas_core.model_info import checkpoint_folder
+    from tas_core.models.info import checkpoint_folder
 
     typer.echo(str(checkpoint_folder(name)))
 

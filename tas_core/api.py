@@ -20,15 +20,15 @@ import numpy as np
 from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.audio.reader import MAX_RATE_HZ, MIN_RATE_HZ
-from tas_core.checkpoint_files import CONFIG_FILE
+from tas_core.models.description import CONFIG_FILE
 from tas_core.conventions import Progress
-from tas_core.encoders.base import TextEncoder
-from tas_core.encoders.registry import build_text_encoder
+from tas_core.models.text_encoders.base import TextEncoder
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import InputError
 from tas_core.file_job import Engine, load_engine
-from tas_core.models.prompt_model import PromptModel
-from tas_core.models.shipped import DEFAULT_MODEL, find_checkpoint
-from tas_core.models.slots import SlotsModel
+from tas_core.models.base import PromptModel
+from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
+from tas_core.models.slots.model import SlotsModel
 from tas_core.spatialization import Spatialized, encode_timeline
 from tas_core.spatialization import spatialize as spatialize_with
 from tas_core.system.devices import choose_device

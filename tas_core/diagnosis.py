@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tas_core.errors import TasError
-from tas_core.models.shipped import DEFAULT_MODEL, WEIGHTS_FOLDER
+from tas_core.models.pretrained import DEFAULT_MODEL, WEIGHTS_FOLDER
 from tas_core.system.configs import one_line
 from tas_core.system.machine import ffmpeg_version, package_versions, processor_name, required_packages, usable_cores
 
@@ -130,13 +130,13 @@ def _head() -> str:
 
 
 def _weights() -> str:
-    from tas_core.model_info import list_models
+    from tas_core.models.info import list_models
 
     return "; ".join(f"{m.name}: {m.parameters:,} parameters, {m.weights_sha256[:16]}" for m in list_models())
 
 
 def _encoder_folder() -> Path:
-    from tas_core.encoders.minilm import packaged_folder
+    from tas_core.models.text_encoders.minilm import packaged_folder
 
     folder = packaged_folder()
     missing = [n for n in ("model.safetensors", "config.json", "tokenizer.json") if not (folder / n).is_file()]
@@ -201,7 +201,7 @@ def _sound() -> Any:
 
 def _spatialized(mono: Any, device: str) -> list[Any]:
     """Ears (ear, time) for the sound (time) on the left, and for it on the right."""
-    from tas_core.encoders.registry import build_text_encoder
+    from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
     from tas_core.spatialization import spatialize
     from tas_core.system.devices import choose_device

@@ -28,9 +28,9 @@ from tas_core.system.files import write_files
 if TYPE_CHECKING:
     import torch
 
-    from tas_core.encoders.base import TextEncoder
-    from tas_core.models.prompt_model import PromptModel
-    from tas_core.models.slots import SlotsModel
+    from tas_core.models.text_encoders.base import TextEncoder
+    from tas_core.models.base import PromptModel
+    from tas_core.models.slots.model import SlotsModel
 
 _READ_FRAMES = 2**20
 
@@ -52,10 +52,10 @@ def load_engine(model_name: str = "slots", device: str = "auto") -> Engine:
     Raises:
         InputError: unknown model or device, a checkpoint or an encoder that cannot be used.
     """
-    from tas_core.models.shipped import find_checkpoint
+    from tas_core.models.pretrained import find_checkpoint
 
     folder = find_checkpoint(model_name)
-    from tas_core.encoders.registry import build_text_encoder
+    from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
     from tas_core.system.devices import choose_device, keep_freed_memory
 
@@ -174,7 +174,7 @@ def process_file(
         stems=tuple(map(StemReport, (*job.stem_names[:-1], None), map(str, stems.paths))) if stems else (),
     )
     if options.sidecar:
-        from tas_core.checkpoint_files import read_description
+        from tas_core.models.description import read_description
 
         digest = read_description(engine.folder).digest
         text = sidecar_text(report, timeline, asdict(options), digest, command)

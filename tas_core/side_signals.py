@@ -18,12 +18,12 @@ from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.stft import istft, mean_square_scale, stft
 from tas_core.band_extension import EDGE_SHARE, LevelPanning, Placement
 from tas_core.conventions import Progress
-from tas_core.encoders.base import TextEncoder
+from tas_core.models.text_encoders.base import TextEncoder
 from tas_core.findings import Listener
-from tas_core.models.diffuse import unit_noise
-from tas_core.models.prompt_model import PromptModel
-from tas_core.models.slots import SlotsModel
-from tas_core.models.slots_network import Separation
+from tas_core.models.slots.diffuse import unit_noise
+from tas_core.models.base import PromptModel
+from tas_core.models.slots.model import SlotsModel
+from tas_core.models.slots.network import Separation
 from tas_core.timeline.segments import Timeline, Track
 
 _SILENCE_DBFS = -90.0

@@ -1,7 +1,7 @@
 """Training: batches composed on the fly, AdamW, moving average, checkpoints, a log, exact resume.
 
 A run is a folder: ``log.jsonl`` (one object per logged step), ``training.safetensors`` (all that is needed to go
-on), ``checkpoint/`` (averaged weights, in the format of :mod:`tas_core.checkpoints`). Batches and noise depend
+on), ``checkpoint/`` (averaged weights, in the format of :mod:`tas_core.models.checkpoints`). Batches and noise depend
 on (seed, step) only, so a run that was killed and started again follows the same loss curve.
 """
 
@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol, TextIO
 import torch
 from torch import Tensor, nn
 
-from tas_core.checkpoints import (
+from tas_core.models.checkpoints import (
     TRAINING_FILE,
     TrainingState,
     load_training_state,
@@ -32,9 +32,9 @@ from tas_core.datasets.material import open_material
 from tas_core.datasets.tasbench import TasBench, is_tasbench
 from tas_core.ema import EMA
 from tas_core.errors import InputError
-from tas_core.models.prompt_model import PromptModel
+from tas_core.models.base import PromptModel
 from tas_core.models.registry import build_preset, load_model
-from tas_core.scene_batch import SceneBatch
+from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.files import make_folder, write_files
 from tas_core.system.partial_files import remove_stale
 

@@ -120,9 +120,9 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoint folder of a small, untrained model: it works at once, and what it says where is arbitrary."""
     import torch
 
-    from tas_core.checkpoints import save_checkpoint
-    from tas_core.models.slots import SlotsModel
-    from tas_core.models.slots_config import SlotsConfig
+    from tas_core.models.checkpoints import save_checkpoint
+    from tas_core.models.slots.model import SlotsModel
+    from tas_core.models.slots.config import SlotsConfig
 
     config = SlotsConfig(
         channels=8,

@@ -18,11 +18,11 @@ import torch
 import tas_core
 from tas_core import api
 from tas_core.acoustics.sofa import read_sofa
-from tas_core.encoders.registry import build_text_encoder
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import CheckpointError, InputError, PromptError
 from tas_core.file_job import load_engine
 from tas_core.models.registry import load_model
-from tas_core.models.slots import SlotsModel
+from tas_core.models.slots.model import SlotsModel
 from tas_core.spatialization import Spatialized, encode_timeline
 from tas_core.spatialization import spatialize as spatialize_with
 from tas_core.timeline.segments import Timeline, TimelineWarning
@@ -170,7 +170,7 @@ def test_a_model_is_loaded_once(tiny_model: Path, loads: list[str], monkeypatch:
 
 
 def test_a_folder_that_was_written_anew_is_loaded_anew(tiny_model: Path, tmp_path: Path, loads: list[str]) -> None:
-    from tas_core.checkpoints import load_checkpoint, save_checkpoint
+    from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 
     folder = Path(shutil.copytree(tiny_model, tmp_path / "mine"))
     before = call(folder, model=folder).ears

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core.models.bands import BAND_GROUPS, BandMerge, BandSplit, band_count, bin_count
+from tas_core.models.slots.bands import BAND_GROUPS, BandMerge, BandSplit, band_count, bin_count
 
 # Written out: 16 bands of 2 bins, then 8 each of 4, 8, 16 and 32.
 WIDTHS = [2] * 16 + [4] * 8 + [8] * 8 + [16] * 8 + [32] * 8

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tas_core.checkpoints import (
+from tas_core.models.checkpoints import (
     TrainingState,
     capture_rng,
     config_from_dict,

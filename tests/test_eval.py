@@ -18,7 +18,7 @@ import torch
 
 from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.tasbench import TasBench
-from tas_core.encoders.registry import build_text_encoder
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import InputError
 from tas_core.evaluation import systems
 from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
@@ -152,7 +152,7 @@ def test_only_models_have_a_speed(table: Evaluation) -> None:
 
 
 def test_the_untrained_model_is_what_spatialize_makes(table: Evaluation, scored: TasBench, tiny_model: Path) -> None:
-    from tas_core.encoders.registry import build_text_encoder
+    from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
     from tas_core.spatialization import spatialize
 
@@ -533,8 +533,8 @@ def test_bad_requests_are_one_line(
 def test_more_steps_than_a_model_has(scored: TasBench, tmp_path: Path, tas: Callable[..., Finished]) -> None:
     from dataclasses import asdict
 
-    from tas_core.checkpoints import save_checkpoint
-    from tas_core.models.paper import PaperModel
+    from tas_core.models.checkpoints import save_checkpoint
+    from tas_core.models.paper.model import PaperModel
     from tests.tiny import TINY_PAPER
 
     config = replace(TINY_PAPER, text_encoder="minilm", text_width=384)

@@ -84,7 +84,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
         return Job(mono, ears.T, rate_hz, input_rate_hz, report, tuple(str(w.message) for w in caught))
 
     with pytest.MonkeyPatch.context() as patch:
-        from tas_core.encoders import registry as encoders
+        from tas_core.models.text_encoders import registry as encoders
         from tas_core.models import registry as models
 
         patch.setattr(models, "load_model", lru_cache(models.load_model))

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tas_core.findings import FOUND, Finding, Listener
-from tas_core.models.slots import SlotsModel
+from tas_core.models.slots.model import SlotsModel
 from tas_core.spatialization import spatialize
 from tas_core.timeline.segments import Segment, Timeline, clock_time
 from tests.tiny import HashEncoder, tiny_slots
@@ -159,7 +159,7 @@ def test_the_command_line_says_what_it_did_not_find(tmp_path: Path, monkeypatch:
 
     model = Deaf(tiny_slots().config).eval()
     monkeypatch.setattr(registry, "load_model", lambda name: model)
-    monkeypatch.setattr("tas_core.encoders.registry.build_text_encoder", lambda name: ENCODER)
+    monkeypatch.setattr("tas_core.models.text_encoders.registry.build_text_encoder", lambda name: ENCODER)
     source, timeline, out = tmp_path / "in.wav", tmp_path / "scene.yaml", tmp_path / "out.wav"
     soundfile.write(source, 0.1 * np.random.default_rng(0).standard_normal(48000), 16000)
     timeline.write_text("prompts: [{start: 0, text: 'cello on the left, dog on the right'}]", encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tas_core.fusion import (
+from tas_core.models.paper.fusion import (
     FUSIONS,
     ConvFusion,
     SemanticAwareFusion,

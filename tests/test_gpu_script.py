@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tas_core.checkpoints import load_checkpoint
+from tas_core.models.checkpoints import load_checkpoint
 from tas_core.datasets.catalogue import load_categories
 from tas_core.datasets.packing import pack_material
 from tas_core.datasets.phrases import PhraseTable

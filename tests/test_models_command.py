@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tas_core.model_info import DEFAULT_STEPS, checkpoint_folder, list_models, model_info
-from tas_core.models import shipped
+from tas_core.models.info import DEFAULT_STEPS, checkpoint_folder, list_models, model_info
+from tas_core.models import pretrained as shipped
 from tests.conftest import Finished
 
 Run = Callable[..., Finished]
@@ -23,7 +23,7 @@ Run = Callable[..., Finished]
 @pytest.fixture(scope="module")
 def own_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Checkpoint folder of a family with batch norms, whose statistics are no parameters."""
-    from tas_core.checkpoints import save_checkpoint
+    from tas_core.models.checkpoints import save_checkpoint
     from tas_core.models.registry import build_preset
 
     model = build_preset("mono2binaural-small")
@@ -62,7 +62,7 @@ def damaged(source: Path, target: Path, how: str) -> Path:
 
 @pytest.mark.parametrize("name", [*shipped.shipped_models(), "own"])
 def test_what_is_said_is_what_loading_finds(name: str, own_model: Path) -> None:
-    from tas_core.checkpoints import load_checkpoint
+    from tas_core.models.checkpoints import load_checkpoint
     from tas_core.models.registry import load_model
 
     name = str(own_model) if name == "own" else name
@@ -81,7 +81,7 @@ def test_what_is_said_is_what_loading_finds(name: str, own_model: Path) -> None:
 
 
 def test_parameters_and_default_steps_of_every_family(tmp_path: Path) -> None:
-    from tas_core.checkpoints import save_checkpoint
+    from tas_core.models.checkpoints import save_checkpoint
     from tas_core.models.registry import FAMILIES, build_preset
 
     assert {
@@ -176,7 +176,7 @@ def test_nothing_heavy_is_loaded(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("how", ["flipped bit", "no weights", "no config", "no JSON", "format", "family", "header"])
 def test_a_damaged_checkpoint_is_one_line(tas: Run, tiny_model: Path, tmp_path: Path, how: str) -> None:
     """The same line as on loading, wherever reading does not have to go into the weights."""
-    from tas_core.checkpoints import load_checkpoint
+    from tas_core.models.checkpoints import load_checkpoint
     from tas_core.errors import CheckpointError
 
     folder = damaged(tiny_model, tmp_path / "broken", how)

@@ -12,18 +12,18 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tas_core import checkpoints
-from tas_core.checkpoints import config_from_dict, save_checkpoint
+from tas_core.models import checkpoints
+from tas_core.models.checkpoints import config_from_dict, save_checkpoint
 from tas_core.conventions import Progress
-from tas_core.encoders.registry import TEXT_ENCODERS
+from tas_core.models.text_encoders.registry import TEXT_ENCODERS
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.apnet import APNetConfig, APNetModel
-from tas_core.models.mono2binaural import Mono2BinauralConfig, Mono2BinauralModel
-from tas_core.models.paper import PaperConfig, PaperModel
-from tas_core.models.prompt_model import ENCODER_WIDTHS, PromptModel
+from tas_core.models.unets.apnet import APNetConfig, APNetModel
+from tas_core.models.unets.mono2binaural import Mono2BinauralConfig, Mono2BinauralModel
+from tas_core.models.paper.model import PaperConfig, PaperModel
+from tas_core.models.base import ENCODER_WIDTHS, PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
-from tas_core.models.unet import SpectrogramModel, UNetConfig, complex_product
-from tas_core.scene_batch import SceneBatch
+from tas_core.models.unets.unet import SpectrogramModel, UNetConfig, complex_product
+from tas_core.models.scene_batch import SceneBatch
 from tas_core.side_signals import Stretch, WindowedSide
 from tas_core.spatialization import spatialize
 from tas_core.timeline.segments import Segment, Timeline

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tas_core.models.slots_placing import placing_masks
+from tas_core.models.slots.placing import placing_masks
 
 CLAUSES, FRAMES, BINS = 3, 20, 7
 

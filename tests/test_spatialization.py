@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from tas_core import spatialization
 from tas_core.acoustics.fidelity import head_fidelity
 from tas_core.acoustics.hrtf import HrirSet, load_kemar
-from tas_core.encoders.base import CachedEncoder
+from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.errors import InputError, TimelineError
-from tas_core.models.paper import PaperModel
-from tas_core.models.slots import SlotsModel
+from tas_core.models.paper.model import PaperModel
+from tas_core.models.slots.model import SlotsModel
 from tas_core.side_signals import handedness, white_noise
 from tas_core.spatialization import Spatialized, Spatializer, encode_timeline, overlapping, spatialize
 from tas_core.timeline.segments import Segment, Timeline

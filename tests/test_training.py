@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tas_core import training
-from tas_core.checkpoints import TRAINING_FILE, load_checkpoint, load_training_state
+from tas_core.models.checkpoints import TRAINING_FILE, load_checkpoint, load_training_state
 from tas_core.datasets.composition import CompositionConfig
 from tas_core.errors import InputError
 from tas_core.models.registry import PRESETS, load_model

@@ -15,9 +15,9 @@ from tas_core.acoustics.rooms import RoomBank, build_rooms, direct_response
 from tas_core.datasets.bank import StemBank
 from tas_core.datasets.catalogue import SPLITS, load_categories
 from tas_core.datasets.phrases import PhraseTable
-from tas_core.models.paper import PaperConfig
-from tas_core.models.slots import SlotsModel
-from tas_core.models.slots_config import SlotsConfig
+from tas_core.models.paper.model import PaperConfig
+from tas_core.models.slots.model import SlotsModel
+from tas_core.models.slots.config import SlotsConfig
 
 RATE_HZ = 16000
 

@@ -24,7 +24,7 @@ from tas_core.datasets.catalogue import Category, Split
 from tas_core.datasets.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
 from tas_core.datasets.phrases import PhraseTable
 from tas_core.datasets.tasbench import ACTIVE_DB, FRAME_S
-from tas_core.scene_batch import SceneBatch
+from tas_core.models.scene_batch import SceneBatch
 
 _RAMP_S = 0.02
 

@@ -10,7 +10,7 @@ import torch
 from tas_core.datasets.catalogue import Split
 from tas_core.datasets.tasbench import TasBench
 from tas_core.datasets.windows import PromptWindows
-from tas_core.scene_batch import SceneBatch
+from tas_core.models.scene_batch import SceneBatch
 
 
 class RecordedScenes:

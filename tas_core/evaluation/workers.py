@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 
 from tas_core.audio.reader import write_audio
-from tas_core.checkpoints import CONFIG_FILE, WEIGHTS_FILE
+from tas_core.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE
 from tas_core.datasets.tasbench import TasBench
 from tas_core.errors import InputError, TasError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip, read_clip

@@ -6,29 +6,29 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tas_core.encoders.base import EncoderError, TextEncoder
+from tas_core.models.text_encoders.base import EncoderError, TextEncoder
 
 
 def _minilm(location: str | Path | None) -> TextEncoder:
-    from tas_core.encoders.minilm import MiniLM
+    from tas_core.models.text_encoders.minilm import MiniLM
 
     return MiniLM(location)
 
 
 def _clip(location: str | Path | None) -> TextEncoder:
-    from tas_core.encoders.clip import ClipText
+    from tas_core.models.text_encoders.clip import ClipText
 
     return ClipText(location)
 
 
 def _bert(location: str | Path | None) -> TextEncoder:
-    from tas_core.encoders.huggingface import HuggingFaceText
+    from tas_core.models.text_encoders.huggingface import HuggingFaceText
 
     return HuggingFaceText("bert", location)
 
 
 def _t5(location: str | Path | None) -> TextEncoder:
-    from tas_core.encoders.huggingface import HuggingFaceText
+    from tas_core.models.text_encoders.huggingface import HuggingFaceText
 
     return HuggingFaceText("t5", location)
 

@@ -22,13 +22,13 @@ from typing import Any, Final, Self
 import torch
 from torch import Tensor, nn
 
-from tas_core.diffusion import samplers
-from tas_core.diffusion.parameterisation import to_x0
-from tas_core.diffusion.schedule import NoiseSchedule, diffuse, linear_schedule
-from tas_core.fusion import FUSIONS, build_fusion, uses_text
+from tas_core.models.diffusion import samplers
+from tas_core.models.diffusion.parameterisation import to_x0
+from tas_core.models.diffusion.schedule import NoiseSchedule, diffuse, linear_schedule
+from tas_core.models.paper.fusion import FUSIONS, build_fusion, uses_text
 from tas_core.models.level import MID_RMS, SILENCE_RMS, divide, normalise
-from tas_core.models.prompt_model import PromptModel, with_variants
-from tas_core.models.residual import ResidualStack, StepEmbedding
+from tas_core.models.base import PromptModel, with_variants
+from tas_core.models.diffwave import ResidualStack, StepEmbedding
 
 __all__ = ["MID_RMS", "PRESETS", "SILENCE_RMS", "TRAINING", "Conditioner", "PaperConfig", "PaperModel", "normalise"]
 
@@ -47,7 +47,7 @@ class PaperConfig:
         num_blocks: residual blocks.
         layers_per_block: dilated convolutions in a block, dilation 1, 2, 4, ...
         step_width: of the two fully connected layers for the diffusion step.
-        fusion: a key of :data:`tas_core.fusion.FUSIONS`.
+        fusion: a key of :data:`tas_core.models.paper.fusion.FUSIONS`.
         text_encoder: name of the text encoder whose features the model was trained with.
         text_width: of those features.
         num_steps: N, diffusion steps in training.
@@ -111,7 +111,7 @@ PRESETS: Final = with_variants(
     }
 )
 """Configs by name, for the rows of Tables 1 to 3. "paper" is the one with SAF; "paper-no-saf", the row "Ours" of
-Table 1, is the same network as "paper-add", see :class:`tas_core.fusion.AddFusion`. All have the full width and
+Table 1, is the same network as "paper-add", see :class:`tas_core.models.paper.fusion.AddFusion`. All have the full width and
 the text encoder that works offline; the paper's own is CLIP, "paper-clip". Names that end in "-small" have a
 reduced width, for CPUs; their results are not the paper's."""
 

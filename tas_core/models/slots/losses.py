@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tas_core.acoustics.stft import local_level, stft
-from tas_core.scene_batch import SceneBatch
+from tas_core.models.scene_batch import SceneBatch
 
 _PRESENT_DB = -30.0
 """An object is in the sound if its part of the power around is more than this."""

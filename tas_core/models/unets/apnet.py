@@ -1,6 +1,6 @@
 """The ``apnet`` family: "Sep-Stereo" (Zhou et al., ECCV 2020) with text for its image, on stereo data alone.
 
-The U-Net of :mod:`tas_core.models.unet`, and beside its decoder the associative pyramid. At scale i, with
+The U-Net of :mod:`tas_core.models.unets.unet`, and beside its decoder the associative pyramid. At scale i, with
 decoder features d_i (C_i channels) and kernels K_i (kernel, C_i) made from the text:
 
     r_i = K_i d_i / sqrt(C_i)                                     associative convolution: 1 x 1, one per text
@@ -20,8 +20,8 @@ from typing import Final, Self
 import torch
 from torch import Tensor, nn
 
-from tas_core.models.prompt_model import with_variants
-from tas_core.models.unet import SpectrogramModel, UNetConfig, Up, complex_product, last_up, squared_error, start_small
+from tas_core.models.base import with_variants
+from tas_core.models.unets.unet import SpectrogramModel, UNetConfig, Up, complex_product, last_up, squared_error, start_small
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class AssociativePyramid(nn.Module):
         """Numbers for the left and the right mask.
 
         Args:
-            features: from :class:`tas_core.models.unet.TextUNet`, (batch, channel, freq, frame) each.
+            features: from :class:`tas_core.models.unets.unet.TextUNet`, (batch, channel, freq, frame) each.
             text_features: (batch, text_width), rows of unit length.
 
         Returns:

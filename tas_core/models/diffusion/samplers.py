@@ -13,8 +13,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from tas_core.diffusion.parameterisation import noise_from_x0
-from tas_core.diffusion.schedule import NoiseSchedule
+from tas_core.models.diffusion.parameterisation import noise_from_x0
+from tas_core.models.diffusion.schedule import NoiseSchedule
 
 Denoiser = Callable[[Tensor, Tensor], Tensor]
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from tas_core.acoustics.stft import local_level
-from tas_core.models.bands import BandMerge, BandSplit, band_count, bin_count
-from tas_core.models.slots_config import SlotsConfig
-from tas_core.models.slots_layers import (
+from tas_core.models.slots.bands import BandMerge, BandSplit, band_count, bin_count
+from tas_core.models.slots.config import SlotsConfig
+from tas_core.models.slots.layers import (
     BandMixer,
     ChannelNorm,
     ClauseFusion,

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tas_core.acoustics.stft import stft
-from tas_core.diffusion.samplers import ddim
-from tas_core.diffusion.schedule import cosine_schedule, diffuse
-from tas_core.models.residual import ResidualStack, StepEmbedding
+from tas_core.models.diffusion.samplers import ddim
+from tas_core.models.diffusion.schedule import cosine_schedule, diffuse
+from tas_core.models.diffwave import ResidualStack, StepEmbedding
 
 # Makes the parts of u about unit variance in a room of medium reverberation.
 _SCALE = 0.35

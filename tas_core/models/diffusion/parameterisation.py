@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 from torch import Tensor
 
-from tas_core.diffusion.schedule import coefficients
+from tas_core.models.diffusion.schedule import coefficients
 
 Prediction = Literal["noise", "x0", "v"]
 

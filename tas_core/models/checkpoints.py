@@ -23,7 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from tas_core.checkpoint_files import (
+from tas_core.models.description import (
     CONFIG_FILE,
     FAMILIES,
     FORMAT_VERSION,

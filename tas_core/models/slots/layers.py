@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from tas_core.models.bands import band_sums
+from tas_core.models.slots.bands import band_sums
 
 _MAX_SCORE = 8.0
 

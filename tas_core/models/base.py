@@ -7,7 +7,7 @@ the training loop are the same for all of them, so a family is one module with
 * a subclass of :class:`PromptModel`,
 * ``PRESETS``, configs by name, and ``TRAINING``, the settings that its authors state,
 
-and one line in each of :data:`tas_core.models.registry.FAMILIES` and :data:`tas_core.checkpoints.FAMILIES`.
+and one line in each of :data:`tas_core.models.registry.FAMILIES` and :data:`tas_core.models.checkpoints.FAMILIES`.
 """
 
 from __future__ import annotations

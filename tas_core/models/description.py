@@ -4,7 +4,7 @@
     config.json         {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
                          "weights_sha256": "..."}
 
-:mod:`tas_core.checkpoints` reads and writes the weights.
+:mod:`tas_core.models.checkpoints` reads and writes the weights.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.checkpoint_files import CONFIG_FILE, WEIGHTS_FILE, Description, read_description
+from tas_core.models.description import CONFIG_FILE, WEIGHTS_FILE, Description, read_description
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.shipped import find_checkpoint, shipped_models
+from tas_core.models.pretrained import find_checkpoint, shipped_models
 
 DEFAULT_STEPS: Final = {"slots": 1, "paper": 6, "mono2binaural": 1, "apnet": 1}
 """Diffusion steps of each family unless the user asks for another number, as the model classes say."""
@@ -31,7 +31,7 @@ class ModelInfo:
         name: of a shipped model, or the path of the folder as given.
         shipped: whether it comes with the package.
         folder: where it lies, absolute.
-        family: one of :data:`tas_core.checkpoint_files.FAMILIES`.
+        family: one of :data:`tas_core.models.description.FAMILIES`.
         parameters: how many numbers training has set.
         stored_as: types of the stored numbers, such as ``F16``.
         size_bytes: size on disk of weights and description.

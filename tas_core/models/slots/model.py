@@ -20,15 +20,15 @@ import torch
 from torch import Tensor, nn
 
 from tas_core.acoustics.direction_filter import DirectionFilter
-from tas_core.diffusion.samplers import standard_normal
-from tas_core.models.bands import band_count
-from tas_core.models.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
-from tas_core.models.slots_config import SlotsConfig
-from tas_core.models.slots_layers import in_steps
-from tas_core.models.slots_losses import Targets, presence_loss, scene_errors
-from tas_core.models.slots_network import Separation, SlotsNetwork
-from tas_core.models.slots_placing import placing_masks
-from tas_core.scene_batch import SceneBatch
+from tas_core.models.diffusion.samplers import standard_normal
+from tas_core.models.slots.bands import band_count
+from tas_core.models.slots.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
+from tas_core.models.slots.config import SlotsConfig
+from tas_core.models.slots.layers import in_steps
+from tas_core.models.slots.losses import Targets, presence_loss, scene_errors
+from tas_core.models.slots.network import Separation, SlotsNetwork
+from tas_core.models.slots.placing import placing_masks
+from tas_core.models.scene_batch import SceneBatch
 
 _DIFFUSE_SHARE = 4
 """One scene of so many trains the diffuse part."""
@@ -72,7 +72,7 @@ class SlotsModel(nn.Module):
     ) -> Separation:
         """Masks for every clause, the mean of all networks.
 
-        Arguments are those of :meth:`tas_core.models.slots_network.SlotsNetwork.separate`.
+        Arguments are those of :meth:`tas_core.models.slots.network.SlotsNetwork.separate`.
         """
         return Separation.mean([n.separate(spectrum, clause_features, active, within) for n in self.networks])
 
@@ -86,7 +86,7 @@ class SlotsModel(nn.Module):
         Args:
             spectrum: STFT of mid, complex (batch, freq, frame).
             features: from :meth:`separate`.
-            noise: from :func:`tas_core.models.diffuse.unit_noise`.
+            noise: from :func:`tas_core.models.slots.diffuse.unit_noise`.
             steps: 1 to ``max_steps`` - 1.
         """
         return self.diffuse.sample(spectrum, self.per_frame(features, spectrum.shape[-1]), noise, steps)
