@@ -21,8 +21,8 @@ from pathlib import Path
 
 import torch
 
-from tas_core.datasets.composition import CompositionConfig, SceneComposer
-from tas_core.datasets.material import open_material
+from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.mixing.material import open_material
 from tas_core.models.registry import build_preset
 from tas_core.system.devices import keep_freed_memory
 from tas_core.training import TrainingConfig, loss_function

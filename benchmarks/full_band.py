@@ -32,8 +32,8 @@ from tas_core.acoustics.stft import stft
 from tas_core.audio.reader import read_audio, resample
 from tas_core.band_extension import extend_band
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
-from tas_core.datasets.scenes import Scene
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench.scenes import Scene
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.config import SlotsConfig
 from tas_core.models.slots.network import Separation

@@ -18,9 +18,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tas_core.datasets.bank import StemBank
-from tas_core.datasets.catalogue import SPLITS, load_categories
-from tas_core.datasets.packing import _excerpt
+from tas_core.datasets.mixing.bank import StemBank
+from tas_core.datasets.sources.catalogue import SPLITS, load_categories
+from tas_core.datasets.mixing.packing import _excerpt
 
 SEGMENT = 512
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from tas_core.models.checkpoints import CONFIG_FILE
-from tas_core.datasets.tasbench import DATASET_FILE, TasBench
+from tas_core.datasets.tasbench.layout import DATASET_FILE, TasBench
 from tas_core.models.text_encoders.base import EncoderError
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.evaluation.report import Evaluation

@@ -20,8 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tas_core.datasets.scenes import LENGTH_S, draw_scene
-from tas_core.datasets.simulation import prepare, render_scene, write_clip
+from tas_core.datasets.tasbench.scenes import LENGTH_S, draw_scene
+from tas_core.datasets.tasbench.simulation import prepare, render_scene, write_clip
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Make the inputs in examples/ from material with clean licences; needs scripts/install-material.sh.
 
-duet.flac   trumpet and drums, CsoundGM soundfont (public domain), music drawn by tas_core.datasets.melodies
+duet.flac   trumpet and drums, CsoundGM soundfont (public domain), music drawn by tas_core.datasets.sources.melodies
 voice.wav   flite's voice awb (CMU, BSD-style licence), 16 kHz
 tabla.flac  loop_tabla of Sonic Pi (CC0), a real recording
 crow.flac   misc_crow of Sonic Pi (CC0), a real recording of a sound that is in no training category
@@ -16,9 +16,9 @@ import numpy as np
 import soundfile as sf
 
 from tas_core.audio.reader import resample
-from tas_core.datasets.catalogue import SOUNDFONTS
-from tas_core.datasets.melodies import kit_pattern, melody
-from tas_core.datasets.rendering import FontSynth
+from tas_core.datasets.sources.catalogue import SOUNDFONTS
+from tas_core.datasets.sources.melodies import kit_pattern, melody
+from tas_core.datasets.sources.instruments import FontSynth
 
 OUT = Path("examples")
 STEM_RATE_HZ, STEM_S = 16000, 7.0

@@ -29,7 +29,7 @@ def bank(
     text_encoder: str = typer.Option("minilm", help="Encoder of the phrases: minilm, clip, bert or t5."),
 ) -> None:
     """Render dry stems of every category, simulate rooms and encode phrases, for 'tas train'."""
-    from tas_core.datasets.material import build_material
+    from tas_core.datasets.mixing.material import build_material
     from tas_core.models.text_encoders.registry import build_text_encoder
 
     build_material(
@@ -57,8 +57,8 @@ def simulate(
 ) -> None:
     """Simulate binaural clips with stems and annotations (TASBench-Sim)."""
     from tas_cli.progress import progress_bar
-    from tas_core.datasets.catalogue import SPLITS
-    from tas_core.datasets.simulation import simulate as run
+    from tas_core.datasets.sources.catalogue import SPLITS
+    from tas_core.datasets.tasbench.simulation import simulate as run
     from tas_core.errors import InputError
 
     parts = SPLITS if split == "all" else tuple(s for s in SPLITS if s == split)
@@ -80,7 +80,7 @@ def pack(
     test: bool = typer.Option(False, "--test", help="Take test sources along, too."),
 ) -> None:
     """Make a small copy of training material, with coded clips, for a machine that takes few bytes."""
-    from tas_core.datasets.packing import pack_material
+    from tas_core.datasets.mixing.packing import pack_material
 
     pack_material(
         source,
@@ -105,8 +105,8 @@ def import_annotations(
     overwrite: bool = typer.Option(False, "--force", "--overwrite", help="Overwrite existing timelines."),
 ) -> None:
     """Make a timeline for every clip from dense annotations."""
-    from tas_core.datasets.annotations import import_annotations
-    from tas_core.datasets.tasbench import TasBench
+    from tas_core.datasets.tasbench.annotations import import_annotations
+    from tas_core.datasets.tasbench.layout import TasBench
 
     report = import_annotations(TasBench(audio_root), annotations, out=out, overwrite=overwrite)
     typer.echo(f"{len(report.timelines)} timelines from {report.frames} annotations", err=True)
@@ -127,8 +127,8 @@ def check(
 ) -> None:
     """Find what is wrong with a data set; exit code 1 if it has an error."""
     from tas_cli.progress import progress_bar
-    from tas_core.datasets.checking import check_dataset
-    from tas_core.datasets.tasbench import TasBench
+    from tas_core.datasets.tasbench.checking import check_dataset
+    from tas_core.datasets.tasbench.layout import TasBench
     from tas_core.system.files import check_new_file
 
     data = TasBench(folder)
@@ -157,9 +157,9 @@ def stats(
     """Count categories, objects, directions and annotations of a data set."""
     from tas_cli.progress import progress_bar
     from tas_cli.statistics_table import print_statistics
-    from tas_core.datasets.statistics import dataset_statistics
+    from tas_core.datasets.tasbench.statistics import dataset_statistics
     from tas_core.datasets.statistics_figure import check_figure_path, draw_statistics
-    from tas_core.datasets.tasbench import TasBench
+    from tas_core.datasets.tasbench.layout import TasBench
     from tas_core.system.files import check_new_file
 
     data = TasBench(folder)

@@ -67,7 +67,7 @@ def evaluate(
                 prediction, reference, normalise=not no_normalise, stft=stft, seed=seed, progress=progress
             )
     else:
-        from tas_core.datasets.tasbench import TasBench
+        from tas_core.datasets.tasbench.layout import TasBench
         from tas_core.evaluation.runner import EvaluationSettings, evaluate
 
         settings = EvaluationSettings(

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tas_core.datasets.statistics import Statistics, shares
+from tas_core.datasets.tasbench.statistics import Statistics, shares
 
 
 def print_statistics(statistics: Statistics) -> None:

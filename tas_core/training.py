@@ -27,9 +27,9 @@ from tas_core.models.checkpoints import (
     save_checkpoint,
     save_training_state,
 )
-from tas_core.datasets.composition import CompositionConfig, SceneComposer
-from tas_core.datasets.material import open_material
-from tas_core.datasets.tasbench import TasBench, is_tasbench
+from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.mixing.material import open_material
+from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
 from tas_core.ema import EMA
 from tas_core.errors import InputError
 from tas_core.models.base import PromptModel

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tas_core.datasets.annotations import import_annotations
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench.annotations import import_annotations
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tas_core.timeline.segments import Segment, Timeline
 from tests.conftest import Finished

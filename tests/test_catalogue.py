@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tas_core.datasets import rendering
-from tas_core.datasets.catalogue import RECORDING_FOLDERS, SOUNDFONTS, SPLITS, VOICES, Category, load_categories
-from tas_core.datasets.rendering import recording_files, recording_split
-from tas_core.datasets.scenes import fonts_for, voices_for
+from tas_core.datasets.sources import instruments as rendering
+from tas_core.datasets.sources.catalogue import RECORDING_FOLDERS, SOUNDFONTS, SPLITS, VOICES, Category, load_categories
+from tas_core.datasets.sources.instruments import recording_files, recording_split
+from tas_core.datasets.tasbench.scenes import fonts_for, voices_for
 
 CATEGORIES = load_categories()
 

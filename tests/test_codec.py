@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tas_core.datasets import codec
-from tas_core.datasets.codec import FRAME, decode_clips, encode_clips, inverse_mdct, mdct
+from tas_core.datasets.mixing import codec
+from tas_core.datasets.mixing.codec import FRAME, decode_clips, encode_clips, inverse_mdct, mdct
 
 RATE_HZ = 16000
 TIME = 20000

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.datasets import clip_jobs
-from tas_core.datasets.checking import Problem, check_dataset
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench import clip_jobs
+from tas_core.datasets.tasbench.checking import Problem, check_dataset
+from tas_core.datasets.tasbench.layout import TasBench
 from tests.conftest import Finished
 from tests.fairplay import write_clip, write_fairplay, write_parts, write_timelines
 

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 import torch
 
-from tas_core.datasets.catalogue import load_categories
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.sources.catalogue import load_categories
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import InputError
 from tas_core.evaluation import systems

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tas_core.datasets.melodies import Note, kit_pattern, melody, percussion_hits, program_range
+from tas_core.datasets.sources.melodies import Note, kit_pattern, melody, percussion_hits, program_range
 
 STYLES = [None, "line", "riff", "held", "chords", "arpeggio", "strum"]
 

@@ -8,11 +8,11 @@ import torch
 from typer.testing import CliRunner
 
 from tas_core.acoustics.rooms import RoomBank, build_rooms
-from tas_core.datasets import packing
-from tas_core.datasets.bank import StemBank
-from tas_core.datasets.catalogue import SPLITS
-from tas_core.datasets.material import open_material
-from tas_core.datasets.packing import _excerpt, pack_material
+from tas_core.datasets.mixing import packing
+from tas_core.datasets.mixing.bank import StemBank
+from tas_core.datasets.sources.catalogue import SPLITS
+from tas_core.datasets.mixing.material import open_material
+from tas_core.datasets.mixing.packing import _excerpt, pack_material
 from tas_core.errors import InputError
 from tests.tiny import RATE_HZ, tone_bank, write_material
 
@@ -168,7 +168,7 @@ def test_a_split_of_a_bank_can_be_read_alone(source: Path, tmp_path: Path, split
 
 
 def test_packed_rooms_are_those_of_a_bank_of_the_same_seed(source: Path, tmp_path: Path) -> None:
-    from tas_core.datasets.material import room_recipe
+    from tas_core.datasets.mixing.material import room_recipe
 
     folder = _pack(source, tmp_path / "pack", rooms=4, seed=3)
     recipe = room_recipe("val", 4, 3)

@@ -495,8 +495,8 @@ def test_the_command_line_trains_and_uses_them(
     make_timeline: Callable[..., Path],
     preset: str,
 ) -> None:
-    from tas_core.datasets.catalogue import load_categories
-    from tas_core.datasets.phrases import PhraseTable
+    from tas_core.datasets.sources.catalogue import load_categories
+    from tas_core.datasets.mixing.phrases import PhraseTable
 
     class Wide(HashEncoder):
         name = "minilm"

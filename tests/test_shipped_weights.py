@@ -15,7 +15,7 @@ import soundfile
 
 import tas_core
 from tas_core import spatialization
-from tas_core.datasets.tasbench import TasBench, write_split
+from tas_core.datasets.tasbench.layout import TasBench, write_split
 from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.timeline.formats import parse_timeline

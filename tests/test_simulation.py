@@ -22,12 +22,12 @@ import soundfile
 from safetensors.numpy import load_file
 
 from tas_core.acoustics.rooms import Room
-from tas_core.datasets import simulation
-from tas_core.datasets.catalogue import SOUNDFONTS, VOICES, Split
-from tas_core.datasets.checking import check_dataset
-from tas_core.datasets.scenes import Scene, SceneObject, clip_split, draw_scene
-from tas_core.datasets.simulation import render_object, render_scene, simulate
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench import simulation
+from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Split
+from tas_core.datasets.tasbench.checking import check_dataset
+from tas_core.datasets.tasbench.scenes import Scene, SceneObject, clip_split, draw_scene
+from tas_core.datasets.tasbench.simulation import render_object, render_scene, simulate
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tests.conftest import Finished
 
@@ -109,7 +109,7 @@ def test_the_papers_split_sizes() -> None:
 @needs_material
 def test_no_source_material_in_two_splits() -> None:
     """Presets, voices and melody seeds of 600 scenes, and the recordings that a split may use at all."""
-    from tas_core.datasets.scenes import _categories, files_for
+    from tas_core.datasets.tasbench.scenes import _categories, files_for
 
     sources: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
     seeds: dict[str, set[int]] = {"train": set(), "val": set(), "test": set()}

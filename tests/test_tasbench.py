@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 import pytest
 
-from tas_core.datasets.catalogue import SPLITS
-from tas_core.datasets.tasbench import TasBench, is_tasbench, read_split, write_split
+from tas_core.datasets.sources.catalogue import SPLITS
+from tas_core.datasets.tasbench.layout import TasBench, is_tasbench, read_split, write_split
 from tas_core.errors import InputError, TasError, TimelineError
 from tests.fairplay import LENGTHS, SPLIT, write_clip, write_fairplay, write_parts, write_timelines
 

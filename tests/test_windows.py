@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tas_core.datasets.recorded import RecordedScenes
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.windows import PromptWindows, TimelineWindows, collate, nearest_prompt
 from tas_core.errors import AudioError, InputError
 from tas_core.timeline.segments import Segment, Timeline

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from tas_core.datasets.catalogue import Split
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.sources.catalogue import Split
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.windows import PromptWindows
 from tas_core.models.scene_batch import SceneBatch
 

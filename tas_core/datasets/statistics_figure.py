@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tas_core.datasets.statistics import DIRECTIONS, Statistics, shares
+from tas_core.datasets.tasbench.statistics import DIRECTIONS, Statistics, shares
 from tas_core.errors import InputError
 from tas_core.system.files import check_new_file, write_files
 

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from tas_core.audio.reader import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import AudioError, InputError
 from tas_core.timeline.segments import Timeline, Track
 

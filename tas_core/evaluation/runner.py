@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from tas_core.conventions import Progress
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError
 from tas_core.evaluation.cache import Cache
 from tas_core.evaluation.clips import RATE_HZ

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tas_core.conventions import check_seed
-from tas_core.datasets.catalogue import SPLITS, Split
+from tas_core.datasets.sources.catalogue import SPLITS, Split
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import CAPTIONS, NAMES, Captions, Names
 from tas_core.evaluation.scoring import STFTS

@@ -18,7 +18,7 @@ import torch
 
 from tas_core.audio.reader import write_audio
 from tas_core.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE
-from tas_core.datasets.tasbench import TasBench
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip, read_clip
 from tas_core.evaluation.scoring import (

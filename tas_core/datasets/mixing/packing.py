@@ -13,10 +13,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tas_core.datasets.bank import StemBank
-from tas_core.datasets.catalogue import SPLITS, Split
-from tas_core.datasets.codec import CodedClips, encode_clips
-from tas_core.datasets.material import room_recipe
+from tas_core.datasets.mixing.bank import StemBank
+from tas_core.datasets.sources.catalogue import SPLITS, Split
+from tas_core.datasets.mixing.codec import CodedClips, encode_clips
+from tas_core.datasets.mixing.material import room_recipe
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder, write_files
 

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from tas_core.datasets.catalogue import Category
+from tas_core.datasets.sources.catalogue import Category
 from tas_core.errors import InputError
 from tas_core.system.files import write_files
 

@@ -16,9 +16,9 @@ import numpy as np
 
 from tas_core.audio.reader import Audio, AudioReader, read_audio
 from tas_core.conventions import Progress
-from tas_core.datasets.catalogue import SPLITS
-from tas_core.datasets.clip_jobs import map_clips
-from tas_core.datasets.tasbench import (
+from tas_core.datasets.sources.catalogue import SPLITS
+from tas_core.datasets.tasbench.clip_jobs import map_clips
+from tas_core.datasets.tasbench.layout import (
     AUDIO_FOLDER,
     DATASET_FILE,
     SCENE_FILE,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tas_core.datasets.catalogue import SoundFont
-from tas_core.datasets.melodies import Note
+from tas_core.datasets.sources.catalogue import SoundFont
+from tas_core.datasets.sources.melodies import Note
 from tas_core.errors import TasError
 
 _TICKS_A_SECOND = 10000

@@ -1,6 +1,6 @@
 """TASBench-Sim: simulated binaural clips with stems and annotations, in TASBench's layout.
 
-A clip is rendered from its scene (:mod:`tas_core.datasets.scenes`): every object's dry sound goes through the
+A clip is rendered from its scene (:mod:`tas_core.datasets.tasbench.scenes`): every object's dry sound goes through the
 binaural room impulse response of its place, and through a series of them while it moves. Annotations are made
 from the finished stems: an object is in the text of a frame if and only if its stem sounds in it.
 
@@ -24,10 +24,10 @@ import numpy as np
 from tas_core.acoustics.rooms import Room, binaural_response
 from tas_core.audio.writer import write_audio
 from tas_core.conventions import Progress
-from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
-from tas_core.datasets.rendering import FontSynth, font_clip, recording_clip, source_rng, voice_clip
-from tas_core.datasets.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
-from tas_core.datasets.tasbench import (
+from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
+from tas_core.datasets.sources.instruments import FontSynth, font_clip, recording_clip, source_rng, voice_clip
+from tas_core.datasets.tasbench.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
+from tas_core.datasets.tasbench.layout import (
     ACTIVE_DB,
     AUDIO_FOLDER,
     DATASET_FILE,

@@ -1,6 +1,6 @@
 """What is drawn for a batch of scenes: every random decision, and no sound.
 
-Decisions depend on (seed, step) only. :mod:`tas_core.datasets.composition` turns them into sound on any device.
+Decisions depend on (seed, step) only. :mod:`tas_core.datasets.mixing.composition` turns them into sound on any device.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tas_core.datasets.bank import StemBank
-from tas_core.datasets.captions import STYLE_SHARES, STYLES, Captioner, Placed
-from tas_core.datasets.catalogue import Category, Split
-from tas_core.datasets.phrases import REST_PHRASES, PhraseTable
+from tas_core.datasets.mixing.bank import StemBank
+from tas_core.datasets.tasbench.captions import STYLE_SHARES, STYLES, Captioner, Placed
+from tas_core.datasets.sources.catalogue import Category, Split
+from tas_core.datasets.mixing.phrases import REST_PHRASES, PhraseTable
 
 MAX_CLAUSES = 5
 TONE_POINTS = 8

@@ -18,15 +18,15 @@ import numpy as np
 import soundfile as sf
 import soxr
 
-from tas_core.datasets.catalogue import (
+from tas_core.datasets.sources.catalogue import (
     RECORDING_FOLDERS,
     Category,
     SoundFont,
     Split,
     Voice,
 )
-from tas_core.datasets.melodies import Note, kit_pattern, melody, percussion_hits
-from tas_core.datasets.patches import PatchSynth
+from tas_core.datasets.sources.melodies import Note, kit_pattern, melody, percussion_hits
+from tas_core.datasets.sources.timidity import PatchSynth
 from tas_core.errors import TasError
 from tas_core.resources import prompts_dir
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from tas_core.acoustics.rooms import Room, random_room
-from tas_core.datasets.captions import (
+from tas_core.datasets.tasbench.captions import (
     STYLE_SHARES,
     STYLES,
     Captioner,
@@ -26,9 +26,9 @@ from tas_core.datasets.captions import (
     dense_segments,
     quoted,
 )
-from tas_core.datasets.catalogue import SOUNDFONTS, VOICES, Category, SoundFont, Split, Voice, load_categories
-from tas_core.datasets.rendering import recording_files, recording_split, source_rng
-from tas_core.datasets.tasbench import FRAME_S
+from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Category, SoundFont, Split, Voice, load_categories
+from tas_core.datasets.sources.instruments import recording_files, recording_split, source_rng
+from tas_core.datasets.tasbench.layout import FRAME_S
 from tas_core.errors import InputError
 from tas_core.system.configs import config_from_dict
 from tas_core.timeline.segments import Timeline

@@ -1,7 +1,7 @@
 """A folder with all that training on the fly needs: the stem bank, rooms and phrases.
 
 ``bank.safetensors``, ``rooms-{train,val,test}.safetensors`` and ``phrases-{encoder}.safetensors``. In a folder that
-:mod:`tas_core.datasets.packing` made, the bank is coded and the rooms are recipes.
+:mod:`tas_core.datasets.mixing.packing` made, the bank is coded and the rooms are recipes.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tas_core.acoustics.rooms import RoomBank, RoomRecipe, build_rooms
-from tas_core.datasets.bank import StemBank, build_bank
-from tas_core.datasets.catalogue import SPLITS, Split, load_categories
-from tas_core.datasets.composition import CompositionConfig, SceneComposer
-from tas_core.datasets.phrases import PhraseTable
+from tas_core.datasets.mixing.bank import StemBank, build_bank
+from tas_core.datasets.sources.catalogue import SPLITS, Split, load_categories
+from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.mixing.phrases import PhraseTable
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder
 from tas_core.system.partial_files import remove_stale

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from tas_core.datasets.catalogue import Split
+from tas_core.datasets.sources.catalogue import Split
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder, write_files
 from tas_core.timeline.segments import Timeline

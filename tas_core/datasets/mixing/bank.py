@@ -3,9 +3,9 @@
 A bank is one safetensors file: ``samples`` (int16, all clips one after another), and
 per clip ``start``, ``length``, ``category``, ``source`` and ``split`` (int64).
 The names behind the numbers are in the file's metadata, as JSON. Scenes are composed
-from it on the fly, see :mod:`tas_core.datasets.composition`.
+from it on the fly, see :mod:`tas_core.datasets.mixing.composition`.
 
-A bank that travels is coded (:mod:`tas_core.datasets.codec`): in place of ``samples`` and ``start`` it holds blocks of
+A bank that travels is coded (:mod:`tas_core.datasets.mixing.codec`): in place of ``samples`` and ``start`` it holds blocks of
 clips of one split, three tensors each, and the metadata says how many clips of which length a block has.
 """
 
@@ -27,8 +27,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save, save_file
 from torch import Tensor
 
-from tas_core.datasets import codec
-from tas_core.datasets.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
+from tas_core.datasets.mixing import codec
+from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.errors import InputError
 from tas_core.system.files import whole_file, write_files
 from tas_core.system.processes import worker_pool
@@ -182,7 +182,7 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
         A file of the int16 samples of all clips, one after another, and (category, source, split, length) of each:
         not the samples themselves, for results of a pool have to be small.
     """
-    from tas_core.datasets import rendering
+    from tas_core.datasets.sources import instruments as rendering
 
     found: Iterator[rendering.DryClip]
     if isinstance(job.subject, SoundFont):

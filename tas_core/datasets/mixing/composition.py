@@ -1,6 +1,6 @@
 """Scenes composed on the fly from a stem bank and a bank of rooms.
 
-:mod:`tas_core.datasets.draws` decides what is in a scene, on the CPU and keyed by (seed, step), so that a run resumed
+:mod:`tas_core.datasets.mixing.draws` decides what is in a scene, on the CPU and keyed by (seed, step), so that a run resumed
 at step n sees the batches that it would have seen. Here the sounds of a batch are rendered all at once, on the device
 that holds the bank: a graphics processor, or the CPU. With s the stretch of a clip, e its tone curve and h_L, h_R the
 response of its place in a room, an object's sound is
@@ -19,11 +19,11 @@ from torch import Tensor
 
 from tas_core.acoustics.hrtf import direction_ratio
 from tas_core.acoustics.rooms import RoomBank
-from tas_core.datasets.bank import StemBank
-from tas_core.datasets.catalogue import Category, Split
-from tas_core.datasets.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
-from tas_core.datasets.phrases import PhraseTable
-from tas_core.datasets.tasbench import ACTIVE_DB, FRAME_S
+from tas_core.datasets.mixing.bank import StemBank
+from tas_core.datasets.sources.catalogue import Category, Split
+from tas_core.datasets.mixing.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
+from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.tasbench.layout import ACTIVE_DB, FRAME_S
 from tas_core.models.scene_batch import SceneBatch
 
 _RAMP_S = 0.02

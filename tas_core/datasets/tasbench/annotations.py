@@ -30,7 +30,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, NoReturn
 
 from tas_core.audio.reader import AudioReader
-from tas_core.datasets.tasbench import AUDIO_FOLDER, FRAME_S, TIMELINE_FOLDER, TasBench
+from tas_core.datasets.tasbench.layout import AUDIO_FOLDER, FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError, PromptError
 from tas_core.timeline.prompts import parse_prompt
 from tas_core.system.files import make_folder, write_files
