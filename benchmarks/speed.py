@@ -38,7 +38,7 @@ from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.evaluation.report import describe_machine
 from tas_core.models.registry import build_preset, load_model
 from tas_core.models.slots.model import SlotsModel
-from tas_core.spatialization import Spatializer, encode_timeline
+from tas_core.inference.stream import Spatializer, encode_timeline
 from tas_core.system.devices import keep_freed_memory
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.formats import format_timeline

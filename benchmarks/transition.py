@@ -40,7 +40,7 @@ from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.evaluation.report import describe_machine
 from tas_core.file_job import Engine, load_engine
 from tas_core.models.pretrained import DEFAULT_MODEL
-from tas_core.spatialization import encode_timeline, spatialize
+from tas_core.inference.stream import encode_timeline, spatialize
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.formats import format_timeline
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from tas_core.acoustics.sofa import read_sofa
-    from tas_core.api import spatialize
+    from tas_core.inference.spatialize import spatialize
     from tas_core.errors import InputError, TasError
     from tas_core.file_job import Engine, load_engine, spatialize_file
     from tas_core.timeline.prompts import parse_prompt
-    from tas_core.spatialization import Spatialized, Spatializer
+    from tas_core.inference.stream import Spatialized, Spatializer
     from tas_core.timeline.segments import Timeline
     from tas_core.timeline.formats import load_timeline
 
@@ -40,15 +40,15 @@ __all__ = [
 _HOMES: Final = {
     "Engine": "tas_core.file_job",
     "InputError": "tas_core.errors",
-    "Spatialized": "tas_core.spatialization",
-    "Spatializer": "tas_core.spatialization",
+    "Spatialized": "tas_core.inference.stream",
+    "Spatializer": "tas_core.inference.stream",
     "TasError": "tas_core.errors",
     "Timeline": "tas_core.timeline.segments",
     "load_engine": "tas_core.file_job",
     "load_timeline": "tas_core.timeline.formats",
     "parse_prompt": "tas_core.timeline.prompts",
     "read_sofa": "tas_core.acoustics.sofa",
-    "spatialize": "tas_core.api",
+    "spatialize": "tas_core.inference.spatialize",
     "spatialize_file": "tas_core.file_job",
 }
 

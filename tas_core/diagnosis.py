@@ -203,7 +203,7 @@ def _spatialized(mono: Any, device: str) -> list[Any]:
     """Ears (ear, time) for the sound (time) on the left, and for it on the right."""
     from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
-    from tas_core.spatialization import spatialize
+    from tas_core.inference.stream import spatialize
     from tas_core.system.devices import choose_device
     from tas_core.timeline.segments import Timeline
 

@@ -93,7 +93,7 @@ def process_file(
         InputError: a file that is damaged; nothing is written then.
         TasError: writing failed, or an ear passed full scale and that was to be an error.
     """
-    from tas_core.spatialization import Spatializer, encode_timeline
+    from tas_core.inference.stream import Spatializer, encode_timeline
 
     loaded = time.perf_counter()
     reader, options, (start, stop) = prepared.reader, prepared.options, prepared.passage

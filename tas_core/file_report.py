@@ -16,7 +16,7 @@ import soundfile
 from tas_core.timeline.segments import Timeline
 
 if TYPE_CHECKING:
-    from tas_core.spatialization import SegmentResult
+    from tas_core.inference.stream import SegmentResult
 
 _PACKAGES = ("tas", "torch", "numpy", "soundfile", "soxr")
 
@@ -36,7 +36,7 @@ class ClauseReport:
 
 @dataclass(frozen=True)
 class ObjectReport:
-    """An object over a stretch in which prompts name it without a break, as :class:`tas_core.findings.Finding`."""
+    """An object over a stretch in which prompts name it without a break, as :class:`tas_core.inference.presence.Finding`."""
 
     object: str
     start_s: float

@@ -334,7 +334,7 @@ def test_all_other_warnings_are_seen(
     make_timeline("start: 0, end: 0.5, text: a dog left", name="early.yaml")
     make_timeline("start: 0, end: 3, text: a dog left", name="late.yaml")
     if "found" in warned:
-        monkeypatch.setattr("tas_core.findings.FOUND", 2.0)  # more than any presence
+        monkeypatch.setattr("tas_core.inference.presence.FOUND", 2.0)  # more than any presence
     monkeypatch.chdir(tmp_path)
     out = ("--out-dir", "made") if batch else ("-o", "out.wav")
     done = tas("spatialize", name, *out, "--model", tiny_model, *options)

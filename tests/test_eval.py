@@ -26,9 +26,9 @@ from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
 from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
-from tas_core.findings import Finding
+from tas_core.inference.presence import Finding
 from tas_core.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
-from tas_core.models.plain_head import mean_azimuth_deg
+from tas_core.inference.baselines import mean_azimuth_deg
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import parse_timeline
 from tests.conftest import Finished
@@ -154,7 +154,7 @@ def test_only_models_have_a_speed(table: Evaluation) -> None:
 def test_the_untrained_model_is_what_spatialize_makes(table: Evaluation, scored: TasBench, tiny_model: Path) -> None:
     from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
-    from tas_core.spatialization import spatialize
+    from tas_core.inference.stream import spatialize
 
     clip = table.clips[0]
     ears, _ = soundfile.read(scored.audio_path(clip))

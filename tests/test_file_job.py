@@ -197,7 +197,7 @@ def test_a_passage_is_that_of_the_whole_output(
 def test_of_a_passage_only_what_was_listened_to_is_spoken_of(
     job: Job, make_audio: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tas_core.findings.FOUND", 2.0)  # more than any presence: nothing is found
+    monkeypatch.setattr("tas_core.inference.presence.FOUND", 2.0)  # more than any presence: nothing is found
     options = FileOptions(start_s=1.25, duration_s=0.5)
     with pytest.warns(UserWarning, match=r"no 'tone' found from 0:01\.[23] to 0:01\.[78]"):
         report = job(make_audio(seconds=3.0), prompt="a tone on the left", options=options)

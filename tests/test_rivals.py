@@ -24,8 +24,8 @@ from tas_core.models.base import ENCODER_WIDTHS, PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
 from tas_core.models.unets.unet import SpectrogramModel, UNetConfig, complex_product
 from tas_core.models.scene_batch import SceneBatch
-from tas_core.side_signals import Stretch, WindowedSide
-from tas_core.spatialization import spatialize
+from tas_core.inference.slots import Stretch, WindowedSide
+from tas_core.inference.stream import spatialize
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.training import loss_function
 from tests.tiny import HashEncoder, tiny_slots, write_material

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 import tas_core
-from tas_core import spatialization
+from tas_core.inference import stream as spatialization
 from tas_core.datasets.tasbench.layout import TasBench, write_split
 from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate

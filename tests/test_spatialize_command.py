@@ -243,7 +243,7 @@ def test_transitions_that_are_no_lengths_are_usage_errors(
 def test_progress_for_programs_is_a_line_of_json_per_step(
     tas: Run, make_audio: Make, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tas_core.spatialization._BLOCK_S", 2)
+    monkeypatch.setattr("tas_core.inference.stream._BLOCK_S", 2)
     arguments = (make_audio(seconds=20.0), "-p", PROMPT, "-o", tmp_path / "out.wav", "--model", tiny_model)
     done = tas("spatialize", *arguments, "--progress", "json")
     lines = [json.loads(line) for line in done.err.splitlines()]

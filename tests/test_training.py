@@ -15,7 +15,7 @@ from tas_core.models.checkpoints import TRAINING_FILE, load_checkpoint, load_tra
 from tas_core.datasets.mixing.composition import CompositionConfig
 from tas_core.errors import InputError
 from tas_core.models.registry import PRESETS, load_model
-from tas_core.spatialization import spatialize
+from tas_core.inference.stream import spatialize
 from tas_core.timeline.segments import Timeline
 from tas_core.training import TrainingConfig, learning_rate_at, train
 from tests.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material

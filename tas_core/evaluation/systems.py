@@ -6,7 +6,7 @@
 ``hrtf``           the whole of x through the measured head at that mean azimuth
 ``oracle-mask``    ideal ratio masks from the true stems, at the *asked* azimuths
 ``oracle-direct``  the true stems themselves, at their *true* azimuths, without their rooms' reflections
-a model            :func:`tas_core.spatialization.spatialize` with a shipped model or a checkpoint
+a model            :func:`tas_core.inference.stream.spatialize` with a shipped model or a checkpoint
 
 All keep (L + R) / 2 = x. With mid = 2 x and spectrograms as the ``slots`` model has them (1024 samples every 256),
 and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
@@ -41,11 +41,11 @@ from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import CheckpointError, InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
-from tas_core.findings import Finding
-from tas_core.models.plain_head import mean_azimuth_deg, through_head
+from tas_core.inference.presence import Finding
+from tas_core.inference.baselines import mean_azimuth_deg, through_head
 from tas_core.models.base import PromptModel
 from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
-from tas_core.spatialization import encode_timeline, spatialize
+from tas_core.inference.stream import encode_timeline, spatialize
 from tas_core.timeline.segments import Timeline
 
 _N_FFT: Final = 1024

@@ -1,7 +1,7 @@
 """One call from samples and words to two ears, for notebooks and other programs.
 
 :func:`spatialize` takes what people have (a prompt, a path, a model's name), checks it with errors that say what to do,
-and keeps loaded models for the next call. :class:`tas_core.spatialization.Spatializer` is for signals that come in
+and keeps loaded models for the next call. :class:`tas_core.inference.stream.Spatializer` is for signals that come in
 pieces, :mod:`tas_core.file_job` for files.
 """
 
@@ -29,8 +29,8 @@ from tas_core.file_job import Engine, load_engine
 from tas_core.models.base import PromptModel
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
 from tas_core.models.slots.model import SlotsModel
-from tas_core.spatialization import Spatialized, encode_timeline
-from tas_core.spatialization import spatialize as spatialize_with
+from tas_core.inference.stream import Spatialized, encode_timeline
+from tas_core.inference.stream import spatialize as spatialize_with
 from tas_core.system.devices import choose_device
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import EXTENSIONS, load_timeline
