@@ -25,7 +25,7 @@ from tas_core.datasets.mixing.composition import CompositionConfig, SceneCompose
 from tas_core.datasets.mixing.material import open_material
 from tas_core.models.registry import build_preset
 from tas_core.system.devices import keep_freed_memory
-from tas_core.training import TrainingConfig, loss_function
+from tas_core.training.trainer import TrainingConfig, loss_function
 
 CPU = torch.device("cpu")
 _composer: SceneComposer

@@ -32,7 +32,7 @@ from tas_core.evaluation.report import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.evaluation.systems import Row
 from tas_core.models.registry import PRESETS, preset_family
-from tas_core.train_job import run_training
+from tas_core.training.run import run_training
 
 ROOT = Path(__file__).resolve().parents[1]
 

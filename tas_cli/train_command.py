@@ -28,7 +28,7 @@ def train(
     save_every: int = typer.Option(100, min=1, help="Steps between checkpoints."),
 ) -> None:
     """Train a model on scenes composed on the fly; kill it and run it again to go on."""
-    from tas_core.train_job import run_training
+    from tas_core.training.run import run_training
 
     chosen = {
         "steps": steps,

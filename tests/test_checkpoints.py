@@ -21,7 +21,7 @@ from tas_core.models.checkpoints import (
     save_checkpoint,
     save_training_state,
 )
-from tas_core.ema import EMA, warmed_decay
+from tas_core.training.ema import EMA, warmed_decay
 from tas_core.errors import CheckpointError, InputError
 
 CONFIG = {"width": 8, "bands": [1, 2], "name": "é"}

@@ -27,7 +27,7 @@ from tas_core.models.scene_batch import SceneBatch
 from tas_core.inference.slots import Stretch, WindowedSide
 from tas_core.inference.stream import spatialize
 from tas_core.timeline.segments import Segment, Timeline
-from tas_core.training import loss_function
+from tas_core.training.trainer import loss_function
 from tests.tiny import HashEncoder, tiny_slots, write_material
 
 WIDTH = 8

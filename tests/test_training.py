@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core import training
+from tas_core.training import trainer as training
 from tas_core.models.checkpoints import TRAINING_FILE, load_checkpoint, load_training_state
 from tas_core.datasets.mixing.composition import CompositionConfig
 from tas_core.errors import InputError
 from tas_core.models.registry import PRESETS, load_model
 from tas_core.inference.stream import spatialize
 from tas_core.timeline.segments import Timeline
-from tas_core.training import TrainingConfig, learning_rate_at, train
+from tas_core.training.trainer import TrainingConfig, learning_rate_at, train
 from tests.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material
 
 CPU = torch.device("cpu")
@@ -363,7 +363,7 @@ def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, pres
 
 def test_a_run_from_before_a_setting_existed_goes_on(tmp_path: Path) -> None:
     """What it did not know of had the present default; another value is another run."""
-    from tas_core.training import _check_same_run
+    from tas_core.training.trainer import _check_same_run
 
     earlier = {k: v for k, v in json.loads(json.dumps(asdict(TrainingConfig()))).items() if k != "fold"}
     _check_same_run(earlier, TrainingConfig(), tmp_path)

@@ -12,7 +12,7 @@ def test_training_needs_no_audio_libraries() -> None:
             "import sys",
             f"for name in {MISSING!r}:",
             "    sys.modules[name] = None",
-            "import tas_core.train_job",
+            "import tas_core.training.run",
             "import tas_cli.train_command",
         ]
     )

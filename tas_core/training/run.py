@@ -15,7 +15,7 @@ from tas_core.models.base import PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, preset_family
 from tas_core.system.devices import choose_device, keep_freed_memory
 from tas_core.system.files import make_folder
-from tas_core.training import TrainingConfig, train
+from tas_core.training.trainer import TrainingConfig, train
 
 
 def run_training(

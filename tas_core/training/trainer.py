@@ -30,7 +30,7 @@ from tas_core.models.checkpoints import (
 from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
-from tas_core.ema import EMA
+from tas_core.training.ema import EMA
 from tas_core.errors import InputError
 from tas_core.models.base import PromptModel
 from tas_core.models.registry import build_preset, load_model

@@ -1,0 +1,1 @@
+"""One training run: batches, optimisation, averages, exact resume."""
