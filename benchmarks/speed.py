@@ -35,7 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tas_core.audio.reader import resample
 from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
-from tas_core.evaluation.report import describe_machine
+from tas_core.evaluation.results import describe_machine
 from tas_core.models.registry import build_preset, load_model
 from tas_core.models.slots.model import SlotsModel
 from tas_core.inference.stream import Spatializer, encode_timeline

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.conventions import LEFT_EAR, LEFT_SIGN, RIGHT_EAR
-from tas_core.metrics import SILENCE_DBFS, spl_difference_curve_db, spl_difference_db
+from tas_core.evaluation.metrics import SILENCE_DBFS, spl_difference_curve_db, spl_difference_db
 
 RATE = 16_000
 

@@ -12,7 +12,7 @@ from scipy import signal as scipy_signal
 
 from tas_core.acoustics.hrtf import direction_ratio
 from tas_core.acoustics.rooms import Room, binaural_response, direct_response
-from tas_core.metrics import object_azimuth_deg, object_azimuth_spans_deg
+from tas_core.evaluation.metrics import object_azimuth_deg, object_azimuth_spans_deg
 
 RATE = 16_000
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import signal as scipy_signal
 
-from tas_core.metrics import (
+from tas_core.evaluation.metrics import (
     LONG_STFT,
     SHORT_STFT,
     PaperMetrics,

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from tas_core.metrics import (
+from tas_core.evaluation.metrics import (
     azimuth_error_deg,
     bootstrap_interval,
     center_spl_db,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import signal as scipy_signal
 
-from tas_core.metrics import ic_error, ild_error_db, interaural_coherence, itd_error_us
+from tas_core.evaluation.metrics import ic_error, ild_error_db, interaural_coherence, itd_error_us
 
 RATE = 16_000
 

@@ -18,8 +18,8 @@ from tas_core.datasets.sources.instruments import source_rng
 from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError
-from tas_core.metrics.control import INPUT_SILENCE_DBFS
-from tas_core.metrics.paper import PAPER_RATE_HZ
+from tas_core.evaluation.metrics.control import INPUT_SILENCE_DBFS
+from tas_core.evaluation.metrics.paper import PAPER_RATE_HZ
 from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt
 from tas_core.timeline.segments import Segment, Timeline
 
@@ -146,7 +146,7 @@ def _rewritten(timeline: Timeline, change: Callable[[tuple[Clause, ...]], tuple[
 
 def can_swap(scene: Scene) -> bool:
     """Whether exchanging the places of the scene's objects is a test: see :meth:`EvalClip.swapped_timeline`."""
-    from tas_core.metrics.objects import side_of
+    from tas_core.evaluation.metrics.objects import side_of
 
     if len(scene.objects) != 2 or any(item.is_moving for item in scene.objects):
         return False

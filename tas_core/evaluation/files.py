@@ -20,7 +20,7 @@ from typing import Final
 from tas_core.conventions import Progress, check_seed
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
-from tas_core.evaluation.report import Evaluation, describe_machine, row_result
+from tas_core.evaluation.results import Evaluation, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, file_measures
 
 LENGTH_TOLERANCE_S: Final = 0.02

@@ -20,7 +20,7 @@ from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError
 from tas_core.evaluation.cache import Cache
 from tas_core.evaluation.clips import RATE_HZ
-from tas_core.evaluation.report import GROUPS, Evaluation, RowResult, describe_machine, row_result
+from tas_core.evaluation.results import GROUPS, Evaluation, RowResult, describe_machine, row_result
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import Row, build_system
 from tas_core.evaluation.tasks import drawn_clips, fold_clips, list_tasks, named_rows, without_stems

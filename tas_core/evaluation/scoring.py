@@ -1,7 +1,7 @@
 """Every measure of one output of one clip, by name.
 
 **Objects.** Each object of a simulated clip is looked at where it rests, over the whole of that stretch, and while it
-moves, in spans of 0.5 s with the azimuth at their middle; :mod:`tas_core.metrics.objects` makes scores of that.
+moves, in spans of 0.5 s with the azimuth at their middle; :mod:`tas_core.evaluation.metrics.objects` makes scores of that.
 Sides are those of the *true* azimuth at +-15 degrees, whatever the prompt's wording; ``azimuth_error_deg`` exists
 where the prompt gives degrees.
 
@@ -21,7 +21,7 @@ import numpy as np
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.evaluation.systems import System
-from tas_core.metrics import (
+from tas_core.evaluation.metrics import (
     LONG_STFT,
     SHORT_STFT,
     StftSettings,

@@ -28,7 +28,7 @@ from tas_core.conventions import LEFT_EAR, RIGHT_EAR, Progress, check_seed, chec
 from tas_core.models.text_encoders.base import CachedEncoder, TextEncoder
 from tas_core.errors import InputError
 from tas_core.inference.presence import Finding, Listener
-from tas_core.metrics import spl_of_energies_db
+from tas_core.evaluation.metrics import spl_of_energies_db
 from tas_core.models.base import PromptModel
 from tas_core.models.slots.model import SlotsModel
 from tas_core.inference.slots import SideSignal, SlotsSide, Stretch, WindowedSide

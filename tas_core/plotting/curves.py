@@ -261,7 +261,7 @@ def analytic_magnitude(signal: np.ndarray) -> np.ndarray:
     """
     import torch
 
-    from tas_core.metrics.paper import envelope
+    from tas_core.evaluation.metrics.paper import envelope
 
     out = np.empty(len(signal))
     for start in range(0, len(signal), _BLOCK):
@@ -275,7 +275,7 @@ def analytic_magnitude(signal: np.ndarray) -> np.ndarray:
 
 
 def _spl(source: Source, window_s: float, hop_s: float) -> SplCurve:
-    from tas_core.metrics import spl_difference_curve_db
+    from tas_core.evaluation.metrics import spl_difference_curve_db
 
     time_s, values = spl_difference_curve_db(source.ears, source.sample_rate_hz, window_s, hop_s)
     return SplCurve(source.label, time_s, values, source.is_reference)
@@ -329,7 +329,7 @@ def _spectrogram(source: Source, group: int) -> DifferenceSpectrogram:
 
 def _azimuth(source: Source, window_s: float, segments: tuple[Segment, ...]) -> AzimuthCurve:
     """The whole sound taken as one object, in windows side by side."""
-    from tas_core.metrics import object_azimuth_spans_deg
+    from tas_core.evaluation.metrics import object_azimuth_spans_deg
 
     ears, rate_hz = source.ears, source.sample_rate_hz
     if rate_hz > _AZIMUTH_RATE_HZ:

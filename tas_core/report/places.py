@@ -1,6 +1,6 @@
 """Requested against measured places, segment by segment, as far as an output tells them.
 
-The measure is that of ``tas eval`` (:mod:`tas_core.metrics.azimuth`): level and phase differences of the ears, in the
+The measure is that of ``tas eval`` (:mod:`tas_core.evaluation.metrics.azimuth`): level and phase differences of the ears, in the
 time-frequency bins that an object owns, against those of the measured head. Without stems nobody knows those bins, so
 
 * in a segment of one object the whole sound counts as that object;
@@ -21,7 +21,7 @@ from typing import Final, Literal
 import numpy as np
 
 from tas_core.audio.reader import resample
-from tas_core.metrics import object_azimuth_spans_deg, side_of, spl_difference_db
+from tas_core.evaluation.metrics import object_azimuth_spans_deg, side_of, spl_difference_db
 from tas_core.timeline.prompts import AzimuthPath
 from tas_core.timeline.segments import Segment, Timeline
 

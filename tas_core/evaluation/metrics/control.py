@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tas_core.acoustics.level_difference import spl_difference_curve_db
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
-from tas_core.metrics.checks import Signal, check_ears, check_signal
+from tas_core.evaluation.metrics.checks import Signal, check_ears, check_signal
 
 INPUT_SILENCE_DBFS = -90.0
 

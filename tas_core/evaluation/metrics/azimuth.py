@@ -30,7 +30,7 @@ from torch import Tensor
 from tas_core.acoustics.hrtf import load_kemar
 from tas_core.acoustics.stft import stft
 from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
-from tas_core.metrics.checks import Signal, check_ears
+from tas_core.evaluation.metrics.checks import Signal, check_ears
 
 DOMINANCE_DB = 10.0
 SILENCE_DB = 40.0

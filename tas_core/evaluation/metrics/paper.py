@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
-from tas_core.metrics.checks import Signal, check_ears, check_pair
+from tas_core.evaluation.metrics.checks import Signal, check_ears, check_pair
 
 PAPER_RATE_HZ: Final = 16_000
 _TINY_PEAK = 1e-20

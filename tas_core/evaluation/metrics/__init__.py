@@ -9,11 +9,11 @@ from tas_core.acoustics.level_difference import (
     spl_difference_db,
     spl_of_energies_db,
 )
-from tas_core.metrics.azimuth import object_azimuth_deg, object_azimuth_spans_deg
-from tas_core.metrics.confidence import Interval, bootstrap_interval, paired_difference
-from tas_core.metrics.control import center_spl_db, mirror_db, mono_sum_error_db, silence_floor_db
-from tas_core.metrics.objects import azimuth_error_deg, rank_audio, rank_object, side_of, swap_accuracy
-from tas_core.metrics.paper import (
+from tas_core.evaluation.metrics.azimuth import object_azimuth_deg, object_azimuth_spans_deg
+from tas_core.evaluation.metrics.confidence import Interval, bootstrap_interval, paired_difference
+from tas_core.evaluation.metrics.control import center_spl_db, mirror_db, mono_sum_error_db, silence_floor_db
+from tas_core.evaluation.metrics.objects import azimuth_error_deg, rank_audio, rank_object, side_of, swap_accuracy
+from tas_core.evaluation.metrics.paper import (
     LONG_STFT,
     SHORT_STFT,
     PaperMetrics,
@@ -28,7 +28,7 @@ from tas_core.metrics.paper import (
     stft_error,
     wav_error_x1000,
 )
-from tas_core.metrics.spatial import ic_error, ild_error_db, interaural_coherence, itd_error_us
+from tas_core.evaluation.metrics.spatial import ic_error, ild_error_db, interaural_coherence, itd_error_us
 
 __all__ = [
     "LONG_STFT",
