@@ -158,7 +158,7 @@ def stats(
     from tas_cli.progress import progress_bar
     from tas_cli.statistics_table import print_statistics
     from tas_core.datasets.tasbench.statistics import dataset_statistics
-    from tas_core.datasets.statistics_figure import check_figure_path, draw_statistics
+    from tas_core.reporting.plots.statistics import check_figure_path, draw_statistics
     from tas_core.datasets.tasbench.layout import TasBench
     from tas_core.system.files import check_new_file
 

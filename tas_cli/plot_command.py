@@ -26,7 +26,7 @@ def plot(
     """Draw how binaural files sound over time, with their prompts."""
     import logging
 
-    from tas_core.plot_job import plot_files
+    from tas_core.reporting.plots.files import plot_files
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its font cache on first use
     plot_files(

@@ -26,7 +26,7 @@ def make(
     """Make one HTML page that plays the systems' files under random numbers, and the key to the numbers."""
     from tas_cli.progress import progress_bar
     from tas_core.errors import InputError
-    from tas_core.study.page import make_study
+    from tas_core.reporting.study.page import make_study
 
     systems: dict[str, Path] = {}
     for text in system:
@@ -58,7 +58,7 @@ def score(
     """Print how often listeners heard objects where the timelines put them, by system, with 95 % intervals."""
     import json
 
-    from tas_core.study.scoring import Accuracy, score_study
+    from tas_core.reporting.study.scoring import Accuracy, score_study
     from tas_core.system.files import check_new_file, write_files
 
     if json_file is not None:

@@ -180,7 +180,7 @@ def process_file(
         text = sidecar_text(report, timeline, asdict(options), digest, command)
         write_files({prepared.sidecar: text.encode("utf-8", "backslashreplace")}, overwrite=options.overwrite)
     if prepared.request.page is not None:
-        from tas_core.report import write_report
+        from tas_core.reporting.report import write_report
 
         write_report(
             prepared.request.page,

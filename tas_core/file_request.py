@@ -91,7 +91,7 @@ class FileRequest:
         timeline_path: the timeline; without it and a prompt, the one beside the input, see :func:`find_timeline`.
         prompt: one prompt for the whole input in place of a timeline.
         stems: folder for what each object was taken to be, if that is wanted, see :mod:`tas_core.stem_files`.
-        page: HTML file for the report page, if one is wanted, see :func:`tas_core.report.write_report`.
+        page: HTML file for the report page, if one is wanted, see :func:`tas_core.reporting.report.write_report`.
     """
 
     source: Path
@@ -271,7 +271,7 @@ def _passage(reader: AudioReader, num_samples: int, options: FileOptions) -> tup
 
 def _check_page(page: Path, request: FileRequest, inputs: list[Path], overwrite: bool) -> None:
     """See that the report page of a request can be made."""
-    from tas_core.report import check_report_path
+    from tas_core.reporting.report import check_report_path
 
     if STANDARD_STREAM in (str(request.source), str(request.out)):
         raise InputError("a report page is made of two files, expected names for the input and the output")

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.plotting.curves import KINDS
+from tas_core.reporting.plots.curves import KINDS
 from tas_core.timeline.formats import EXTENSIONS, convert_timeline
 from tests.conftest import Finished
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tas_core.acoustics.rooms import direct_response
 from tas_core.errors import InputError
-from tas_core.plotting.curves import (
+from tas_core.reporting.plots.curves import (
     KINDS,
     AzimuthCurve,
     DifferenceSpectrogram,
@@ -24,7 +24,7 @@ from tas_core.plotting.curves import (
     analytic_magnitude,
     plot_data,
 )
-from tas_core.plotting.figures import FORMATS, draw
+from tas_core.reporting.plots.figures import FORMATS, draw
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
 
 RATE = 16_000
@@ -299,7 +299,7 @@ def test_unreadable_characters_do_not_break_the_file() -> None:
 
 
 def test_letters_that_no_font_has_are_told_once_and_stay_in_svg(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tas_core.plotting import figures
+    from tas_core.reporting.plots import figures
 
     monkeypatch.setattr(figures, "_FALLBACK_FONTS", ())
     timeline = Timeline.from_prompt('"大提琴 и čело" on the left')
@@ -335,7 +335,7 @@ def test_long_prompts_are_wrapped_then_shortened_and_kept_in_the_description() -
 
 
 def test_many_curves_differ_without_colour() -> None:
-    from tas_core.plotting.panels import curve_styles
+    from tas_core.reporting.plots.panels import curve_styles
 
     sources = [duet(f"take {i}", seconds=0.5) for i in range(8)]
     data = plot_data("spl", sources)

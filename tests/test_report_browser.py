@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from tas_core.report import write_report
+from tas_core.reporting.report import write_report
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import parse_timeline
 from tests.browser import ATTENTION_S, Browser, needs_chromium
@@ -386,7 +386,7 @@ def test_with_reduced_motion_the_cursor_moves_in_steps(listener: Listener, page:
 
 
 def test_ogg_plays_as_well(listener: Listener, page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tas_core.report import sounds
+    from tas_core.reporting.report import sounds
 
     monkeypatch.setattr(sounds, "MAX_FLAC_BYTES", 0)
     other = write_report(

@@ -21,8 +21,8 @@ import soundfile
 
 from tas_core.conventions import side_name
 from tas_core.errors import InputError
-from tas_core.study import Key, make_study, read_key, score_study
-from tas_core.study.page import fixed_objects, question, render_page
+from tas_core.reporting.study import Key, make_study, read_key, score_study
+from tas_core.reporting.study.page import fixed_objects, question, render_page
 from tas_core.timeline.formats import convert_timeline, parse_timeline
 from tests.conftest import Finished
 from tests.test_bad_input import tree
@@ -355,7 +355,7 @@ def test_intervals_are_those_of_listeners_and_clips_together(write: Callable[...
 
 def test_an_interval_covers_what_it_says() -> None:
     """Listeners of different skill and clips of different ease: most 90 % intervals hold the true share."""
-    from tas_core.study.scoring import _accuracy, _crossed_weights
+    from tas_core.reporting.study.scoring import _accuracy, _crossed_weights
 
     rng = np.random.default_rng(0)
     hits = 0
@@ -561,7 +561,7 @@ def test_existing_files_are_replaced_only_by_force(tas: Run, material: Path, tmp
 
 
 def test_a_page_that_is_too_large_is_refused(material: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tas_core.study.page.MAX_PAGE_BYTES", 50_000)
+    monkeypatch.setattr("tas_core.reporting.study.page.MAX_PAGE_BYTES", 50_000)
     with pytest.raises(InputError, match=r"larger than .* MB, reached by clip 2 of 3; use fewer clips"):
         make(material, tmp_path / "study")
     assert not (tmp_path / "study").exists()

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.study import make_study, read_answers, read_key
-from tas_core.study.page import question, render_page
+from tas_core.reporting.study import make_study, read_answers, read_key
+from tas_core.reporting.study.page import question, render_page
 from tests.browser import ATTENTION_S, Browser, needs_chromium
 from tests.conftest import Finished
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from tas_core.acoustics.level_difference import SILENCE_DBFS
 from tas_core.conventions import LEFT_SIGN
-from tas_core.report.places import NEEDS_STEMS, MeasuredPlace, SegmentPlaces
-from tas_core.report.sounds import MeasuredLevels, Played, SoundFile
+from tas_core.reporting.report.places import NEEDS_STEMS, MeasuredPlace, SegmentPlaces
+from tas_core.reporting.report.sounds import MeasuredLevels, Played, SoundFile
 
 EXACT_DB: Final = -40.0
 """Below this a mono sum counts as the input; rounding to 16 bits leaves more only of sounds below -60 dBFS."""

@@ -22,8 +22,8 @@ from tas_core.audio.reader import Audio, peak, read_audio, resample
 from tas_core.audio.writer import FORMATS
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR, Progress
 from tas_core.errors import InputError
-from tas_core.html_page import fill_page, flac_bytes, inert_json, sound_blocks
-from tas_core.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
+from tas_core.reporting.html_page import fill_page, flac_bytes, inert_json, sound_blocks
+from tas_core.reporting.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.system.files import check_new_file, write_files
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import EXTENSIONS, load_timeline

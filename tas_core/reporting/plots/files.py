@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from tas_core.audio.reader import read_audio
 from tas_core.errors import InputError
-from tas_core.plotting.curves import PlotData, Source, check_kind, plot_data
+from tas_core.reporting.plots.curves import PlotData, Source, check_kind, plot_data
 from tas_core.system.files import check_new_file, same_file, write_files
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import load_timeline
 
 if TYPE_CHECKING:
-    from tas_core.plotting.curves import Row
+    from tas_core.reporting.plots.curves import Row
 
 FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
 """Endings of pictures."""
@@ -48,7 +48,7 @@ def plot_files(
     Args:
         sources: files of two channels, at least one.
         out: picture; its ending is one of :data:`FORMATS`.
-        kind: one of :data:`tas_core.plotting.curves.KINDS`.
+        kind: one of :data:`tas_core.reporting.plots.curves.KINDS`.
         timeline_paths: none, one for all sources, or one for each.
         reference: file of two channels to compare with.
         csv_out: table, see :func:`table`.
@@ -94,7 +94,7 @@ def plot_files(
                 )
         sounds.append(compared)
     data = plot_data(kind, sounds)
-    from tas_core.plotting.figures import draw
+    from tas_core.reporting.plots.figures import draw
 
     contents = {out: draw(data, FORMATS[out.suffix.lower()], title=title)}
     if csv_out is not None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 
 from tas_core.errors import InputError
-from tas_core.study.records import Answers, Key, read_answers, read_key
+from tas_core.reporting.study.records import Answers, Key, read_answers, read_key
 
 LEVEL: Final = 0.95
 RESAMPLES: Final = 2000

@@ -12,12 +12,12 @@ import numpy as np
 
 from tas_core.audio.reader import AudioReader, resample, to_mono
 from tas_core.errors import InputError
-from tas_core.html_page import fill_page, inert_json, sound_blocks
-from tas_core.plotting.curves import AzimuthCurve, Source, SplCurve, plot_data
+from tas_core.reporting.html_page import fill_page, inert_json, sound_blocks
+from tas_core.reporting.plots.curves import AzimuthCurve, Source, SplCurve, plot_data
 from tas_core.timeline.prompts import AzimuthPath, Clause
-from tas_core.report import tables
-from tas_core.report.places import SegmentPlaces, measure_places
-from tas_core.report.sounds import (
+from tas_core.reporting.report import tables
+from tas_core.reporting.report.places import SegmentPlaces, measure_places
+from tas_core.reporting.report.sounds import (
     LENGTH_TOLERANCE_S,
     MAX_PLAYED_S,
     TRACKS,
@@ -84,7 +84,7 @@ def write_report(
         provenance: how the output was made, plain JSON values, such as those of
             :meth:`tas_core.file_job.FileReport.as_dict`.
         stems: object phrase -> what the model took the object to be, mixed down if it has more channels; see
-            :mod:`tas_core.report.places`.
+            :mod:`tas_core.reporting.report.places`.
         start_s: where the output begins in the source, seconds, if it is a passage; None if it is all of it.
         channel: which channel of the source it was made of, counted from 1; None is all, mixed down.
         overwrite: whether an existing page may be replaced.

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from tas_core.errors import InputError
-from tas_core.plotting.curves import PlotData
-from tas_core.plotting.lettering import plain
-from tas_core.plotting.page import Page
-from tas_core.plotting.panels import TEXT_PT
+from tas_core.reporting.plots.curves import PlotData
+from tas_core.reporting.plots.lettering import plain
+from tas_core.reporting.plots.page import Page
+from tas_core.reporting.plots.panels import TEXT_PT
 
 FORMATS: Final = ("png", "svg", "pdf")
 

@@ -1,0 +1,1 @@
+"""Pictures and pages for people: plots, the report of one output, listening studies."""
