@@ -17,7 +17,7 @@ def doctor(
     """Say what is installed and configured, and try it on a second of sound; exit code 1 if something is wrong."""
     from tas_cli.config_command import configuration_dict, print_configuration
     from tas_cli.configuration import load_configuration
-    from tas_core.diagnosis import Check, diagnose
+    from tas_core.jobs.doctor import Check, diagnose
     from tas_core.errors import InputError
 
     configuration = None

@@ -9,10 +9,10 @@ import typer
 
 from tas_cli.json_output import print_json
 from tas_cli.progress import progress_bar
-from tas_core.batch_plan import BatchPlan
-from tas_core.batch_worker import BatchSettings, Outcome
-from tas_core.file_job import spatialize_file
-from tas_core.file_report import FileReport
+from tas_core.jobs.batch.plan import BatchPlan
+from tas_core.jobs.batch.worker import BatchSettings, Outcome
+from tas_core.jobs.spatialize import spatialize_file
+from tas_core.jobs.result import FileReport
 from tas_core.system.files import STANDARD_STREAM
 
 
@@ -62,7 +62,7 @@ def run_many(
     Raises:
         typer.Exit: with 1, a file failed.
     """
-    from tas_core.batch_job import run_batch
+    from tas_core.jobs.batch.run import run_batch
 
     def tell(outcome: Outcome) -> None:
         for warning in outcome.warnings:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tas_core.acoustics.sofa import read_sofa
     from tas_core.inference.spatialize import spatialize
     from tas_core.errors import InputError, TasError
-    from tas_core.file_job import Engine, load_engine, spatialize_file
+    from tas_core.jobs.spatialize import Engine, load_engine, spatialize_file
     from tas_core.timeline.prompts import parse_prompt
     from tas_core.inference.stream import Spatialized, Spatializer
     from tas_core.timeline.segments import Timeline
@@ -38,18 +38,18 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "Engine": "tas_core.file_job",
+    "Engine": "tas_core.jobs.spatialize",
     "InputError": "tas_core.errors",
     "Spatialized": "tas_core.inference.stream",
     "Spatializer": "tas_core.inference.stream",
     "TasError": "tas_core.errors",
     "Timeline": "tas_core.timeline.segments",
-    "load_engine": "tas_core.file_job",
+    "load_engine": "tas_core.jobs.spatialize",
     "load_timeline": "tas_core.timeline.formats",
     "parse_prompt": "tas_core.timeline.prompts",
     "read_sofa": "tas_core.acoustics.sofa",
     "spatialize": "tas_core.inference.spatialize",
-    "spatialize_file": "tas_core.file_job",
+    "spatialize_file": "tas_core.jobs.spatialize",
 }
 
 if not TYPE_CHECKING:  # to type checkers it would mean that every name exists

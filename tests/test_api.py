@@ -20,7 +20,7 @@ from tas_core.inference import spatialize as api
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import CheckpointError, InputError, PromptError
-from tas_core.file_job import load_engine
+from tas_core.jobs.spatialize import load_engine
 from tas_core.models.registry import load_model
 from tas_core.models.slots.model import SlotsModel
 from tas_core.inference.stream import Spatialized, encode_timeline

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.batch_inputs import find_inputs
-from tas_core.batch_job import run_batch
-from tas_core.batch_plan import BatchPlan, Destinations, plan_batch
-from tas_core.batch_worker import BatchSettings, Outcome
+from tas_core.jobs.batch.inputs import find_inputs
+from tas_core.jobs.batch.run import run_batch
+from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
+from tas_core.jobs.batch.worker import BatchSettings, Outcome
 from tas_core.errors import InputError
-from tas_core.file_request import FileOptions
+from tas_core.jobs.request import FileOptions
 from tas_core.system.machine import usable_cores
 from tests.conftest import TAS, Finished, tone
 
@@ -200,7 +200,7 @@ def test_outputs_that_exist_are_found_before_anything_is_computed(
 ) -> None:
     sounds = write_sounds(tmp_path / "in", 3)
     (tmp_path / "v01.binaural.wav").write_text("mine")
-    monkeypatch.setattr("tas_core.batch_worker.load_engine", lambda *_: pytest.fail("something is computed"))
+    monkeypatch.setattr("tas_core.jobs.batch.worker.load_engine", lambda *_: pytest.fail("something is computed"))
     done = tas("spatialize", *sounds, "-p", PROMPT, "--out-dir", tmp_path)
     assert (done.code, done.out) == (2, "")
     assert done.error_line == (
@@ -284,7 +284,7 @@ def test_an_unexpected_error_fails_one_file_too(
     settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sounds = write_sounds(tmp_path / "in", 2)
-    from tas_core import batch_worker
+    from tas_core.jobs.batch import worker as batch_worker
 
     inner = batch_worker.process_file
 

@@ -506,7 +506,7 @@ def test_a_signal_during_a_long_job_ends_it_and_leaves_nothing(
     program = (
         "import sys\n"
         "from tas_cli.main import main\n"
-        "import tas_core.file_job as job\n"
+        "import tas_core.jobs.spatialize as job\n"
         "inner = job.spatialize_file\n"
         "tell = lambda share: print('sampling', flush=True)\n"
         "job.spatialize_file = lambda *a, **k: inner(*a, **{**k, 'progress': tell})\n"
@@ -525,7 +525,7 @@ def test_a_signal_during_a_long_job_ends_it_and_leaves_nothing(
     assert sorted(os.listdir(tmp_path)) == before
 
 
-@pytest.mark.parametrize("module", ["typer", "tas_cli.spatialize_command", "tas_core.file_request", "torch"])
+@pytest.mark.parametrize("module", ["typer", "tas_cli.spatialize_command", "tas_core.jobs.request", "torch"])
 @pytest.mark.parametrize("program", [f"runpy.run_path({str(TAS)!r}", "runpy.run_module('tas_cli'"])
 def test_an_interrupt_while_modules_are_imported_is_a_word(
     make_audio: Make, tmp_path: Path, module: str, program: str

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core import diagnosis
+from tas_core.jobs import doctor as diagnosis
 from tas_core.system import machine
 from tests.conftest import Finished
 

@@ -20,7 +20,7 @@ import torch
 from tas_core.acoustics.stft import stft
 from tas_core.audio.reader import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
-from tas_core.file_job import FileReport, spatialize_file
+from tas_core.jobs.spatialize import FileReport, spatialize_file
 from tas_core.evaluation.metrics import spl_difference_db
 from tas_core.resources import prompts_dir
 from tas_core.timeline.segments import Segment

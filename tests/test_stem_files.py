@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from tas_core.errors import InputError, TasError
-from tas_core.stem_files import StemWriter, check_stem_folder, stem_names, stem_paths
+from tas_core.jobs.stems import StemWriter, check_stem_folder, stem_names, stem_paths
 from tas_core.timeline.segments import Segment, Timeline
 
 NAMES = ("cello", "a man talking", "rest")

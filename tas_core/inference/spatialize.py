@@ -2,7 +2,7 @@
 
 :func:`spatialize` takes what people have (a prompt, a path, a model's name), checks it with errors that say what to do,
 and keeps loaded models for the next call. :class:`tas_core.inference.stream.Spatializer` is for signals that come in
-pieces, :mod:`tas_core.file_job` for files.
+pieces, :mod:`tas_core.jobs.spatialize` for files.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tas_core.conventions import Progress
 from tas_core.models.text_encoders.base import TextEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import InputError
-from tas_core.file_job import Engine, load_engine
+from tas_core.jobs.spatialize import Engine, load_engine
 from tas_core.models.base import PromptModel
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
 from tas_core.models.slots.model import SlotsModel
@@ -70,7 +70,7 @@ def spatialize(
         timeline: a prompt for all of it, the path of a timeline file of any format (a ``pathlib.Path``, since a str is
             a prompt), or a :class:`tas_core.timeline.segments.Timeline`.
         model: name of a shipped model or a checkpoint folder, loaded once and kept for later calls; or a loaded one, of
-            :func:`tas_core.file_job.load_engine` or :func:`tas_core.models.registry.load_model`.
+            :func:`tas_core.jobs.spatialize.load_engine` or :func:`tas_core.models.registry.load_model`.
         steps: diffusion steps, 1 or more; None is the model's own default.
         seed: of the noise, for models that use any.
         device: "auto", "cpu" or "cuda"; for models that are loaded by this call.

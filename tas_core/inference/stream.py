@@ -32,7 +32,7 @@ from tas_core.evaluation.metrics import spl_of_energies_db
 from tas_core.models.base import PromptModel
 from tas_core.models.slots.model import SlotsModel
 from tas_core.inference.slots import SideSignal, SlotsSide, Stretch, WindowedSide
-from tas_core.stem_files import stem_names
+from tas_core.jobs.stems import stem_names
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.transitions import check_transition
 

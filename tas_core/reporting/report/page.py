@@ -82,7 +82,7 @@ def write_report(
         output: binaural file, two channels, as long as the source (to 0.1 s).
         timeline: what was asked, with the times of the source.
         provenance: how the output was made, plain JSON values, such as those of
-            :meth:`tas_core.file_job.FileReport.as_dict`.
+            :meth:`tas_core.jobs.spatialize.FileReport.as_dict`.
         stems: object phrase -> what the model took the object to be, mixed down if it has more channels; see
             :mod:`tas_core.reporting.report.places`.
         start_s: where the output begins in the source, seconds, if it is a passage; None if it is all of it.

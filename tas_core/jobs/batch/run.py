@@ -1,6 +1,6 @@
 """Many files with one model, one after the other or by several processes.
 
-What is wrong with the whole batch is found first, see :func:`tas_core.batch_plan.plan_batch`. What is wrong with one
+What is wrong with the whole batch is found first, see :func:`tas_core.jobs.batch.plan.plan_batch`. What is wrong with one
 file fails that file, and the others go on.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from tas_core.audio.reader import check_output_path
-from tas_core.batch_plan import BatchPlan
-from tas_core.batch_processes import compute_in_processes
-from tas_core.batch_worker import BatchSettings, BatchWorker, Outcome, Task
+from tas_core.jobs.batch.plan import BatchPlan
+from tas_core.jobs.batch.processes import compute_in_processes
+from tas_core.jobs.batch.worker import BatchSettings, BatchWorker, Outcome, Task
 from tas_core.conventions import Progress
 from tas_core.errors import InputError
-from tas_core.file_request import read_head
+from tas_core.jobs.request import read_head
 from tas_core.system.machine import usable_cores
 from tas_core.system.partial_files import remove_stale
 
@@ -37,7 +37,7 @@ def run_batch(
     are removed.
 
     Args:
-        plan: see :func:`tas_core.batch_plan.plan_batch`.
+        plan: see :func:`tas_core.jobs.batch.plan.plan_batch`.
         settings: what holds for all files.
         jobs: processes, at most one for every core and file, which share the cores; with one, all is done in this one.
         fail_fast: whether the first failure ends it.

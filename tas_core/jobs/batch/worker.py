@@ -8,9 +8,9 @@ from typing import Any
 
 from tas_core.conventions import Progress
 from tas_core.errors import TasError
-from tas_core.file_job import Engine, load_engine, process_file
-from tas_core.file_report import FileReport
-from tas_core.file_request import FileOptions, FileRequest, prepare_file
+from tas_core.jobs.spatialize import Engine, load_engine, process_file
+from tas_core.jobs.result import FileReport
+from tas_core.jobs.request import FileOptions, FileRequest, prepare_file
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class BatchWorker:
         """The model.
 
         Raises:
-            InputError: as :func:`tas_core.file_job.load_engine`.
+            InputError: as :func:`tas_core.jobs.spatialize.load_engine`.
         """
         if self._engine is None:
             self._engine = load_engine(self._settings.model_name, self._settings.device)

@@ -18,7 +18,7 @@ from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader, check_output_path
 from tas_core.conventions import check_seed, check_steps, check_width
 from tas_core.errors import AudioError, InputError, PromptError
-from tas_core.stem_files import check_stem_folder, stem_names, stem_paths
+from tas_core.jobs.stems import check_stem_folder, stem_names, stem_paths
 from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
 from tas_core.timeline.segments import Timeline, clock_time
 from tas_core.timeline.formats import EXTENSIONS, load_timeline
@@ -90,7 +90,7 @@ class FileRequest:
         out: the output, its extension chooses the format; ``-`` is WAV on standard output.
         timeline_path: the timeline; without it and a prompt, the one beside the input, see :func:`find_timeline`.
         prompt: one prompt for the whole input in place of a timeline.
-        stems: folder for what each object was taken to be, if that is wanted, see :mod:`tas_core.stem_files`.
+        stems: folder for what each object was taken to be, if that is wanted, see :mod:`tas_core.jobs.stems`.
         page: HTML file for the report page, if one is wanted, see :func:`tas_core.reporting.report.write_report`.
     """
 

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from tas_core.audio.writer import FORMATS
-from tas_core.batch_inputs import BatchInput
+from tas_core.jobs.batch.inputs import BatchInput
 from tas_core.errors import InputError
-from tas_core.file_request import FileRequest, read_prompts, sidecar_path
-from tas_core.stem_files import REST
+from tas_core.jobs.request import FileRequest, read_prompts, sidecar_path
+from tas_core.jobs.stems import REST
 from tas_core.system.files import STANDARD_STREAM
 
 DEFAULT_TEMPLATE: Final = "{stem}.binaural.{ext}"
@@ -91,7 +91,7 @@ def plan_batch(
     What is wrong with one input is found when its turn comes.
 
     Args:
-        inputs: see :func:`tas_core.batch_inputs.find_inputs`.
+        inputs: see :func:`tas_core.jobs.batch.inputs.find_inputs`.
         destinations: where outputs go.
         timeline_path: for all inputs that name neither a timeline nor a prompt.
         prompt: the same.

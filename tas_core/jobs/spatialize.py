@@ -1,6 +1,6 @@
 """The main job on files, in constant memory: read, check, spatialize, write, report.
 
-:func:`tas_core.file_request.prepare_file` checks a request, :func:`load_engine` loads a model, and
+:func:`tas_core.jobs.request.prepare_file` checks a request, :func:`load_engine` loads a model, and
 :func:`process_file` uses it for any number of prepared files. :func:`spatialize_file` is the three for one file.
 """
 
@@ -20,9 +20,9 @@ import numpy as np
 from tas_core.audio.normalised_writer import LevelledWriter
 from tas_core.audio.reader import AudioReader, to_mono
 from tas_core.conventions import Progress
-from tas_core.file_report import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
-from tas_core.file_request import FileOptions, FileRequest, PreparedFile, prepare_file
-from tas_core.stem_files import StemWriter
+from tas_core.jobs.result import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
+from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file
+from tas_core.jobs.stems import StemWriter
 from tas_core.system.files import write_files
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def spatialize_file(
 ) -> FileReport:
     """Spatialize one file: :func:`prepare_file`, :func:`load_engine` and :func:`process_file`.
 
-    Arguments are those of :class:`tas_core.file_request.FileRequest` and of the two others.
+    Arguments are those of :class:`tas_core.jobs.request.FileRequest` and of the two others.
 
     Raises:
         InputError: anything about the request that cannot be carried out; nothing is written then.
