@@ -30,15 +30,15 @@ from torch.nn.functional import avg_pool1d, avg_pool2d
 
 from tas_core.acoustics.stft import stft
 from tas_core.audio.reader import read_audio, resample
-from tas_core.inference.bandwidth_extension import extend_band
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
-from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.datasets.tasbench.layout import TasBench
-from tas_core.models.slots.model import SlotsModel
+from tas_core.datasets.tasbench.scenes import Scene
+from tas_core.inference.bandwidth_extension import extend_band
+from tas_core.inference.stream import spatialize
 from tas_core.models.slots.config import SlotsConfig
+from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.network import Separation
 from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt
-from tas_core.inference.stream import spatialize
 from tas_core.timeline.segments import Segment, Timeline
 
 RATE_HZ, MODEL_HZ = 48000, 16000

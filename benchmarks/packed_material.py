@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from tas_core.datasets.mixing.bank import StemBank
-from tas_core.datasets.sources.catalogue import SPLITS, load_categories
 from tas_core.datasets.mixing.packing import _excerpt
+from tas_core.datasets.sources.catalogue import SPLITS, load_categories
 
 SEGMENT = 512
 

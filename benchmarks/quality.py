@@ -24,14 +24,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tas_core.models.checkpoints import CONFIG_FILE
 from tas_core.datasets.tasbench.layout import DATASET_FILE, TasBench
-from tas_core.models.text_encoders.base import EncoderError
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.evaluation.systems import Row
+from tas_core.models.checkpoints import CONFIG_FILE
 from tas_core.models.registry import PRESETS, preset_family
+from tas_core.models.text_encoders.base import EncoderError
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.training.run import run_training
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -33,15 +33,15 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from tas_core.audio.reader import resample
-from tas_core.models.text_encoders.base import CachedEncoder
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.evaluation.results import describe_machine
+from tas_core.inference.stream import Spatializer, encode_timeline
 from tas_core.models.registry import build_preset, load_model
 from tas_core.models.slots.model import SlotsModel
-from tas_core.inference.stream import Spatializer, encode_timeline
+from tas_core.models.text_encoders.base import CachedEncoder
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import keep_freed_memory
-from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.formats import format_timeline
+from tas_core.timeline.segments import Segment, Timeline
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE_HZ = 48000

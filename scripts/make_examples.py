@@ -17,8 +17,8 @@ import soundfile as sf
 
 from tas_core.audio.reader import resample
 from tas_core.datasets.sources.catalogue import SOUNDFONTS
-from tas_core.datasets.sources.melodies import kit_pattern, melody
 from tas_core.datasets.sources.instruments import FontSynth
+from tas_core.datasets.sources.melodies import kit_pattern, melody
 
 OUT = Path("examples")
 STEM_RATE_HZ, STEM_S = 16000, 7.0

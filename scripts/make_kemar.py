@@ -1,4 +1,4 @@
-"""Make tas_core/_data/kemar.safetensors from MIT's measurements as Debian's libmysofa1 ships them.
+"""Make tas_core/acoustics/kemar.safetensors from MIT's measurements as Debian's libmysofa1 ships them.
 
     python scripts/make_kemar.py /usr/share/libmysofa/MIT_KEMAR_normal_pinna.sofa
 
@@ -31,7 +31,7 @@ save_file(
         "azimuth_deg": torch.from_numpy(azimuth.astype(np.float32)),
         "elevation_deg": torch.from_numpy(position[:, 1].astype(np.float32)),
     },
-    "tas_core/_data/kemar.safetensors",
+    "tas_core/acoustics/kemar.safetensors",
     metadata={
         "scale": repr(float(scale)),
         "sample_rate_hz": str(int(rate)),

@@ -13,18 +13,18 @@ from typing import Any
 
 import typer
 
-from tas_cli import (
-    config_command,
-    data_command,
-    doctor_command,
-    eval_command,
-    models_command,
-    plot_command,
-    report_command,
-    spatialize_command,
-    study_command,
-    timeline_command,
-    train_command,
+from tas_cli.commands import (
+    config,
+    data,
+    doctor,
+    eval,
+    models,
+    plot,
+    report,
+    spatialize,
+    study,
+    timeline,
+    train,
 )
 from tas_cli.configuration import configure
 from tas_core.errors import InputError, TasError
@@ -37,17 +37,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("spatialize")(spatialize_command.spatialize)
-app.command("plot")(plot_command.plot)
-app.command("report", short_help="Make one HTML page to listen, compare and measure.")(report_command.report)
-app.command("eval", short_help="Say in numbers how good outputs or models are.")(eval_command.evaluate)
-app.command("train", short_help="Train a model, or go on with it.")(train_command.train)
-app.command("doctor", short_help="Say what is installed, and whether it works.")(doctor_command.doctor)
-app.command("config", short_help="Show configured values and their origin.")(config_command.config)
-app.add_typer(models_command.app, name="models")
-app.add_typer(data_command.app, name="data")
-app.add_typer(study_command.app, name="study")
-app.add_typer(timeline_command.app, name="timeline", short_help="Look into timelines, and convert them.")
+app.command("spatialize")(spatialize.spatialize)
+app.command("plot")(plot.plot)
+app.command("report", short_help="Make one HTML page to listen, compare and measure.")(report.report)
+app.command("eval", short_help="Say in numbers how good outputs or models are.")(eval.evaluate)
+app.command("train", short_help="Train a model, or go on with it.")(train.train)
+app.command("doctor", short_help="Say what is installed, and whether it works.")(doctor.doctor)
+app.command("config", short_help="Show configured values and their origin.")(config.config)
+app.add_typer(models.app, name="models")
+app.add_typer(data.app, name="data")
+app.add_typer(study.app, name="study")
+app.add_typer(timeline.app, name="timeline", short_help="Look into timelines, and convert them.")
 
 
 def _print_version(wanted: bool) -> None:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from tas_core.acoustics.sofa import read_sofa
-    from tas_core.inference.spatialize import spatialize
     from tas_core.errors import InputError, TasError
-    from tas_core.jobs.spatialize import Engine, load_engine, spatialize_file
-    from tas_core.timeline.prompts import parse_prompt
+    from tas_core.inference.spatialize import spatialize
     from tas_core.inference.stream import Spatialized, Spatializer
-    from tas_core.timeline.segments import Timeline
+    from tas_core.jobs.spatialize import Engine, load_engine, spatialize_file
     from tas_core.timeline.formats import load_timeline
+    from tas_core.timeline.prompts import parse_prompt
+    from tas_core.timeline.segments import Timeline
 
 __all__ = [
     "Engine",

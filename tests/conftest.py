@@ -121,8 +121,8 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from tas_core.models.checkpoints import save_checkpoint
-    from tas_core.models.slots.model import SlotsModel
     from tas_core.models.slots.config import SlotsConfig
+    from tas_core.models.slots.model import SlotsModel
 
     config = SlotsConfig(
         channels=8,

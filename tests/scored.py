@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tas_core.datasets.sources.catalogue import Split
 from tas_core.datasets.tasbench import simulation
 from tas_core.datasets.tasbench.captions import CaptionStyle
-from tas_core.datasets.sources.catalogue import Split
+from tas_core.datasets.tasbench.layout import AUDIO_FOLDER, TIMELINE_FOLDER, TasBench, write_split
 from tas_core.datasets.tasbench.scenes import Scene, SceneObject, draw_scene
 from tas_core.datasets.tasbench.simulation import render_scene, write_clip
-from tas_core.datasets.tasbench.layout import AUDIO_FOLDER, TIMELINE_FOLDER, TasBench, write_split
 
 LENGTH_S = 2.0
 PLACES: tuple[tuple[float, float], ...] = ((60.0, -45.0), (0.0, -70.0), (40.0, 8.0), (75.0, -20.0), (-5.0, -80.0))

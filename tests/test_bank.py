@@ -18,9 +18,9 @@ from safetensors.torch import save_file
 from tas_core.acoustics.rooms import RoomBank
 from tas_core.datasets.mixing import material
 from tas_core.datasets.mixing.bank import StemBank, build_bank
-from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, load_categories
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, load_categories
 from tas_core.datasets.sources.instruments import DryClip, render_font, render_voice, source_rng, voice_clip
 from tas_core.errors import InputError, TasError
 from tests.tiny import CATEGORIES, HashEncoder, dry_rooms, phrase_table, tone_bank, write_material
@@ -228,8 +228,8 @@ def test_a_soundfont_renders_the_same_clip_in_any_order() -> None:
 
 @needs_fluidsynth
 def test_nothing_rings_on_into_the_next_clip() -> None:
-    from tas_core.datasets.sources.melodies import Note
     from tas_core.datasets.sources.instruments import FontSynth
+    from tas_core.datasets.sources.melodies import Note
 
     synth = FontSynth(TIM)
     try:
@@ -249,8 +249,8 @@ def test_nothing_rings_on_into_the_next_clip() -> None:
 @needs_fluidsynth
 def test_tuning_and_melody_reach_the_sound() -> None:
     """The strongest partial of a single note is where its key says."""
-    from tas_core.datasets.sources.melodies import Note
     from tas_core.datasets.sources.instruments import FontSynth
+    from tas_core.datasets.sources.melodies import Note
 
     synth = FontSynth(TIM)
     try:

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.jobs.batch.inputs import find_inputs
-from tas_core.jobs.batch.run import run_batch
-from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
-from tas_core.jobs.batch.worker import BatchSettings, Outcome
 from tas_core.errors import InputError
+from tas_core.jobs.batch.inputs import find_inputs
+from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
+from tas_core.jobs.batch.run import run_batch
+from tas_core.jobs.batch.worker import BatchSettings, Outcome
 from tas_core.jobs.request import FileOptions
 from tas_core.system.machine import usable_cores
 from tests.conftest import TAS, Finished, tone

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tas_core.errors import InputError
 from tas_core.jobs.batch.inputs import BatchInput, find_inputs, read_list, read_manifest
 from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
-from tas_core.errors import InputError
 from tests.conftest import Finished
 
 Run = Callable[..., Finished]

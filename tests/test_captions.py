@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.captions import (
     STYLES,
     Captioner,
@@ -15,7 +16,6 @@ from tas_core.datasets.tasbench.captions import (
     quoted,
     said_azimuth_deg,
 )
-from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.errors import TasError
 from tas_core.timeline.prompts import parse_prompt
 from tas_core.timeline.segments import Timeline

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tas_core.errors import CheckpointError, InputError
 from tas_core.models.checkpoints import (
     TrainingState,
     capture_rng,
@@ -22,7 +23,6 @@ from tas_core.models.checkpoints import (
     save_training_state,
 )
 from tas_core.training.ema import EMA, warmed_decay
-from tas_core.errors import CheckpointError, InputError
 
 CONFIG = {"width": 8, "bands": [1, 2], "name": "é"}
 PROVENANCE = {"data": "simulated", "steps": 10}

@@ -525,7 +525,7 @@ def test_a_signal_during_a_long_job_ends_it_and_leaves_nothing(
     assert sorted(os.listdir(tmp_path)) == before
 
 
-@pytest.mark.parametrize("module", ["typer", "tas_cli.spatialize_command", "tas_core.jobs.request", "torch"])
+@pytest.mark.parametrize("module", ["typer", "tas_cli.commands.spatialize", "tas_core.jobs.request", "torch"])
 @pytest.mark.parametrize("program", [f"runpy.run_path({str(TAS)!r}", "runpy.run_module('tas_cli'"])
 def test_an_interrupt_while_modules_are_imported_is_a_word(
     make_audio: Make, tmp_path: Path, module: str, program: str

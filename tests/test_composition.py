@@ -13,13 +13,13 @@ from torch import Tensor
 
 from tas_core.acoustics.rooms import RoomBank, build_rooms
 from tas_core.acoustics.stft import stft
-from tas_core.datasets.tasbench.captions import STYLES, Captioner, Placed, said_azimuth_deg
-from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
 from tas_core.datasets.mixing.draws import SceneDraws
 from tas_core.datasets.mixing.phrases import REST_PHRASES
-from tas_core.timeline.prompts import parse_prompt
+from tas_core.datasets.sources.catalogue import load_categories
+from tas_core.datasets.tasbench.captions import STYLES, Captioner, Placed, said_azimuth_deg
 from tas_core.models.scene_batch import SceneBatch
+from tas_core.timeline.prompts import parse_prompt
 from tests.tiny import CATEGORIES, RATE_HZ, dry_rooms, phrase_table, tone_bank
 
 BANK = tone_bank()

@@ -10,10 +10,10 @@ import pytest
 
 from tas_core.conventions import side_name
 from tas_core.datasets.tasbench import clip_jobs
-from tas_core.datasets.tasbench.statistics import CategoryCount, Statistics, category_of, dataset_statistics
-from tas_core.reporting.plots.statistics import MAX_CATEGORIES, draw_statistics
 from tas_core.datasets.tasbench.layout import TasBench
+from tas_core.datasets.tasbench.statistics import CategoryCount, Statistics, category_of, dataset_statistics
 from tas_core.errors import InputError
+from tas_core.reporting.plots.statistics import MAX_CATEGORIES, draw_statistics
 from tests.conftest import Finished
 from tests.fairplay import write_clip, write_timelines
 

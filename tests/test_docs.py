@@ -16,9 +16,9 @@ import typer
 
 import tas_core
 from tas_cli.main import app
-from tas_core.evaluation import metrics
-from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.sources.catalogue import load_categories
+from tas_core.evaluation import metrics
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.formats import parse_timeline
 from tests.conftest import Finished

@@ -127,7 +127,7 @@ def test_what_breaks_does_not_break_the_rest(tas: Run, monkeypatch: pytest.Monke
 
     fake_ears(monkeypatch, lambda ears, _: ears)
     monkeypatch.setattr("tas_core.acoustics.hrtf.load_kemar", broken)
-    monkeypatch.setattr("tas_core.resources.prompts_dir", broken)
+    monkeypatch.setattr("tas_core.timeline.vocabulary.words_file", broken)
     monkeypatch.setattr("tas_core.models.text_encoders.minilm.packaged_folder", lambda: tmp_path)
     found = failed(tas)
     assert {"prompt vocabulary", "head", "text encoder"} <= found.keys()

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from tas_core.errors import InputError
 from tas_core.models.text_encoders import CachedEncoder, EncoderError, TextEncoder, build_text_encoder
 from tas_core.models.text_encoders.base import mean_over_tokens, unit_rows
 from tas_core.models.text_encoders.minilm import MiniLM, packaged_folder
-from tas_core.errors import InputError
 
 TEXTS = [
     "cello on the left, piano on the right",

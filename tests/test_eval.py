@@ -18,19 +18,19 @@ import torch
 
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.layout import TasBench
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import InputError
 from tas_core.evaluation import systems
 from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
+from tas_core.evaluation.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
 from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
 from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
-from tas_core.inference.presence import Finding
-from tas_core.evaluation.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.inference.baselines import mean_azimuth_deg
-from tas_core.timeline.segments import Timeline
+from tas_core.inference.presence import Finding
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.formats import parse_timeline
+from tas_core.timeline.segments import Timeline
 from tests.conftest import Finished
 from tests.fairplay import write_fairplay, write_timelines
 from tests.scored import PLACES, dry_scene, write_scenes, write_scored
@@ -152,9 +152,9 @@ def test_only_models_have_a_speed(table: Evaluation) -> None:
 
 
 def test_the_untrained_model_is_what_spatialize_makes(table: Evaluation, scored: TasBench, tiny_model: Path) -> None:
-    from tas_core.models.text_encoders.registry import build_text_encoder
-    from tas_core.models.registry import load_model
     from tas_core.inference.stream import spatialize
+    from tas_core.models.registry import load_model
+    from tas_core.models.text_encoders.registry import build_text_encoder
 
     clip = table.clips[0]
     ears, _ = soundfile.read(scored.audio_path(clip))

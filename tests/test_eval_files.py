@@ -13,8 +13,8 @@ import soundfile
 from tas_core.audio.reader import resample
 from tas_core.errors import InputError
 from tas_core.evaluation.files import evaluate_files
-from tas_core.evaluation.scoring import spl_error_db
 from tas_core.evaluation.metrics import LONG_STFT, ic_error, ild_error_db, itd_error_us, paper_metrics, snr_db
+from tas_core.evaluation.scoring import spl_error_db
 from tests.conftest import Finished, tone
 
 RATE_HZ = 16_000

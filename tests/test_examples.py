@@ -20,11 +20,11 @@ import torch
 from tas_core.acoustics.stft import stft
 from tas_core.audio.reader import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
-from tas_core.jobs.spatialize import FileReport, spatialize_file
 from tas_core.evaluation.metrics import spl_difference_db
-from tas_core.resources import prompts_dir
-from tas_core.timeline.segments import Segment
+from tas_core.jobs.spatialize import FileReport, spatialize_file
 from tas_core.timeline.formats import format_timeline, load_timeline
+from tas_core.timeline.segments import Segment
+from tas_core.timeline.vocabulary import WORDS_FOLDER
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
 NAMES = sorted(path.stem for path in EXAMPLES.glob("*.yaml"))
@@ -84,8 +84,8 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
         return Job(mono, ears.T, rate_hz, input_rate_hz, report, tuple(str(w.message) for w in caught))
 
     with pytest.MonkeyPatch.context() as patch:
-        from tas_core.models.text_encoders import registry as encoders
         from tas_core.models import registry as models
+        from tas_core.models.text_encoders import registry as encoders
 
         patch.setattr(models, "load_model", lru_cache(models.load_model))
         patch.setattr(encoders, "build_text_encoder", lru_cache(encoders.build_text_encoder))
@@ -148,7 +148,7 @@ def test_the_examples_show_every_kind_of_scene() -> None:
 def test_no_training_category_knows_crows() -> None:
     """Neither by a word nor by a recording; crowds, and roosters crowing, are something else."""
     assert "crow" in NAMES
-    for path in prompts_dir().iterdir():
+    for path in WORDS_FOLDER.iterdir():
         assert not re.search(r"(?<![a-z])crows?(?![a-z])", path.read_text(), re.IGNORECASE), path
 
 

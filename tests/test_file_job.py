@@ -16,10 +16,10 @@ import pytest
 import soundfile
 
 from tas_core.audio.normalised_writer import Levels
-from tas_core.models.description import read_description
 from tas_core.errors import AudioError, InputError, PromptError, TasError
-from tas_core.jobs.spatialize import FileReport, load_engine, process_file, spatialize_file
 from tas_core.jobs.request import FileOptions, FileRequest, find_timeline, prepare_file
+from tas_core.jobs.spatialize import FileReport, load_engine, process_file, spatialize_file
+from tas_core.models.description import read_description
 from tests.conftest import tone
 
 Make = Callable[..., Path]

@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 from tas_core.inference.presence import FOUND, Finding, Listener
-from tas_core.models.slots.model import SlotsModel
 from tas_core.inference.stream import spatialize
+from tas_core.models.slots.model import SlotsModel
 from tas_core.timeline.segments import Segment, Timeline, clock_time
 from tests.tiny import HashEncoder, tiny_slots
 

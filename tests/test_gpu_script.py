@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tas_core.models.checkpoints import load_checkpoint
-from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.mixing.packing import pack_material
 from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.sources.catalogue import load_categories
+from tas_core.models.checkpoints import load_checkpoint
 from tests.tiny import HashEncoder, write_material
 
 ROOT = Path(__file__).resolve().parents[1]

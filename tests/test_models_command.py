@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tas_core.models.info import DEFAULT_STEPS, checkpoint_folder, list_models, model_info
 from tas_core.models import pretrained as shipped
+from tas_core.models.info import DEFAULT_STEPS, checkpoint_folder, list_models, model_info
 from tests.conftest import Finished
 
 Run = Callable[..., Finished]
@@ -176,8 +176,8 @@ def test_nothing_heavy_is_loaded(arguments: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("how", ["flipped bit", "no weights", "no config", "no JSON", "format", "family", "header"])
 def test_a_damaged_checkpoint_is_one_line(tas: Run, tiny_model: Path, tmp_path: Path, how: str) -> None:
     """The same line as on loading, wherever reading does not have to go into the weights."""
-    from tas_core.models.checkpoints import load_checkpoint
     from tas_core.errors import CheckpointError
+    from tas_core.models.checkpoints import load_checkpoint
 
     folder = damaged(tiny_model, tmp_path / "broken", how)
     done = tas("models", "info", folder)

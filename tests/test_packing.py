@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from tas_core.acoustics.rooms import RoomBank, build_rooms
 from tas_core.datasets.mixing import packing
 from tas_core.datasets.mixing.bank import StemBank
-from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.mixing.packing import _excerpt, pack_material
+from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.errors import InputError
 from tests.tiny import RATE_HZ, tone_bank, write_material
 
@@ -179,7 +179,7 @@ def test_packed_rooms_are_those_of_a_bank_of_the_same_seed(source: Path, tmp_pat
 
 
 def test_the_command_packs(source: Path, tmp_path: Path) -> None:
-    from tas_cli.data_command import app
+    from tas_cli.commands.data import app
 
     out = tmp_path / "pack"
     done = CliRunner().invoke(

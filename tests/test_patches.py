@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, Split, load_categories
+from tas_core.datasets.sources.instruments import render_font
 from tas_core.datasets.sources.melodies import Note
 from tas_core.datasets.sources.timidity import PatchSynth, standard_midi
-from tas_core.datasets.sources.instruments import render_font
 from tas_core.errors import TasError
 
 FREEPATS = next(font for font in SOUNDFONTS if font.name == "FreePats")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tas_core.errors import PromptError
 from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt, mirror_prompt_text, parse_prompt
-from tas_core.resources import prompts_dir
+from tas_core.timeline.vocabulary import words_file
 
 
 def clause(name: str, start: float, end: float | None = None) -> Clause:
@@ -324,7 +324,7 @@ def test_format_refuses_what_parse_would_refuse(scene: list[Clause]) -> None:
 
 
 def test_strengths_in_the_vocabulary_are_ordered_and_audibly_apart() -> None:
-    data = yaml.safe_load((prompts_dir() / "directions.yaml").read_text(encoding="utf-8"))
+    data = yaml.safe_load(words_file("directions.yaml").read_text(encoding="utf-8"))
     degrees = [entry["degrees"] for entry in data["strengths"].values()]
     steps = [b - a for a, b in zip(degrees, degrees[1:], strict=False)]
     assert min(steps) >= 15

@@ -16,8 +16,8 @@ import soundfile
 from matplotlib.image import imread
 
 from tas_core.reporting.report import write_report
-from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import parse_timeline
+from tas_core.timeline.segments import Timeline
 from tests.browser import ATTENTION_S, Browser, needs_chromium
 
 pytestmark = [

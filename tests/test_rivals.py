@@ -12,20 +12,20 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tas_core.models import checkpoints
-from tas_core.models.checkpoints import config_from_dict, save_checkpoint
 from tas_core.conventions import Progress
-from tas_core.models.text_encoders.registry import TEXT_ENCODERS
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.unets.apnet import APNetConfig, APNetModel
-from tas_core.models.unets.mono2binaural import Mono2BinauralConfig, Mono2BinauralModel
-from tas_core.models.paper.model import PaperConfig, PaperModel
-from tas_core.models.base import ENCODER_WIDTHS, PromptModel
-from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
-from tas_core.models.unets.unet import SpectrogramModel, UNetConfig, complex_product
-from tas_core.models.scene_batch import SceneBatch
 from tas_core.inference.slots import Stretch, WindowedSide
 from tas_core.inference.stream import spatialize
+from tas_core.models import checkpoints
+from tas_core.models.base import ENCODER_WIDTHS, PromptModel
+from tas_core.models.checkpoints import config_from_dict, save_checkpoint
+from tas_core.models.paper.model import PaperConfig, PaperModel
+from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
+from tas_core.models.scene_batch import SceneBatch
+from tas_core.models.text_encoders.registry import TEXT_ENCODERS
+from tas_core.models.unets.apnet import APNetConfig, APNetModel
+from tas_core.models.unets.mono2binaural import Mono2BinauralConfig, Mono2BinauralModel
+from tas_core.models.unets.unet import SpectrogramModel, UNetConfig, complex_product
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.training.trainer import loss_function
 from tests.tiny import HashEncoder, tiny_slots, write_material
@@ -495,8 +495,8 @@ def test_the_command_line_trains_and_uses_them(
     make_timeline: Callable[..., Path],
     preset: str,
 ) -> None:
-    from tas_core.datasets.sources.catalogue import load_categories
     from tas_core.datasets.mixing.phrases import PhraseTable
+    from tas_core.datasets.sources.catalogue import load_categories
 
     class Wide(HashEncoder):
         name = "minilm"

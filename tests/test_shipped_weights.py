@@ -14,10 +14,10 @@ import pytest
 import soundfile
 
 import tas_core
-from tas_core.inference import stream as spatialization
 from tas_core.datasets.tasbench.layout import TasBench, write_split
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import EvaluationSettings, evaluate
+from tas_core.inference import stream as spatialization
 from tas_core.timeline.formats import parse_timeline
 
 FLOOR_SET = Path(__file__).parent / "data" / "floor"

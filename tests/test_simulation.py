@@ -21,17 +21,18 @@ import pytest
 import soundfile
 from safetensors.numpy import load_file
 
+from tas_core.acoustics import hrtf
 from tas_core.acoustics.rooms import Room
-from tas_core.datasets.tasbench import simulation
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Split
+from tas_core.datasets.tasbench import simulation
 from tas_core.datasets.tasbench.checking import check_dataset
+from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.tasbench.scenes import Scene, SceneObject, clip_split, draw_scene
 from tas_core.datasets.tasbench.simulation import render_object, render_scene, simulate
-from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tests.conftest import Finished
 
-KEMAR = Path(simulation.__file__).resolve().parents[1] / "_data" / "kemar.safetensors"
+KEMAR = Path(hrtf.__file__).with_name("kemar.safetensors")
 has_material = (
     all(font.path.exists() for font in SOUNDFONTS if font.in_benchmark)
     and shutil.which("espeak-ng")

@@ -12,11 +12,11 @@ from torch import Tensor
 from tas_core.acoustics.stft import istft, stft
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.registry import model_from_checkpoint
-from tas_core.models.slots.model import SlotsModel
+from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.slots.config import SlotsConfig
 from tas_core.models.slots.layers import ClauseFusion
+from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.placing import placing_masks
-from tas_core.models.scene_batch import SceneBatch
 from tests.tiny import RATE_HZ, TINY_SLOTS, HashEncoder, tiny_slots
 
 N_FFT, HOP = TINY_SLOTS.n_fft, TINY_SLOTS.hop

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tas_core.inference import stream as spatialization
 from tas_core.acoustics.fidelity import head_fidelity
 from tas_core.acoustics.hrtf import HrirSet, load_kemar
-from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.errors import InputError, TimelineError
-from tas_core.models.paper.model import PaperModel
-from tas_core.models.slots.model import SlotsModel
+from tas_core.inference import stream as spatialization
 from tas_core.inference.slots import handedness, white_noise
 from tas_core.inference.stream import Spatialized, Spatializer, encode_timeline, overlapping, spatialize
+from tas_core.models.paper.model import PaperModel
+from tas_core.models.slots.model import SlotsModel
+from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.timeline.segments import Segment, Timeline
 from tests.sofa_files import FULL_CIRCLE, spherical_head, spherical_hrir
 from tests.tiny import TINY_PAPER, HashEncoder, tiny_slots

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tas_cli.progress import progress_bar
+from tas_cli.output.progress import progress_bar
 from tests.conftest import TAS
 
 Make = Callable[..., Path]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import InputError, TimelineError
+from tas_core.timeline.formats import format_timeline, load_timeline
 from tas_core.timeline.prompts import parse_prompt
 from tas_core.timeline.segments import Timeline
-from tas_core.timeline.formats import format_timeline, load_timeline
 
 Load = Callable[[str, str | bytes], Timeline]
 Spans = list[tuple[float, float | None, str]]

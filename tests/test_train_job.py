@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import torch
 
-from tas_core.training import run as train_job
 from tas_core.errors import InputError
 from tas_core.models.registry import PRESETS
+from tas_core.training import run as train_job
 from tas_core.training.run import run_training
 from tas_core.training.trainer import TrainingConfig
 from tests.tiny import TINY_SLOTS, write_material

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core.training import trainer as training
-from tas_core.models.checkpoints import TRAINING_FILE, load_checkpoint, load_training_state
 from tas_core.datasets.mixing.composition import CompositionConfig
 from tas_core.errors import InputError
-from tas_core.models.registry import PRESETS, load_model
 from tas_core.inference.stream import spatialize
+from tas_core.models.checkpoints import TRAINING_FILE, load_checkpoint, load_training_state
+from tas_core.models.registry import PRESETS, load_model
 from tas_core.timeline.segments import Timeline
+from tas_core.training import trainer as training
 from tas_core.training.trainer import TrainingConfig, learning_rate_at, train
 from tests.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material
 
@@ -343,8 +343,8 @@ def test_half_precision_runs_and_stays_finite(data: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("preset", ["slots", "paper-small"])
 def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, preset: str) -> None:
     """With the text encoder replaced by one of the same width that needs no weights."""
-    from tas_core.datasets.sources.catalogue import load_categories
     from tas_core.datasets.mixing.phrases import PhraseTable
+    from tas_core.datasets.sources.catalogue import load_categories
 
     class Wide(HashEncoder):
         name = "minilm"

@@ -13,7 +13,7 @@ def test_training_needs_no_audio_libraries() -> None:
             f"for name in {MISSING!r}:",
             "    sys.modules[name] = None",
             "import tas_core.training.run",
-            "import tas_cli.train_command",
+            "import tas_cli.commands.train",
         ]
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

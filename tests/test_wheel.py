@@ -37,7 +37,8 @@ def run(*command: object, cwd: Path) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    # Without --wheel: the wheel is built from the source archive, so that is seen to be whole as well.
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
     (path,) = folder.glob("tas-*.whl")
     return path
 
@@ -63,9 +64,9 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_workshop(wheel: Path) -> No
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     expected = [
-        *(f"tas_core/_data/prompts/{path.name}" for path in (ROOT / "prompts").iterdir()),
-        "tas_core/_data/kemar.safetensors",
-        *(f"tas_core/_data/{page}/page.{kind}" for page in ("report", "study") for kind in ("html", "css", "js")),
+        *(f"tas_core/timeline/words/{path.name}" for path in (ROOT / "prompts").iterdir()),
+        "tas_core/acoustics/kemar.safetensors",
+        *(f"tas_core/reporting/{page}/page.{kind}" for page in ("report", "study") for kind in ("html", "css", "js")),
         "tas_core/models/weights/slots/config.json",
         "tas_core/models/weights/slots/model.safetensors",
     ]
@@ -95,8 +96,8 @@ def test_the_installed_wheel_does_the_main_job_anywhere(installed: Path, tmp_pat
 
 def test_the_installed_wheel_reads_prompts_with_its_own_vocabulary(installed: Path, tmp_path: Path) -> None:
     program = (
-        "from tas_core.timeline.prompts import parse_prompt; from tas_core.resources import prompts_dir;"
-        "print(prompts_dir(), parse_prompt('a crow on the left')[0].azimuth.start_deg)"
+        "from tas_core.timeline.prompts import parse_prompt; from tas_core.timeline.vocabulary import WORDS_FOLDER;"
+        "print(WORDS_FOLDER, parse_prompt('a crow on the left')[0].azimuth.start_deg)"
     )
     folder, azimuth_deg = run(installed / "python", "-c", program, cwd=tmp_path).rsplit(maxsplit=1)
     assert Path(folder).is_relative_to(installed.parent)

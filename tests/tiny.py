@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from tas_core.acoustics.rooms import RoomBank, build_rooms, direct_response
 from tas_core.datasets.mixing.bank import StemBank
-from tas_core.datasets.sources.catalogue import SPLITS, load_categories
 from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.sources.catalogue import SPLITS, load_categories
 from tas_core.models.paper.model import PaperConfig
-from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.config import SlotsConfig
+from tas_core.models.slots.model import SlotsModel
 
 RATE_HZ = 16000
 

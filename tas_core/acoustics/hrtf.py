@@ -112,7 +112,7 @@ def direction_vectors(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.
 @lru_cache(maxsize=1)
 def load_kemar() -> HrirSet:
     """The KEMAR dummy head that ships with the package: 710 directions, 256 taps, 44.1 kHz."""
-    path = Path(__file__).resolve().parent / "_data" / "kemar.safetensors"
+    path = Path(__file__).with_name("kemar.safetensors")
     with safe_open(str(path), "np") as file:
         meta = file.metadata()
         return HrirSet(

@@ -12,11 +12,11 @@ from typing import Final, Literal
 import numpy as np
 
 from tas_core.audio.reader import read_audio, resample
-from tas_core.datasets.tasbench.captions import CaptionStyle, benchmark_data
 from tas_core.datasets.sources.catalogue import Category, load_categories
 from tas_core.datasets.sources.instruments import source_rng
-from tas_core.datasets.tasbench.scenes import Scene
+from tas_core.datasets.tasbench.captions import CaptionStyle, benchmark_data
 from tas_core.datasets.tasbench.layout import TasBench
+from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.metrics.control import INPUT_SILENCE_DBFS
 from tas_core.evaluation.metrics.paper import PAPER_RATE_HZ

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tas_core.evaluation.scoring import GROUPED, MEASURES
 from tas_core.evaluation.metrics import Interval, bootstrap_interval, paired_difference
+from tas_core.evaluation.scoring import GROUPED, MEASURES
 from tas_core.system.machine import package_versions, processor_name
 
 REPORT_FORMAT: Final = 1

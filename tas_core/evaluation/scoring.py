@@ -20,7 +20,6 @@ import numpy as np
 
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
-from tas_core.evaluation.systems import System
 from tas_core.evaluation.metrics import (
     LONG_STFT,
     SHORT_STFT,
@@ -40,6 +39,7 @@ from tas_core.evaluation.metrics import (
     spl_difference_curve_db,
     swap_accuracy,
 )
+from tas_core.evaluation.systems import System
 
 Better = Literal["higher", "lower"]
 LEVEL_LIMIT_DB: Final = 200.0

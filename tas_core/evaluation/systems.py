@@ -35,17 +35,17 @@ from torch import Tensor
 
 from tas_core.acoustics.direction_filter import DirectionFilter
 from tas_core.acoustics.stft import istft, stft
-from tas_core.models.checkpoints import load_checkpoint
 from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
-from tas_core.models.text_encoders.base import CachedEncoder
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import CheckpointError, InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
-from tas_core.inference.presence import Finding
 from tas_core.inference.baselines import mean_azimuth_deg, through_head
-from tas_core.models.base import PromptModel
-from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
+from tas_core.inference.presence import Finding
 from tas_core.inference.stream import encode_timeline, spatialize
+from tas_core.models.base import PromptModel
+from tas_core.models.checkpoints import load_checkpoint
+from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
+from tas_core.models.text_encoders.base import CachedEncoder
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.segments import Timeline
 
 _N_FFT: Final = 1024

@@ -16,8 +16,8 @@ from typing import Any, Final, Literal
 import numpy as np
 import torch
 
-from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.datasets.tasbench.layout import TasBench
+from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import can_swap, clip_digest, has_stems
 from tas_core.evaluation.settings import EvaluationSettings

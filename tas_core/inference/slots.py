@@ -16,14 +16,14 @@ from torch import Tensor
 from tas_core.acoustics.direction_filter import PersonalDirectionFilter, with_direction
 from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.stft import istft, mean_square_scale, stft
-from tas_core.inference.bandwidth_extension import EDGE_SHARE, LevelPanning, Placement
 from tas_core.conventions import Progress
-from tas_core.models.text_encoders.base import TextEncoder
+from tas_core.inference.bandwidth_extension import EDGE_SHARE, LevelPanning, Placement
 from tas_core.inference.presence import Listener
-from tas_core.models.slots.diffuse import unit_noise
 from tas_core.models.base import PromptModel
+from tas_core.models.slots.diffuse import unit_noise
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.network import Separation
+from tas_core.models.text_encoders.base import TextEncoder
 from tas_core.timeline.segments import Timeline, Track
 
 _SILENCE_DBFS = -90.0

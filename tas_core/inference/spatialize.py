@@ -20,20 +20,20 @@ import numpy as np
 from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.audio.reader import MAX_RATE_HZ, MIN_RATE_HZ
-from tas_core.models.description import CONFIG_FILE
 from tas_core.conventions import Progress
-from tas_core.models.text_encoders.base import TextEncoder
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import InputError
-from tas_core.jobs.spatialize import Engine, load_engine
-from tas_core.models.base import PromptModel
-from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
-from tas_core.models.slots.model import SlotsModel
 from tas_core.inference.stream import Spatialized, encode_timeline
 from tas_core.inference.stream import spatialize as spatialize_with
+from tas_core.jobs.spatialize import Engine, load_engine
+from tas_core.models.base import PromptModel
+from tas_core.models.description import CONFIG_FILE
+from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
+from tas_core.models.slots.model import SlotsModel
+from tas_core.models.text_encoders.base import TextEncoder
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import choose_device
-from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import EXTENSIONS, load_timeline
+from tas_core.timeline.segments import Timeline
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -117,9 +117,9 @@ def _libraries() -> str:
 
 
 def _vocabulary() -> str:
-    from tas_core.resources import prompts_dir
+    from tas_core.timeline.vocabulary import words_file
 
-    return str(prompts_dir())
+    return str(words_file("directions.yaml").parent)
 
 
 def _head() -> str:
@@ -201,9 +201,9 @@ def _sound() -> Any:
 
 def _spatialized(mono: Any, device: str) -> list[Any]:
     """Ears (ear, time) for the sound (time) on the left, and for it on the right."""
-    from tas_core.models.text_encoders.registry import build_text_encoder
-    from tas_core.models.registry import load_model
     from tas_core.inference.stream import spatialize
+    from tas_core.models.registry import load_model
+    from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.system.devices import choose_device
     from tas_core.timeline.segments import Timeline
 

@@ -20,8 +20,8 @@ from tas_core.conventions import check_seed, check_steps, check_width
 from tas_core.errors import AudioError, InputError, PromptError
 from tas_core.jobs.stems import check_stem_folder, stem_names, stem_paths
 from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
-from tas_core.timeline.segments import Timeline, clock_time
 from tas_core.timeline.formats import EXTENSIONS, load_timeline
+from tas_core.timeline.segments import Timeline, clock_time
 from tas_core.timeline.transitions import check_transition
 
 if TYPE_CHECKING:

@@ -20,17 +20,17 @@ import numpy as np
 from tas_core.audio.normalised_writer import LevelledWriter
 from tas_core.audio.reader import AudioReader, to_mono
 from tas_core.conventions import Progress
-from tas_core.jobs.result import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file
+from tas_core.jobs.result import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
 from tas_core.jobs.stems import StemWriter
 from tas_core.system.files import write_files
 
 if TYPE_CHECKING:
     import torch
 
-    from tas_core.models.text_encoders.base import TextEncoder
     from tas_core.models.base import PromptModel
     from tas_core.models.slots.model import SlotsModel
+    from tas_core.models.text_encoders.base import TextEncoder
 
 _READ_FRAMES = 2**20
 
@@ -55,8 +55,8 @@ def load_engine(model_name: str = "slots", device: str = "auto") -> Engine:
     from tas_core.models.pretrained import find_checkpoint
 
     folder = find_checkpoint(model_name)
-    from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.models.registry import load_model
+    from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.system.devices import choose_device, keep_freed_memory
 
     where = choose_device(device)

@@ -23,6 +23,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from tas_core.errors import CheckpointError, TasError
 from tas_core.models.description import (
     CONFIG_FILE,
     FAMILIES,
@@ -33,7 +34,6 @@ from tas_core.models.description import (
     parse_json,
     read_description,
 )
-from tas_core.errors import CheckpointError, TasError
 from tas_core.system.configs import config_from_dict, one_line
 from tas_core.system.files import make_folder, write_files
 

@@ -9,8 +9,8 @@ from math import prod
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.models.description import CONFIG_FILE, WEIGHTS_FILE, Description, read_description
 from tas_core.errors import CheckpointError, InputError
+from tas_core.models.description import CONFIG_FILE, WEIGHTS_FILE, Description, read_description
 from tas_core.models.pretrained import find_checkpoint, shipped_models
 
 DEFAULT_STEPS: Final = {"slots": 1, "paper": 6, "mono2binaural": 1, "apnet": 1}

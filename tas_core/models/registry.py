@@ -8,16 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from tas_core.models.checkpoints import Checkpoint, load_checkpoint
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.unets import apnet
-from tas_core.models.unets import mono2binaural
-from tas_core.models.paper import model as paper
-from tas_core.models.slots import config as slots_config
-from tas_core.models.unets import unet
 from tas_core.models.base import PromptModel
+from tas_core.models.checkpoints import Checkpoint, load_checkpoint
+from tas_core.models.paper import model as paper
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint, shipped_models
+from tas_core.models.slots import config as slots_config
 from tas_core.models.slots.model import SlotsModel
+from tas_core.models.unets import apnet, mono2binaural, unet
 from tas_core.system.configs import config_from_dict
 
 __all__ = [

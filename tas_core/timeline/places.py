@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
-from tas_core.timeline.vocabulary import PromptText
 from tas_core.errors import PromptError
+from tas_core.timeline.vocabulary import PromptText
 
 
 @dataclass(frozen=True)

@@ -7,16 +7,19 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Generic, NamedTuple, NoReturn, TypeVar
+from pathlib import Path
+from typing import Any, Final, Generic, NamedTuple, NoReturn, TypeVar
 
 import yaml
 
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError
-from tas_core.resources import prompts_dir
 
 MAX_PROMPT_CHARS = 4000
 """Longer prompts are refused: they are files passed by mistake."""
+
+WORDS_FOLDER: Final = Path(__file__).with_name("words")
+"""The files of ``prompts/``: part of an installed package, and in a checkout a link to that folder."""
 
 T = TypeVar("T")
 
@@ -71,10 +74,22 @@ class Vocabulary:
     examples: tuple[str, ...]
 
 
+def words_file(name: str) -> Path:
+    """Path of one of the files of ``prompts/``, which hold the prompt language and the catalogue of sounds as data.
+
+    Raises:
+        FileNotFoundError: it is not there, so the installation is damaged.
+    """
+    path = WORDS_FOLDER / name
+    if not path.is_file():
+        raise FileNotFoundError(f"the prompt vocabulary is missing: expected {name} in {WORDS_FOLDER}; reinstall tas")
+    return path
+
+
 @lru_cache(maxsize=1)
 def vocabulary() -> Vocabulary:
     """The vocabulary that ships with the program, read once."""
-    data: dict[str, Any] = yaml.safe_load((prompts_dir() / "directions.yaml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = yaml.safe_load(words_file("directions.yaml").read_text(encoding="utf-8"))
     strengths = data["strengths"]
     pairs = [(s["left"], s["right"], s.get("degrees")) for s in data["sides"]]
     leads = [(w, kind) for kind, words in data["prepositions"].items() for w in words]

@@ -8,11 +8,11 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from tas_core.models.text_encoders.base import CachedEncoder
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.errors import InputError, TasError
 from tas_core.models.base import PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, preset_family
+from tas_core.models.text_encoders.base import CachedEncoder
+from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import choose_device, keep_freed_memory
 from tas_core.system.files import make_folder
 from tas_core.training.trainer import TrainingConfig, train

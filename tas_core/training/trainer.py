@@ -20,6 +20,11 @@ from typing import Any, Final, Protocol, TextIO
 import torch
 from torch import Tensor, nn
 
+from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.mixing.material import open_material
+from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
+from tas_core.errors import InputError
+from tas_core.models.base import PromptModel
 from tas_core.models.checkpoints import (
     TRAINING_FILE,
     TrainingState,
@@ -27,16 +32,11 @@ from tas_core.models.checkpoints import (
     save_checkpoint,
     save_training_state,
 )
-from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
-from tas_core.datasets.mixing.material import open_material
-from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
-from tas_core.training.ema import EMA
-from tas_core.errors import InputError
-from tas_core.models.base import PromptModel
 from tas_core.models.registry import build_preset, load_model
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.files import make_folder, write_files
 from tas_core.system.partial_files import remove_stale
+from tas_core.training.ema import EMA
 
 CHECKPOINT_FOLDER: Final = "checkpoint"
 """In the folder of a run: the averaged weights."""

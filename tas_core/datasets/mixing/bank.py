@@ -28,7 +28,16 @@ from safetensors.torch import save, save_file
 from torch import Tensor
 
 from tas_core.datasets.mixing import codec
-from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, Category, SoundFont, Split, Voice, load_categories
+from tas_core.datasets.sources.catalogue import (
+    SOUNDFONTS,
+    SPLITS,
+    VOICES,
+    Category,
+    SoundFont,
+    Split,
+    Voice,
+    load_categories,
+)
 from tas_core.errors import InputError
 from tas_core.system.files import whole_file, write_files
 from tas_core.system.processes import worker_pool

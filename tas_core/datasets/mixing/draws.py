@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from tas_core.datasets.mixing.bank import StemBank
-from tas_core.datasets.tasbench.captions import STYLE_SHARES, STYLES, Captioner, Placed
-from tas_core.datasets.sources.catalogue import Category, Split
 from tas_core.datasets.mixing.phrases import REST_PHRASES, PhraseTable
+from tas_core.datasets.sources.catalogue import Category, Split
+from tas_core.datasets.tasbench.captions import STYLE_SHARES, STYLES, Captioner, Placed
 
 MAX_CLAUSES = 5
 TONE_POINTS = 8

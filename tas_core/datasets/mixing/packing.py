@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from tas_core.datasets.mixing.bank import StemBank
-from tas_core.datasets.sources.catalogue import SPLITS, Split
 from tas_core.datasets.mixing.codec import CodedClips, encode_clips
 from tas_core.datasets.mixing.material import room_recipe
+from tas_core.datasets.sources.catalogue import SPLITS, Split
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder, write_files
 

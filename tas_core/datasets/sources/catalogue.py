@@ -15,7 +15,7 @@ from typing import Literal
 
 import yaml
 
-from tas_core.resources import prompts_dir
+from tas_core.timeline.vocabulary import words_file
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -46,7 +46,7 @@ class Category:
 @lru_cache(maxsize=4)
 def load_categories(path: Path | None = None) -> tuple[Category, ...]:
     """Read every category of ``prompts/objects.yaml``, in file order."""
-    source = path or prompts_dir() / "objects.yaml"
+    source = path or words_file("objects.yaml")
     entries = yaml.safe_load(Path(str(source)).read_text(encoding="utf-8"))
     categories = []
     for name, entry in entries.items():

@@ -28,7 +28,7 @@ from tas_core.datasets.sources.catalogue import (
 from tas_core.datasets.sources.melodies import Note, kit_pattern, melody, percussion_hits
 from tas_core.datasets.sources.timidity import PatchSynth
 from tas_core.errors import TasError
-from tas_core.resources import prompts_dir
+from tas_core.timeline.vocabulary import words_file
 
 _SYNTH_RATE_HZ = 44100
 _SYNTH_BLOCK = 64
@@ -198,7 +198,7 @@ def render_font(
 
 @lru_cache(maxsize=1)
 def _sentences() -> tuple[str, ...]:
-    return tuple((prompts_dir() / "sentences.txt").read_text(encoding="utf-8").split("\n")[:-1])
+    return tuple(words_file("sentences.txt").read_text(encoding="utf-8").split("\n")[:-1])
 
 
 def _speak(voice: Voice, rng: np.random.Generator) -> tuple[np.ndarray, int]:

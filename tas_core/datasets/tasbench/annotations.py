@@ -32,10 +32,10 @@ from typing import Any, NoReturn
 from tas_core.audio.reader import AudioReader
 from tas_core.datasets.tasbench.layout import AUDIO_FOLDER, FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError, PromptError
-from tas_core.timeline.prompts import parse_prompt
 from tas_core.system.files import make_folder, write_files
-from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.formats import format_timeline
+from tas_core.timeline.prompts import parse_prompt
+from tas_core.timeline.segments import Segment, Timeline
 
 FRAMES_PER_S = round(1 / FRAME_S)
 KEYS = ("clip", "time", "text")

@@ -15,11 +15,10 @@ import numpy as np
 import yaml
 
 from tas_core.conventions import CENTER_DEG, LEFT_SIGN
-from tas_core.timeline.vocabulary import vocabulary
 from tas_core.errors import PromptError, TasError
 from tas_core.timeline.prompts import parse_prompt
-from tas_core.resources import prompts_dir
 from tas_core.timeline.segments import Segment
+from tas_core.timeline.vocabulary import vocabulary, words_file
 
 CaptionStyle = Literal["coarse", "words", "degrees"]
 STYLES: tuple[CaptionStyle, ...] = ("coarse", "words", "degrees")
@@ -39,7 +38,7 @@ class Placed:
 @lru_cache(maxsize=1)
 def benchmark_data() -> dict[str, Any]:
     """``prompts/tasbench.yaml``, read once."""
-    data: dict[str, Any] = yaml.safe_load((prompts_dir() / "tasbench.yaml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = yaml.safe_load(words_file("tasbench.yaml").read_text(encoding="utf-8"))
     return data
 
 

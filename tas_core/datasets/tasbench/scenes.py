@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 
 from tas_core.acoustics.rooms import Room, random_room
+from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Category, SoundFont, Split, Voice, load_categories
+from tas_core.datasets.sources.instruments import recording_files, recording_split, source_rng
 from tas_core.datasets.tasbench.captions import (
     STYLE_SHARES,
     STYLES,
@@ -26,8 +28,6 @@ from tas_core.datasets.tasbench.captions import (
     dense_segments,
     quoted,
 )
-from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Category, SoundFont, Split, Voice, load_categories
-from tas_core.datasets.sources.instruments import recording_files, recording_split, source_rng
 from tas_core.datasets.tasbench.layout import FRAME_S
 from tas_core.errors import InputError
 from tas_core.system.configs import config_from_dict

@@ -26,7 +26,6 @@ from tas_core.audio.writer import write_audio
 from tas_core.conventions import Progress
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
 from tas_core.datasets.sources.instruments import FontSynth, font_clip, recording_clip, source_rng, voice_clip
-from tas_core.datasets.tasbench.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
 from tas_core.datasets.tasbench.layout import (
     ACTIVE_DB,
     AUDIO_FOLDER,
@@ -39,6 +38,7 @@ from tas_core.datasets.tasbench.layout import (
     TasBench,
     write_split,
 )
+from tas_core.datasets.tasbench.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import make_folder, write_files
 from tas_core.system.partial_files import remove_stale

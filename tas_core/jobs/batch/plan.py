@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from tas_core.audio.writer import FORMATS
-from tas_core.jobs.batch.inputs import BatchInput
 from tas_core.errors import InputError
+from tas_core.jobs.batch.inputs import BatchInput
 from tas_core.jobs.request import FileRequest, read_prompts, sidecar_path
 from tas_core.jobs.stems import REST
 from tas_core.system.files import STANDARD_STREAM

@@ -16,8 +16,8 @@ from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from tas_core.jobs.batch.worker import BatchSettings, BatchWorker, Outcome, Task
 from tas_core.errors import TasError
+from tas_core.jobs.batch.worker import BatchSettings, BatchWorker, Outcome, Task
 from tas_core.system.machine import child_threads, usable_cores
 
 _PATIENCE_S = 10.0

@@ -8,9 +8,9 @@ from typing import Any
 
 from tas_core.conventions import Progress
 from tas_core.errors import TasError
-from tas_core.jobs.spatialize import Engine, load_engine, process_file
-from tas_core.jobs.result import FileReport
 from tas_core.jobs.request import FileOptions, FileRequest, prepare_file
+from tas_core.jobs.result import FileReport
+from tas_core.jobs.spatialize import Engine, load_engine, process_file
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,13 @@ from typing import Any, Final, Self
 import torch
 from torch import Tensor, nn
 
+from tas_core.models.base import PromptModel, with_variants
 from tas_core.models.diffusion import samplers
 from tas_core.models.diffusion.parameterisation import to_x0
 from tas_core.models.diffusion.schedule import NoiseSchedule, diffuse, linear_schedule
-from tas_core.models.paper.fusion import FUSIONS, build_fusion, uses_text
-from tas_core.models.level import MID_RMS, SILENCE_RMS, divide, normalise
-from tas_core.models.base import PromptModel, with_variants
 from tas_core.models.diffwave import ResidualStack, StepEmbedding
+from tas_core.models.level import MID_RMS, SILENCE_RMS, divide, normalise
+from tas_core.models.paper.fusion import FUSIONS, build_fusion, uses_text
 
 __all__ = ["MID_RMS", "PRESETS", "SILENCE_RMS", "TRAINING", "Conditioner", "PaperConfig", "PaperModel", "normalise"]
 

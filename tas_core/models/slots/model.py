@@ -21,14 +21,14 @@ from torch import Tensor, nn
 
 from tas_core.acoustics.direction_filter import DirectionFilter
 from tas_core.models.diffusion.samplers import standard_normal
+from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.slots.bands import band_count
-from tas_core.models.slots.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
 from tas_core.models.slots.config import SlotsConfig
+from tas_core.models.slots.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
 from tas_core.models.slots.layers import in_steps
 from tas_core.models.slots.losses import Targets, presence_loss, scene_errors
 from tas_core.models.slots.network import Separation, SlotsNetwork
 from tas_core.models.slots.placing import placing_masks
-from tas_core.models.scene_batch import SceneBatch
 
 _DIFFUSE_SHARE = 4
 """One scene of so many trains the diffuse part."""

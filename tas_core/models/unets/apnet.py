@@ -21,7 +21,15 @@ import torch
 from torch import Tensor, nn
 
 from tas_core.models.base import with_variants
-from tas_core.models.unets.unet import SpectrogramModel, UNetConfig, Up, complex_product, last_up, squared_error, start_small
+from tas_core.models.unets.unet import (
+    SpectrogramModel,
+    UNetConfig,
+    Up,
+    complex_product,
+    last_up,
+    squared_error,
+    start_small,
+)
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tas_core.acoustics.stft import istft, stft
-from tas_core.models.level import divide, normalise
 from tas_core.models.base import PromptModel
+from tas_core.models.level import divide, normalise
 
 _WIDTHS: Final = (1, 2, 4, 8, 8)
 _SHRINK: Final = 2 ** len(_WIDTHS)

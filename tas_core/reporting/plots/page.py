@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tas_core.reporting.plots.curves import Lane, PlotData
 from tas_core.reporting.plots.lettering import plain, text_width_in, wrapped
-from tas_core.reporting.plots.panels import HEARD, QUIET_COLOR, REFERENCE_HEARD, TEXT_PT, Panel, Panels, Style, closed_span
+from tas_core.reporting.plots.panels import (
+    HEARD,
+    QUIET_COLOR,
+    REFERENCE_HEARD,
+    TEXT_PT,
+    Panel,
+    Panels,
+    Style,
+    closed_span,
+)
 from tas_core.timeline.segments import Segment
 
 if TYPE_CHECKING:

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from tas_core.conventions import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
-from tas_core.reporting.plots.curves import AzimuthCurve, Curve, DifferenceSpectrogram, EnvelopeCurve, PlotData, SplCurve
+from tas_core.reporting.plots.curves import (
+    AzimuthCurve,
+    Curve,
+    DifferenceSpectrogram,
+    EnvelopeCurve,
+    PlotData,
+    SplCurve,
+)
 from tas_core.reporting.plots.lettering import plain, wrapped
 from tas_core.timeline.segments import Segment
 

@@ -14,7 +14,6 @@ from tas_core.audio.reader import AudioReader, resample, to_mono
 from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page, inert_json, sound_blocks
 from tas_core.reporting.plots.curves import AzimuthCurve, Source, SplCurve, plot_data
-from tas_core.timeline.prompts import AzimuthPath, Clause
 from tas_core.reporting.report import tables
 from tas_core.reporting.report.places import SegmentPlaces, measure_places
 from tas_core.reporting.report.sounds import (
@@ -30,10 +29,11 @@ from tas_core.reporting.report.sounds import (
     read_sound,
 )
 from tas_core.system.files import check_new_file, write_files
-from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import load_timeline
+from tas_core.timeline.prompts import AzimuthPath, Clause
+from tas_core.timeline.segments import Timeline
 
-_TEMPLATES: Final = Path(__file__).resolve().parent.parent / "_data" / "report"
+_TEMPLATES: Final = Path(__file__).resolve().parent
 _SUFFIXES: Final = (".html", ".htm")
 _WAVEFORM_BINS: Final = 1600
 _LARGEST_DB: Final = 99.0

@@ -25,8 +25,8 @@ from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page, flac_bytes, inert_json, sound_blocks
 from tas_core.reporting.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.system.files import check_new_file, write_files
-from tas_core.timeline.segments import Timeline
 from tas_core.timeline.formats import EXTENSIONS, load_timeline
+from tas_core.timeline.segments import Timeline
 
 PAGE_NAME: Final = "study.html"
 
@@ -40,7 +40,7 @@ LENGTH_TOLERANCE_S: Final = 0.1
 
 _ITEM_NUMBERS: Final = range(1000, 10_000)
 _SUFFIXES: Final = (*FORMATS, ".mp3")
-_TEMPLATES: Final = Path(__file__).resolve().parent.parent / "_data" / "study"
+_TEMPLATES: Final = Path(__file__).resolve().parent
 
 _TONE_RATE_HZ: Final = 16_000
 _TONE_S: Final = 0.8

@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 
 from tas_core.errors import InputError, TimelineError
 from tas_core.system.files import check_new_file, write_files
-from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.formats.labels import format_labels, read_labels
 from tas_core.timeline.formats.lines import MAX_TIMELINE_BYTES, read_timeline_text
 from tas_core.timeline.formats.subtitles import format_subrip, format_webvtt, read_subrip, read_webvtt
 from tas_core.timeline.formats.yaml_lists import format_yaml, read_yaml
+from tas_core.timeline.segments import Segment, Timeline
 
 
 class _Format(NamedTuple):

@@ -10,8 +10,8 @@ import re
 from typing import NamedTuple
 
 from tas_core.errors import TimelineError
-from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.formats.lines import file_lines, first_column, on_grid, prompt_lines, segment_of_lines
+from tas_core.timeline.segments import Segment, Timeline
 
 _STEPS_PER_SECOND = 1_000_000  # Audacity writes six decimals
 _EXPECTED = "expected start<TAB>end<TAB>prompt, such as 0.0<TAB>3.2<TAB>cello on the left"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tas_core.timeline.vocabulary import CHARACTERS
 from tas_core.errors import PromptError, TimelineError
 from tas_core.timeline.segments import Segment
+from tas_core.timeline.vocabulary import CHARACTERS
 
 MAX_TIMELINE_BYTES = 1_000_000
 """Longer files are refused: they are no timelines (a day of prompts, one per minute, takes 0.1 MB)."""

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tas_core.errors import TimelineError
-from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.formats.lines import file_lines, first_column, on_grid, prompt_lines, segment_of_lines
+from tas_core.timeline.segments import Segment, Timeline
 
 OPEN_END_S = 359_999.999
 """99:59:59.999, the largest time of two-digit hours: from there on an end means the end of the audio."""

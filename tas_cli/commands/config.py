@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from tas_cli.json_output import print_json
+from tas_cli.output.json_lines import print_json
 
 if TYPE_CHECKING:
     from tas_cli.configuration import Configuration, Value
@@ -50,7 +50,7 @@ def configuration_dict(found: Configuration, values: list[Value]) -> dict[str, A
 def print_configuration(found: Configuration, values: list[Value]) -> None:
     """Print the file and a line per value."""
     from tas_cli.configuration import default_config_file
-    from tas_cli.tables import print_table
+    from tas_cli.output.tables import print_table
 
     typer.echo(f"file: {found.file or f'none; {default_config_file()} would be read'}")
     rows = [

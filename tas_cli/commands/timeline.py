@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.json_output import print_json
+from tas_cli.output.json_lines import print_json
 
 app = typer.Typer(
     help="Look into timelines, and convert them: YAML, SubRip, WebVTT, Audacity labels.",
@@ -33,7 +33,7 @@ def check(
     if json_output:
         print_json(result.as_dict())
         return
-    from tas_cli.timeline_view import print_check
+    from tas_cli.output.timeline import print_check
 
     print_check(result)
 

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tas_cli.terminal import is_terminal
+from tas_cli.output.terminal import is_terminal
+from tas_core.evaluation.metrics import Interval
 from tas_core.evaluation.results import GROUPS, Evaluation, RowResult
 from tas_core.evaluation.scoring import GROUPED, MEASURES
-from tas_core.evaluation.metrics import Interval
 
 _ARROWS = {"higher": "\u2191", "lower": "\u2193"}
 

@@ -56,7 +56,7 @@ def simulate(
     jobs: int = typer.Option(2, "--jobs", "-j", min=1, help="Processes."),
 ) -> None:
     """Simulate binaural clips with stems and annotations (TASBench-Sim)."""
-    from tas_cli.progress import progress_bar
+    from tas_cli.output.progress import progress_bar
     from tas_core.datasets.sources.catalogue import SPLITS
     from tas_core.datasets.tasbench.simulation import simulate as run
     from tas_core.errors import InputError
@@ -126,7 +126,7 @@ def check(
     json_file: Path | None = typer.Option(None, "--json", help="Also write the problems here."),
 ) -> None:
     """Find what is wrong with a data set; exit code 1 if it has an error."""
-    from tas_cli.progress import progress_bar
+    from tas_cli.output.progress import progress_bar
     from tas_core.datasets.tasbench.checking import check_dataset
     from tas_core.datasets.tasbench.layout import TasBench
     from tas_core.system.files import check_new_file
@@ -155,11 +155,11 @@ def stats(
     figure: Path | None = typer.Option(None, help="Also draw them: .png, .svg or .pdf."),
 ) -> None:
     """Count categories, objects, directions and annotations of a data set."""
-    from tas_cli.progress import progress_bar
-    from tas_cli.statistics_table import print_statistics
+    from tas_cli.output.progress import progress_bar
+    from tas_cli.output.statistics import print_statistics
+    from tas_core.datasets.tasbench.layout import TasBench
     from tas_core.datasets.tasbench.statistics import dataset_statistics
     from tas_core.reporting.plots.statistics import check_figure_path, draw_statistics
-    from tas_core.datasets.tasbench.layout import TasBench
     from tas_core.system.files import check_new_file
 
     data = TasBench(folder)

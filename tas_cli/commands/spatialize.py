@@ -56,12 +56,12 @@ def spatialize(
 ) -> None:
     """Put every sound where the timeline says."""
     from tas_cli.configuration import was_given
-    from tas_cli.spatialize_runs import run_many, run_one
+    from tas_cli.output.spatialize import run_many, run_one
     from tas_core.audio.normalised_writer import Levels
+    from tas_core.errors import InputError
     from tas_core.jobs.batch.inputs import find_inputs
     from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch, plan_requests
     from tas_core.jobs.batch.worker import BatchSettings
-    from tas_core.errors import InputError
     from tas_core.jobs.request import FileOptions, FileRequest, only_input
 
     options = FileOptions(

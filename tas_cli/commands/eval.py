@@ -48,7 +48,7 @@ def evaluate(
     Files are matched by their stems. Pairs of different length (up to 20 ms is cut), with other than two channels,
     with samples that are no numbers, with a silent reference or without a partner are named and left out.
     """
-    from tas_cli.progress import progress_bar
+    from tas_cli.output.progress import progress_bar
     from tas_core.errors import InputError
     from tas_core.system.files import check_new_file
 
@@ -95,7 +95,7 @@ def evaluate(
 
         text = json.dumps(found.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         write_files({json_file: (text + "\n").encode("utf-8", "backslashreplace")})
-    from tas_cli.evaluation_table import print_evaluation, print_exclusions
+    from tas_cli.output.evaluation import print_evaluation, print_exclusions
 
     print_exclusions(found)
     print_evaluation(found)

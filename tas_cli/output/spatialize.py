@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import typer
 
-from tas_cli.json_output import print_json
-from tas_cli.progress import progress_bar
+from tas_cli.output.json_lines import print_json
+from tas_cli.output.progress import progress_bar
 from tas_core.jobs.batch.plan import BatchPlan
 from tas_core.jobs.batch.worker import BatchSettings, Outcome
-from tas_core.jobs.spatialize import spatialize_file
 from tas_core.jobs.result import FileReport
+from tas_core.jobs.spatialize import spatialize_file
 from tas_core.system.files import STANDARD_STREAM
 
 

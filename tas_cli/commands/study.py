@@ -24,7 +24,7 @@ def make(
     force: bool = typer.Option(False, "--force", help="Overwrite an existing page and key."),
 ) -> None:
     """Make one HTML page that plays the systems' files under random numbers, and the key to the numbers."""
-    from tas_cli.progress import progress_bar
+    from tas_cli.output.progress import progress_bar
     from tas_core.errors import InputError
     from tas_core.reporting.study.page import make_study
 

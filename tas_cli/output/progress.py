@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from tas_cli.json_output import print_json
-from tas_cli.terminal import is_terminal
+from tas_cli.output.json_lines import print_json
+from tas_cli.output.terminal import is_terminal
 from tas_core.errors import InputError
 
 MODES = ("auto", "bar", "json", "off")

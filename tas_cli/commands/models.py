@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tas_cli.json_output import print_json
+from tas_cli.output.json_lines import print_json
 
 if TYPE_CHECKING:
     from tas_core.models.info import ModelInfo
@@ -38,7 +38,7 @@ def list_command(
     if json_output:
         print_json({"models": [model.as_dict() for model in found]})
         return
-    from tas_cli.tables import print_table
+    from tas_cli.output.tables import print_table
 
     numbers = ("parameters", "MB", "steps trained", "hours", "default steps")
     print_table(
@@ -73,7 +73,7 @@ def info(
     if json_output:
         print_json(model.as_dict())
         return
-    from tas_cli.tables import print_table
+    from tas_cli.output.tables import print_table
 
     print_table(("", ""), _lines(model).items())
 

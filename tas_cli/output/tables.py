@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tas_cli.terminal import is_terminal
+from tas_cli.output.terminal import is_terminal
 
 _NO_TERMINAL_WIDTH = 10_000
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import typer
 
-from tas_cli.json_output import print_json
+from tas_cli.output.json_lines import print_json
 
 
 def doctor(
@@ -15,10 +15,10 @@ def doctor(
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
     """Say what is installed and configured, and try it on a second of sound; exit code 1 if something is wrong."""
-    from tas_cli.config_command import configuration_dict, print_configuration
+    from tas_cli.commands.config import configuration_dict, print_configuration
     from tas_cli.configuration import load_configuration
-    from tas_core.jobs.doctor import Check, diagnose
     from tas_core.errors import InputError
+    from tas_core.jobs.doctor import Check, diagnose
 
     configuration = None
     try:
@@ -33,7 +33,7 @@ def doctor(
         about = None if configuration is None else configuration_dict(configuration, changed)
         print_json({**found.as_dict(), "configuration": about})
     else:
-        from tas_cli.tables import print_table
+        from tas_cli.output.tables import print_table
 
         machine = dict(found.machine)
         cards = machine.pop("cuda")
