@@ -1,0 +1,176 @@
+"""Windows of a data set: what lies in them, the prompt that holds, the scale, and that they repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from torch.utils.data import DataLoader
+
+from tas_core.datasets.recorded import RecordedScenes
+from tas_core.datasets.tasbench.layout import TasBench
+from tas_core.datasets.windows import PromptWindows, TimelineWindows, collate, nearest_prompt
+from tas_core.errors import AudioError, InputError
+from tas_core.timeline.segments import Segment, Timeline
+from tests.conftest import Finished
+from tests.support.fairplay import LENGTHS, SPLIT, write_fairplay, write_timelines
+
+CLIPS = tuple(LENGTHS)
+
+
+@pytest.fixture
+def fairplay(tmp_path: Path) -> TasBench:
+    """Five clips in FAIR-Play's layout; the first half of each has the cello, the second the piano."""
+    root = write_fairplay(tmp_path / "fairplay")
+    entries = ('start: 0, end: 5, text: "cello on the left"', 'start: 5, end: 9.9, text: "piano on the right"')
+    write_timelines(root, {clip: entries for clip in CLIPS})
+    return TasBench(root)
+
+
+def test_fairplays_own_layout_loads(fairplay: TasBench) -> None:
+    windows = PromptWindows(fairplay, fairplay.split_clips("train"))
+    assert len(windows) == len(SPLIT["train"])
+    for index in range(len(windows)):
+        window = windows[index]
+        assert window.clip == SPLIT["train"][index]
+        assert window.mid.shape == window.side.shape == (16000,)
+        assert window.mid.dtype == torch.float32
+        assert 0 <= window.start_s <= LENGTHS[window.clip] / 48000 - 1
+        assert window.prompt == ("cello on the left" if window.start_s + 0.5 < 5 else "piano on the right")
+
+
+def test_a_window_is_the_clip_from_there_on(fairplay: TasBench) -> None:
+    """Against the whole clip, resampled at once: equal to 0.1 % of the level, which the resampler's edges differ by."""
+    import soxr
+
+    windows = PromptWindows(fairplay, CLIPS)
+    for index, clip in enumerate(CLIPS):
+        window = windows[index]
+        ears = soxr.resample(soundfile.read(fairplay.audio_path(clip))[0], 48000, 16000, quality="VHQ")
+        # The window starts on a sample of the file, three of which are one of the window's.
+        begin = round(window.start_s * 48000) / 3
+        time = begin + np.arange(16000)
+        spectrum = np.fft.rfft(ears, axis=0)
+        freqs = np.fft.rfftfreq(len(ears))
+        shifted = np.fft.irfft(spectrum * np.exp(2j * np.pi * freqs * (begin % 1))[:, None], len(ears), axis=0)
+        part = shifted[int(begin) : int(begin) + 16000] if begin % 1 else ears[int(begin) : int(begin) + 16000]
+        assert len(time) == len(part)
+        expected = window.gain * (part[:, 0] + part[:, 1])
+        inner = slice(400, -400)
+        error = np.sqrt(np.mean((window.mid.numpy()[inner] - expected[inner]) ** 2)) / 0.1
+        assert error < 0.02  # white noise up to half the rate: the filters' edges hold 1 % of its amplitude
+
+
+def test_scaled_by_the_mix_alone(fairplay: TasBench) -> None:
+    window = PromptWindows(fairplay, CLIPS)[0]
+    assert float(window.mid.square().mean().sqrt()) == pytest.approx(0.1, rel=0.01)
+    # Left twice as loud in the file changes mid and side, yet the scale still follows mid.
+    path = fairplay.audio_path(CLIPS[0])
+    samples, rate_hz = soundfile.read(path)
+    soundfile.write(path, samples * [0.0, 0.5], rate_hz)
+    one_ear = PromptWindows(fairplay, CLIPS)[0]
+    assert float(one_ear.mid.square().mean().sqrt()) == pytest.approx(0.1, rel=0.01)
+    torch.testing.assert_close(one_ear.side, -one_ear.mid)
+
+
+def test_silence_is_not_blown_up(fairplay: TasBench) -> None:
+    soundfile.write(fairplay.audio_path(CLIPS[0]), np.zeros((480000, 2)), 48000)
+    window = PromptWindows(fairplay, CLIPS)[0]
+    assert window.gain == 1.0
+    assert not window.mid.any()
+
+
+def test_windows_depend_on_seed_epoch_and_index_only(fairplay: TasBench) -> None:
+    def starts(workers: int, seed: int = 0, epoch: int = 0) -> list[float]:
+        windows = PromptWindows(fairplay, CLIPS, seed=seed)
+        windows.set_epoch(epoch)
+        loader = DataLoader(windows, batch_size=2, num_workers=workers, collate_fn=collate)  # type: ignore[arg-type]
+        return [start for batch in loader for start in batch["start_s"]]
+
+    assert starts(0) == starts(0)
+    assert starts(0) == starts(2)
+    assert starts(0) != starts(0, seed=1)
+    assert starts(0) != starts(0, epoch=1)
+
+
+def test_a_short_clip_is_padded(fairplay: TasBench) -> None:
+    soundfile.write(fairplay.audio_path(CLIPS[0]), np.full((24000, 2), 0.25), 48000)
+    window = PromptWindows(fairplay, CLIPS)[0]
+    assert window.start_s == 0
+    assert window.mid[2000:7000].abs().min() > 0.05
+    assert not window.mid[8100:].any()
+
+
+def test_timeline_windows_carry_the_whole_timeline(fairplay: TasBench) -> None:
+    windows = TimelineWindows(fairplay, CLIPS, window_s=6.0, hop_s=0.1)
+    window = windows[1]
+    names = [track.object for track in window.tracks]
+    assert names == [name for name in ("cello", "piano") if name in names]
+    times_s = window.start_s + np.arange(61) * 0.1
+    for track in window.tracks:
+        first = track.object == "cello"
+        held = (times_s < 5) if first else (times_s >= 5) & (times_s < 9.9)
+        np.testing.assert_array_equal(track.active, held)
+        assert (track.azimuth_deg[held] > 0).all() == first
+
+
+def test_nearest_prompt() -> None:
+    spans = ((1.0, 2.0, "ant"), (2.0, 3.0, "bee"), (6.0, None, "cow"))
+    timeline = Timeline(tuple(Segment.from_prompt(start, end, f"{name} left") for start, end, name in spans))
+    told = {
+        0.0: "ant",
+        1.0: "ant",
+        1.99: "ant",
+        2.0: "bee",
+        3.0: "bee",
+        4.4: "bee",
+        4.6: "cow",
+        6.0: "cow",
+        99.0: "cow",
+    }
+    for time_s, name in told.items():
+        assert nearest_prompt(timeline, time_s) == f"{name} left", time_s
+
+
+def test_recorded_scenes_are_batches_of_windows(fairplay: TasBench) -> None:
+    scenes = RecordedScenes(fairplay, "train", 1, 1.0, seed=3)
+    batch = scenes.compose(7, 3)
+    again = RecordedScenes(fairplay, "train", 1, 1.0, seed=3).compose(7, 3)
+    torch.testing.assert_close(batch.mid, again.mid)
+    assert batch.prompts == again.prompts
+    assert batch.mid.shape == batch.side.shape == (3, 16000)
+    assert not torch.equal(batch.mid, scenes.compose(8, 3).mid)
+    assert len({tuple(row[:5].tolist()) for row in batch.mid}) == 3  # each of the three clips once
+    assert scenes.compose(0, 5).mid.shape == (5, 16000)  # more than there are clips
+
+
+def test_training_on_recordings(fairplay: TasBench, tmp_path: Path, tas: Callable[..., Finished]) -> None:
+    """A network for whole prompts learns from FAIR-Play as it lies on disk; one for stems says why it cannot."""
+    settings = ("--data", fairplay.root, "--steps", 2, "--batch-size", 2, "--precision", "fp32", "--device", "cpu")
+    done = tas("train", *settings, "--preset", "mono2binaural-small", "--out", tmp_path / "run")
+    assert done.code == 0, done.err
+    assert (tmp_path / "run" / "checkpoint" / "config.json").is_file()
+    done = tas("train", *settings, "--preset", "slots", "--out", tmp_path / "other")
+    assert done.code == 2
+    assert "learns from separate stems" in done.error_line
+
+
+def test_bad_input(fairplay: TasBench) -> None:
+    with pytest.raises(InputError, match="no clips"):
+        PromptWindows(fairplay, ())
+    with pytest.raises(InputError, match="window is 0"):
+        PromptWindows(fairplay, CLIPS, window_s=0)
+    path = fairplay.audio_path(CLIPS[0])
+    path.write_bytes(path.read_bytes()[:30])
+    with pytest.raises(AudioError, match=r"000001\.wav: cannot be read"):
+        PromptWindows(fairplay, CLIPS)[0]
+    soundfile.write(path, np.zeros(480000), 48000)
+    with pytest.raises(AudioError, match="1 channels, expected two"):
+        PromptWindows(fairplay, CLIPS)[0]
+    soundfile.write(path, np.full((480000, 2), np.nan), 48000, subtype="FLOAT")
+    with pytest.raises(AudioError, match="no numbers"):
+        PromptWindows(fairplay, CLIPS)[0]

@@ -1,0 +1,678 @@
+"""Scores of systems on a data set: floors and ceilings are where they must be, and nothing is computed twice."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from tas_core.datasets.sources.catalogue import load_categories
+from tas_core.datasets.tasbench.layout import TasBench
+from tas_core.errors import InputError
+from tas_core.evaluation import systems
+from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
+from tas_core.evaluation.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
+from tas_core.evaluation.results import Evaluation
+from tas_core.evaluation.runner import EvaluationSettings, evaluate
+from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
+from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
+from tas_core.inference.baselines import mean_azimuth_deg
+from tas_core.inference.presence import Finding
+from tas_core.models.text_encoders.registry import build_text_encoder
+from tas_core.timeline.formats import parse_timeline
+from tas_core.timeline.segments import Timeline
+from tests.conftest import Finished
+from tests.support.fairplay import write_fairplay, write_timelines
+from tests.support.scored import PLACES, dry_scene, write_scenes, write_scored
+
+ONE = EvaluationSettings(jobs=1, device="cpu")
+CENTRE_SHARE = np.mean([abs(a) <= 15 for pair in PLACES for a in pair])
+
+
+@pytest.fixture(scope="session")
+def scored(tmp_path_factory: pytest.TempPathFactory) -> TasBench:
+    return write_scored(tmp_path_factory.mktemp("scored") / "data")
+
+
+@pytest.fixture
+def own(scored: TasBench, tmp_path: Path) -> TasBench:
+    """A copy to spoil."""
+    return TasBench(Path(shutil.copytree(scored.root, tmp_path / "own")))
+
+
+@pytest.fixture(scope="session")
+def table(scored: TasBench, tiny_model: Path) -> Evaluation:
+    """All floors and ceilings and an untrained model, with control."""
+    rows = ["truth", f"tiny={tiny_model}", *(name for name in BASELINES if name != "truth")]
+    return evaluate(scored, rows, replace(ONE, control=True))
+
+
+def mean(table: Evaluation, row: str, measure: str) -> float:
+    return table.row(row).measures[measure].mean
+
+
+# ------------------------------------------------------------------ floors and ceilings
+
+
+def test_truth_is_the_ceiling(table: Evaluation) -> None:
+    assert mean(table, "truth", "rank_object") > 0.9
+    assert mean(table, "truth", "azimuth_error_deg") < 5
+    for measure in ("stft", "env", "wav_x1000", "amp", "pha", "ic_error", "ild_error_db", "itd_error_us"):
+        assert mean(table, "truth", measure) == pytest.approx(0, abs=1e-12)
+    for row in table.rows[1:]:
+        for clip, values in row.values.items():
+            assert values["snr_db"] < table.row("truth").values[clip]["snr_db"]
+
+
+def test_mono_is_right_exactly_where_the_center_was_asked(table: Evaluation) -> None:
+    assert mean(table, "mono", "rank_object") == pytest.approx(CENTRE_SHARE, abs=1e-12)
+    assert mean(table, "mono", "rank_audio") == 0
+    expected = np.mean([abs(a) for pair in PLACES for a in pair])
+    assert mean(table, "mono", "azimuth_error_deg") == pytest.approx(expected, abs=1e-6)
+
+
+def test_mono_and_truth_by_the_measures_themselves(table: Evaluation, scored: TasBench) -> None:
+    for clip in table.clips:
+        ears, _ = soundfile.read(scored.audio_path(clip))
+        middle = ears.mean(axis=1)
+        expected = paper_metrics(np.stack([middle, middle]), ears.T)
+        found = table.row("mono").values[clip]
+        assert found["snr_db"] == pytest.approx(float(expected.snr_db), abs=1e-4)
+        assert found["stft"] == pytest.approx(float(expected.stft), rel=1e-5)
+
+
+def test_oracles_stand_above_floors(table: Evaluation) -> None:
+    """Dry objects in bands of their own: their true stems at their true places are nearly the truth."""
+    assert mean(table, "oracle-direct", "snr_db") > mean(table, "mono", "snr_db") + 6
+    assert mean(table, "oracle-mask", "snr_db") > mean(table, "mono", "snr_db") + 4
+    for row in ("oracle-direct", "oracle-mask"):
+        assert mean(table, row, "rank_object") == 1
+        assert mean(table, row, "azimuth_error_deg") < 3
+        assert mean(table, row, "ild_error_db") < 0.7 * mean(table, "mono", "ild_error_db")
+        assert mean(table, row, "itd_error_us") < 0.5 * mean(table, "mono", "itd_error_us")
+    # The whole mix goes to one place: never both objects right where they are on two sides.
+    assert mean(table, "hrtf", "rank_audio") < 0.5
+
+
+def test_the_mean_place_is_right_for_one_object(tmp_path: Path) -> None:
+    data = write_scenes(tmp_path / "d", [dry_scene(n, [a], "degrees") for n, a in enumerate((50.0, -65.0, 20.0), 1)])
+    table = evaluate(data, ["hrtf", "pan", "mono"], ONE)
+    assert mean(table, "hrtf", "azimuth_error_deg") < 3
+    assert mean(table, "hrtf", "snr_db") > mean(table, "mono", "snr_db") + 6
+    assert table.row("hrtf").groups.keys() == {"1 object", "dry"}
+    louder = {clip: values["rank_object"] for clip, values in table.row("pan").values.items()}
+    assert set(louder.values()) <= {0.0, 1.0}
+
+
+def test_obedience(table: Evaluation) -> None:
+    for row in ("tiny", "pan", "hrtf", "oracle-mask"):
+        assert mean(table, row, "mirror_db") < -100
+        assert mean(table, row, "center_spl_db") == pytest.approx(0, abs=1e-9)
+    assert mean(table, "oracle-mask", "swap_accuracy") == 1
+    assert mean(table, "pan", "swap_accuracy") == 0
+    # Pairs on two sides, more than 30 degrees apart: all five.
+    assert table.row("oracle-mask").measures["swap_accuracy"].count == 5
+    for row in ("truth", "mono", "oracle-direct"):
+        assert not {"mirror_db", "swap_accuracy", "center_spl_db"} & table.row(row).measures.keys()
+    for each in table.rows:
+        assert each.measures["mono_sum_error_db"].mean < -120
+
+
+def test_control_clips_are_a_limit(scored: TasBench) -> None:
+    table = evaluate(scored, ["pan"], replace(ONE, control=True, control_clips=2))
+    counts = {name: table.row("pan").measures[name].count for name in ("snr_db", "mirror_db", "swap_accuracy")}
+    assert counts == {"snr_db": 5, "mirror_db": 2, "swap_accuracy": 2}
+
+
+def test_intervals_and_differences(table: Evaluation) -> None:
+    for row in table.rows:
+        for value in row.measures.values():
+            assert np.isnan(value.low) or value.low - 1e-9 <= value.mean <= value.high + 1e-9
+        for measure, value in row.differences.items():
+            first = table.rows[0].measures[measure].mean
+            assert value.mean == pytest.approx(row.measures[measure].mean - first, abs=1e-9)
+    assert table.rows[0].differences == {}
+    assert table.rows[1].differences.keys() >= {"snr_db", "rank_object"}
+
+
+def test_only_models_have_a_speed(table: Evaluation) -> None:
+    assert [row.name for row in table.rows if "real_time_factor" in row.measures] == ["tiny"]
+    assert 0 < mean(table, "tiny", "real_time_factor") < 100
+    assert table.row("tiny").about["steps"] == 1
+
+
+def test_the_untrained_model_is_what_spatialize_makes(table: Evaluation, scored: TasBench, tiny_model: Path) -> None:
+    from tas_core.inference.stream import spatialize
+    from tas_core.models.registry import load_model
+    from tas_core.models.text_encoders.registry import build_text_encoder
+
+    clip = table.clips[0]
+    ears, _ = soundfile.read(scored.audio_path(clip))
+    model = load_model(str(tiny_model))
+    made = spatialize(ears.mean(axis=1), 16000, scored.timeline(clip), model, build_text_encoder("minilm")).ears
+    expected = paper_metrics(made, ears.T.copy())
+    assert table.row("tiny").values[clip]["snr_db"] == pytest.approx(float(expected.snr_db), abs=1e-3)
+
+
+# ------------------------------------------------------------------ where objects are
+
+
+def test_spans_of_rest_and_movement() -> None:
+    assert spans_of(((0.0, 10.0), (10.0, 10.0)), 9.5) == [(0.0, 9.5)]
+    assert spans_of(((0.0, 10.0), (4.0, 10.0), (6.0, -50.0), (10.0, -50.0)), 10.0) == [
+        (0.0, 4.0), (4.0, 4.5), (4.5, 5.0), (5.0, 5.5), (5.5, 6.0), (6.0, 10.0)
+    ]  # fmt: skip
+    # Movement from the first moment, and a clip that ends on the way.
+    assert spans_of(((0.0, 0.0), (0.0, 0.0), (2.0, 40.0)), 1.0) == [(0.0, 0.5), (0.5, 1.0)]
+
+
+def test_scores_of_resting_objects_are_those_of_the_measures() -> None:
+    asked, heard = [40.0, 3.0, -60.0], [20.0, -18.0, None]
+    spans = tuple(ObjectSpan(k, 0.0, 10.0, a, h) for k, (a, h) in enumerate(zip(asked, heard, strict=True)))
+    found = direction_measures(spans, degrees=True)
+    measured = np.array([np.nan if h is None else h for h in heard])
+    assert found == {
+        "rank_object": rank_object(measured, asked),
+        "rank_audio": rank_audio(measured, asked),
+        "azimuth_error_deg": azimuth_error_deg(measured, asked),
+    }
+    assert "azimuth_error_deg" not in direction_measures(spans, degrees=False)
+    assert direction_measures((ObjectSpan(0, 0, 1, 30.0, None),), degrees=True) == {}
+
+
+def test_scores_of_moving_objects_are_their_formulas() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(50):
+        spans = []
+        for k in range(int(rng.integers(1, 4))):
+            edges = np.cumsum(rng.uniform(0.2, 3.0, int(rng.integers(2, 9))))
+            for start, end in zip(edges, edges[1:], strict=False):
+                heard = None if rng.random() < 0.3 else float(rng.uniform(-90, 90))
+                spans.append(ObjectSpan(k, float(start), float(end), float(rng.uniform(-90, 90)), heard))
+        # As they were first written down, span by span.
+        right, errors = [], []
+        for k in sorted({span.object for span in spans}):
+            mine = [span for span in spans if span.object == k and span.measured_deg is not None]
+            if not mine:
+                continue
+            length_s = np.array([span.end_s - span.start_s for span in mine])
+            true_deg = np.array([span.true_deg for span in mine])
+            measured_deg = np.array([span.measured_deg for span in mine], float)
+            right.append(float(np.average(side_of(measured_deg) == side_of(true_deg), weights=length_s)))
+            errors.append(float(np.average(np.abs(measured_deg - true_deg), weights=length_s)))
+        expected = {}
+        if right:
+            expected = {
+                "rank_object": float(np.mean(right)),
+                "rank_audio": float(min(right) > 0.5),
+                "azimuth_error_deg": float(np.mean(errors)),
+            }
+        assert direction_measures(tuple(spans), degrees=True) == expected
+
+
+def test_movement_counts_by_its_time() -> None:
+    spans = (ObjectSpan(0, 0.0, 3.0, 60.0, 50.0), ObjectSpan(0, 3.0, 4.0, 20.0, 10.0))
+    found = direction_measures(spans, degrees=True)
+    assert found == {"rank_object": 0.75, "rank_audio": 1.0, "azimuth_error_deg": 10.0}
+
+
+def test_a_moving_object_is_followed(tmp_path: Path) -> None:
+    still = dry_scene(1, [70.0], "degrees")
+    path = ((0.0, 70.0), (0.4, 70.0), (1.6, -70.0), (10.0, -70.0))
+    moving = replace(still, objects=(replace(still.objects[0], path=path),))
+    table = evaluate(write_scenes(tmp_path / "d", [moving]), ["truth", "hrtf", "mono"], replace(ONE, control=True))
+    spans = table.row("truth").objects[moving.clip]
+    assert [round(span["true_deg"]) for span in spans] == [70, 35, -35, -70]
+    assert mean(table, "truth", "azimuth_error_deg") < 12
+    assert mean(table, "hrtf", "azimuth_error_deg") < 12
+    assert "swap_accuracy" not in table.row("hrtf").measures
+
+
+def test_mean_of_the_asked_places() -> None:
+    timeline = parse_timeline(
+        'prompts:\n - {start: 0, end: 1, text: "cello 60 degrees to the left, piano 20 degrees to the right"}\n'
+        ' - {start: 2, end: 3, text: "piano 20 degrees to the right"}\n'
+    )
+    found = mean_azimuth_deg(timeline, np.array([0.5, 1.5, 2.5]), 4.0)
+    np.testing.assert_allclose(found, [20.0, 0.0, -20.0])
+
+
+# ------------------------------------------------------------------ prompts
+
+
+def test_captions_are_worded_anew(scored: TasBench) -> None:
+    clip = scored.clips()[0]
+    texts = {style: read_clip(scored, clip, style).timeline.segments[0].text for style in ("own", "coarse", "degrees")}  # type: ignore[union-attr]
+    assert texts["own"] == texts["degrees"] == scored.timeline(clip).segments[0].text
+    assert "60 degrees" in texts["degrees"]
+    assert "degrees" not in texts["coarse"]
+    table = evaluate(scored, ["oracle-mask"], replace(ONE, captions="coarse"))
+    assert "azimuth_error_deg" not in table.row("oracle-mask").measures
+    assert mean(table, "oracle-mask", "rank_object") == 1
+
+
+def test_held_out_names(scored: TasBench) -> None:
+    known = {category.name: category for category in load_categories()}
+    changed = 0
+    for clip in scored.clips():
+        read = read_clip(scored, clip, names="held-out")
+        assert read.scene is not None
+        assert read.timeline is not None
+        said = {clause.object for segment in read.timeline.segments for clause in segment.clauses}
+        assert said == set(read.phrases)
+        for item, phrase in zip(read.scene.objects, held_out_phrases(read.scene), strict=True):
+            words = {word.lower() for word in known[item.category].held_out}
+            assert phrase in (words or {item.phrase})
+            changed += phrase != item.phrase
+        assert held_out_phrases(read.scene) == held_out_phrases(read.scene)
+    assert changed >= 5
+    table = evaluate(scored, ["oracle-mask"], replace(ONE, names="held-out"))
+    assert mean(table, "oracle-mask", "rank_object") == 1
+
+
+def test_exchanged_and_centred_prompts_keep_their_words(scored: TasBench) -> None:
+    clip = read_clip(scored, scored.clips()[0])
+    assert clip.timeline is not None
+    swapped, centred = clip.swapped_timeline(), clip.centred_timeline()
+    assert swapped is not None
+    assert centred is not None
+    places = lambda timeline: {c.object: c.azimuth.start_deg for s in timeline.segments for c in s.clauses}  # noqa: E731
+    first, second = clip.phrases
+    assert places(clip.timeline) == {first: 60.0, second: -45.0}
+    assert places(swapped) == {first: -45.0, second: 60.0}
+    assert set(places(centred).values()) == {0.0}
+    both = [s.text for s in clip.timeline.segments if len(s.clauses) == 2]
+    exchanged = [s.text for s in swapped.segments if len(s.clauses) == 2]
+    assert both
+    for before, after in zip(both, exchanged, strict=True):
+        swap = {first: second, second: first}
+        assert after == "".join(swap.get(part, part) for part in re.split(f"({first}|{second})", before))
+
+
+# ------------------------------------------------------------------ going on, and processes
+
+
+def without_speed(table: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
+    return {
+        row.name: {
+            clip: {name: value for name, value in values.items() if name != "real_time_factor"}
+            for clip, values in row.values.items()
+        }
+        for row in table.rows
+    }
+
+
+def test_a_second_run_computes_nothing(scored: TasBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = evaluate(scored, ["mono", "pan"], ONE, out=tmp_path / "o")
+    assert first.computed == 10
+    calls: list[str] = []
+    original = Baseline.__call__
+    monkeypatch.setattr(Baseline, "__call__", lambda self, *a: (calls.append(self.name), original(self, *a))[1])
+    again = evaluate(scored, ["mono", "pan"], ONE, out=tmp_path / "o")
+    assert calls == []
+    assert again.computed == 0
+    assert without_speed(again) == without_speed(first)
+    assert again.row("pan").objects == first.row("pan").objects
+    # Another name is the same system; other captions and control are more to do.
+    assert evaluate(scored, ["x=mono"], ONE, out=tmp_path / "o").computed == 0
+    assert evaluate(scored, ["pan"], replace(ONE, control=True), out=tmp_path / "o").computed == 5
+    assert evaluate(scored, ["pan"], replace(ONE, captions="coarse"), out=tmp_path / "o").computed == 5
+
+
+def test_changed_clips_and_cut_lines_are_computed_anew(own: TasBench, tmp_path: Path) -> None:
+    evaluate(own, ["mono"], ONE, out=tmp_path / "o")
+    results = tmp_path / "o" / "results.jsonl"
+    results.write_bytes(results.read_bytes()[:-20])
+    assert evaluate(own, ["mono"], ONE, out=tmp_path / "o").computed == 1
+    clip = own.clips()[0]
+    ears, rate_hz = soundfile.read(own.audio_path(clip))
+    soundfile.write(own.audio_path(clip), ears[:, ::-1], rate_hz)
+    assert evaluate(own, ["mono"], ONE, out=tmp_path / "o").computed == 1
+    assert evaluate(own, ["mono"], ONE, out=tmp_path / "o").computed == 0
+
+
+def test_an_interrupted_run_is_gone_on_with(scored: TasBench, tmp_path: Path) -> None:
+    def interrupt(share: float) -> None:
+        if share > 0.5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(scored, ["mono", "truth"], ONE, out=tmp_path / "o", progress=interrupt)
+    table = evaluate(scored, ["mono", "truth"], ONE, out=tmp_path / "o")
+    assert table.computed == 4
+    assert without_speed(table) == without_speed(evaluate(scored, ["mono", "truth"], ONE))
+
+
+@pytest.mark.slow
+def test_processes_change_nothing(scored: TasBench, tiny_model: Path) -> None:
+    rows = [f"tiny={tiny_model}", f"sampled={tiny_model}@3", "oracle-mask"]
+    shares: list[float] = []
+    one = evaluate(scored, rows, replace(ONE, control=True, control_clips=1))
+    two = evaluate(scored, rows, replace(ONE, control=True, control_clips=1, jobs=2), progress=shares.append)
+    assert without_speed(one) == without_speed(two)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1.0
+    assert two.machine["jobs"] == 2
+
+
+@pytest.mark.slow
+def test_an_interruption_ends_the_processes(scored: TasBench, tmp_path: Path) -> None:
+    def interrupt(share: float) -> None:
+        if share > 0:
+            raise KeyboardInterrupt
+
+    before = set(multiprocessing.active_children())
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(scored, ["mono", "hrtf"], replace(ONE, jobs=2), out=tmp_path / "o", progress=interrupt)
+    until_s = time.monotonic() + 20
+    while set(multiprocessing.active_children()) - before:
+        assert time.monotonic() < until_s
+        time.sleep(0.05)
+    assert evaluate(scored, ["mono", "hrtf"], ONE, out=tmp_path / "o").computed == 9
+
+
+def test_fewer_clips_are_the_first_of_more(scored: TasBench) -> None:
+    two = evaluate(scored, ["mono"], replace(ONE, clips=2)).clips
+    three = evaluate(scored, ["mono"], replace(ONE, clips=3)).clips
+    assert len(two) == 2
+    assert set(two) < set(three)
+
+
+def test_outputs_are_kept(scored: TasBench, tmp_path: Path) -> None:
+    settings = replace(ONE, clips=1, save_audio=True)
+    table = evaluate(scored, ["my pan=pan"], settings, out=tmp_path / "o")
+    path = tmp_path / "o" / "audio" / "my_pan" / f"{table.clips[0]}.wav"
+    ears, rate_hz = soundfile.read(path)
+    truth, _ = soundfile.read(scored.audio_path(table.clips[0]))
+    assert rate_hz == 16000
+    np.testing.assert_allclose(ears.mean(axis=1), truth.mean(axis=1), atol=1e-6)
+    path.unlink()
+    assert evaluate(scored, ["my pan=pan"], settings, out=tmp_path / "o").computed == 1
+    assert path.exists()
+    with pytest.raises(InputError, match="--out"):
+        evaluate(scored, ["pan"], settings)
+
+
+# ------------------------------------------------------------------ what cannot be used
+
+
+def test_useless_clips_are_excluded_and_counted(own: TasBench) -> None:
+    silent, nan, narrow, ruined, kept = own.clips()
+    ears, rate_hz = soundfile.read(own.audio_path(kept))
+    soundfile.write(own.audio_path(silent), 0 * ears, rate_hz)
+    spoilt = ears.copy()
+    spoilt[100, 1] = np.nan
+    soundfile.write(own.audio_path(nan), spoilt, rate_hz, subtype="FLOAT")
+    soundfile.write(own.audio_path(narrow), ears[:, 0], rate_hz)
+    (own.stem_folder(ruined) / "scene.json").write_text("{")
+    table = evaluate(own, ["mono", "truth"], ONE)
+    assert table.clips == (kept,)
+    assert table.row("mono").measures["snr_db"].count == 1
+    report = table.as_dict()["excluded"]
+    assert report["count"] == 4
+    assert "silent" in report["clips"][silent]
+    assert "nan" in report["clips"][nan]
+    assert "1 channel, expected two" in report["clips"][narrow]
+    assert "not JSON" in report["clips"][ruined]
+    own.audio_path(kept).write_bytes(b"no audio")
+    with pytest.raises(InputError, match=r"no clip can be used; .*and 4 more"):
+        evaluate(own, ["mono"], ONE)
+
+
+def test_missing_stems_and_timelines(own: TasBench) -> None:
+    lost, untold, *_ = own.clips()
+    (own.stem_folder(lost) / "0.flac").unlink()
+    own.timeline_path(untold).unlink()
+    table = evaluate(own, ["pan", "mono"], ONE)
+    assert set(table.excluded) == {lost, untold}
+    # Rows that follow no text need none.
+    assert set(evaluate(own, ["mono"], ONE).excluded) == {lost}
+
+
+def test_a_system_that_fails_is_excluded_alone(scored: TasBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Baseline.__call__
+    bad = scored.clips()[1]
+
+    def broken(self: Baseline, clip: object, *others: object) -> tuple[np.ndarray, float | None]:
+        ears, seconds = original(self, clip, *others)  # type: ignore[arg-type]
+        return (ears * np.nan if self.name == "pan" and clip.name == bad else ears), seconds  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(Baseline, "__call__", broken)
+    table = evaluate(scored, ["mono", "pan"], ONE)
+    assert set(table.row("pan").excluded) == {bad}
+    assert table.row("pan").measures["snr_db"].count == 4
+    assert table.row("mono").measures["snr_db"].count == 5
+    assert table.row("pan").differences["snr_db"].count == 4
+    report = next(row for row in table.as_dict()["rows"] if row["name"] == "pan")
+    assert report["excluded"]["count"] == 1
+
+
+def test_a_data_set_without_stems(tmp_path: Path) -> None:
+    data = TasBench(write_fairplay(tmp_path / "fp"))
+    text = 'start: 0, end: 9.9, text: "cello on the left, piano in the center"'
+    write_timelines(data.root, {clip: [text] for clip in data.clips()})
+    table = evaluate(data, ["oracle-mask", "pan", "mono", "truth"], replace(ONE, control=True))
+    assert [row.name for row in table.rows] == ["pan", "mono", "truth"]
+    assert any("oracle-mask left out" in note for note in table.notes)
+    found = table.row("pan").measures.keys()
+    assert {"snr_db", "ic_error", "mirror_db", "center_spl_db"} <= found
+    assert not {"rank_object", "azimuth_error_deg", "swap_accuracy"} & found
+    assert mean(table, "pan", "center_spl_db") == 0
+    with pytest.raises(InputError, match="cannot be worded anew"):
+        evaluate(data, ["mono"], replace(ONE, captions="degrees"))
+    with pytest.raises(InputError, match="no clip has stems, which oracle-mask need"):
+        evaluate(data, ["oracle-mask"], ONE)
+
+
+def test_all_folds(tmp_path: Path) -> None:
+    data = TasBench(write_fairplay(tmp_path / "fp"))
+    table = evaluate(data, ["mono"], replace(ONE, folds=()))
+    row = table.row("mono")
+    assert set(table.clips) == {"000003", "000004", "000005"}
+    assert row.folds["1"]["snr_db"] == row.values["000004"]["snr_db"]
+    values = [row.values[clip]["snr_db"] for clip in ("000003", "000005")]
+    assert row.folds["2"]["snr_db"] == pytest.approx(np.mean(values))
+    with pytest.raises(InputError, match="no such split file"):
+        evaluate(data, ["mono"], replace(ONE, folds=(3,)))
+
+
+# ------------------------------------------------------------------ the request itself
+
+
+def test_rows_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b@3").mkdir()
+    (tmp_path / "run@7").mkdir()
+    assert parse_row("slots@5") == Row("slots@5", "slots", 5)
+    assert parse_row("new=runs/x/checkpoint@2") == Row("new", "runs/x/checkpoint", 2)
+    assert parse_row("slots", 4) == Row("slots", "slots", 4)
+    assert parse_row("slots@2", 4) == Row("slots@2", "slots", 2)
+    assert parse_row("mono", 4) == Row("mono", "mono", None)
+    assert parse_row("floor=mono") == Row("floor", "mono")
+    assert parse_row("a=b@3") == Row("a=b@3", "a=b@3")
+    assert parse_row("x=run@7") == Row("x", "run@7")
+    for text in ("", "=slots", "x=", "mono@2", "slots@0"):
+        with pytest.raises(InputError, match="--model"):
+            parse_row(text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--model", "nobody"], "unknown model 'nobody'"),
+        (["--model", "mono", "--model", "mono"], "two rows are called 'mono'"),
+        (["--split", "dev"], "unknown split 'dev'"),
+        (["--split", "val", "--model", "mono"], "the part 'val' has no clips"),
+        (["--fold", "4", "--model", "mono"], "no such split file"),
+        (["--captions", "long"], "unknown captions 'long'"),
+        (["--names", "odd"], "unknown names 'odd'"),
+        (["--stft", "middle"], "unknown stft 'middle'"),
+        (["--model", "mono", "--json", "no/such/folder.json"], "does not exist"),
+        (["--model", "mono", "--save-audio"], "--out"),
+    ],
+)
+def test_bad_requests_are_one_line(
+    scored: TasBench, tas: Callable[..., Finished], arguments: list[str], message: str
+) -> None:
+    done = tas("eval", "--data", scored.root, "--jobs", 1, *arguments)
+    assert done.code == 2
+    assert message in done.error_line
+    assert done.out == ""
+
+
+def test_more_steps_than_a_model_has(scored: TasBench, tmp_path: Path, tas: Callable[..., Finished]) -> None:
+    from dataclasses import asdict
+
+    from tas_core.models.checkpoints import save_checkpoint
+    from tas_core.models.paper.model import PaperModel
+    from tests.support.tiny import TINY_PAPER
+
+    config = replace(TINY_PAPER, text_encoder="minilm", text_width=384)
+    folder = save_checkpoint(tmp_path / "p", "paper", asdict(config), PaperModel(config).state_dict())
+    done = tas("eval", "--data", scored.root, "--jobs", 1, "--model", f"p={folder}@9")
+    assert done.code == 2
+    assert "takes at most 5" in done.error_line
+    table = evaluate(scored, [f"p={folder}@2"], replace(ONE, clips=1))
+    assert table.row("p").about["steps"] == 2
+    assert mean(table, "p", "real_time_factor") > 0
+
+
+def test_the_command_and_its_json(scored: TasBench, tmp_path: Path, tas: Callable[..., Finished]) -> None:
+    target = tmp_path / "scores.json"
+    done = tas(
+        "eval", "--data", scored.root, "--model", "floor=mono", "--model", "truth", "--json", target, "--jobs", 1,
+        "--clips", 3, "--out", tmp_path / "o", "--device", "cpu",
+    )  # fmt: skip
+    assert done.code == 0
+    assert done.err == ""
+    assert "snr_db" in done.out
+    assert "floor" in done.out
+    assert "3 clips" in done.out
+    report = json.loads(target.read_text())
+    assert report["format"] == 1
+    assert report["settings"]["clips"] == 3
+    assert report["settings"]["normalise"] is True
+    assert len(report["clips"]) == 3
+    first, second = report["rows"]
+    assert (first["name"], first["kind"], second["name"]) == ("floor", "mono", "truth")
+    assert set(first["measures"]["snr_db"]) == {"mean", "low", "high", "count"}
+    assert second["differences"]["snr_db"]["mean"] > 0
+    clip = report["clips"][0]
+    values = [row["clips"][clip]["measures"]["snr_db"] for row in (first, second)]
+    assert values[1] > values[0]
+    assert first["clips"][clip]["objects"][0].keys() == {"object", "start_s", "end_s", "true_deg", "measured_deg"}
+    assert {"torch", "tas", "numpy", "python"} <= report["machine"]["versions"].keys()
+    assert report["machine"]["threads"] == 1
+    known = {name for group in MEASURES.values() for name in group}
+    assert first["measures"].keys() <= known
+
+
+def test_folders_that_cannot_be_made_are_found_before_anything_is_computed(
+    scored: TasBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tas: Callable[..., Finished]
+) -> None:
+    def refuse(self: Baseline, *_: object) -> None:
+        raise AssertionError(f"{self.name} was computed")
+
+    monkeypatch.setattr(Baseline, "__call__", refuse)
+    (tmp_path / "file").touch()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "audio").touch()
+    for out, message in ((tmp_path / "file", "not a folder"), (tmp_path / "out", "audio/mono: no folder can be made")):
+        done = tas("eval", "--data", scored.root, "-m", "mono", "--clips", 1, "--jobs", 1, "--out", out, "--save-audio")
+        assert done.code == 2
+        assert message in done.error_line
+
+
+def test_words_are_encoded_once_for_all_clips(
+    scored: TasBench, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    encoder = build_text_encoder("minilm")
+
+    class Counting:
+        name, width = encoder.name, encoder.width
+
+        def __call__(self, texts: Sequence[str]) -> torch.Tensor:
+            read.extend(texts)
+            return encoder(texts)
+
+    monkeypatch.setattr(systems, "build_text_encoder", lambda _: Counting())
+    system = systems.build_system(Row("tiny", str(tiny_model)), torch.device("cpu"))
+    for name in scored.split_clips("test")[:2] * 2:
+        clip = read_clip(scored, name)
+        system(clip, clip.timeline, 0)
+    assert len(read) == len(set(read)) > 1
+
+
+def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finished]) -> None:
+    clip = own.clips()[0]
+    own.audio_path(clip).write_bytes(b"")
+    done = tas("eval", "--data", own.root, "--model", "mono", "--jobs", 1)
+    assert done.code == 0
+    assert done.err.startswith(f"tas: excluded: {clip}: ")
+    assert len(done.err.splitlines()) == 1
+    assert "4 clips" in done.out
+
+
+# ------------------------------------------------------------------ names of what is not there
+
+
+def test_a_decoy_is_one_name_more_of_what_does_not_sound(scored: TasBench) -> None:
+    words = {c.name: {c.name, *c.words} for c in load_categories()}
+    for name in scored.clips():
+        clip = read_clip(scored, name, "degrees")
+        assert clip.scene is not None
+        assert clip.timeline is not None
+        extended = clip.decoy_timeline()
+        assert extended is not None
+        timeline, decoy = extended
+        assert extended == read_clip(scored, name, "degrees").decoy_timeline()
+        for item in clip.scene.objects:
+            assert decoy not in words[item.category]
+        for segment, own in zip(timeline.segments, clip.timeline.segments, strict=True):
+            assert segment.clauses[:-1] == own.clauses
+            assert (segment.clauses[-1].object, segment.clauses[-1].azimuth.start_deg) == (decoy, 0)
+            # The words say what the clauses say.
+            assert Timeline.from_prompt(segment.text).segments[0].clauses[-1].object == decoy
+
+
+class Hearing(Baseline):
+    """Finds everything but what it is told, in stretches of one and three seconds."""
+
+    def __init__(self, deaf_to: set[str]) -> None:
+        super().__init__("mono")
+        object.__setattr__(self, "deaf_to", deaf_to)
+
+    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+        assert clip.timeline != timeline
+        names = dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses)
+        return tuple(
+            Finding(name, start_s, end_s, 0.5, 0.0 if name in self.deaf_to and start_s == 1 else 1.0)
+            for name in names
+            for start_s, end_s in ((0.0, 1.0), (1.0, 4.0))
+        )
+
+
+def test_presence_is_a_share_of_the_time(scored: TasBench) -> None:
+    clip = read_clip(scored, scored.clips()[0], "degrees")
+    extended = clip.decoy_timeline()
+    assert extended is not None
+    assert clip.timeline is not None
+    first = clip.timeline.segments[0].clauses[0].object
+    assert len(clip.phrases) == 2
+    all_found = presence_measures(Hearing(set()), clip)
+    assert all_found == {"found_present": 1.0, "found_absent": 1.0}
+    some = presence_measures(Hearing({first, extended[1]}), clip)
+    # One of two objects is missed for three of its four seconds, and so is the decoy.
+    assert some == pytest.approx({"found_present": (4 + 1) / 8, "found_absent": 0.25})
+    assert presence_measures(Hearing(set()), replace(clip, scene=None)) == {}

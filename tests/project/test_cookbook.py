@@ -1,0 +1,196 @@
+"""Every recipe of docs/COOKBOOK.md, run by bash as it stands there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.conftest import TAS, tone
+
+pytestmark = pytest.mark.slow
+
+PAGE = Path(__file__).parents[2] / "docs" / "COOKBOOK.md"
+RECIPES = {
+    heading: (language, text)
+    for heading, language, text in re.findall(
+        r"^## ([^\n]+)\n+```(\w+)\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL
+    )
+}
+SCENE = "prompts:\n  - {start: 0, text: 'a man talking on the left'}\n"
+CUES = "1\n00:00:00,000 --> 00:00:01,000\na woman talking on the left\n"
+
+Cook = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cook(tmp_path: Path, tiny_model: Path) -> Cook:
+    """Runs a recipe in the test's folder, with the small model; skips where a program of it is not installed."""
+
+    def run(heading: str) -> subprocess.CompletedProcess[str]:
+        language, text = RECIPES[heading]
+        for program in ("ffmpeg", "sox", "parallel", "make"):
+            if (re.search(rf"\b{program} ", text) or program == language) and shutil.which(program) is None:
+                pytest.skip(f"needs {program}")
+        if language == "make":
+            (tmp_path / "Makefile").write_text(text)
+            text = "make all"
+        path = f"{TAS.parent}{os.pathsep}{os.environ['PATH']}"
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", text],
+            cwd=tmp_path,
+            env=os.environ | {"PATH": path, "TAS_MODEL": str(tiny_model)},
+            capture_output=True,
+            text=True,
+            timeout=200,
+            check=False,
+        )
+
+    return run
+
+
+def sound(path: Path, rate_hz: int = 16_000, seconds: float = 1.0) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    soundfile.write(path, tone(seconds, rate_hz)[0], rate_hz)
+    return path
+
+
+def recordings(folder: Path) -> list[Path]:
+    paths = [sound(folder / "recordings" / name) for name in ("a.wav", "b.wav", "with blank.wav")]
+    for path in paths:
+        path.with_suffix(".yaml").write_text(SCENE)
+    return paths
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def by_ffmpeg(*arguments: object) -> None:
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs ffmpeg")
+    subprocess.run(["ffmpeg", "-v", "error", *map(str, arguments)], check=True, timeout=60)
+
+
+def test_every_recipe_is_tested() -> None:
+    text = Path(__file__).read_text()
+    assert len(RECIPES) == PAGE.read_text().count("\n## ") == PAGE.read_text().count("\n```\n")
+    assert all(f'cook("{heading}")' in text for heading in RECIPES)
+
+
+def test_between_two_programs(cook: Cook, tmp_path: Path) -> None:
+    by_ffmpeg("-i", sound(tmp_path / "talk.wav", 44_100), "-c:a", "flac", tmp_path / "talk.mkv")
+    (tmp_path / "talk.yaml").write_text(SCENE)
+    done = cook("Between two programs")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    ears, rate_hz = soundfile.read(tmp_path / "talk.binaural.flac")
+    assert rate_hz == 44_100
+    np.testing.assert_allclose(ears.mean(axis=1), soundfile.read(tmp_path / "talk.wav")[0], atol=2.0**-15)
+
+
+def test_from_sox_to_opus(cook: Cook, tmp_path: Path) -> None:
+    sound(tmp_path / "voice.wav", 48_000)
+    done = cook("From SoX to Opus")
+    assert done.returncode == 0, done.stderr
+    info = soundfile.info(tmp_path / "voice.opus")
+    assert (info.channels, info.subtype) == (2, "OPUS")
+    assert info.duration == pytest.approx(1.0, abs=0.05)
+
+
+def test_a_folder_overnight(cook: Cook, tmp_path: Path) -> None:
+    recordings(tmp_path)[1].write_text("not a sound\n")
+    assert cook("A folder overnight").returncode == 1
+    assert names(tmp_path / "binaural") == ["a.binaural.wav", "with blank.binaural.wav"]
+    sound(tmp_path / "recordings" / "b.wav")
+    done = cook("A folder overnight")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(names(tmp_path / "binaural")) == 3
+    results = [json.loads(line) for line in (tmp_path / "made.jsonl").read_text().splitlines()]
+    assert [result.get("skipped", False) for result in results] == [True, True, False]
+    error, first, second = (tmp_path / "errors.log").read_text().splitlines()
+    assert "recordings/b.wav: not an audio file" in error
+    assert (first, second) == ("2 of 3 done, 1 failed", "1 of 3 done, 2 skipped")
+
+
+def test_only_what_is_new(cook: Cook, tmp_path: Path) -> None:
+    old, new, _ = recordings(tmp_path)
+    (tmp_path / "last-run").touch()
+    os.utime(old, (1e9, 1e9))
+    os.utime(tmp_path / "last-run", (1.1e9, 1.1e9))
+    done = cook("Only what is new")
+    assert done.returncode == 0, done.stderr
+    assert names(tmp_path / "binaural") == ["b.binaural.wav", "with blank.binaural.wav"]
+    assert (tmp_path / "last-run").stat().st_mtime > new.stat().st_mtime
+
+
+def test_a_manifest_from_a_loop(cook: Cook, tmp_path: Path) -> None:
+    for name in ("one-host.wav", "one-guest.wav", "with blank-guest.wav"):
+        sound(tmp_path / "takes" / name)
+    done = cook("A manifest from a loop")
+    assert done.returncode == 0, done.stderr
+    host, guest, blank = (
+        soundfile.read(tmp_path / "takes" / f"{name}.binaural.flac")[0]
+        for name in ("one-host", "one-guest", "with blank-guest")
+    )
+    # Mirrored prompts, one sound: mirrored ears, up to rounding.
+    np.testing.assert_allclose(host, guest[:, ::-1], atol=1.1 * 2.0**-15)
+    np.testing.assert_array_equal(guest, blank)
+
+
+def test_a_film(cook: Cook, tmp_path: Path) -> None:
+    """A second of picture, and sound that begins half a second after it."""
+    wav = sound(tmp_path / "sound.wav", 48_000)
+    picture = ("-f", "lavfi", "-i", "testsrc=size=64x64:rate=25:duration=2")
+    codecs = ("-c:v", "mpeg4", "-c:a", "aac")
+    by_ffmpeg(*picture, "-itsoffset", 0.5, "-i", wav, "-map", "0:v", "-map", "1:a", *codecs, tmp_path / "film.mp4")
+    (tmp_path / "film.srt").write_text(CUES)
+    done = cook("A film with binaural sound")
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "film.wav").duration == pytest.approx(1.5, abs=0.1)
+    command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", tmp_path / "film.binaural.mp4"]
+    streams = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)["streams"]
+    assert [(s["codec_name"], s.get("channels")) for s in streams] == [("mpeg4", None), ("aac", 2)]
+    packets = ("-map", "0:v", "-c", "copy", "-f", "md5")
+    for name in ("film", "film.binaural"):
+        by_ffmpeg("-i", tmp_path / f"{name}.mp4", *packets, tmp_path / f"{name}.md5")
+    assert (tmp_path / "film.md5").read_text() == (tmp_path / "film.binaural.md5").read_text()
+    by_ffmpeg("-i", tmp_path / "film.binaural.mp4", tmp_path / "heard.wav")
+    heard = np.abs(soundfile.read(tmp_path / "heard.wav")[0]).max(axis=1)
+    assert np.argmax(heard > 0.02) / 48_000 == pytest.approx(0.5, abs=0.05)
+
+
+def test_gnu_parallel(cook: Cook, tmp_path: Path) -> None:
+    recordings(tmp_path)
+    (tmp_path / "binaural").mkdir()
+    done = cook("GNU parallel")
+    assert done.returncode == 0, done.stderr
+    assert names(tmp_path / "binaural") == ["a.wav", "b.wav", "with blank.wav"]
+
+
+def test_by_make(cook: Cook, tmp_path: Path) -> None:
+    recordings(tmp_path)[2].unlink()  # make knows no names with blanks
+    assert cook("Only what has changed, by make").returncode == 0
+    first = (tmp_path / "recordings" / "a.binaural.flac").stat().st_mtime_ns
+    (tmp_path / "recordings" / "b.yaml").write_text(SCENE.replace("left", "right"))
+    done = cook("Only what has changed, by make")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("tas spatialize") == 1
+    assert (tmp_path / "recordings" / "a.binaural.flac").stat().st_mtime_ns == first
+
+
+def test_a_page_and_the_parts(cook: Cook, tmp_path: Path) -> None:
+    recordings(tmp_path)
+    done = cook("A page and the parts to check a mix by")
+    assert done.returncode == 0, done.stderr
+    stems = ["a.binaural", "b.binaural", "with blank.binaural"]
+    assert names(tmp_path / "binaural") == sorted(f"{s}.wav{e}" for s in stems for e in ("", ".tas.json"))
+    assert names(tmp_path / "pages") == [f"{stem}.html" for stem in stems]
+    assert names(tmp_path / "parts") == [f"{s}/{part}.wav" for s in stems for part in ("1-man-talking", "rest")]

@@ -1,0 +1,68 @@
+"""The comparison of all rows in small: on FAIR-Play's layout, over its folds, with one rival trained for two steps."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.support.fairplay import LENGTHS, write_fairplay, write_timelines
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "quality.py"
+
+
+@pytest.fixture
+def quality(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("quality_benchmark", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "quality_benchmark", module)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    tiny = replace(module.BUDGETS["cpu"], steps=2, batch_size=2, clips=None, control_clips=1)
+    monkeypatch.setitem(module.BUDGETS, "cpu", tiny)
+    # Asking the hub takes a minute where there is no network.
+    monkeypatch.setattr(module, "missing_encoder", lambda preset: None if preset == "paper" else "no weights")
+    (tmp_path / "benchmarks" / "results").mkdir(parents=True)
+    (tmp_path / "docs").mkdir()
+    marks = "before\n<!-- quality-cpu-folds: begin -->\nformer text\n<!-- quality-cpu-folds: end -->\nafter\n"
+    (tmp_path / "docs" / "RESULTS.md").write_text(marks)
+    return module
+
+
+@pytest.mark.slow
+def test_folds_of_recordings(quality: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = write_fairplay(tmp_path / "fairplay")
+    write_timelines(data, {clip: ('start: 0, text: "cello on the left, piano on the right"',) for clip in LENGTHS})
+    rows = ["MONO2BINAURAL, text", "slots, this budget"]
+    command = ["quality.py", "--material", "none", "--data", str(data), "--runs", str(tmp_path / "runs"), "--folds"]
+    monkeypatch.setattr(sys, "argv", [*command, "--device", "cpu", "--rows", *rows])
+    quality.main()
+    found = json.loads((tmp_path / "benchmarks" / "results" / "quality-cpu-folds.json").read_text())
+    by_name = {row["name"]: row for row in found["rows"]}
+    assert found["folds"] == 2
+    assert by_name["slots, this budget"]["not_run"] == "learns from separate stems"
+    assert by_name["TAS + SAF, CLIP"]["not_run"].startswith("the text encoder's weights")
+    assert by_name["MONO2BINAURAL, text"]["training_steps"] == 2
+    assert by_name["ground truth"]["measures"]["stft"]["mean"] == 0
+    # Noise that has nothing in common between the ears: mono misses the side signal, which is half of the energy.
+    assert 0 < by_name["Mono-Mono"]["measures"]["snr_db"]["mean"] < 6
+    assert "oracle-direct" not in by_name  # there are no stems
+    page = (tmp_path / "docs" / "RESULTS.md").read_text()
+    assert page.startswith("before\n")
+    assert page.endswith("\nafter\n")
+    assert "former text" not in page
+    assert "clips of the test part of fairplay" in page
+    assert "| Mono-Mono |" in page
+    assert "| slots, this budget | not run: learns from separate stems |" in page
+    # Again: what is trained and judged stays as it is.
+    trained = (tmp_path / "runs" / "cpu" / "fold1" / "mono2binaural-small" / "checkpoint" / "model.safetensors").stat()
+    quality.main()
+    again = (tmp_path / "runs" / "cpu" / "fold1" / "mono2binaural-small" / "checkpoint" / "model.safetensors").stat()
+    assert again.st_mtime_ns == trained.st_mtime_ns

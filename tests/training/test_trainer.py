@@ -1,0 +1,371 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tas_core.datasets.mixing.composition import CompositionConfig
+from tas_core.errors import InputError
+from tas_core.inference.stream import spatialize
+from tas_core.models.checkpoints import TRAINING_FILE, load_checkpoint, load_training_state
+from tas_core.models.registry import PRESETS, load_model
+from tas_core.timeline.segments import Timeline
+from tas_core.training import trainer as training
+from tas_core.training.trainer import TrainingConfig, learning_rate_at, train
+from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material
+
+CPU = torch.device("cpu")
+SETTINGS: dict[str, Any] = {
+    "preset": "tiny-slots",
+    "steps": 6,
+    "batch_size": 2,
+    "window_s": 0.5,
+    "warmup_steps": 2,
+    "precision": "fp32",
+    "log_every": 1,
+    "validate_every": 3,
+    "validation_batches": 1,
+    "save_every": 100,
+    "seed": 3,
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def _tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PRESETS, "tiny-slots", TINY_SLOTS)
+    monkeypatch.setitem(PRESETS, "tiny-paper", replace(TINY_PAPER, window_s=0.5))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_material(tmp_path_factory.mktemp("material"))
+
+
+def _train(data: Path, out: Path, **changes: Any) -> Path:
+    progress = changes.pop("progress", lambda step, figures: None)
+    composition = changes.pop("composition", None)
+    config = TrainingConfig(**{**SETTINGS, **changes})
+    encode = HashEncoder() if config.preset == "tiny-paper" else None
+    return train(data, out, config, device=CPU, encode=encode, composition=composition, progress=progress)
+
+
+def _log(out: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def _without_time(lines: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
+
+
+class _Stop(Exception):
+    """Stands for a process that is killed."""
+
+
+def _stop_at(wanted: int, error: type[BaseException] = _Stop):
+    def progress(step: int, figures: dict[str, float]) -> None:
+        if step == wanted and "loss" in figures:
+            raise error
+
+    return progress
+
+
+# ------------------------------------------------------------------ the run
+
+
+@pytest.mark.parametrize("preset", ["tiny-slots", "tiny-paper"])
+def test_a_run_leaves_a_log_and_a_checkpoint_that_works(data: Path, tmp_path: Path, preset: str) -> None:
+    seen: list[int] = []
+    folder = _train(data, tmp_path / "run", preset=preset, progress=lambda step, figures: seen.append(step))
+    assert folder == tmp_path / "run" / "checkpoint"
+    lines = _log(tmp_path / "run")
+    assert [line["step"] for line in lines] == [1, 2, 3, 3, 4, 5, 6, 6] == seen
+    trained = [line for line in lines if "loss" in line]
+    judged = [line for line in lines if "val_loss" in line]
+    assert len(trained) == 6
+    assert len(judged) == 2
+    assert all(np.isfinite(list(line.values())).all() for line in lines)
+    assert all({"gradient_norm", "learning_rate", "seconds"} <= set(line) for line in trained)
+    model = load_model(str(folder))
+    assert model.config == PRESETS[preset]
+    x = 0.1 * np.random.default_rng(0).standard_normal(12000)
+    result = spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, HashEncoder(), steps=2)
+    assert np.all(np.isfinite(result.ears))
+    np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
+    provenance = load_checkpoint(folder).provenance
+    assert provenance["steps"] == 6
+    assert provenance["training"]["seed"] == 3
+    assert all(name.startswith("train font/") for name in provenance["sources"])
+
+
+@pytest.mark.parametrize("preset", ["tiny-slots", "tiny-paper"])
+def test_a_run_that_was_killed_follows_the_same_curve(data: Path, tmp_path: Path, preset: str) -> None:
+    _train(data, tmp_path / "straight", preset=preset)
+    with pytest.raises(_Stop):
+        _train(data, tmp_path / "broken", preset=preset, save_every=3, progress=_stop_at(5))
+    assert load_training_state(tmp_path / "broken").step == 3
+    assert [line["step"] for line in _log(tmp_path / "broken")][-1] == 5
+    _train(data, tmp_path / "broken", preset=preset, save_every=3)
+    # Everything random is keyed by step and one thread adds in one order, so the curves are equal to the bit.
+    assert _without_time(_log(tmp_path / "broken")) == _without_time(_log(tmp_path / "straight"))
+    one, other = (load_checkpoint(tmp_path / name / "checkpoint").state for name in ("straight", "broken"))
+    assert set(one) == set(other)
+    for name in one:
+        assert torch.equal(one[name], other[name]), name
+
+
+def test_two_runs_with_the_same_seed_are_the_same_run(data: Path, tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        _train(data, tmp_path / name, steps=3, seed=seed)
+    a, b, c = (_without_time(_log(tmp_path / name)) for name in "abc")
+    assert a == b
+    assert a[0]["loss"] != c[0]["loss"]
+
+
+def test_the_number_of_workers_changes_nothing(data: Path, tmp_path: Path) -> None:
+    for workers in (1, 3):
+        _train(data, tmp_path / str(workers), steps=4, workers=workers)
+    assert _without_time(_log(tmp_path / "1")) == _without_time(_log(tmp_path / "3"))
+    # A run may go on with another number of them.
+    _train(data, tmp_path / "1", steps=5, workers=2)
+    assert [line["step"] for line in _log(tmp_path / "1") if "loss" in line] == [1, 2, 3, 4, 5]
+
+
+def test_a_run_can_be_made_longer(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path, steps=3)
+    _train(data, tmp_path, steps=5, validate_every=2)
+    assert [line["step"] for line in _log(tmp_path) if "loss" in line] == [1, 2, 3, 4, 5]
+    assert load_training_state(tmp_path).step == 5
+
+
+def test_a_run_asked_for_fewer_steps_keeps_its_count(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path, steps=4)
+    _train(data, tmp_path, steps=2)
+    assert load_training_state(tmp_path).step == 4
+
+
+def test_ctrl_c_saves_and_the_run_goes_on(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _train(data, tmp_path, progress=_stop_at(4, KeyboardInterrupt))
+    assert (tmp_path / TRAINING_FILE).exists()
+    assert load_model(str(tmp_path / "checkpoint")).config == TINY_SLOTS
+    state = load_training_state(tmp_path)
+    assert state.step in (3, 4)
+    _train(data, tmp_path)
+    assert [line["step"] for line in _log(tmp_path) if "loss" in line] == [1, 2, 3, 4, 5, 6]
+
+
+def test_ctrl_c_between_steps_loses_and_repeats_nothing(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        _train(data, tmp_path / "broken", progress=_stop_at(4, KeyboardInterrupt))
+    _train(data, tmp_path / "broken")
+    assert _without_time(_log(tmp_path / "broken")) == _without_time(_log(tmp_path / "straight"))
+
+
+def test_what_was_logged_after_the_last_save_is_logged_again(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(_Stop):
+        _train(data, tmp_path, save_every=2, progress=_stop_at(5))
+    before = (tmp_path / "log.jsonl").read_text().splitlines()
+    _train(data, tmp_path, save_every=2)
+    kept = [line for line in before if json.loads(line)["step"] <= 4]
+    after = (tmp_path / "log.jsonl").read_text().splitlines()
+    assert after[: len(kept)] == kept
+    assert [json.loads(line)["step"] for line in after[len(kept) :]] == [5, 6, 6]
+
+
+def test_a_log_line_that_was_cut_off_does_not_stop_the_run(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path, steps=2)
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"step": 3, "loss": 0.1')
+    _train(data, tmp_path, steps=4)
+    assert [line["step"] for line in _log(tmp_path) if "loss" in line] == [1, 2, 3, 4]
+
+
+def test_lines_of_the_log_that_are_none_of_ours_do_not_stop_the_run(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path, steps=2)
+    with (tmp_path / "log.jsonl").open("ab") as log:
+        log.write(b'1\n[2]\n{}\n{"step": "3"}\n\xff\n')
+    _train(data, tmp_path, steps=3)
+    assert [line["step"] for line in _log(tmp_path) if "loss" in line] == [1, 2, 3]
+
+
+def test_what_a_killed_save_left_is_removed(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved: list[Path] = []
+    replace_file = os.replace
+    monkeypatch.setattr(os, "replace", lambda a, b: (moved.append(Path(a)), replace_file(a, b)))
+    _train(data, tmp_path, steps=1)
+    assert {path.parent for path in moved} == {tmp_path, tmp_path / "checkpoint"}
+    for path in moved:
+        path.write_bytes(b"half")
+    _train(data, tmp_path, steps=2)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        "config.json",
+        "log.jsonl",
+        "model.safetensors",
+        "training.safetensors",
+    ]
+
+
+# ------------------------------------------------------------------ requests that cannot be carried out
+
+
+def test_a_run_in_a_file_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(InputError, match="file: not a folder"):
+        _train(data, tmp_path / "file")
+    with pytest.raises(InputError, match="file/run: no folder can be made"):
+        _train(data, tmp_path / "file" / "run")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"batch_size": 3}, "batch_size"), ({"seed": 9}, "seed"), ({"learning_rate": 0.5}, "learning_rate")],
+)
+def test_other_settings_in_the_same_folder_are_refused(
+    data: Path, tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    _train(data, tmp_path, steps=2)
+    log = (tmp_path / "log.jsonl").read_text()
+    with pytest.raises(InputError, match=named):
+        _train(data, tmp_path, steps=4, **changes)
+    assert (tmp_path / "log.jsonl").read_text() == log
+
+
+def test_another_model_in_the_same_folder_is_refused(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path, steps=1)
+    with pytest.raises(InputError, match="preset"):
+        _train(data, tmp_path, steps=1, preset="tiny-paper")
+
+
+def test_an_unknown_preset_is_refused_with_those_that_exist(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown preset 'slotz'.*slots.*paper"):
+        _train(data, tmp_path / "run", preset="slotz")
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_material_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        _train(tmp_path / "nowhere", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_paper_model_needs_a_text_encoder(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="text encoder"):
+        train(data, tmp_path, TrainingConfig(**{**SETTINGS, "preset": "tiny-paper"}), device=CPU)
+
+
+# ------------------------------------------------------------------ settings
+
+
+def test_learning_rate_rises_holds_and_falls() -> None:
+    config = TrainingConfig(steps=1000, warmup_steps=100, decay_share=0.25, learning_rate=2.0)
+    rates = np.array([learning_rate_at(step, config) for step in range(1000)])
+    np.testing.assert_allclose(rates[:100], 2.0 * np.arange(1, 101) / 100)
+    np.testing.assert_allclose(rates[100:750], 2.0)
+    np.testing.assert_allclose(rates[750:], 2.0 * (1000 - np.arange(750, 1000)) / 250)
+    assert rates[-1] > 0
+
+
+def test_learning_rate_without_warmup_or_decay_is_constant() -> None:
+    config = TrainingConfig(steps=10, warmup_steps=0, decay_share=0.0, learning_rate=0.5)
+    assert [learning_rate_at(step, config) for step in range(10)] == [0.5] * 10
+
+
+def test_the_schedule_is_what_the_optimizer_gets(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path)
+    config = TrainingConfig(**SETTINGS)
+    rates = [line["learning_rate"] for line in _log(tmp_path) if "loss" in line]
+    assert rates == [learning_rate_at(step, config) for step in range(6)]
+
+
+def test_only_the_named_parts_are_trained(data: Path, tmp_path: Path) -> None:
+    first = _train(data, tmp_path / "first", steps=1)
+    second = _train(data, tmp_path / "second", steps=3, init=str(first), train_only=("merge", "diffuse"))
+    before, after = load_checkpoint(first).state, load_checkpoint(second).state
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    chosen = {name for name in changed if name.startswith(("networks.0.merge.", "diffuse."))}
+    assert changed == chosen
+    assert {name.split(".")[0] for name in chosen} == {"networks", "diffuse"}
+
+
+def test_validation_uses_other_sources_and_no_augmentation(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: dict[str, CompositionConfig] = {}
+    real = training.open_material
+
+    def spy(folder: Path, split: Any, encoder: str, config: CompositionConfig, *rest: Any):
+        opened[split] = config
+        return real(folder, split, encoder, config, *rest)
+
+    monkeypatch.setattr(training, "open_material", spy)
+    _train(data, tmp_path, steps=1, composition=CompositionConfig(unnamed_share=0.7, window_s=99.0))
+    assert set(opened) == {"train", "val"}
+    for config in opened.values():
+        assert config.window_s == 0.5
+        assert config.unnamed_share == 0.7
+    assert opened["train"].augment
+    assert not opened["val"].augment
+
+
+def test_training_learns(data: Path, tmp_path: Path) -> None:
+    """Forty steps on a handful of chords, judged on those of another split."""
+    settings = {"steps": 40, "batch_size": 4, "warmup_steps": 5, "learning_rate": 1e-2, "validate_every": 40}
+    easy = CompositionConfig(object_shares=(0.0, 1.0, 0.0, 0.0), absent_share=0.0, unnamed_share=0.0)
+    _train(data, tmp_path, **settings, ema_decay=0.5, validation_batches=4, composition=easy)
+    lines = _log(tmp_path)
+    start = np.mean([line["loss"] for line in lines[:5]])
+    end = np.mean([line["loss"] for line in lines if "loss" in line][-5:])
+    assert end < start - 0.2
+
+
+def test_half_precision_runs_and_stays_finite(data: Path, tmp_path: Path) -> None:
+    _train(data, tmp_path, steps=3, precision="bf16")
+    assert all(np.isfinite(list(line.values())).all() for line in _log(tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("preset", ["slots", "paper-small"])
+def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, preset: str) -> None:
+    """With the text encoder replaced by one of the same width that needs no weights."""
+    from tas_core.datasets.mixing.phrases import PhraseTable
+    from tas_core.datasets.sources.catalogue import load_categories
+
+    class Wide(HashEncoder):
+        name = "minilm"
+        width = 384
+
+    data = write_material(tmp_path / "material")
+    PhraseTable.build(load_categories(), Wide(), "minilm").save(data / "phrases-minilm.safetensors")
+    config = TrainingConfig(**{**SETTINGS, "preset": preset, "steps": 1, "window_s": 1.0})
+    folder = train(data, tmp_path / "run", config, device=CPU, encode=Wide())
+    model = load_model(str(folder))
+    x = 0.1 * np.random.default_rng(0).standard_normal(16000)
+    result = spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, Wide(), steps=2)
+    assert np.all(np.isfinite(result.ears))
+    np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
+
+
+def test_a_run_from_before_a_setting_existed_goes_on(tmp_path: Path) -> None:
+    """What it did not know of had the present default; another value is another run."""
+    from tas_core.training.trainer import _check_same_run
+
+    earlier = {k: v for k, v in json.loads(json.dumps(asdict(TrainingConfig()))).items() if k != "fold"}
+    _check_same_run(earlier, TrainingConfig(), tmp_path)
+    with pytest.raises(InputError, match=r"fold \(was 1, now 2\)"):
+        _check_same_run(earlier, TrainingConfig(fold=2), tmp_path)
