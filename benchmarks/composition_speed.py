@@ -21,7 +21,8 @@ from pathlib import Path
 
 import torch
 
-from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.mixing.composition import SceneComposer
+from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.material import open_material
 from tas_core.models.registry import build_preset
 from tas_core.system.devices import keep_freed_memory

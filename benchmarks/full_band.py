@@ -29,7 +29,8 @@ from torch import Tensor
 from torch.nn.functional import avg_pool1d, avg_pool2d
 
 from tas_core.acoustics.stft import stft
-from tas_core.audio.reader import read_audio, resample
+from tas_core.audio.reader import read_audio
+from tas_core.audio.resampling import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.tasbench.scenes import Scene
@@ -38,7 +39,8 @@ from tas_core.inference.stream import spatialize
 from tas_core.models.slots.config import SlotsConfig
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.network import Separation
-from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt
+from tas_core.timeline.places import AzimuthPath
+from tas_core.timeline.prompts import Clause, format_prompt
 from tas_core.timeline.segments import Segment, Timeline
 
 RATE_HZ, MODEL_HZ = 48000, 16000

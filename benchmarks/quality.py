@@ -25,12 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from tas_core.datasets.tasbench.layout import DATASET_FILE, TasBench
+from tas_core.errors import EncoderError
 from tas_core.evaluation.results import Evaluation
-from tas_core.evaluation.runner import EvaluationSettings, evaluate
+from tas_core.evaluation.runner import evaluate
+from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import Row
-from tas_core.models.checkpoints import CONFIG_FILE
+from tas_core.models.description import CONFIG_FILE
 from tas_core.models.registry import PRESETS, preset_family
-from tas_core.models.text_encoders.base import EncoderError
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.training.run import run_training
 
@@ -314,7 +315,7 @@ def describe(folder: Path) -> dict[str, Any]:
     """Steps, hours and size of a trained row."""
     from safetensors import safe_open
 
-    from tas_core.models.checkpoints import WEIGHTS_FILE
+    from tas_core.models.description import WEIGHTS_FILE
 
     origin = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))["provenance"]
     with safe_open(str(folder / WEIGHTS_FILE), "np") as file:

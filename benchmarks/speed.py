@@ -32,7 +32,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.evaluation.results import describe_machine
 from tas_core.inference.stream import Spatializer, encode_timeline
 from tas_core.models.registry import build_preset, load_model
@@ -40,7 +40,7 @@ from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import keep_freed_memory
-from tas_core.timeline.formats import format_timeline
+from tas_core.timeline.files import format_timeline
 from tas_core.timeline.segments import Segment, Timeline
 
 ROOT = Path(__file__).resolve().parents[1]

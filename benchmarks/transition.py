@@ -34,14 +34,15 @@ import numpy as np
 import torch
 from scipy.ndimage import convolve1d
 
-from tas_core.audio.reader import read_audio, to_mono
+from tas_core.audio.reader import read_audio
+from tas_core.audio.resampling import to_mono
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.evaluation.results import describe_machine
+from tas_core.inference.engine import Engine, load_engine
 from tas_core.inference.stream import encode_timeline, spatialize
-from tas_core.jobs.spatialize import Engine, load_engine
 from tas_core.models.description import read_description
 from tas_core.models.pretrained import DEFAULT_MODEL
-from tas_core.timeline.formats import format_timeline
+from tas_core.timeline.files import format_timeline
 from tas_core.timeline.segments import Segment, Timeline
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile as sf
 
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.datasets.sources.catalogue import SOUNDFONTS
 from tas_core.datasets.sources.instruments import FontSynth
 from tas_core.datasets.sources.melodies import kit_pattern, melody

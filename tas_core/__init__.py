@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tas_core.acoustics.sofa import read_sofa
     from tas_core.errors import InputError, TasError
+    from tas_core.inference.engine import Engine, load_engine
     from tas_core.inference.spatialize import spatialize
     from tas_core.inference.stream import Spatialized, Spatializer
-    from tas_core.jobs.spatialize import Engine, load_engine, spatialize_file
-    from tas_core.timeline.formats import load_timeline
+    from tas_core.jobs.spatialize import spatialize_file
+    from tas_core.timeline.files import load_timeline
     from tas_core.timeline.prompts import parse_prompt
     from tas_core.timeline.segments import Timeline
 
@@ -45,7 +46,7 @@ _HOMES: Final = {
     "TasError": "tas_core.errors",
     "Timeline": "tas_core.timeline.segments",
     "load_engine": "tas_core.jobs.spatialize",
-    "load_timeline": "tas_core.timeline.formats",
+    "load_timeline": "tas_core.timeline.files",
     "parse_prompt": "tas_core.timeline.prompts",
     "read_sofa": "tas_core.acoustics.sofa",
     "spatialize": "tas_core.inference.spatialize",

@@ -34,3 +34,7 @@ class TimelineError(InputError):
 
 class CheckpointError(InputError):
     """A checkpoint that is missing, corrupt, or was written by another version."""
+
+
+class EncoderError(InputError):
+    """A text encoder that is unknown, or whose weights are missing or unusable."""

@@ -68,7 +68,8 @@ def evaluate(
             )
     else:
         from tas_core.datasets.tasbench.layout import TasBench
-        from tas_core.evaluation.runner import EvaluationSettings, evaluate
+        from tas_core.evaluation.runner import evaluate
+        from tas_core.evaluation.settings import EvaluationSettings
 
         settings = EvaluationSettings(
             split=split,  # type: ignore[arg-type]

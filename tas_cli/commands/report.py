@@ -30,7 +30,7 @@ def report(
 ) -> None:
     """Make one HTML page about one output: listen, compare, requested and measured places, levels."""
     from tas_core.errors import InputError
-    from tas_core.reporting.report import report_file
+    from tas_core.reporting.report.page import report_file
 
     stems: dict[str, Path] = {}
     for text in stem:

@@ -45,7 +45,7 @@ def convert(
     force: bool = typer.Option(False, "--force", help="Overwrite an existing output."),
 ) -> None:
     """Write a timeline in another format; times are kept to 1 ms, comments and styles are not."""
-    from tas_core.timeline.formats import convert_timeline
+    from tas_core.timeline.files import convert_timeline
 
     convert_timeline(source, out, overwrite=force)
     typer.echo(str(out))

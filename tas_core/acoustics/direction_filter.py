@@ -12,7 +12,6 @@ sound is direct is for the network to see (``Separation.directness``).
 
 from __future__ import annotations
 
-import copy
 from typing import TypeVar
 
 import numpy as np
@@ -66,15 +65,6 @@ class PersonalDirectionFilter(nn.Module):
         """Complex filters (..., freq) for azimuths (...) in -90..90 degrees."""
         position = (azimuth_deg.clamp(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG) + MAX_AZIMUTH_DEG) / _STEP_DEG
         return _between(torch.view_as_complex(self.table), position)
-
-
-def with_direction(model: Model, direction: nn.Module) -> Model:
-    """A model with the same weights and another direction filter; the given one stays as it is."""
-    other = copy.copy(model)
-    # A shallow copy shares the dictionary of parts with its original.
-    other._modules = dict(model._modules)
-    other.direction = direction
-    return other
 
 
 def _ratios(azimuth_deg: np.ndarray, n_fft: int, sample_rate_hz: int, head: HrirSet | None = None) -> Tensor:

@@ -8,22 +8,12 @@ exponentially decaying noise whose interaural coherence is that of a diffuse fie
 
 from __future__ import annotations
 
-import json
-import os
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from tas_core.acoustics.hrtf import SPEED_OF_SOUND_M_S, load_kemar
-from tas_core.errors import InputError
-from tas_core.system.files import write_files
 
 _EAR_DISTANCE_M = 0.17
 _MAX_ORDER = 7
@@ -214,83 +204,3 @@ def _diffuse_tail(room: Room, images: np.ndarray, rate_hz: int, rng: np.random.G
     level = np.sqrt(target / max(1e-20, np.mean(tail[:, window] ** 2)))
     rise = np.clip((time_s - _MIXING_S[0]) / (_MIXING_S[1] - _MIXING_S[0]), 0, 1)
     return tail * level * np.sqrt(rise)
-
-
-@dataclass(frozen=True)
-class RoomRecipe:
-    """How many rooms to simulate, and from which seed: all that a file of rooms says that could not be told anew.
-
-    ``sources`` is places per room, ``rate_hz`` the rate of the responses, ``length_s`` their length in seconds.
-    """
-
-    rooms: int
-    sources: int
-    rate_hz: int = 16000
-    length_s: float = 0.4
-    seed: int = 0
-
-    def save(self, path: Path) -> None:
-        """Write to a file that :meth:`RoomBank.load` reads by simulating the rooms."""
-        write_files({path: save({}, metadata={"recipe": json.dumps(asdict(self))})})
-
-
-@dataclass(frozen=True)
-class RoomBank:
-    """Binaural responses made beforehand.
-
-    ``responses`` float16 (room, source, ear, tap); ``azimuth_deg`` (room, source); ``rt60_s`` (room).
-    """
-
-    responses: Tensor
-    azimuth_deg: Tensor
-    rt60_s: Tensor
-    sample_rate_hz: int
-
-    def save(self, path: Path) -> None:
-        """Write to one safetensors file."""
-        tensors = {"responses": self.responses, "azimuth_deg": self.azimuth_deg, "rt60_s": self.rt60_s}
-        write_files({path: save(tensors, metadata={"sample_rate_hz": str(self.sample_rate_hz)})})
-
-    @staticmethod
-    def load(path: Path) -> RoomBank:
-        """Read a bank of rooms, or simulate it where the file holds a recipe only.
-
-        Raises:
-            InputError: no such file, or not a bank of rooms.
-        """
-        try:
-            with safe_open(str(path), "pt") as file:
-                meta = file.metadata() or {}
-                if "recipe" in meta:
-                    return build_rooms(**json.loads(meta["recipe"]), jobs=os.cpu_count() or 1)
-                return RoomBank(
-                    **{k: file.get_tensor(k) for k in ("responses", "azimuth_deg", "rt60_s")},
-                    sample_rate_hz=int(meta["sample_rate_hz"]),
-                )
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-            raise InputError(f"{path}: not a readable bank of rooms ({error})") from error
-
-
-def build_rooms(
-    rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0, jobs: int = 1
-) -> RoomBank:
-    """Random rooms, each heard from ``sources`` random places in front, 0.7 to 4 m away.
-
-    Every room has a seed of its own, so the result does not depend on ``jobs``, the number of threads.
-    """
-    responses = np.zeros((rooms, sources, 2, round(length_s * rate_hz)), np.float16)
-    azimuth = np.zeros((rooms, sources), np.float32)
-    rt60 = np.zeros(rooms, np.float32)
-
-    def simulate(r: int) -> None:
-        rng = np.random.default_rng([seed, r])
-        room = random_room(rng)
-        rt60[r] = room.rt60_s
-        for s in range(sources):
-            azimuth[r, s] = rng.uniform(-90, 90)
-            distance_m = float(np.exp(rng.uniform(np.log(0.7), np.log(4.0))))
-            responses[r, s] = binaural_response(room, float(azimuth[r, s]), distance_m, rate_hz, length_s, rng)
-
-    with ThreadPoolExecutor(jobs) as pool:
-        list(pool.map(simulate, range(rooms)))
-    return RoomBank(torch.from_numpy(responses), torch.from_numpy(azimuth), torch.from_numpy(rt60), rate_hz)

@@ -8,7 +8,6 @@ and :class:`AudioWriter` do the same block by block, in constant memory.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import stat
 import sys
@@ -19,34 +18,11 @@ from typing import BinaryIO, Final
 
 import numpy as np
 import soundfile
-import soxr
 
 from tas_core.audio.ffmpeg import decode_by_ffmpeg
 from tas_core.audio.headers import copy_stream, find_samples
-from tas_core.audio.writer import (
-    AudioWriter,
-    check_output_path,
-    output_subtype,
-    peak,
-    write_audio,
-)
 from tas_core.errors import AudioError
-from tas_core.system.files import STANDARD_STREAM, same_file
-
-__all__ = [
-    "Audio",
-    "AudioReader",
-    "AudioWriter",
-    "check_output_path",
-    "output_subtype",
-    "peak",
-    "read_audio",
-    "resample",
-    "resampled_length",
-    "same_file",
-    "to_mono",
-    "write_audio",
-]
+from tas_core.system.files import STANDARD_STREAM
 
 MIN_RATE_HZ: Final = 8_000
 MAX_RATE_HZ: Final = 192_000
@@ -277,38 +253,3 @@ def read_audio(path: str | Path) -> Audio:
 
 
 # ---------------------------------------------------------------------------- samples
-
-
-def to_mono(samples: np.ndarray) -> np.ndarray:
-    """Mean of channels (channel, time), (time,), in the same dtype; one channel comes back as it is."""
-    if len(samples) == 1:
-        return samples[0]
-    return samples.mean(axis=0, dtype=np.float64).astype(samples.dtype)
-
-
-def resampled_length(num_frames: int, from_hz: int, to_hz: int) -> int:
-    """Samples after resampling: ``num_frames * to_hz / from_hz``, rounded, halves up, and at least 1 of 1."""
-    return max(min(num_frames, 1), (2 * num_frames * to_hz + from_hz) // (2 * from_hz))
-
-
-def resample(samples: np.ndarray, from_hz: int, to_hz: int, num_frames: int | None = None) -> np.ndarray:
-    """Band-limited resampling without delay (soxr, very high quality).
-
-    Args:
-        samples: (..., time), float32 or float64.
-        from_hz: rate of the samples.
-        to_hz: rate of the result.
-        num_frames: length of the result, by default :func:`resampled_length`; the result is cut or
-            filled with zeros at its end. Pass the original length to come back from another rate.
-
-    Returns:
-        (..., num_frames), dtype of the samples.
-    """
-    if num_frames is None:
-        num_frames = resampled_length(samples.shape[-1], from_hz, to_hz)
-    flat = samples.reshape(math.prod(samples.shape[:-1]), samples.shape[-1])
-    result = np.zeros((len(flat), num_frames), dtype=samples.dtype)
-    for row, channel in zip(result, flat, strict=True):
-        new = channel if from_hz == to_hz else soxr.resample(channel, from_hz, to_hz, quality="VHQ")
-        row[: len(new)] = new[:num_frames]
-    return result.reshape(*samples.shape[:-1], num_frames)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import AudioError, InputError

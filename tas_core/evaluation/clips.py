@@ -11,16 +11,18 @@ from typing import Final, Literal
 
 import numpy as np
 
-from tas_core.audio.reader import read_audio, resample
+from tas_core.audio.reader import read_audio
+from tas_core.audio.resampling import resample
 from tas_core.datasets.sources.catalogue import Category, load_categories
-from tas_core.datasets.sources.instruments import source_rng
+from tas_core.datasets.sources.clips import source_rng
 from tas_core.datasets.tasbench.captions import CaptionStyle, benchmark_data
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.metrics.control import INPUT_SILENCE_DBFS
 from tas_core.evaluation.metrics.paper import PAPER_RATE_HZ
-from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt
+from tas_core.timeline.places import AzimuthPath
+from tas_core.timeline.prompts import Clause, format_prompt
 from tas_core.timeline.segments import Segment, Timeline
 
 RATE_HZ: Final = PAPER_RATE_HZ

@@ -17,11 +17,12 @@ import os
 from pathlib import Path
 from typing import Final
 
-from tas_core.conventions import Progress, check_seed
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
 from tas_core.evaluation.results import Evaluation, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, file_measures
+from tas_core.inference.settings import check_seed
+from tas_core.system.progress import Progress
 
 LENGTH_TOLERANCE_S: Final = 0.02
 ENDINGS: Final = (".wav", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".aifc", ".mp3", ".w64", ".rf64", ".caf", ".au")

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 
-from tas_core.conventions import Progress
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError
 from tas_core.evaluation.cache import Cache
@@ -27,7 +26,8 @@ from tas_core.evaluation.tasks import drawn_clips, fold_clips, list_tasks, named
 from tas_core.evaluation.workers import Job, computed
 from tas_core.system.devices import choose_device, keep_freed_memory, one_thread
 from tas_core.system.files import make_folder
-from tas_core.system.machine import usable_cores
+from tas_core.system.processes import usable_cores
+from tas_core.system.progress import Progress
 
 __all__ = ["EvaluationSettings", "evaluate"]
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tas_core.conventions import check_seed
 from tas_core.datasets.sources.catalogue import SPLITS, Split
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import CAPTIONS, NAMES, Captions, Names
 from tas_core.evaluation.scoring import STFTS
+from tas_core.inference.settings import check_seed
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,8 @@ from tas_core.inference.presence import Finding
 from tas_core.inference.stream import encode_timeline, spatialize
 from tas_core.models.base import PromptModel
 from tas_core.models.checkpoints import load_checkpoint
-from tas_core.models.registry import find_checkpoint, model_from_checkpoint, shipped_models
+from tas_core.models.pretrained import find_checkpoint, shipped_models
+from tas_core.models.registry import model_from_checkpoint
 from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.segments import Timeline

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import torch
 
-from tas_core.audio.reader import write_audio
+from tas_core.audio.writer import write_audio
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip, read_clip
@@ -30,8 +30,8 @@ from tas_core.evaluation.scoring import (
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import ModelSystem, Row, System, build_system
 from tas_core.evaluation.tasks import Kind, Outcome, Task, file_name
-from tas_core.models.checkpoints import CONFIG_FILE, WEIGHTS_FILE
-from tas_core.models.registry import shipped_models
+from tas_core.models.description import CONFIG_FILE, WEIGHTS_FILE
+from tas_core.models.pretrained import shipped_models
 from tas_core.system.devices import keep_freed_memory
 from tas_core.system.processes import worker_pool
 

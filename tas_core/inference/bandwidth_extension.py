@@ -35,7 +35,7 @@ from torch.nn.functional import avg_pool2d
 
 from tas_core.acoustics.hrtf import HrirSet, level_panning
 from tas_core.acoustics.stft import istft, local_mean, mean_square_scale, stft
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
 EDGE_SHARE = (0.50, 0.95)

@@ -6,82 +6,25 @@ multiple of the model's stride, so that stretches put together are the side sign
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from tas_core.acoustics.direction_filter import PersonalDirectionFilter, with_direction
+from tas_core.acoustics.direction_filter import PersonalDirectionFilter
 from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.stft import istft, mean_square_scale, stft
-from tas_core.conventions import Progress
 from tas_core.inference.bandwidth_extension import EDGE_SHARE, LevelPanning, Placement
+from tas_core.inference.chunk import Placed, Stretch
 from tas_core.inference.presence import Listener
-from tas_core.models.base import PromptModel
 from tas_core.models.slots.diffuse import unit_noise
-from tas_core.models.slots.model import SlotsModel
+from tas_core.models.slots.model import SlotsModel, with_direction
 from tas_core.models.slots.network import Separation
 from tas_core.models.text_encoders.base import TextEncoder
+from tas_core.system.progress import Progress
 from tas_core.timeline.segments import Timeline, Track
 
 _SILENCE_DBFS = -90.0
 _NOISE_PIECE = 2**20
-
-
-@dataclass(frozen=True)
-class Stretch:
-    """A stretch of a signal at the model's rate.
-
-    Attributes:
-        mid: samples (time).
-        offset: number of the first of them in the whole signal, a multiple of the model's stride.
-        keep: numbers of the samples, in the stretch, that are told of to the listener.
-        wanted: those that the result is wanted for, the same and some around.
-        total: samples in the whole signal.
-    """
-
-    mid: Tensor
-    offset: int
-    keep: slice
-    wanted: slice
-    total: int
-
-
-@dataclass(frozen=True)
-class Placed:
-    """What a model made of the wanted part of a stretch.
-
-    Attributes:
-        side: side signal (time), at the model's rate.
-        objects: that were listened for in the stretch; nothing from models that do not tell objects apart.
-        placement: what it put where at the end of its band, by object; None from models that do not tell them apart.
-        stems: what it took each object to be, (object, time), where that was asked for.
-    """
-
-    side: Tensor
-    objects: tuple[str, ...] = ()
-    placement: Placement | None = None
-    stems: Tensor | None = None
-
-
-class SideSignal(Protocol):
-    """A model that was given a timeline."""
-
-    @property
-    def stride(self) -> int:
-        """Samples that the beginning of a stretch has to be a multiple of."""
-        ...
-
-    @property
-    def margin(self) -> int:
-        """Samples on each side of what is wanted that the result depends on."""
-        ...
-
-    def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
-        """What becomes of what is wanted, right where the stretch goes on for a margin or to the signal's ends."""
-        ...
 
 
 class SlotsSide:
@@ -298,76 +241,3 @@ def white_noise(start: int, count: int, seed: int) -> Tensor:
     ]
     begin = start - first * _NOISE_PIECE
     return torch.cat(pieces)[begin : begin + count]
-
-
-class WindowedSide:
-    """Side signals of a model of whole prompts, by the paper's procedure (section 4.2).
-
-    Windows of the length and hop that the model's config says (1 s every 0.1 s for ``paper``), each under the prompt
-    that holds at its centre, are averaged where they overlap. Windows centred beyond either end take the prompt that
-    holds there; windows without a prompt count as centred. Noise is keyed by (seed, window number).
-
-    Args:
-        timeline: with all ends closed.
-        model: on its device.
-        encoder: the text encoder that the model was trained with.
-        steps: network evaluations.
-        seed: of the noise.
-        batch_size: windows to compute at once; None is the model's own default.
-    """
-
-    def __init__(
-        self,
-        timeline: Timeline,
-        model: PromptModel,
-        encoder: TextEncoder,
-        steps: int,
-        seed: int,
-        batch_size: int | None = None,
-    ) -> None:
-        self._timeline, self._model, self._encoder = timeline, model, encoder
-        self._steps, self._seed = steps, seed
-        self._batch_size = batch_size or model.default_batch
-        config = model.config
-        self._window = round(config.window_s * config.sample_rate_hz)
-        self.stride = round(config.hop_s * config.sample_rate_hz)
-        self.margin = self._window
-
-    @torch.inference_mode()
-    def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
-        """Side signal of a stretch."""
-        model, mid = self._model, stretch.mid
-        device = next(model.parameters()).device
-        size, hop = self._window, self.stride
-        reach = size - hop
-        padded = torch.nn.functional.pad(mid, (reach, reach + hop))
-        starts = range(0, mid.shape[-1] + reach, hop)
-        wanted = []
-        for start in starts:
-            centre = min(max(stretch.offset + start + size / 2 - reach, 0), stretch.total - 1)
-            prompt = self._text_at(centre / model.config.sample_rate_hz)
-            if prompt is not None:
-                wanted.append((start, prompt))
-        total, count = torch.zeros(len(padded)), torch.zeros(len(padded))
-        for start in starts:
-            count[start : start + size] += 1
-        for at in range(0, len(wanted), self._batch_size):
-            group = wanted[at : at + self._batch_size]
-            windows = torch.stack([padded[start : start + size] for start, _ in group]).to(device)
-            text = self._encoder([prompt for _, prompt in group]).to(device)
-            noise = None
-            if model.uses_noise:
-                numbers = [(stretch.offset + start) // hop for start, _ in group]
-                seeds = [self._seed * 1_000_003 + number for number in numbers]
-                noise = torch.stack([torch.randn(size, generator=torch.Generator().manual_seed(s)) for s in seeds])
-                noise = noise.to(device)
-            sides = model.window_sides(windows, text, self._steps, noise).cpu()
-            for (start, _), side in zip(group, sides, strict=True):
-                total[start : start + size] += side
-            progress((at + len(group)) / len(wanted))
-        return Placed((total / count.clamp_min(1))[reach:][stretch.wanted])
-
-    def _text_at(self, time_s: float) -> str | None:
-        """The prompt that holds at a time; None in uncovered time."""
-        near = self._timeline.overlapping(time_s, time_s)
-        return near.segments[0].text if near else None

@@ -20,11 +20,10 @@ import numpy as np
 from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.audio.reader import MAX_RATE_HZ, MIN_RATE_HZ
-from tas_core.conventions import Progress
 from tas_core.errors import InputError
+from tas_core.inference.engine import Engine, load_engine
 from tas_core.inference.stream import Spatialized, encode_timeline
 from tas_core.inference.stream import spatialize as spatialize_with
-from tas_core.jobs.spatialize import Engine, load_engine
 from tas_core.models.base import PromptModel
 from tas_core.models.description import CONFIG_FILE
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
@@ -32,7 +31,8 @@ from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.base import TextEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import choose_device
-from tas_core.timeline.formats import EXTENSIONS, load_timeline
+from tas_core.system.progress import Progress
+from tas_core.timeline.files import EXTENSIONS, load_timeline
 from tas_core.timeline.segments import Timeline
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def spatialize(
         timeline: a prompt for all of it, the path of a timeline file of any format (a ``pathlib.Path``, since a str is
             a prompt), or a :class:`tas_core.timeline.segments.Timeline`.
         model: name of a shipped model or a checkpoint folder, loaded once and kept for later calls; or a loaded one, of
-            :func:`tas_core.jobs.spatialize.load_engine` or :func:`tas_core.models.registry.load_model`.
+            :func:`tas_core.inference.engine.load_engine` or :func:`tas_core.models.registry.load_model`.
         steps: diffusion steps, 1 or more; None is the model's own default.
         seed: of the noise, for models that use any.
         device: "auto", "cpu" or "cuda"; for models that are loaded by this call.

@@ -22,18 +22,21 @@ import numpy as np
 import torch
 
 from tas_core.acoustics.hrtf import HrirSet
-from tas_core.audio.reader import resample
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR, Progress, check_seed, check_steps, check_width
+from tas_core.audio.resampling import resample
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
 from tas_core.evaluation.metrics import spl_of_energies_db
 from tas_core.inference.bandwidth_extension import REACH_S, Extended, extend_band
+from tas_core.inference.chunk import SideSignal, Stretch
 from tas_core.inference.presence import Finding, Listener
-from tas_core.inference.slots import SideSignal, SlotsSide, Stretch, WindowedSide
-from tas_core.jobs.stems import stem_names
+from tas_core.inference.settings import check_seed, check_steps, check_width
+from tas_core.inference.slots import SlotsSide
+from tas_core.inference.windows import WindowedSide
 from tas_core.models.base import PromptModel
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.base import CachedEncoder, TextEncoder
-from tas_core.timeline.segments import Segment, Timeline
+from tas_core.system.progress import Progress
+from tas_core.timeline.segments import Segment, Timeline, stem_names
 from tas_core.timeline.transitions import check_transition
 
 _BLOCK_S = 20

@@ -15,7 +15,8 @@ from typing import Any, Final
 from tas_core.errors import TasError
 from tas_core.models.pretrained import DEFAULT_MODEL, WEIGHTS_FOLDER
 from tas_core.system.configs import one_line
-from tas_core.system.machine import ffmpeg_version, package_versions, processor_name, required_packages, usable_cores
+from tas_core.system.machine import ffmpeg_version, package_versions, processor_name, required_packages
+from tas_core.system.processes import usable_cores
 
 _PACKAGES: Final = ("tas", "torch", "torchaudio", "numpy", "soundfile", "soxr", "safetensors", "tokenizers", "typer")
 # What ffmpeg decodes goes there: ten minutes of two channels at 48 kHz as floats.

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tas_core.audio.normalised_writer import Levels
-from tas_core.audio.reader import AudioReader, check_output_path
-from tas_core.conventions import check_seed, check_steps, check_width
+from tas_core.audio.reader import AudioReader
+from tas_core.audio.writer import check_output_path
 from tas_core.errors import AudioError, InputError, PromptError
-from tas_core.jobs.stems import check_stem_folder, stem_names, stem_paths
+from tas_core.inference.settings import check_seed, check_steps, check_width
+from tas_core.jobs.stems import check_stem_folder, stem_paths
 from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
-from tas_core.timeline.formats import EXTENSIONS, load_timeline
-from tas_core.timeline.segments import Timeline, clock_time
+from tas_core.timeline.files import EXTENSIONS, load_timeline
+from tas_core.timeline.segments import Timeline, clock_time, stem_names
 from tas_core.timeline.transitions import check_transition
 
 if TYPE_CHECKING:
@@ -271,7 +272,7 @@ def _passage(reader: AudioReader, num_samples: int, options: FileOptions) -> tup
 
 def _check_page(page: Path, request: FileRequest, inputs: list[Path], overwrite: bool) -> None:
     """See that the report page of a request can be made."""
-    from tas_core.reporting.report import check_report_path
+    from tas_core.reporting.report.page import check_report_path
 
     if STANDARD_STREAM in (str(request.source), str(request.out)):
         raise InputError("a report page is made of two files, expected names for the input and the output")

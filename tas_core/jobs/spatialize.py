@@ -11,58 +11,26 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tas_core.audio.normalised_writer import LevelledWriter
-from tas_core.audio.reader import AudioReader, to_mono
-from tas_core.conventions import Progress
+from tas_core.audio.reader import AudioReader
+from tas_core.audio.resampling import to_mono
+from tas_core.inference.engine import Engine, load_engine
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file
 from tas_core.jobs.result import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
 from tas_core.jobs.stems import StemWriter
 from tas_core.system.files import write_files
+from tas_core.system.progress import Progress
 
 if TYPE_CHECKING:
-    import torch
-
-    from tas_core.models.base import PromptModel
-    from tas_core.models.slots.model import SlotsModel
-    from tas_core.models.text_encoders.base import TextEncoder
+    pass
 
 _READ_FRAMES = 2**20
-
-
-@dataclass(frozen=True)
-class Engine:
-    """A loaded model with what it needs; made by :func:`load_engine`."""
-
-    name: str
-    folder: Path
-    model: SlotsModel | PromptModel
-    encoder: TextEncoder
-    device: torch.device
-
-
-def load_engine(model_name: str = "slots", device: str = "auto") -> Engine:
-    """Load a model, by shipped name or checkpoint folder, and its text encoder; device: auto, cpu or cuda.
-
-    Raises:
-        InputError: unknown model or device, a checkpoint or an encoder that cannot be used.
-    """
-    from tas_core.models.pretrained import find_checkpoint
-
-    folder = find_checkpoint(model_name)
-    from tas_core.models.registry import load_model
-    from tas_core.models.text_encoders.registry import build_text_encoder
-    from tas_core.system.devices import choose_device, keep_freed_memory
-
-    where = choose_device(device)
-    keep_freed_memory()
-    model = load_model(str(folder)).to(where)
-    return Engine(model_name, folder, model, build_text_encoder(model.config.text_encoder), where)
 
 
 def process_file(
@@ -180,7 +148,7 @@ def process_file(
         text = sidecar_text(report, timeline, asdict(options), digest, command)
         write_files({prepared.sidecar: text.encode("utf-8", "backslashreplace")}, overwrite=options.overwrite)
     if prepared.request.page is not None:
-        from tas_core.reporting.report import write_report
+        from tas_core.reporting.report.page import write_report
 
         write_report(
             prepared.request.page,

@@ -16,22 +16,12 @@ import numpy as np
 from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError
 from tas_core.system.files import check_new_file
-from tas_core.timeline.segments import Timeline
-
-REST: Final = "rest"
-"""Name of the stem of everything that no prompt names."""
 
 _LONGEST_NAME: Final = 60
 _FILES_PER_STEM: Final = 2
 """Open while it grows: the file, and once more for its lock."""
 _OTHER_FILES: Final = 64
 """What the rest of the program may have open: some twenty in fact."""
-
-
-def stem_names(timeline: Timeline) -> tuple[str, ...]:
-    """Names of stems: the objects in the order in which they are first named, then :data:`REST`."""
-    # A dictionary keeps that order.
-    return (*dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses), REST)
 
 
 def stem_paths(folder: str | Path, names: Sequence[str]) -> tuple[Path, ...]:

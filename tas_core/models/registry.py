@@ -12,24 +12,11 @@ from tas_core.errors import CheckpointError, InputError
 from tas_core.models.base import PromptModel
 from tas_core.models.checkpoints import Checkpoint, load_checkpoint
 from tas_core.models.paper import model as paper
-from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint, shipped_models
+from tas_core.models.pretrained import find_checkpoint
 from tas_core.models.slots import config as slots_config
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.unets import apnet, mono2binaural, unet
 from tas_core.system.configs import config_from_dict
-
-__all__ = [
-    "DEFAULT_MODEL",
-    "FAMILIES",
-    "PRESETS",
-    "Family",
-    "build_preset",
-    "find_checkpoint",
-    "load_model",
-    "model_from_checkpoint",
-    "preset_family",
-    "shipped_models",
-]
 
 _VARIANT_ENDINGS = ("-clip", "-bert", "-t5", "-small")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tas_core.audio.reader import AudioReader
-from tas_core.timeline.formats import load_timeline
+from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline, TimelineWarning
 
 SHORT_GAP_S: Final = 0.25

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
 from tas_core.errors import PromptError
-from tas_core.timeline.vocabulary import PromptText
+from tas_core.timeline.lexer import PromptText
 
 
 @dataclass(frozen=True)

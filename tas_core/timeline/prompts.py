@@ -31,8 +31,9 @@ from typing import NamedTuple
 
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError
+from tas_core.timeline.lexer import PromptText
 from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
-from tas_core.timeline.vocabulary import CHARACTERS, PromptText, vocabulary
+from tas_core.timeline.vocabulary import CHARACTERS, vocabulary
 
 __all__ = ["AzimuthPath", "Clause", "format_prompt", "mirror_prompt_text", "parse_prompt"]
 

@@ -1,6 +1,6 @@
 """Timelines: which prompt holds when.
 
-A timeline is a list of segments, each with a start, an end and a prompt; :mod:`tas_core.timeline.formats` reads and
+A timeline is a list of segments, each with a start, an end and a prompt; :mod:`tas_core.timeline.files` reads and
 writes it. An open end is the start of the next segment, or the end of the audio. Time that no segment covers is
 centered, and so is every object that the current segment does not name.
 """
@@ -13,11 +13,13 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 
 from tas_core.errors import TimelineError
-from tas_core.timeline.prompts import AzimuthPath, Clause, mirror_prompt_text, parse_prompt
+from tas_core.timeline.places import AzimuthPath
+from tas_core.timeline.prompts import Clause, mirror_prompt_text, parse_prompt
 from tas_core.timeline.transitions import REACH, Span, glides
 
 END_TOLERANCE_S = 0.1
@@ -274,3 +276,13 @@ def clock_time(seconds: float) -> str:
     minutes, tenths = divmod(round(10 * seconds), 600)
     clock = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else str(minutes)
     return f"{clock}:{tenths // 10:02d}" + (f".{tenths % 10}" if tenths % 10 else "")
+
+
+REST: Final = "rest"
+"""Name of the stem of everything that no prompt names."""
+
+
+def stem_names(timeline: Timeline) -> tuple[str, ...]:
+    """Names of stems: the objects in the order in which they are first named, then :data:`REST`."""
+    # A dictionary keeps that order.
+    return (*dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses), REST)

@@ -11,32 +11,28 @@ import json
 import platform
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol, TextIO
+from typing import Any, Final, TextIO
 
 import torch
 from torch import Tensor, nn
 
-from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.mixing.composition import SceneComposer
+from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
 from tas_core.errors import InputError
 from tas_core.models.base import PromptModel
-from tas_core.models.checkpoints import (
-    TRAINING_FILE,
-    TrainingState,
-    load_training_state,
-    save_checkpoint,
-    save_training_state,
-)
+from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.registry import build_preset, load_model
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.files import make_folder, write_files
 from tas_core.system.partial_files import remove_stale
 from tas_core.training.ema import EMA
+from tas_core.training.prefetch import SceneSource, _Prefetcher
+from tas_core.training.state import TRAINING_FILE, TrainingState, load_training_state, save_training_state
 
 CHECKPOINT_FOLDER: Final = "checkpoint"
 """In the folder of a run: the averaged weights."""
@@ -77,53 +73,6 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
     rise = min(1.0, (step + 1) / max(1, config.warmup_steps))
     fall = min(1.0, (config.steps - step) / max(1.0, config.decay_share * config.steps))
     return config.learning_rate * rise * fall
-
-
-class SceneSource(Protocol):
-    """Where batches come from; the same (seed, step) gives the same batch."""
-
-    device: torch.device
-
-    def compose(self, step: int, batch_size: int) -> SceneBatch:
-        """The scenes of one training step."""
-        ...
-
-    def source_names(self) -> list[str]:
-        """What the scenes are made of."""
-        ...
-
-
-class _Prefetcher:
-    """Composes the next batches in other threads, one step each, while the present one is used."""
-
-    def __init__(self, composer: SceneSource, batch_size: int, workers: int) -> None:
-        self._composer, self._batch_size, self._ahead = composer, batch_size, workers
-        self._pool = ThreadPoolExecutor(workers)
-        self._coming: dict[int, Future[SceneBatch]] = {}
-        # On a graphics processor composing has a queue of its own, or it would wait for the training step.
-        self._stream = torch.cuda.Stream(composer.device) if composer.device.type == "cuda" else None
-
-    def get(self, step: int) -> SceneBatch:
-        for number in range(step, step + self._ahead + 1):
-            if number not in self._coming:
-                self._coming[number] = self._pool.submit(self._compose, number)
-        batch = self._coming.pop(step).result()
-        if self._stream is not None:
-            # Their memory is not given to other batches before what now uses them is done.
-            for value in vars(batch).values():
-                if isinstance(value, Tensor):
-                    value.record_stream(torch.cuda.current_stream(value.device))
-        return batch
-
-    def _compose(self, step: int) -> SceneBatch:
-        with torch.cuda.stream(self._stream):
-            batch = self._composer.compose(step, self._batch_size)
-        if self._stream is not None:
-            self._stream.synchronize()
-        return batch
-
-    def close(self) -> None:
-        self._pool.shutdown(cancel_futures=True)
 
 
 LossFunction = Callable[[SceneBatch, torch.Generator], dict[str, Tensor]]

@@ -8,16 +8,8 @@ import torch
 from safetensors.torch import save_file
 from scipy import signal as scipy_signal
 
-from tas_core.acoustics.rooms import (
-    Room,
-    RoomBank,
-    RoomRecipe,
-    binaural_response,
-    build_rooms,
-    direct_response,
-    random_room,
-    source_position,
-)
+from tas_core.acoustics.rooms import Room, binaural_response, direct_response, random_room, source_position
+from tas_core.datasets.mixing.room_bank import RoomBank, RoomRecipe, build_rooms
 from tas_core.errors import InputError
 
 RATE_HZ = 16000

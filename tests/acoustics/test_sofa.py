@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core.acoustics.direction_filter import DirectionFilter, PersonalDirectionFilter, with_direction
+from tas_core.acoustics.direction_filter import DirectionFilter, PersonalDirectionFilter
 from tas_core.acoustics.fidelity import head_fidelity
 from tas_core.acoustics.hrtf import HrirSet, direction_ratio, level_panning, load_kemar
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.errors import InputError
+from tas_core.models.slots.model import with_direction
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_head, spherical_hrir, write_sofa
 from tests.support.tiny import tiny_slots
 

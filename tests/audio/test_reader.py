@@ -14,21 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.audio import writer as audio_output
-from tas_core.audio.reader import (
-    Audio,
-    AudioReader,
-    AudioWriter,
-    check_output_path,
-    output_subtype,
-    peak,
-    read_audio,
-    resample,
-    resampled_length,
-    same_file,
-    to_mono,
-    write_audio,
-)
+from tas_core.audio.reader import Audio, AudioReader, read_audio
+from tas_core.audio.resampling import resample, resampled_length, to_mono
+from tas_core.audio.writer import AudioWriter, check_output_path, output_subtype, peak, write_audio
 from tas_core.errors import AudioError, InputError, TasError
+from tas_core.system.files import same_file
 
 RATE = 16_000
 

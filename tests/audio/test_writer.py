@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.audio.reader import AudioReader, AudioWriter, check_output_path, read_audio, write_audio
-from tas_core.audio.writer import full_scale, loses_depth
+from tas_core.audio.reader import AudioReader, read_audio
+from tas_core.audio.writer import AudioWriter, check_output_path, full_scale, loses_depth, write_audio
 from tas_core.errors import AudioError, InputError
 from tests.conftest import tone
 

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 
 from tas_core.reporting.plots.curves import KINDS
-from tas_core.timeline.formats import EXTENSIONS, convert_timeline
+from tas_core.timeline.files import EXTENSIONS, convert_timeline
 from tests.conftest import Finished
 
 Run = Callable[..., Finished]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tas_core.timeline.check import check_timeline
-from tas_core.timeline.formats import load_timeline
+from tas_core.timeline.files import load_timeline
 from tests.conftest import TAS, Finished
 
 Run = Callable[..., Finished]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.errors import InputError
 from tas_core.evaluation.files import evaluate_files
 from tas_core.evaluation.metrics import LONG_STFT, ic_error, ild_error_db, itd_error_us, paper_metrics, snr_db

@@ -23,13 +23,14 @@ from tas_core.evaluation import systems
 from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
 from tas_core.evaluation.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.evaluation.results import Evaluation
-from tas_core.evaluation.runner import EvaluationSettings, evaluate
+from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
+from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
 from tas_core.inference.baselines import mean_azimuth_deg
 from tas_core.inference.presence import Finding
 from tas_core.models.text_encoders.registry import build_text_encoder
-from tas_core.timeline.formats import parse_timeline
+from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline
 from tests.conftest import Finished
 from tests.support.fairplay import write_fairplay, write_timelines

@@ -9,7 +9,7 @@ from scipy import signal as scipy_signal
 
 from tas_core.acoustics.hrtf import load_kemar
 from tas_core.acoustics.stft import stft
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.inference.bandwidth_extension import EDGE_SHARE, LevelPanning, Placement, extend_band, placed_by_level
 
 RATE_HZ, MODEL_HZ, SECONDS = 48000, 16000, 3

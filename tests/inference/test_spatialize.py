@@ -19,13 +19,13 @@ import tas_core
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.errors import CheckpointError, InputError, PromptError
 from tas_core.inference import spatialize as api
+from tas_core.inference.engine import load_engine
 from tas_core.inference.stream import Spatialized, encode_timeline
 from tas_core.inference.stream import spatialize as spatialize_with
-from tas_core.jobs.spatialize import load_engine
 from tas_core.models.registry import load_model
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.registry import build_text_encoder
-from tas_core.timeline.formats import parse_timeline
+from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline, TimelineWarning
 from tests.conftest import tone
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa

@@ -17,8 +17,10 @@ import soundfile
 
 from tas_core.audio.normalised_writer import Levels
 from tas_core.errors import AudioError, InputError, PromptError, TasError
+from tas_core.inference.engine import load_engine
 from tas_core.jobs.request import FileOptions, FileRequest, find_timeline, prepare_file
-from tas_core.jobs.spatialize import FileReport, load_engine, process_file, spatialize_file
+from tas_core.jobs.result import FileReport
+from tas_core.jobs.spatialize import process_file, spatialize_file
 from tas_core.models.description import read_description
 from tests.conftest import tone
 

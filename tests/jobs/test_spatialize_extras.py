@@ -14,7 +14,8 @@ import soundfile
 from tas_core.audio.normalised_writer import Levels
 from tas_core.errors import InputError, TasError
 from tas_core.jobs.request import FileOptions
-from tas_core.jobs.spatialize import FileReport, spatialize_file
+from tas_core.jobs.result import FileReport
+from tas_core.jobs.spatialize import spatialize_file
 from tests.conftest import Finished, tone
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa
 

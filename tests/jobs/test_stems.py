@@ -8,8 +8,8 @@ import pytest
 import soundfile
 
 from tas_core.errors import InputError, TasError
-from tas_core.jobs.stems import StemWriter, check_stem_folder, stem_names, stem_paths
-from tas_core.timeline.segments import Segment, Timeline
+from tas_core.jobs.stems import StemWriter, check_stem_folder, stem_paths
+from tas_core.timeline.segments import Segment, Timeline, stem_names
 
 NAMES = ("cello", "a man talking", "rest")
 

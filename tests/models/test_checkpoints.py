@@ -12,17 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.checkpoints import (
-    TrainingState,
-    capture_rng,
-    config_from_dict,
-    load_checkpoint,
-    load_training_state,
-    restore_rng,
-    save_checkpoint,
-    save_training_state,
-)
+from tas_core.models.checkpoints import capture_rng, load_checkpoint, restore_rng, save_checkpoint
+from tas_core.system.configs import config_from_dict
 from tas_core.training.ema import EMA, warmed_decay
+from tas_core.training.state import TrainingState, load_training_state, save_training_state
 
 CONFIG = {"width": 8, "bands": [1, 2], "name": "é"}
 PROVENANCE = {"data": "simulated", "steps": 10}

@@ -20,7 +20,7 @@ from tas_core.datasets.mixing.phrases import PhraseTable
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.evaluation import metrics
 from tas_core.models.text_encoders.registry import build_text_encoder
-from tas_core.timeline.formats import parse_timeline
+from tas_core.timeline.files import parse_timeline
 from tests.conftest import Finished
 from tests.support.scored import write_scored
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa

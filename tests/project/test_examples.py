@@ -18,11 +18,12 @@ import soundfile
 import torch
 
 from tas_core.acoustics.stft import stft
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.evaluation.metrics import spl_difference_db
-from tas_core.jobs.spatialize import FileReport, spatialize_file
-from tas_core.timeline.formats import format_timeline, load_timeline
+from tas_core.jobs.result import FileReport
+from tas_core.jobs.spatialize import spatialize_file
+from tas_core.timeline.files import format_timeline, load_timeline
 from tas_core.timeline.segments import Segment
 from tas_core.timeline.vocabulary import WORDS_FOLDER
 

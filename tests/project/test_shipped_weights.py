@@ -16,9 +16,10 @@ import soundfile
 import tas_core
 from tas_core.datasets.tasbench.layout import TasBench, write_split
 from tas_core.evaluation.results import Evaluation
-from tas_core.evaluation.runner import EvaluationSettings, evaluate
+from tas_core.evaluation.runner import evaluate
+from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.inference import stream as spatialization
-from tas_core.timeline.formats import parse_timeline
+from tas_core.timeline.files import parse_timeline
 
 FLOOR_SET = Path(__file__).parents[1] / "data" / "floor"
 

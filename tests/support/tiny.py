@@ -11,9 +11,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tas_core.acoustics.rooms import RoomBank, build_rooms, direct_response
+from tas_core.acoustics.rooms import direct_response
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import SPLITS, load_categories
 from tas_core.models.paper.model import PaperConfig
 from tas_core.models.slots.config import SlotsConfig

@@ -12,7 +12,7 @@ import torch
 
 from tas_core.errors import InputError
 from tas_core.system.devices import DEVICES, choose_device, keep_freed_memory, one_thread
-from tas_core.system.machine import child_threads
+from tas_core.system.processes import child_threads
 
 
 @pytest.mark.parametrize(

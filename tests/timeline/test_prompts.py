@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import PromptError
-from tas_core.timeline.prompts import AzimuthPath, Clause, format_prompt, mirror_prompt_text, parse_prompt
+from tas_core.timeline.places import AzimuthPath
+from tas_core.timeline.prompts import Clause, format_prompt, mirror_prompt_text, parse_prompt
 from tas_core.timeline.vocabulary import words_file
 
 

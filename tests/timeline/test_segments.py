@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import PromptError, TimelineError
-from tas_core.timeline.formats import format_timeline, load_timeline, parse_timeline
+from tas_core.timeline.files import format_timeline, load_timeline, parse_timeline
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning, Track
 
 SCENE = """\

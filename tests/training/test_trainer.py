@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core.datasets.mixing.composition import CompositionConfig
+from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.errors import InputError
 from tas_core.inference.stream import spatialize
-from tas_core.models.checkpoints import TRAINING_FILE, load_checkpoint, load_training_state
+from tas_core.models.checkpoints import load_checkpoint
 from tas_core.models.registry import PRESETS, load_model
 from tas_core.timeline.segments import Timeline
 from tas_core.training import trainer as training
+from tas_core.training.state import TRAINING_FILE, load_training_state
 from tas_core.training.trainer import TrainingConfig, learning_rate_at, train
 from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material
 

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from tas_core.acoustics.hrtf import direction_ratio
-from tas_core.acoustics.rooms import RoomBank
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
 from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.mixing.room_bank import RoomBank
 from tas_core.datasets.sources.catalogue import Category, Split
 from tas_core.datasets.tasbench.layout import ACTIVE_DB, FRAME_S
 from tas_core.models.scene_batch import SceneBatch

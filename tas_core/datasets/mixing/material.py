@@ -14,10 +14,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from tas_core.acoustics.rooms import RoomBank, RoomRecipe, build_rooms
 from tas_core.datasets.mixing.bank import StemBank, build_bank
-from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
+from tas_core.datasets.mixing.composition import SceneComposer
+from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.mixing.room_bank import RoomBank, RoomRecipe, build_rooms
 from tas_core.datasets.sources.catalogue import SPLITS, Split, load_categories
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder

@@ -33,7 +33,7 @@ from tas_core.audio.reader import AudioReader
 from tas_core.datasets.tasbench.layout import AUDIO_FOLDER, FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError, PromptError
 from tas_core.system.files import make_folder, write_files
-from tas_core.timeline.formats import format_timeline
+from tas_core.timeline.files import format_timeline
 from tas_core.timeline.prompts import parse_prompt
 from tas_core.timeline.segments import Segment, Timeline
 

@@ -15,7 +15,6 @@ from typing import Final, Literal
 import numpy as np
 
 from tas_core.audio.reader import Audio, AudioReader, read_audio
-from tas_core.conventions import Progress
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.datasets.tasbench.clip_jobs import map_clips
 from tas_core.datasets.tasbench.layout import (
@@ -29,6 +28,7 @@ from tas_core.datasets.tasbench.layout import (
     read_split,
 )
 from tas_core.errors import InputError, TimelineError
+from tas_core.system.progress import Progress
 from tas_core.timeline.segments import END_TOLERANCE_S
 
 Severity = Literal["error", "warning"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from tas_core.conventions import Progress
 from tas_core.system.processes import worker_pool
+from tas_core.system.progress import Progress
 
 T = TypeVar("T")
 

@@ -25,7 +25,7 @@ from typing import Any
 from tas_core.datasets.sources.catalogue import Split
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder, write_files
-from tas_core.timeline.formats import load_timeline
+from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline
 
 AUDIO_FOLDER = "binaural_audios"

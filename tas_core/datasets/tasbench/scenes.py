@@ -18,7 +18,8 @@ import numpy as np
 
 from tas_core.acoustics.rooms import Room, random_room
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Category, SoundFont, Split, Voice, load_categories
-from tas_core.datasets.sources.instruments import recording_files, recording_split, source_rng
+from tas_core.datasets.sources.clips import source_rng
+from tas_core.datasets.sources.recordings import recording_files, recording_split
 from tas_core.datasets.tasbench.captions import (
     STYLE_SHARES,
     STYLES,

@@ -23,9 +23,11 @@ import numpy as np
 
 from tas_core.acoustics.rooms import Room, binaural_response
 from tas_core.audio.writer import write_audio
-from tas_core.conventions import Progress
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
-from tas_core.datasets.sources.instruments import FontSynth, font_clip, recording_clip, source_rng, voice_clip
+from tas_core.datasets.sources.clips import source_rng
+from tas_core.datasets.sources.instruments import FontSynth, font_clip
+from tas_core.datasets.sources.recordings import recording_clip
+from tas_core.datasets.sources.speech import voice_clip
 from tas_core.datasets.tasbench.layout import (
     ACTIVE_DB,
     AUDIO_FOLDER,
@@ -43,7 +45,8 @@ from tas_core.errors import InputError, TasError
 from tas_core.system.files import make_folder, write_files
 from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import worker_pool
-from tas_core.timeline.formats import format_timeline
+from tas_core.system.progress import Progress
+from tas_core.timeline.files import format_timeline
 
 SIMULATION_FORMAT = 1
 _LOUDNESS = 0.06

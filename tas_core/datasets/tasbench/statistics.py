@@ -18,11 +18,12 @@ from typing import Any, Final
 import numpy as np
 
 from tas_core.audio.reader import AudioReader
-from tas_core.conventions import Progress, Side, side_name
+from tas_core.conventions import Side, side_name
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.clip_jobs import map_clips
 from tas_core.datasets.tasbench.layout import FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError
+from tas_core.system.progress import Progress
 
 DIRECTIONS: Final[tuple[Side, ...]] = ("left", "center", "right")
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from tas_core.errors import TasError
 from tas_core.jobs.batch.worker import BatchSettings, BatchWorker, Outcome, Task
-from tas_core.system.machine import child_threads, usable_cores
+from tas_core.system.processes import child_threads, usable_cores
 
 _PATIENCE_S = 10.0
 """How long a process may take to leave; torch hears signals between two operations only."""

@@ -11,15 +11,15 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
-from tas_core.audio.reader import check_output_path
-from tas_core.conventions import Progress
+from tas_core.audio.writer import check_output_path
 from tas_core.errors import InputError
 from tas_core.jobs.batch.plan import BatchPlan
 from tas_core.jobs.batch.processes import compute_in_processes
 from tas_core.jobs.batch.worker import BatchSettings, BatchWorker, Outcome, Task
 from tas_core.jobs.request import read_head
-from tas_core.system.machine import usable_cores
 from tas_core.system.partial_files import remove_stale
+from tas_core.system.processes import usable_cores
+from tas_core.system.progress import Progress
 
 
 def run_batch(

@@ -6,11 +6,12 @@ import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tas_core.conventions import Progress
 from tas_core.errors import TasError
+from tas_core.inference.engine import Engine, load_engine
 from tas_core.jobs.request import FileOptions, FileRequest, prepare_file
 from tas_core.jobs.result import FileReport
-from tas_core.jobs.spatialize import Engine, load_engine, process_file
+from tas_core.jobs.spatialize import process_file
+from tas_core.system.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class BatchWorker:
         """The model.
 
         Raises:
-            InputError: as :func:`tas_core.jobs.spatialize.load_engine`.
+            InputError: as :func:`tas_core.inference.engine.load_engine`.
         """
         if self._engine is None:
             self._engine = load_engine(self._settings.model_name, self._settings.device)

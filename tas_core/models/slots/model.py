@@ -13,13 +13,14 @@ prompt that puts everything in the centre gives no side signal, for any weights.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from tas_core.acoustics.direction_filter import DirectionFilter
+from tas_core.acoustics.direction_filter import DirectionFilter, Model
 from tas_core.models.diffusion.samplers import standard_normal
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.slots.bands import band_count
@@ -238,3 +239,12 @@ def _name_the_only_network(model: nn.Module, state: dict[str, Any], prefix: str,
     shared = ("networks.", "direction.", "diffuse.")
     for name in [n for n in state if n.startswith(prefix) and not n.removeprefix(prefix).startswith(shared)]:
         state[f"{prefix}networks.0.{name.removeprefix(prefix)}"] = state.pop(name)
+
+
+def with_direction(model: Model, direction: nn.Module) -> Model:
+    """A model with the same weights and another direction filter; the given one stays as it is."""
+    other = copy.copy(model)
+    # A shallow copy shares the dictionary of parts with its original.
+    other._modules = dict(model._modules)
+    other.direction = direction
+    return other

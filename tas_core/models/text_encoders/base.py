@@ -9,12 +9,6 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from tas_core.errors import InputError
-
-
-class EncoderError(InputError):
-    """A text encoder that is unknown, or whose weights are missing or unusable."""
-
 
 @runtime_checkable
 class TextEncoder(Protocol):

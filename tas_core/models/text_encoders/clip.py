@@ -9,7 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from tas_core.models.text_encoders.base import EncoderError, unit_rows
+from tas_core.errors import EncoderError
+from tas_core.models.text_encoders.base import unit_rows
 
 # OpenAI trained with the quick GELU; the plain "ViT-B-32" would silently use another activation.
 ARCHITECTURE: Final = "ViT-B-32-quickgelu"

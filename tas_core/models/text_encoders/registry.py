@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from tas_core.models.text_encoders.base import EncoderError, TextEncoder
+from tas_core.errors import EncoderError
+from tas_core.models.text_encoders.base import TextEncoder
 
 
 def _minilm(location: str | Path | None) -> TextEncoder:

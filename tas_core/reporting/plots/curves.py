@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
 from tas_core.timeline.segments import Segment, Timeline

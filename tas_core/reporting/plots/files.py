@@ -18,7 +18,7 @@ from tas_core.audio.reader import read_audio
 from tas_core.errors import InputError
 from tas_core.reporting.plots.curves import PlotData, Source, check_kind, plot_data
 from tas_core.system.files import check_new_file, same_file, write_files
-from tas_core.timeline.formats import load_timeline
+from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline
 
 if TYPE_CHECKING:

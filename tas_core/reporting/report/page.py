@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tas_core.audio.reader import AudioReader, resample, to_mono
+from tas_core.audio.reader import AudioReader
+from tas_core.audio.resampling import resample, to_mono
 from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page, inert_json, sound_blocks
 from tas_core.reporting.plots.curves import AzimuthCurve, Source, SplCurve, plot_data
@@ -29,8 +30,9 @@ from tas_core.reporting.report.sounds import (
     read_sound,
 )
 from tas_core.system.files import check_new_file, write_files
-from tas_core.timeline.formats import load_timeline
-from tas_core.timeline.prompts import AzimuthPath, Clause
+from tas_core.timeline.files import load_timeline
+from tas_core.timeline.places import AzimuthPath
+from tas_core.timeline.prompts import Clause
 from tas_core.timeline.segments import Timeline
 
 _TEMPLATES: Final = Path(__file__).resolve().parent

@@ -20,9 +20,9 @@ from typing import Final, Literal
 
 import numpy as np
 
-from tas_core.audio.reader import resample
+from tas_core.audio.resampling import resample
 from tas_core.evaluation.metrics import object_azimuth_spans_deg, side_of, spl_difference_db
-from tas_core.timeline.prompts import AzimuthPath
+from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.segments import Segment, Timeline
 
 NEEDS_STEMS: Final = "not measurable without stems"

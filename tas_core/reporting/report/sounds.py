@@ -14,12 +14,14 @@ import numpy as np
 import soundfile
 
 from tas_core.audio.loudness import LoudnessMeter
-from tas_core.audio.reader import AudioReader, peak, resample, to_mono
+from tas_core.audio.reader import AudioReader
+from tas_core.audio.resampling import resample, to_mono
 from tas_core.audio.true_peak import FULL_SCALE, PeakMeter
+from tas_core.audio.writer import peak
 from tas_core.errors import AudioError, InputError
 from tas_core.inference.baselines import through_head
 from tas_core.reporting.html_page import flac_bytes
-from tas_core.timeline.prompts import AzimuthPath
+from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.segments import Timeline
 
 TRACKS: Final = ("input", "output", "hrtf")

@@ -18,14 +18,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from tas_core.audio.reader import Audio, peak, read_audio, resample
-from tas_core.audio.writer import FORMATS
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR, Progress
+from tas_core.audio.reader import Audio, read_audio
+from tas_core.audio.resampling import resample
+from tas_core.audio.writer import FORMATS, peak
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page, flac_bytes, inert_json, sound_blocks
 from tas_core.reporting.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.system.files import check_new_file, write_files
-from tas_core.timeline.formats import EXTENSIONS, load_timeline
+from tas_core.system.progress import Progress
+from tas_core.timeline.files import EXTENSIONS, load_timeline
 from tas_core.timeline.segments import Timeline
 
 PAGE_NAME: Final = "study.html"

@@ -15,13 +15,15 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tas_core.acoustics.rooms import RoomBank
 from tas_core.datasets.mixing import material
 from tas_core.datasets.mixing.bank import StemBank, build_bank
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.mixing.phrases import PhraseTable
+from tas_core.datasets.mixing.room_bank import RoomBank
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, load_categories
-from tas_core.datasets.sources.instruments import DryClip, render_font, render_voice, source_rng, voice_clip
+from tas_core.datasets.sources.clips import DryClip, source_rng
+from tas_core.datasets.sources.instruments import render_font
+from tas_core.datasets.sources.speech import render_voice, voice_clip
 from tas_core.errors import InputError, TasError
 from tests.support.tiny import CATEGORIES, HashEncoder, dry_rooms, phrase_table, tone_bank, write_material
 

@@ -11,11 +11,11 @@ import torch
 from scipy import signal as scipy_signal
 from torch import Tensor
 
-from tas_core.acoustics.rooms import RoomBank, build_rooms
 from tas_core.acoustics.stft import stft
-from tas_core.datasets.mixing.composition import CompositionConfig, SceneComposer
-from tas_core.datasets.mixing.draws import SceneDraws
+from tas_core.datasets.mixing.composition import SceneComposer
+from tas_core.datasets.mixing.draws import CompositionConfig, SceneDraws
 from tas_core.datasets.mixing.phrases import REST_PHRASES
+from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.captions import STYLES, Captioner, Placed, said_azimuth_deg
 from tas_core.models.scene_batch import SceneBatch

@@ -7,11 +7,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from tas_core.acoustics.rooms import RoomBank, build_rooms
 from tas_core.datasets.mixing import packing
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.mixing.packing import _excerpt, pack_material
+from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.errors import InputError
 from tests.support.tiny import RATE_HZ, tone_bank, write_material

@@ -9,7 +9,7 @@ import soundfile as sf
 
 from tas_core.datasets.sources import instruments as rendering
 from tas_core.datasets.sources.catalogue import RECORDING_FOLDERS, SOUNDFONTS, SPLITS, VOICES, Category, load_categories
-from tas_core.datasets.sources.instruments import recording_files, recording_split
+from tas_core.datasets.sources.recordings import recording_files, recording_split
 from tas_core.datasets.tasbench.scenes import fonts_for, voices_for
 
 CATEGORIES = load_categories()

@@ -21,7 +21,7 @@ from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
 from tas_core.jobs.batch.run import run_batch
 from tas_core.jobs.batch.worker import BatchSettings, Outcome
 from tas_core.jobs.request import FileOptions
-from tas_core.system.machine import usable_cores
+from tas_core.system.processes import usable_cores
 from tests.conftest import TAS, Finished, tone
 
 Run = Callable[..., Finished]

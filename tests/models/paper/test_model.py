@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from tas_core.errors import CheckpointError
-from tas_core.models.checkpoints import config_from_dict, load_checkpoint, save_checkpoint
+from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.diffwave import ResidualLayer, ResidualStack, StepEmbedding, step_features
+from tas_core.models.level import normalise
 from tas_core.models.paper.fusion import FUSIONS
-from tas_core.models.paper.model import PRESETS, PaperConfig, PaperModel, normalise
+from tas_core.models.paper.model import PRESETS, PaperConfig, PaperModel
+from tas_core.system.configs import config_from_dict
 
 TIME = 96
 TINY = PaperConfig(

@@ -13,10 +13,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from tas_core.errors import InputError
-from tas_core.models.text_encoders import CachedEncoder, EncoderError, TextEncoder, build_text_encoder
-from tas_core.models.text_encoders.base import mean_over_tokens, unit_rows
+from tas_core.errors import EncoderError, InputError
+from tas_core.models.text_encoders.base import CachedEncoder, TextEncoder, mean_over_tokens, unit_rows
 from tas_core.models.text_encoders.minilm import MiniLM, packaged_folder
+from tas_core.models.text_encoders.registry import build_text_encoder
 
 TEXTS = [
     "cello on the left, piano on the right",
@@ -306,7 +306,8 @@ def test_clip_explains_what_is_wrong_with_a_location(tmp_path: Path, prepare, me
 def test_without_a_network_the_hub_encoders_say_so() -> None:
     code = """
 import sys, warnings; warnings.simplefilter("ignore")
-from tas_core.models.text_encoders import EncoderError, build_text_encoder
+from tas_core.errors import EncoderError
+from tas_core.models.text_encoders.registry import build_text_encoder
 for name in ("clip", "bert", "t5"):
     try: build_text_encoder(name)
     except EncoderError as error: print(str(error).count(chr(10)), "without a network" in str(error))

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tas_core.conventions import Progress
 from tas_core.errors import CheckpointError, InputError
-from tas_core.inference.slots import Stretch, WindowedSide
+from tas_core.inference.chunk import Stretch
 from tas_core.inference.stream import spatialize
+from tas_core.inference.windows import WindowedSide
 from tas_core.models import checkpoints
 from tas_core.models.base import ENCODER_WIDTHS, PromptModel
-from tas_core.models.checkpoints import config_from_dict, save_checkpoint
+from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.paper.model import PaperConfig, PaperModel
 from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
 from tas_core.models.scene_batch import SceneBatch
@@ -26,6 +26,8 @@ from tas_core.models.text_encoders.registry import TEXT_ENCODERS
 from tas_core.models.unets.apnet import APNetConfig, APNetModel
 from tas_core.models.unets.mono2binaural import Mono2BinauralConfig, Mono2BinauralModel
 from tas_core.models.unets.unet import SpectrogramModel, UNetConfig, complex_product
+from tas_core.system.configs import config_from_dict
+from tas_core.system.progress import Progress
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.training.trainer import loss_function
 from tests.support.tiny import HashEncoder, tiny_slots, write_material

@@ -26,10 +26,11 @@ from tas_core.inference import baselines as plain_head
 from tas_core.inference.baselines import through_head
 from tas_core.reporting.html_page import inert_json
 from tas_core.reporting.report import page as job
-from tas_core.reporting.report import report_file, sounds, write_report
+from tas_core.reporting.report import sounds
+from tas_core.reporting.report.page import report_file, write_report
 from tas_core.reporting.report.places import NEEDS_STEMS, TOO_LITTLE, measure_places
 from tas_core.reporting.report.tables import clock, direction, escaped, number, provenance_table
-from tas_core.timeline.formats import EXTENSIONS, convert_timeline, format_timeline, parse_timeline
+from tas_core.timeline.files import EXTENSIONS, convert_timeline, format_timeline, parse_timeline
 from tas_core.timeline.segments import Timeline
 from tests.conftest import Finished
 

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from tas_core.reporting.report import write_report
-from tas_core.timeline.formats import parse_timeline
+from tas_core.reporting.report.page import write_report
+from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline
 from tests.support.browser import ATTENTION_S, Browser, needs_chromium
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.reporting.study import make_study, read_answers, read_key
-from tas_core.reporting.study.page import question, render_page
+from tas_core.reporting.study.page import make_study, question, render_page
+from tas_core.reporting.study.records import read_answers, read_key
 from tests.conftest import Finished
 from tests.support.browser import ATTENTION_S, Browser, needs_chromium
 

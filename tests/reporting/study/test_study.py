@@ -21,9 +21,10 @@ import soundfile
 
 from tas_core.conventions import side_name
 from tas_core.errors import InputError
-from tas_core.reporting.study import Key, make_study, read_key, score_study
-from tas_core.reporting.study.page import fixed_objects, question, render_page
-from tas_core.timeline.formats import convert_timeline, parse_timeline
+from tas_core.reporting.study.page import fixed_objects, make_study, question, render_page
+from tas_core.reporting.study.records import Key, read_key
+from tas_core.reporting.study.scoring import score_study
+from tas_core.timeline.files import convert_timeline, parse_timeline
 from tests.cli.test_bad_input import tree
 from tests.conftest import Finished
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import InputError, TimelineError
-from tas_core.timeline.formats import EXTENSIONS, convert_timeline, format_timeline, load_timeline, parse_timeline
+from tas_core.timeline.files import EXTENSIONS, convert_timeline, format_timeline, load_timeline, parse_timeline
 from tas_core.timeline.formats.lines import prompt_lines
 from tas_core.timeline.segments import Segment, Timeline
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import TimelineError
-from tas_core.timeline.formats import parse_timeline
+from tas_core.timeline.files import parse_timeline
 
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "timeline.schema.json").read_text())

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import InputError, TimelineError
-from tas_core.timeline.formats import format_timeline, load_timeline
+from tas_core.timeline.files import format_timeline, load_timeline
 from tas_core.timeline.prompts import parse_prompt
 from tas_core.timeline.segments import Timeline
 
@@ -327,7 +327,7 @@ def test_large_files_are_read_quickly(load: Load) -> None:
 
 def test_no_heavy_library_is_imported() -> None:
     program = (
-        "import sys, tas_core.timeline.formats\n"
+        "import sys, tas_core.timeline.files\n"
         "print(*[m for m in ('torch', 'soundfile', 'typer', 'rich', 'scipy') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)

@@ -1,0 +1,43 @@
+"""Channels and rates: mixing down, and resampling with libsoxr."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import soxr
+
+
+def to_mono(samples: np.ndarray) -> np.ndarray:
+    """Mean of channels (channel, time), (time,), in the same dtype; one channel comes back as it is."""
+    if len(samples) == 1:
+        return samples[0]
+    return samples.mean(axis=0, dtype=np.float64).astype(samples.dtype)
+
+
+def resampled_length(num_frames: int, from_hz: int, to_hz: int) -> int:
+    """Samples after resampling: ``num_frames * to_hz / from_hz``, rounded, halves up, and at least 1 of 1."""
+    return max(min(num_frames, 1), (2 * num_frames * to_hz + from_hz) // (2 * from_hz))
+
+
+def resample(samples: np.ndarray, from_hz: int, to_hz: int, num_frames: int | None = None) -> np.ndarray:
+    """Band-limited resampling without delay (soxr, very high quality).
+
+    Args:
+        samples: (..., time), float32 or float64.
+        from_hz: rate of the samples.
+        to_hz: rate of the result.
+        num_frames: length of the result, by default :func:`resampled_length`; the result is cut or
+            filled with zeros at its end. Pass the original length to come back from another rate.
+
+    Returns:
+        (..., num_frames), dtype of the samples.
+    """
+    if num_frames is None:
+        num_frames = resampled_length(samples.shape[-1], from_hz, to_hz)
+    flat = samples.reshape(math.prod(samples.shape[:-1]), samples.shape[-1])
+    result = np.zeros((len(flat), num_frames), dtype=samples.dtype)
+    for row, channel in zip(result, flat, strict=True):
+        new = channel if from_hz == to_hz else soxr.resample(channel, from_hz, to_hz, quality="VHQ")
+        row[: len(new)] = new[:num_frames]
+    return result.reshape(*samples.shape[:-1], num_frames)
