@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from tas_cli.output.json_lines import print_json
+from tas_core.audio.reader import audio_duration_s
 
 app = typer.Typer(
     help="Look into timelines, and convert them: YAML, SubRip, WebVTT, Audacity labels.",
@@ -29,7 +30,7 @@ def check(
     """Say what was understood: segments, objects, azimuths, and time without a prompt."""
     from tas_core.timeline.check import check_timeline
 
-    result = check_timeline(path, audio)
+    result = check_timeline(path, None if audio is None else audio_duration_s(audio))
     if json_output:
         print_json(result.as_dict())
         return

@@ -2,8 +2,8 @@
 
 A table over azimuths 0, 5 .. 90 degrees, interpolated linearly, continued to the right as an odd
 function and zero in front. So a mirrored azimuth gives exactly the mirrored filter, and a centred object no
-side signal. The table is the measured head's ratio (see :mod:`tas_core.acoustics.hrtf`) and stays so: trained on rooms it
-would shrink towards what is left of a direction after reverberation, and be wrong for dry sound. How much of a
+side signal. The table is the measured head's ratio (see :mod:`tas_core.acoustics.hrtf`) and stays so: trained on
+rooms it would shrink towards what is left of a direction after reverberation, and be wrong for dry sound. How much of a
 sound is direct is for the network to see (``Separation.directness``).
 
 :class:`PersonalDirectionFilter` has a table for both sides, of a head that need not be symmetric;

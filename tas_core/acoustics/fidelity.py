@@ -5,8 +5,8 @@ The program keeps (L + R) / 2 = x. A source s that a head hears as H_L s and H_R
     L = 2 H_L / (H_L + H_R) s        R = 2 H_R / (H_L + H_R) s,
 
 with the interaural differences of the head and another colour, the same in both ears. Three things are lost beside:
-what the limit of :func:`tas_core.acoustics.hrtf.direction_ratio` cuts off, what lies between the steps of the table, and,
-above the model's band, phase.
+what the limit of :func:`tas_core.acoustics.hrtf.direction_ratio` cuts off, what lies between the steps of the table,
+and, above the model's band, phase.
 """
 
 from __future__ import annotations

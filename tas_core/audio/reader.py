@@ -252,4 +252,11 @@ def read_audio(path: str | Path) -> Audio:
         return Audio(samples, reader.sample_rate_hz, reader.subtype, reader.format)
 
 
-# ---------------------------------------------------------------------------- samples
+def audio_duration_s(path: str | Path) -> float:
+    """Length of an audio file, seconds.
+
+    Raises:
+        AudioError: as :class:`AudioReader` and :meth:`AudioReader.count_frames`.
+    """
+    with AudioReader(path) as reader:
+        return reader.count_frames() / reader.sample_rate_hz

@@ -1,8 +1,8 @@
 """Every measure of one output of one clip, by name.
 
 **Objects.** Each object of a simulated clip is looked at where it rests, over the whole of that stretch, and while it
-moves, in spans of 0.5 s with the azimuth at their middle; :mod:`tas_core.evaluation.metrics.objects` makes scores of that.
-Sides are those of the *true* azimuth at +-15 degrees, whatever the prompt's wording; ``azimuth_error_deg`` exists
+moves, in spans of 0.5 s with the azimuth at their middle; :mod:`tas_core.evaluation.metrics.objects` makes scores of
+that. Sides are those of the *true* azimuth at +-15 degrees, whatever the prompt's wording; ``azimuth_error_deg`` exists
 where the prompt gives degrees.
 
 **Levels** that may be infinite (an exact mono sum is -inf dB) are held within +-200 dB, so that they have means.

@@ -74,7 +74,8 @@ def spatialize(
         steps: diffusion steps, 1 or more; None is the model's own default.
         seed: of the noise, for models that use any.
         device: "auto", "cpu" or "cuda"; for models that are loaded by this call.
-        head: whose ears to make, a SOFA file or what :func:`tas_core.acoustics.sofa.read_sofa` made of it; None is a KEMAR.
+        head: whose ears to make, a SOFA file or what :func:`tas_core.acoustics.sofa.read_sofa` made of it; None is a
+            KEMAR.
         width: factor of the difference of the ears, 0 (mono) to 2.
         transition_s: how long places take to change where a prompt begins or ends, seconds, 0 or more; models of
             ``slots`` only.
@@ -121,8 +122,8 @@ def _mono_samples(audio: ArrayLike) -> np.ndarray:
     """The samples as an array (time) of floats."""
     if isinstance(audio, (str, PathLike)):
         raise InputError(
-            f"audio is the path {os.fspath(audio)}; expected samples: read them (tas_core.audio.reader.read_audio), or use "
-            "tas_core.spatialize_file"
+            f"audio is the path {os.fspath(audio)}; expected samples: read them (tas_core.audio.read_audio), "
+            "or use tas_core.spatialize_file"
         )
     try:
         samples = np.asarray(audio)

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 
 from tas_core.acoustics.hrtf import HrirSet
+from tas_core.acoustics.level_difference import spl_of_energies_db
 from tas_core.audio.resampling import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
-from tas_core.evaluation.metrics import spl_of_energies_db
 from tas_core.inference.bandwidth_extension import REACH_S, Extended, extend_band
 from tas_core.inference.chunk import SideSignal, Stretch
 from tas_core.inference.presence import Finding, Listener

@@ -36,7 +36,7 @@ class ClauseReport:
 
 @dataclass(frozen=True)
 class ObjectReport:
-    """An object over a stretch in which prompts name it without a break, as :class:`tas_core.inference.presence.Finding`."""
+    """An object while prompts name it without a break; a copy of :class:`tas_core.inference.presence.Finding`."""
 
     object: str
     start_s: float

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.audio.reader import AudioReader
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline, TimelineWarning
 
@@ -73,21 +72,17 @@ class TimelineCheck:
         return asdict(self)
 
 
-def check_timeline(path: str | Path, audio: str | Path | None = None) -> TimelineCheck:
+def check_timeline(path: str | Path, duration_s: float | None = None) -> TimelineCheck:
     """Read a timeline and say what was understood.
 
     Args:
-        path: the timeline, as for :func:`tas_core.timeline.formats.load_timeline`.
-        audio: the audio that it is for; without it an open end stays open.
+        path: the timeline, as for :func:`tas_core.timeline.files.load_timeline`.
+        duration_s: length of the audio that it is for, seconds; without it an open end stays open.
 
     Raises:
-        InputError: the timeline or the audio cannot be read, or a segment starts after the end of the audio.
+        InputError: the timeline cannot be read, or a segment starts after the end of the audio.
     """
     timeline = load_timeline(path)
-    duration_s = None
-    if audio is not None:
-        with AudioReader(audio) as reader:
-            duration_s = reader.count_frames() / reader.sample_rate_hz
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TimelineWarning)
         closed = _closed(timeline, duration_s)

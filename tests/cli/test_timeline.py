@@ -189,11 +189,11 @@ def test_a_segment_that_outlasts_the_audio_is_a_warning(tas: Run, scene: str, ma
     assert "00:00:09.000  00:00:10.000" in done.out
 
 
-def test_only_short_gaps_between_prompts_are_doubted(tmp_path: Path, make_audio: Make) -> None:
+def test_only_short_gaps_between_prompts_are_doubted(tmp_path: Path) -> None:
     """Not the beginning and the end, where a label may well start late; not what is long enough to be meant."""
     path = tmp_path / "labels.txt"
     path.write_text("0.1\t1\tdog left\n1.24\t2\tdog left\n2.25\t2.9\tdog left\n")
-    (warning,) = check_timeline(path, make_audio(seconds=3.0)).warnings
+    (warning,) = check_timeline(path, 3.0).warnings
     assert ":1:1: no prompt for 0.24 s after the segment's end at 1 s" in warning
 
 

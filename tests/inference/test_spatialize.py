@@ -223,7 +223,7 @@ def test_integers_are_scaled_by_the_caller(tiny_model: Path, kind: str) -> None:
     [
         (
             {"audio": "talk.wav"},
-            "audio is the path talk.wav; expected samples: read them (tas_core.audio.reader.read_audio)",
+            "audio is the path talk.wav; expected samples: read them (tas_core.audio.read_audio)",
         ),
         ({"audio": Path("talk.wav")}, "audio is the path talk.wav"),
         ({"audio": []}, "audio has the shape (0,); expected mono samples (time), at least one"),

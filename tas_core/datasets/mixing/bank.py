@@ -5,8 +5,8 @@ per clip ``start``, ``length``, ``category``, ``source`` and ``split`` (int64).
 The names behind the numbers are in the file's metadata, as JSON. Scenes are composed
 from it on the fly, see :mod:`tas_core.datasets.mixing.composition`.
 
-A bank that travels is coded (:mod:`tas_core.datasets.mixing.codec`): in place of ``samples`` and ``start`` it holds blocks of
-clips of one split, three tensors each, and the metadata says how many clips of which length a block has.
+A bank that travels is coded (:mod:`tas_core.datasets.mixing.codec`): in place of ``samples`` and ``start`` it holds
+blocks of clips of one split, three tensors each, and the metadata says how many clips of which length a block has.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Many files with one model, one after the other or by several processes.
 
-What is wrong with the whole batch is found first, see :func:`tas_core.jobs.batch.plan.plan_batch`. What is wrong with one
-file fails that file, and the others go on.
+What is wrong with the whole batch is found first, see :func:`tas_core.jobs.batch.plan.plan_batch`. What is wrong with
+one file fails that file, and the others go on.
 """
 
 from __future__ import annotations

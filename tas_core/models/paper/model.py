@@ -111,8 +111,8 @@ PRESETS: Final = with_variants(
     }
 )
 """Configs by name, for the rows of Tables 1 to 3. "paper" is the one with SAF; "paper-no-saf", the row "Ours" of
-Table 1, is the same network as "paper-add", see :class:`tas_core.models.paper.fusion.AddFusion`. All have the full width and
-the text encoder that works offline; the paper's own is CLIP, "paper-clip". Names that end in "-small" have a
+Table 1, is the same network as "paper-add", see :class:`tas_core.models.paper.fusion.AddFusion`. All have the full
+width and the text encoder that works offline; the paper's own is CLIP, "paper-clip". Names that end in "-small" have a
 reduced width, for CPUs; their results are not the paper's."""
 
 TRAINING: Final[dict[str, Any]] = {

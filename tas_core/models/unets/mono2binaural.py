@@ -1,7 +1,8 @@
 """The ``mono2binaural`` family: "2.5D Visual Sound" (Gao and Grauman, CVPR 2019) with text for its image.
 
 One complex mask turns the spectrogram of mid into that of side; the loss is the mean squared error of that
-spectrogram, real and imaginary parts, at the level of a mid of RMS 0.1. The network is in :mod:`tas_core.models.unets.unet`.
+spectrogram, real and imaginary parts, at the level of a mid of RMS 0.1. The network is in
+:mod:`tas_core.models.unets.unet`.
 """
 
 from __future__ import annotations
