@@ -191,16 +191,19 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
         A file of the int16 samples of all clips, one after another, and (category, source, split, length) of each:
         not the samples themselves, for results of a pool have to be small.
     """
-    from tas_core.datasets.sources import instruments as rendering
+    from tas_core.datasets.sources.clips import DryClip
+    from tas_core.datasets.sources.instruments import render_font
+    from tas_core.datasets.sources.recordings import render_recordings
+    from tas_core.datasets.sources.speech import render_voice
 
-    found: Iterator[rendering.DryClip]
+    found: Iterator[DryClip]
     if isinstance(job.subject, SoundFont):
-        found = rendering.render_font(job.subject, job.categories, job.clips, job.length_s, job.rate_hz, job.seed)
+        found = render_font(job.subject, job.categories, job.clips, job.length_s, job.rate_hz, job.seed)
     elif isinstance(job.subject, Voice):
-        found = rendering.render_voice(job.subject, job.clips, job.length_s, job.rate_hz, job.seed)
+        found = render_voice(job.subject, job.clips, job.length_s, job.rate_hz, job.seed)
     else:
         category, split = job.subject
-        found = rendering.render_recordings(category, split, job.clips, job.length_s, job.rate_hz, job.seed)
+        found = render_recordings(category, split, job.clips, job.length_s, job.rate_hz, job.seed)
     handle, name = tempfile.mkstemp(dir=scratch)
     with os.fdopen(handle, "wb") as file:
         clips = []

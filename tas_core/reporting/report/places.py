@@ -1,8 +1,8 @@
 """Requested against measured places, segment by segment, as far as an output tells them.
 
-The measure is that of ``tas eval`` (:mod:`tas_core.evaluation.metrics.azimuth`): level and phase differences of the ears,
-in the time-frequency bins that an object owns, against those of the measured head. Without stems nobody knows those
-bins, so
+The measure is that of ``tas eval`` (:mod:`tas_core.evaluation.metrics.azimuth`): level and phase differences of the
+ears, in the time-frequency bins that an object owns, against those of the measured head. Without stems nobody knows
+those bins, so
 
 * in a segment of one object the whole sound counts as that object;
 * in a segment of several nothing is measured, except objects with a stem.

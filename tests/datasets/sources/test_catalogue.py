@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tas_core.datasets.sources import instruments as rendering
+from tas_core.datasets.sources import recordings
 from tas_core.datasets.sources.catalogue import RECORDING_FOLDERS, SOUNDFONTS, SPLITS, VOICES, Category, load_categories
-from tas_core.datasets.sources.recordings import recording_files, recording_split
+from tas_core.datasets.sources.recordings import recording_files, recording_split, render_recordings
 from tas_core.datasets.tasbench.scenes import fonts_for, voices_for
 
 CATEGORIES = load_categories()
@@ -147,7 +147,7 @@ def test_recordings_are_found_by_name_and_descriptions_are_not(tmp_path: Path, m
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    monkeypatch.setattr(rendering, "RECORDING_FOLDERS", ((tmp_path, "CC0"), (tmp_path / "missing", "CC0")))
+    monkeypatch.setattr(recordings, "RECORDING_FOLDERS", ((tmp_path, "CC0"), (tmp_path / "missing", "CC0")))
     category = Category("bell", ("bell",), (), "recording", samples=("bell*",))
     assert [p.name for p in recording_files(category)] == ["bell.ogg", "bell_2.wav", "bell_3.flac"]
 
@@ -157,9 +157,9 @@ def test_no_name_of_recordings_is_in_two_splits(tmp_path: Path, monkeypatch: pyt
     rng = np.random.default_rng(0)
     for number in range(4):
         sf.write(tmp_path / f"gong{number}.wav", 0.5 * rng.standard_normal(1600), 16000)
-    monkeypatch.setattr(rendering, "RECORDING_FOLDERS", ((tmp_path, "CC0"),))
+    monkeypatch.setattr(recordings, "RECORDING_FOLDERS", ((tmp_path, "CC0"),))
     category = Category("small gong", ("small gong",), (), "recording", samples=("gong*",))
-    clips = {s: list(rendering.render_recordings(category, s, 2, 0.5, 16000, 0)) for s in SPLITS}
+    clips = {s: list(render_recordings(category, s, 2, 0.5, 16000, 0)) for s in SPLITS}
     names = {split: {clip.source for clip in found} for split, found in clips.items()}
     assert all(len(found) == 1 for found in names.values())
     assert len(set.union(*names.values())) == len(SPLITS)
