@@ -35,7 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from tas_core.audio.resampling import resample
 from tas_core.evaluation.results import describe_machine
 from tas_core.inference.stream import Spatializer, encode_timeline
-from tas_core.models.registry import build_preset, load_model
+from tas_core.models.registry import build_preset, load_network
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
@@ -102,7 +102,7 @@ def counted(run: Callable[[], object]) -> float:
 
 def default_model(seconds: float) -> dict[str, Any]:
     """One step and more, on the same sound: time, arithmetic, and what each further clause costs."""
-    model = load_model("slots").eval()
+    model = load_network("slots").eval()
     assert isinstance(model, SlotsModel)
     encoder = CachedEncoder(build_text_encoder(model.config.text_encoder))
     x = sound(seconds)

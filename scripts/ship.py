@@ -16,14 +16,14 @@ import torch
 from torch import Tensor
 
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
-from tas_core.models.registry import load_model
+from tas_core.models.registry import load_network
 
 NETWORK = "networks.0."
 
 
 def weights(checkpoints: str) -> dict[str, Tensor]:
     """Mean of the weights of checkpoints, joined by commas, of one network each."""
-    states = [load_model(checkpoint).state_dict() for checkpoint in checkpoints.split(",")]
+    states = [load_network(checkpoint).state_dict() for checkpoint in checkpoints.split(",")]
     return {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
 
 

@@ -15,23 +15,29 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tas_core.acoustics.sofa import read_sofa
     from tas_core.errors import InputError, TasError
-    from tas_core.inference.engine import Engine, load_engine
+    from tas_core.evaluation import metrics
+    from tas_core.inference.engine import LoadedModel, load_model
+    from tas_core.inference.result import Spatialized
+    from tas_core.inference.settings import RenderSettings
     from tas_core.inference.spatialize import spatialize
-    from tas_core.inference.stream import Spatialized, Spatializer
+    from tas_core.inference.stream import Spatializer
     from tas_core.jobs.spatialize import spatialize_file
     from tas_core.timeline.files import load_timeline
     from tas_core.timeline.prompts import parse_prompt
-    from tas_core.timeline.segments import Timeline
+    from tas_core.timeline.segments import Segment, Timeline
 
 __all__ = [
-    "Engine",
     "InputError",
+    "LoadedModel",
+    "RenderSettings",
+    "Segment",
     "Spatialized",
     "Spatializer",
     "TasError",
     "Timeline",
-    "load_engine",
+    "load_model",
     "load_timeline",
+    "metrics",
     "parse_prompt",
     "read_sofa",
     "spatialize",
@@ -39,13 +45,15 @@ __all__ = [
 ]
 
 _HOMES: Final = {
-    "Engine": "tas_core.jobs.spatialize",
     "InputError": "tas_core.errors",
-    "Spatialized": "tas_core.inference.stream",
+    "LoadedModel": "tas_core.inference.engine",
+    "RenderSettings": "tas_core.inference.settings",
+    "Segment": "tas_core.timeline.segments",
+    "Spatialized": "tas_core.inference.result",
     "Spatializer": "tas_core.inference.stream",
     "TasError": "tas_core.errors",
     "Timeline": "tas_core.timeline.segments",
-    "load_engine": "tas_core.jobs.spatialize",
+    "load_model": "tas_core.inference.engine",
     "load_timeline": "tas_core.timeline.files",
     "parse_prompt": "tas_core.timeline.prompts",
     "read_sofa": "tas_core.acoustics.sofa",
@@ -56,9 +64,13 @@ _HOMES: Final = {
 if not TYPE_CHECKING:  # to type checkers it would mean that every name exists
 
     def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
+        if name == "metrics":
+            value = import_module("tas_core.evaluation.metrics")
+        elif name in _HOMES:
+            value = getattr(import_module(_HOMES[name]), name)
+        else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value
         return value
 
 

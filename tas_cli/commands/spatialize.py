@@ -59,26 +59,22 @@ def spatialize(
     from tas_cli.output.spatialize import run_many, run_one
     from tas_core.audio.normalised_writer import Levels
     from tas_core.errors import InputError
+    from tas_core.inference.settings import RenderSettings
     from tas_core.jobs.batch.inputs import find_inputs
     from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch, plan_requests
-    from tas_core.jobs.batch.worker import BatchSettings
-    from tas_core.jobs.request import FileOptions, FileRequest, only_input
+    from tas_core.jobs.request import Excerpt, FileOptions, FileRequest, only_input
+    from tas_core.jobs.spatialize import JobSettings
 
     options = FileOptions(
-        steps=steps,
-        seed=seed,
-        channel=channel,
-        start_s=start,
-        duration_s=duration,
-        levels=Levels(gain, loudness, clip),
-        subtype=subtype,
+        RenderSettings(steps=steps, seed=seed, width=width, transition_s=transition),
+        Excerpt(channel, start, duration),
+        Levels(gain, loudness, clip),
         hrtf=hrtf,
-        width=width,
-        transition_s=transition,
+        subtype=subtype,
         sidecar=sidecar,
         overwrite=force,
     )
-    settings = BatchSettings(options, model, device, command=("tas", *sys.argv[1:]))
+    settings = JobSettings(options, model, device, command=("tas", *sys.argv[1:]))
     sources = sources or []
     if out is not None:
         source = only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))

@@ -2,60 +2,49 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from dataclasses import replace
 
 import typer
 
 from tas_cli.output.json_lines import print_json
 from tas_cli.output.progress import progress_bar
 from tas_core.jobs.batch.plan import BatchPlan
-from tas_core.jobs.batch.worker import BatchSettings, Outcome
-from tas_core.jobs.result import FileReport
-from tas_core.jobs.spatialize import spatialize_file
+from tas_core.jobs.batch.worker import FileOutcome
+from tas_core.jobs.result import FileResult
+from tas_core.jobs.spatialize import FileWorker, JobSettings
 from tas_core.system.files import STANDARD_STREAM
 
 
-def run_one(plan: BatchPlan, settings: BatchSettings, *, progress: str, as_json: bool) -> None:
+def run_one(plan: BatchPlan, settings: JobSettings, *, progress: str, as_json: bool) -> None:
     """Make the one file of a plan and say how it came out."""
     (request,) = plan.requests
     if plan.skipped:
-        skipped = Outcome(request, skipped=True)
+        skipped = FileOutcome(request, skipped=True)
         if as_json:
             print_json(skipped.as_dict())
         else:
             typer.echo(f"{request.out}: exists, left out")
         return
     with progress_bar(request.source.name, progress) as report_progress:
-        report = spatialize_file(
-            request.source,
-            request.out,
-            timeline_path=request.timeline_path,
-            prompt=request.prompt,
-            stems=request.stems,
-            page=request.page,
-            options=replace(settings.options, overwrite=settings.options.overwrite or bool(plan.again)),
-            model_name=settings.model_name,
-            device=settings.device,
-            progress=report_progress,
-            command=settings.command,
-        )
+        result = FileWorker(settings).make(request, overwrite=bool(plan.again), progress=report_progress)
     to_stderr = str(request.out) == STANDARD_STREAM
     if as_json:
-        print_json(report.as_dict(), to_stderr)
+        print_json(result.as_dict(), to_stderr)
         return
-    lines = [f"{_head(report)}, model {report.model}"]
-    for segment in report.segments:
-        level = "silent" if segment.spl_difference_db is None else f"{segment.spl_difference_db:+.1f} dB"
+    lines = [f"{_head(result)}, model {result.model}"]
+    for item in result.segments:
+        level = f"{item.spl_difference_db:+.1f} dB" if math.isfinite(item.spl_difference_db) else "silent"
+        segment = item.segment
         text = " ".join(segment.text.split())  # of several lines where it comes from subtitles
         lines.append(f"  {segment.start_s:8.2f} - {segment.end_s:8.2f} s  {level:>9}  {text}")
-    total = sum(report.seconds.values())
-    lines.append(f"  {total:.1f} s in all, {report.real_time_factor:.3f} of real time after loading; + dB is left")
+    total = sum(result.seconds.values())
+    lines.append(f"  {total:.1f} s in all, {result.real_time_factor:.3f} of real time after loading; + dB is left")
     typer.echo("\n".join(lines), err=to_stderr)
 
 
 def run_many(
-    plan: BatchPlan, settings: BatchSettings, *, jobs: int, fail_fast: bool, progress: str, as_json: bool
+    plan: BatchPlan, settings: JobSettings, *, jobs: int, fail_fast: bool, progress: str, as_json: bool
 ) -> None:
     """Make all files of a plan: a line for each as it ends, and on stderr how many there are of which kind.
 
@@ -64,13 +53,13 @@ def run_many(
     """
     from tas_core.jobs.batch.run import run_batch
 
-    def tell(outcome: Outcome) -> None:
+    def tell(outcome: FileOutcome) -> None:
         for warning in outcome.warnings:
             print(f"tas: warning: {warning}", file=sys.stderr)
         if as_json:
             print_json(outcome.as_dict())
-        elif outcome.report is not None:
-            typer.echo(f"{_head(outcome.report)}, {sum(outcome.report.seconds.values()):.1f} s of work")
+        elif outcome.result is not None:
+            typer.echo(f"{_head(outcome.result)}, {sum(outcome.result.seconds.values()):.1f} s of work")
         if outcome.error:
             print(f"tas: error: {outcome.error}", file=sys.stderr)
 
@@ -79,13 +68,13 @@ def run_many(
         outcomes = run_batch(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=report_progress, on_outcome=tell)
     failed = sum(bool(outcome.error) for outcome in outcomes)
     counts = {"skipped": len(plan.skipped), "failed": failed, "not tried": total - len(outcomes)}
-    done = sum(outcome.report is not None for outcome in outcomes)
+    done = sum(outcome.result is not None for outcome in outcomes)
     rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
     print(f"{done} of {total} done{rest}", file=sys.stderr)
     if failed:
         raise typer.Exit(1)
 
 
-def _head(report: FileReport) -> str:
-    name = "standard output" if report.output == STANDARD_STREAM else report.output
-    return f"{name}: {report.duration_s:.2f} s, {report.sample_rate_hz} Hz"
+def _head(result: FileResult) -> str:
+    name = "standard output" if result.output == STANDARD_STREAM else result.output
+    return f"{name}: {result.duration_s:.2f} s, {result.sample_rate_hz} Hz"

@@ -53,7 +53,7 @@ def _rows(check: TimelineCheck) -> Iterator[tuple[str, ...]]:
         end = "end of audio" if segment.end_s is None else _time(segment.end_s)
         times = (str(number), _time(segment.start_s), end)
         for clause in segment.clauses:
-            azimuths = dict.fromkeys(map(_azimuth, (clause.azimuth_start_deg, clause.azimuth_end_deg)))
+            azimuths = dict.fromkeys(map(_azimuth, (clause.azimuth.start_deg, clause.azimuth.end_deg)))
             yield *times, _letter(index[clause.object]), clause.object, " -> ".join(azimuths)
             times = ("", "", "")
 
@@ -86,7 +86,7 @@ def _chart(check: TimelineCheck, width: int) -> Iterator[Text]:
         for clause in segment.clauses:
             for column in range(first, stop):
                 fraction = (column - first) / max(stop - first - 1, 1)
-                azimuth_deg = (1 - fraction) * clause.azimuth_start_deg + fraction * clause.azimuth_end_deg
+                azimuth_deg = (1 - fraction) * clause.azimuth.start_deg + fraction * clause.azimuth.end_deg
                 row = rows - math.floor(LEFT_SIGN * azimuth_deg / _ROW_DEG + 0.5)
                 cells[row][column].append(index[clause.object])
 

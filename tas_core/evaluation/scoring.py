@@ -222,7 +222,7 @@ def swap_measures(system: System, clip: EvalClip, output: np.ndarray, seed: int)
 
 
 def presence_measures(system: System, clip: EvalClip) -> dict[str, float]:
-    """``found_present`` and ``found_absent``: shares of the time in which objects are found, 0 to 1.
+    """``found_present`` and ``found_absent``: fractions of the time in which objects are found, 0 to 1.
 
     The prompts are the clip's own with one more name, of something that does not sound in it.
     """
@@ -231,11 +231,11 @@ def presence_measures(system: System, clip: EvalClip) -> dict[str, float]:
         return {}
     timeline, decoy = extended
     times_s: dict[bool, list[tuple[float, bool]]] = {True: [], False: []}
-    for item in system.findings(clip, timeline):
+    for item in system.detections(clip, timeline):
         times_s[item.object == decoy].append((item.end_s - item.start_s, item.found))
-    share = lambda spans: sum(s for s, found in spans if found) / sum(s for s, _ in spans)  # noqa: E731
+    fraction = lambda spans: sum(s for s, found in spans if found) / sum(s for s, _ in spans)  # noqa: E731
     return {
-        name: share(times_s[absent])
+        name: fraction(times_s[absent])
         for name, absent in (("found_present", False), ("found_absent", True))
         if times_s[absent]
     }

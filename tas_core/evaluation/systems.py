@@ -6,7 +6,7 @@
 ``hrtf``           the whole of x through the measured head at that mean azimuth
 ``oracle-mask``    ideal ratio masks from the true stems, at the *asked* azimuths
 ``oracle-direct``  the true stems themselves, at their *true* azimuths, without their rooms' reflections
-a model            :func:`tas_core.inference.stream.spatialize` with a shipped model or a checkpoint
+a model            :func:`tas_core.inference.stream.render` with a shipped model or a checkpoint
 
 All keep (L + R) / 2 = x. With mid = 2 x and spectrograms as the ``slots`` model has them (1024 samples every 256),
 and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -36,17 +36,15 @@ from torch import Tensor
 from tas_core.acoustics.direction_filter import DirectionFilter
 from tas_core.acoustics.stft import istft, stft
 from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
-from tas_core.errors import CheckpointError, InputError
+from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.inference.baselines import mean_azimuth_deg, through_head
-from tas_core.inference.presence import Finding
-from tas_core.inference.stream import encode_timeline, spatialize
-from tas_core.models.base import PromptModel
-from tas_core.models.checkpoints import load_checkpoint
+from tas_core.inference.engine import LoadedModel, load_model
+from tas_core.inference.presence import Detection
+from tas_core.inference.settings import RenderSettings
+from tas_core.inference.stream import render
 from tas_core.models.pretrained import find_checkpoint, shipped_models
-from tas_core.models.registry import model_from_checkpoint
 from tas_core.models.text_encoders.base import CachedEncoder
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.segments import Timeline
 
 _N_FFT: Final = 1024
@@ -59,7 +57,7 @@ class System(Protocol):
     Attributes:
         identity: plain values that say all its output depends on, beside the clip and the seed.
         follows_text: whether the output depends on the timeline.
-        hears: whether it says which objects of a timeline are in the sound.
+        separates: whether it tells objects apart, and says which are in the sound.
         needs_stems: whether it looks at the truth's stems.
         about: plain values for the report.
     """
@@ -71,7 +69,7 @@ class System(Protocol):
     def follows_text(self) -> bool: ...  # noqa: D102
 
     @property
-    def hears(self) -> bool: ...  # noqa: D102
+    def separates(self) -> bool: ...  # noqa: D102
 
     @property
     def needs_stems(self) -> bool: ...  # noqa: D102
@@ -83,7 +81,7 @@ class System(Protocol):
         """Ears (ear, time) at 16 kHz for a clip under a timeline, and the seconds that took if they say anything."""
         ...
 
-    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+    def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Which objects of a timeline are in a clip; nothing from a system that cannot tell."""
         ...
 
@@ -152,7 +150,7 @@ class Baseline:
         return self.name in ("pan", "hrtf", "oracle-mask")
 
     @property
-    def hears(self) -> bool:
+    def separates(self) -> bool:
         """Never."""
         return False
 
@@ -203,7 +201,7 @@ class Baseline:
             side = torch.from_numpy(ratio) * spectrum
         return _to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
 
-    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+    def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Nothing."""
         del clip, timeline
         return ()
@@ -257,31 +255,28 @@ class ModelSystem:
                 f"unknown model '{row.source}'; expected one of {', '.join((*shipped_models(), *BASELINES))}, "
                 "or a checkpoint folder"
             ) from error
-        checkpoint = load_checkpoint(folder)
-        try:
-            self.model = model_from_checkpoint(checkpoint).to(device)
-        except CheckpointError as error:
-            raise CheckpointError(f"{folder}: {error}") from error
-        self.steps = int(row.steps or self.model.default_steps)
-        if self.steps > self.model.max_steps:
+        model = load_model(folder, device.type)
+        network = model.network
+        self.steps = int(row.steps or network.default_steps)
+        if self.steps > network.max_steps:
             raise InputError(
-                f"{row.name}: {self.steps} steps; a {self.model.family} model takes at most {self.model.max_steps}"
+                f"{row.name}: {self.steps} steps; a {network.family} model takes at most {network.max_steps}"
             )
-        if self.model.config.sample_rate_hz != RATE_HZ:
-            raise InputError(
-                f"{row.name}: a model at {self.model.config.sample_rate_hz} Hz; scores are at {RATE_HZ} Hz"
-            )
-        self.identity: list[Any] = ["model", checkpoint.digest, self.steps, device.type]
+        if network.config.sample_rate_hz != RATE_HZ:
+            raise InputError(f"{row.name}: a model at {network.config.sample_rate_hz} Hz; scores are at {RATE_HZ} Hz")
+        self.identity: list[Any] = ["model", model.digest, self.steps, device.type]
         self.about: dict[str, Any] = {
             "kind": "model",
-            "family": checkpoint.family,
-            "digest": checkpoint.digest,
+            "family": network.family,
+            "digest": model.digest,
             "steps": self.steps,
-            "text_encoder": self.model.config.text_encoder,
+            "text_encoder": network.config.text_encoder,
         }
-        self.hears = not isinstance(self.model, PromptModel)
+        self.separates = network.separates
         self._device = device
-        self._encoder: CachedEncoder | None = None
+        # One for all clips: no text is encoded for two of them.
+        self._model = replace(model, encoder=CachedEncoder(model.encoder))
+        self._is_warm = False
 
     def __call__(self, clip: EvalClip, timeline: Timeline | None, seed: int) -> tuple[np.ndarray, float | None]:
         """Ears (ear, time), and the seconds they took, text encoding left out.
@@ -291,25 +286,25 @@ class ModelSystem:
         """
         if timeline is None:
             raise InputError(f"clip {clip.name}: no timeline, which a model needs")
-        encoder = self._know(timeline)
+        model = self._ready(timeline)
         self._wait()
         began = time.perf_counter()
-        ears = spatialize(clip.mono, RATE_HZ, timeline, self.model, encoder, steps=self.steps, seed=seed).ears
+        ears = render(clip.mono, RATE_HZ, timeline, model, RenderSettings(steps=self.steps, seed=seed)).ears
         self._wait()
         return ears, time.perf_counter() - began
 
-    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+    def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Which objects of a timeline are in a clip."""
-        return spatialize(clip.mono, RATE_HZ, timeline, self.model, self._know(timeline), steps=1).findings
+        return render(clip.mono, RATE_HZ, timeline, self._ready(timeline), RenderSettings(steps=1)).detections
 
-    def _know(self, timeline: Timeline) -> CachedEncoder:
-        """A text encoder that has read what the model reads of a timeline; no text is encoded for two clips."""
-        if self._encoder is None:
-            self._encoder = CachedEncoder(build_text_encoder(self.model.config.text_encoder))
+    def _ready(self, timeline: Timeline) -> LoadedModel:
+        """The model, having run once and read what it reads of a timeline."""
+        if not self._is_warm:
             # The first run on a device pays for what later ones find ready.
             second = Timeline.from_prompt("sound on the left")
-            spatialize(np.zeros(RATE_HZ), RATE_HZ, second, self.model, self._encoder, steps=1)
-        return encode_timeline(timeline, self.model, self._encoder)
+            render(np.zeros(RATE_HZ), RATE_HZ, second, self._model, RenderSettings(steps=1))
+            self._is_warm = True
+        return self._model.encoding(timeline)
 
     def _wait(self) -> None:
         if self._device.type == "cuda":

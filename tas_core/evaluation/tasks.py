@@ -142,7 +142,7 @@ def list_tasks(
             if settings.control and system.follows_text:
                 kinds += ["mirror"] if clip in mirrored else []
                 kinds += ["swap"] if clip in exchanged else []
-                kinds += ["presence"] if system.hears and clip in mirrored and clip in scenes else []
+                kinds += ["presence"] if system.separates and clip in mirrored and clip in scenes else []
             keys = {kind: _digest([*common, system.identity, digests[clip], kind, device.type]) for kind in kinds}
             tasks.append(Task(number, clip, keys))
     return tasks, scenes

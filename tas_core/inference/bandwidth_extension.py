@@ -2,14 +2,14 @@
 
 Whatever was placed just below the end of the model's band is a list of *sources*: the objects of the timeline with
 their azimuths, or, from models that give a side signal and nothing else, five places between left and right with the
-bins that lie there. Per third octave b above, a source k has the share q_k of what x holds there:
+bins that lie there. Per third octave b above, a source k has the fraction q_k of what x holds there:
 
     q_k(b, t) = w_k(b, t) P_k(t) / sum_j w_j(b, t) P_j(t)            j: all sources, and everything else
     w_k(b, t) = sum_s P_k(s) E_b(s) / P(s)  /  sum_s P_k(s)          s within 0.4 s of t
 
 P_k is the power of the source between half the model's band and its end, P the sum over all, E_b the power of x in the
 band. The weight is one step of a regression (the multiplicative update of Lee and Seung, 2001, from equal weights): a
-source that is loud below whenever the band is loud gets more of it, a double bass beside cymbals little. Shares are
+source that is loud below whenever the band is loud gets more of it, a double bass beside cymbals little. Fractions are
 averaged over 1/25 s.
 
 Phases between the ears carry no direction up there, so sources are panned by level alone, with the level difference
@@ -38,16 +38,16 @@ from tas_core.acoustics.stft import istft, local_mean, mean_square_scale, stft
 from tas_core.audio.resampling import resample
 from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 
-EDGE_SHARE = (0.50, 0.95)
+EDGE_FRACTION = (0.50, 0.95)
 """The part of the model's band, below half its rate, that says who sounds above it and where."""
 REACH_S = 0.45
 """What a sample above the band depends on, to each side: 0.4 s for the weights, and smoothing and transform."""
-_LEVEL_EDGE_SHARE = (0.60, 0.95)
+_LEVEL_EDGE_FRACTION = (0.60, 0.95)
 """The same for side signals without objects: place by level, which grows with frequency."""
 _WEIGHT_S = 0.4
 _SMOOTH_S = 0.016
 _WINDOW_S = 0.0213
-_START_SHARE = 7 / 8
+_START_FRACTION = 7 / 8
 """Where the first third octave begins; the resampler leaves nothing of x below."""
 _STEP_DEG = 5.0
 _PLACES = 5
@@ -58,11 +58,11 @@ _TINY = 1e-20
 
 
 @dataclass(frozen=True)
-class Placement:
-    """What was placed just below the end of the model's band, over a stretch.
+class BandSources:
+    """What sounds where just below the end of the model's band, over a chunk.
 
     Attributes:
-        start_s: time of the first frame in the stretch.
+        start_s: time of the first frame in the chunk.
         hop_s: time between frames.
         power: (source + 1, frame), the last of everything else, which stays in the centre.
         weights: of the places of each source, (source, frame, place), 0..1, summing to how far it goes there.
@@ -77,8 +77,25 @@ class Placement:
 
 
 @dataclass(frozen=True)
-class Extended:
-    """A stretch over the whole band of x: side signal (time), and what each object was taken to be (object, time)."""
+class ModelBand:
+    """A chunk within the model's band.
+
+    Attributes:
+        samples: input (time).
+        side: side signal (time).
+        sample_rate_hz: of the model.
+        stems: estimated stem of each source, (object, time); None where they were not requested.
+    """
+
+    samples: np.ndarray
+    side: np.ndarray
+    sample_rate_hz: int
+    stems: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class FullBand:
+    """A chunk over the whole band of the input: side signal (time), and estimated stems (object, time) or None."""
 
     side: np.ndarray
     stems: np.ndarray | None
@@ -106,7 +123,7 @@ class LevelPanning:
         return level_panning(self._azimuth_deg, freqs_hz, head=self._head)
 
 
-def placed_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, offset: int = 0) -> Placement:
+def sources_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, offset: int = 0) -> BandSources:
     """Sources of a side signal without objects: five places, each with the bins between 60 and 95 % of the band there.
 
     A bin lies at p = (|L| - |R|) / (|L| + |R|), L and R averaged over three bins and frames, and belongs to the two
@@ -121,8 +138,8 @@ def placed_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, 
     skip = -offset % _LEVEL_HOP
     ears = torch.from_numpy(np.stack([low + side_low / 2, low - side_low / 2])[:, skip:]).float()
     if not ears.shape[-1]:
-        return Placement(0.0, 1.0, np.zeros((1, 1)), np.zeros((0, 1, 1)), np.ones_like)
-    first, last = (round(share * _LEVEL_FFT / 2) for share in _LEVEL_EDGE_SHARE)
+        return BandSources(0.0, 1.0, np.zeros((1, 1)), np.zeros((0, 1, 1)), np.ones_like)
+    first, last = (round(fraction * _LEVEL_FFT / 2) for fraction in _LEVEL_EDGE_FRACTION)
     power = stft(ears, _LEVEL_FFT, _LEVEL_HOP).abs().square()[:, first:last]
     power = avg_pool2d(power[:, None], 3, 1, 1, count_include_pad=False)[:, 0].clamp_min(0)
     level, energy = power.sqrt().numpy(), power.sum(dim=0).numpy()
@@ -134,7 +151,7 @@ def placed_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, 
     total = np.where(energy.sum(axis=0) > silence, total, 0.0)
     mean = (member * pan).sum(axis=1) / (member.sum(axis=1) + _TINY)
     nothing = np.zeros((1, total.shape[1]))
-    return Placement(
+    return BandSources(
         skip / sample_rate_hz,
         _LEVEL_HOP / sample_rate_hz,
         np.concatenate([total, nothing]),
@@ -143,53 +160,44 @@ def placed_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int, 
     )
 
 
-def extend_band(
-    x: np.ndarray,
-    low: np.ndarray,
-    side_low: np.ndarray,
-    sample_rate_hz: int,
-    model_rate_hz: int,
-    *,
-    placement: Placement | None = None,
-    stems_low: np.ndarray | None = None,
-    first: int = 0,
-) -> Extended:
-    """A stretch over the whole band of ``x``, from what there is in the model's band.
+def extend_bandwidth(
+    x: np.ndarray, sample_rate_hz: int, low: ModelBand, sources: BandSources | None = None, *, first: int = 0
+) -> FullBand:
+    """A chunk over the whole band of ``x``, from what there is in the model's band.
 
     Args:
-        x: input (time) at ``sample_rate_hz``.
-        low: the same at ``model_rate_hz``.
-        side_low: side signal at ``model_rate_hz``.
-        sample_rate_hz: of the input.
-        model_rate_hz: of the model.
-        placement: what was placed where just below; by default :func:`placed_by_level`.
-        stems_low: what each of the placement's sources was taken to be, (object, time) at ``model_rate_hz``, or None.
+        x: input (time).
+        sample_rate_hz: of ``x``.
+        low: the same chunk within the model's band.
+        sources: what sounds where at the upper end of that band; by default :func:`sources_by_level`.
         first: number of the first sample of ``x`` in the whole signal.
     """
+    model_rate_hz = low.sample_rate_hz
     if sample_rate_hz == model_rate_hz:
-        return Extended(side_low, stems_low)
+        return FullBand(low.side, low.stems)
     back = lambda signal: resample(signal, model_rate_hz, sample_rate_hz, len(x))  # noqa: E731
-    side, stems = back(side_low), None if stems_low is None else back(stems_low)
+    side, stems = back(low.side), None if low.stems is None else back(low.stems)
     if sample_rate_hz < model_rate_hz:
-        return Extended(side, stems)
-    if placement is None:
-        placement = placed_by_level(low, side_low, model_rate_hz, -(-first * model_rate_hz // sample_rate_hz))
+        return FullBand(side, stems)
+    if sources is None:
+        start = -(-first * model_rate_hz // sample_rate_hz)
+        sources = sources_by_level(low.samples, low.side, model_rate_hz, start)
     size = 2 ** round(math.log2(_WINDOW_S * sample_rate_hz))
     hop = size // 4
-    # Frames are counted from the beginning of the whole signal, so that stretches have the same ones.
+    # Frames are counted from the beginning of the whole signal, so that all chunks have the same ones.
     skip = -first % hop
     # Single precision is enough for what is added to x: x itself, and with it the sum of the ears, is not touched.
-    high = torch.from_numpy((x - back(low))[skip:]).float()
+    high = torch.from_numpy((x - back(low.samples))[skip:]).float()
     if not len(high):
-        return Extended(side, stems)
+        return FullBand(side, stems)
     freqs_hz = np.arange(size // 2 + 1) * sample_rate_hz / size
-    lowest = int(np.searchsorted(freqs_hz, _START_SHARE * model_rate_hz / 2))
+    lowest = int(np.searchsorted(freqs_hz, _START_FRACTION * model_rate_hz / 2))
     band = np.floor(3 * np.log2(freqs_hz[lowest:] / freqs_hz[lowest]) + 1e-9).astype(int)
     spectrum = stft(high, size, hop)
     spectrum[:lowest] = 0
-    position = ((skip + np.arange(spectrum.shape[-1]) * hop) / sample_rate_hz - placement.start_s) / placement.hop_s
-    power = torch.from_numpy(_at(placement.power.astype(float), position))
-    shares = _shares(power, _band_powers(spectrum[lowest:], band), sample_rate_hz / hop)
+    position = ((skip + np.arange(spectrum.shape[-1]) * hop) / sample_rate_hz - sources.start_s) / sources.hop_s
+    power = torch.from_numpy(_at(sources.power.astype(float), position))
+    fractions = _fractions(power, _band_powers(spectrum[lowest:], band), sample_rate_hz / hop)
 
     def sound(factors: Callable[[slice], Tensor]) -> np.ndarray:
         """What is left (time) of the band above after factors (freq, frame), asked for a piece at a time."""
@@ -201,19 +209,19 @@ def extend_band(
         out[skip:] = istft(shaped, size, hop, len(high)).numpy()
         return out
 
-    panning = torch.from_numpy(placement.panning(freqs_hz[lowest:]))
+    panning = torch.from_numpy(sources.panning(freqs_hz[lowest:]))
 
     def gain(piece: slice) -> Tensor:
         total = torch.zeros(len(band), len(position[piece]), dtype=torch.float64)
-        for share, weights in zip(shares, placement.weights, strict=True):
+        for fraction, weights in zip(fractions, sources.weights, strict=True):
             there = torch.from_numpy(_at(weights.T.astype(float), position[piece]))
-            total += share[band, piece] * (panning.T @ there)
+            total += fraction[band, piece] * (panning.T @ there)
         return total
 
     if stems is not None:
-        for stem, share in zip(stems, shares, strict=True):
-            stem += sound(lambda piece, share=share: share[band, piece])  # type: ignore[misc]
-    return Extended(side + 2 * sound(gain), stems)
+        for stem, fraction in zip(stems, fractions, strict=True):
+            stem += sound(lambda piece, fraction=fraction: fraction[band, piece])  # type: ignore[misc]
+    return FullBand(side + 2 * sound(gain), stems)
 
 
 def _band_powers(spectrum: Tensor, band: np.ndarray) -> Tensor:
@@ -223,7 +231,7 @@ def _band_powers(spectrum: Tensor, band: np.ndarray) -> Tensor:
     return torch.stack(rows).double()
 
 
-def _shares(power: Tensor, above: Tensor, frames_per_s: float) -> Tensor:
+def _fractions(power: Tensor, above: Tensor, frames_per_s: float) -> Tensor:
     """q_k, (source, band, frame).
 
     Args:

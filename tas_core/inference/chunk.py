@@ -1,4 +1,4 @@
-"""A chunk of a longer signal, and what renders it."""
+"""A chunk of a longer signal at a model's rate, and what renders it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from typing import Protocol
 
 from torch import Tensor
 
-from tas_core.inference.bandwidth_extension import Placement
+from tas_core.inference.bandwidth_extension import BandSources
+from tas_core.inference.presence import PresenceTracker
 from tas_core.system.progress import Progress
 
 
 @dataclass(frozen=True)
-class Stretch:
-    """A stretch of a signal at the model's rate.
+class Chunk:
+    """A chunk of a signal at the model's rate, with context on both sides of what is rendered.
 
     Attributes:
         mid: samples (time).
-        offset: number of the first of them in the whole signal, a multiple of the model's stride.
-        keep: numbers of the samples, in the stretch, that are told of to the listener.
-        wanted: those that the result is wanted for, the same and some around.
+        offset: number of the first of them in the whole signal, a multiple of the renderer's stride.
+        keep: which samples of the chunk count for presence detection; chunks of one signal share none of them.
+        wanted: which samples are rendered: ``keep`` and some around it.
         total: samples in the whole signal.
     """
 
@@ -31,35 +32,40 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Placed:
-    """What a model made of the wanted part of a stretch.
+class RenderedChunk:
+    """What a model made of the ``wanted`` samples of a chunk.
 
     Attributes:
         side: side signal (time), at the model's rate.
-        objects: that were listened for in the stretch; nothing from models that do not tell objects apart.
-        placement: what it put where at the end of its band, by object; None from models that do not tell them apart.
-        stems: what it took each object to be, (object, time), where that was asked for.
+        objects: objects that the timeline names in or near the chunk; none from models that do not separate.
+        sources: what sounds where at the upper end of the model's band; None from models that do not separate.
+        stems: estimated stems (object, time), where they were requested.
     """
 
     side: Tensor
     objects: tuple[str, ...] = ()
-    placement: Placement | None = None
+    sources: BandSources | None = None
     stems: Tensor | None = None
 
 
-class SideSignal(Protocol):
-    """A model that was given a timeline."""
+class ChunkRenderer(Protocol):
+    """A model under a timeline; made of timeline, duration, model and settings."""
+
+    @property
+    def tracker(self) -> PresenceTracker | None:
+        """Presence and energy of the objects, over all chunks so far; None from models that do not separate."""
+        ...
 
     @property
     def stride(self) -> int:
-        """Samples that the beginning of a stretch has to be a multiple of."""
+        """Samples that the offset of a chunk has to be a multiple of."""
         ...
 
     @property
     def margin(self) -> int:
-        """Samples on each side of what is wanted that the result depends on."""
+        """Samples of context, on each side of those wanted, that the result depends on."""
         ...
 
-    def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
-        """What becomes of what is wanted, right where the stretch goes on for a margin or to the signal's ends."""
+    def __call__(self, chunk: Chunk, progress: Progress) -> RenderedChunk:
+        """Render a chunk that has a margin of context on each side, or reaches the signal's ends."""
         ...

@@ -1,11 +1,11 @@
-"""What a model took the objects of a timeline to be: how much of the sound, and whether they are in it at all."""
+"""Presence detection: which objects of a timeline are in the sound, and the fraction of its energy that each takes."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -13,20 +13,20 @@ from tas_core.timeline.segments import SHORTEST_GAP_S, Segment, Timeline, clock_
 
 FOUND: Final = 0.4
 """An object counts as found from this presence on; low, since prompts mostly name what is there."""
-_STRETCH_S: Final = 1.0
+_WINDOW_S: Final = 1.0
 
 
 @dataclass(frozen=True)
-class Finding:
-    """An object over a stretch in which the prompts name it without a break.
+class Detection:
+    """Whether an object is in the sound, over a span in which the prompts name it without a break.
 
     Attributes:
         object: the object phrase.
-        start_s: first moment, seconds.
-        end_s: end, seconds.
-        energy_share: of the sound's energy, 0 to 1; None in silence.
+        start_s: beginning of the span, seconds.
+        end_s: its end.
+        energy_share: fraction of the sound's energy in the object's estimated stem, 0 to 1; None in silence.
         presence: highest probability, over any second that is not silent, that the object sounds, 0 to 1; 0 in
-            silence, None for a stretch too short to be looked at.
+            silence, None for a span too short to be looked at.
     """
 
     object: str
@@ -41,14 +41,18 @@ class Finding:
         return self.presence is None or self.presence >= FOUND
 
     @property
-    def complaint(self) -> str:
+    def message(self) -> str:
         """What to say of an object that is not found."""
         return f"no '{self.object}' found from {clock_time(self.start_s)} to {clock_time(self.end_s)}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "found": self.found}
 
 
 @dataclass
 class _Energy:
-    """Energy that an object was taken to be, and all of it."""
+    """Energy of an object's estimated stem, and of the whole sound."""
 
     taken: float = 0.0
     total: float = 0.0
@@ -58,12 +62,12 @@ class _Energy:
         self.total += float(total.sum())
 
     @property
-    def share(self) -> float | None:
+    def fraction(self) -> float | None:
         return self.taken / self.total if self.total > 0 else None
 
 
-class Listener:
-    """Gathers what a network heard, frame by frame and from beginning to end.
+class PresenceTracker:
+    """Gathers presence and energy of every object, frame by frame and from beginning to end.
 
     Args:
         timeline: with all ends closed.
@@ -77,11 +81,11 @@ class Listener:
             for number, segment in enumerate(self._segments)
             for clause in segment.clauses
         }
-        self._stretches = _stretches(self._segments)
-        self._stretch_starts_s = [start_s for _, start_s, _ in self._stretches]
-        self._by_stretch = [_Energy() for _ in self._stretches]
-        self._presence: list[list[np.ndarray]] = [[] for _ in self._stretches]
-        self._spacing_s = _STRETCH_S
+        self._spans = _spans(self._segments)
+        self._span_starts_s = [start_s for _, start_s, _ in self._spans]
+        self._by_span = [_Energy() for _ in self._spans]
+        self._presence: list[list[np.ndarray]] = [[] for _ in self._spans]
+        self._spacing_s = _WINDOW_S
 
     def add(
         self,
@@ -95,7 +99,7 @@ class Listener:
         Args:
             times_s: middle of each frame (frame), evenly spaced, after those of the call before.
             power: of mid (frame), zero in silence.
-            taken: the part of it that the mask of each object takes, (frame) each.
+            taken: power of each object's estimated stem, (frame) each.
             presence: probability that each object sounds around a frame, (frame) each.
         """
         if not len(times_s):
@@ -111,28 +115,26 @@ class Listener:
             for clause in segment.clauses:
                 if clause.object in taken:
                     self._by_segment[number, clause.object].add(taken[clause.object][inside], power[inside])
-        for number in range(bisect_right(self._stretch_starts_s, last_s)):
-            name, start_s, end_s = self._stretches[number]
+        for number in range(bisect_right(self._span_starts_s, last_s)):
+            name, start_s, end_s = self._spans[number]
             if end_s <= first_s or name not in taken:
                 continue
             inside = _inside(times_s, start_s, end_s)
             if inside.stop > inside.start:
-                self._by_stretch[number].add(taken[name][inside], power[inside])
-                heard = power[inside] > 0
-                self._presence[number].append(presence[name][inside][heard].astype("f4"))
+                self._by_span[number].add(taken[name][inside], power[inside])
+                sounds = power[inside] > 0
+                self._presence[number].append(presence[name][inside][sounds].astype("f4"))
 
     def energy_share(self, segment: int, name: str) -> float | None:
-        """Share of the energy of a segment (its number) that went to an object, 0 to 1; None in silence."""
-        return self._by_segment[segment, name].share
+        """Fraction of the energy of a segment (by its number) in an object's stem, 0 to 1; None in silence."""
+        return self._by_segment[segment, name].fraction
 
-    def findings(self) -> tuple[Finding, ...]:
-        """One finding per object and unbroken stretch, in the order of time."""
-        size = max(1, round(_STRETCH_S / self._spacing_s))
+    def detections(self) -> tuple[Detection, ...]:
+        """One for each object and unbroken span, in the order of time."""
+        size = max(1, round(_WINDOW_S / self._spacing_s))
         return tuple(
-            Finding(name, start_s, end_s, energy.share, _best_stretch(parts, size))
-            for (name, start_s, end_s), energy, parts in zip(
-                self._stretches, self._by_stretch, self._presence, strict=True
-            )
+            Detection(name, start_s, end_s, energy.fraction, _highest_mean(parts, size))
+            for (name, start_s, end_s), energy, parts in zip(self._spans, self._by_span, self._presence, strict=True)
         )
 
 
@@ -140,7 +142,7 @@ def _inside(times_s: np.ndarray, start_s: float, end_s: float) -> slice:
     return slice(bisect_left(times_s, start_s), bisect_left(times_s, end_s))
 
 
-def _best_stretch(parts: list[np.ndarray], size: int) -> float | None:
+def _highest_mean(parts: list[np.ndarray], size: int) -> float | None:
     """Highest mean over ``size`` neighbours, or over all if there are fewer; 0 for none, None for no parts."""
     if not parts:
         return None
@@ -152,7 +154,7 @@ def _best_stretch(parts: list[np.ndarray], size: int) -> float | None:
     return float(((sums[size:] - sums[:-size]) / size).max())
 
 
-def _stretches(segments: tuple[Segment, ...]) -> list[tuple[str, float, float]]:
+def _spans(segments: tuple[Segment, ...]) -> list[tuple[str, float, float]]:
     """(object, start, end) of objects that segments without a gap between them name again and again.
 
     In the order in which the segments begin to name them.

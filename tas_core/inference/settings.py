@@ -1,14 +1,19 @@
-"""Settings of a rendering and their ranges; imports no torch."""
+"""Settings of a rendering and their ranges; imports no torch, so that requests are checked before it is loaded."""
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from os import PathLike
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from tas_core.errors import InputError
+from tas_core.timeline.transitions import check_transition
+
+if TYPE_CHECKING:
+    from tas_core.acoustics.hrtf import HrirSet
 
 MAX_SEED: Final = 2**32 - 1
 """Seeds are whole numbers from 0 to this, so that what is derived from them fits 64 bits."""
-
 
 MAX_WIDTH: Final = 2.0
 """Factors of the difference between the ears go from 0 (mono) to this."""
@@ -42,3 +47,45 @@ def check_width(width: float) -> None:
     """
     if not 0 <= width <= MAX_WIDTH:
         raise InputError(f"width is {width:g}; expected 0 (mono) to {MAX_WIDTH:g}")
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How a signal is rendered, whatever it comes from; checked when it is made.
+
+    Args:
+        steps: diffusion steps; None is the model's own default.
+        seed: of the noise, for models that use any, 0 to :data:`MAX_SEED`.
+        head: whose ears to make, as :func:`tas_core.acoustics.sofa.read_sofa` gives them; None is KEMAR's.
+        width: factor of the difference between the ears, 0 (mono) to :data:`MAX_WIDTH`.
+        transition_s: how long places take to change where a prompt begins or ends, seconds, see
+            :mod:`tas_core.timeline.transitions`; with 0 it takes the model's own analysis window.
+        stems: whether to give each object's estimated stem as well.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    steps: int | None = None
+    seed: int = 0
+    head: HrirSet | None = None
+    width: float = 1.0
+    transition_s: float = 0.0
+    stems: bool = False
+
+    def __post_init__(self) -> None:
+        check_width(self.width)
+        check_transition(self.transition_s)
+        check_steps(self.steps)
+        check_seed(self.seed)
+
+
+class RenderKeywords(TypedDict, total=False):
+    """The settings of a rendering as keywords, for calls by people; a head may be the path of a SOFA file."""
+
+    steps: int | None
+    seed: int
+    head: HrirSet | str | PathLike[str] | None
+    width: float
+    transition_s: float
+    stems: bool

@@ -1,25 +1,27 @@
-"""The side signal of a stretch of a longer signal, at the model's rate, by either kind of model.
+"""Renders chunks by a ``slots`` model: masks say *what*, azimuths of the timeline say *where*.
 
-A stretch comes with as much sound before and after what is to be kept as the model looks at, and begins at a
-multiple of the model's stride, so that stretches put together are the side signal of the whole.
+A chunk comes with as much context on both sides as the model looks at, and begins at a multiple of the model's stride,
+so that rendered chunks put together are the side signal of the whole.
 """
 
 from __future__ import annotations
+
+from typing import cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from tas_core.acoustics.direction_filter import PersonalDirectionFilter
-from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.stft import istft, mean_square_scale, stft
-from tas_core.inference.bandwidth_extension import EDGE_SHARE, LevelPanning, Placement
-from tas_core.inference.chunk import Placed, Stretch
-from tas_core.inference.presence import Listener
+from tas_core.inference.bandwidth_extension import EDGE_FRACTION, BandSources, LevelPanning
+from tas_core.inference.chunk import Chunk, RenderedChunk
+from tas_core.inference.engine import LoadedModel
+from tas_core.inference.presence import PresenceTracker
+from tas_core.inference.settings import RenderSettings
 from tas_core.models.slots.diffuse import unit_noise
 from tas_core.models.slots.model import SlotsModel, with_direction
 from tas_core.models.slots.network import Separation
-from tas_core.models.text_encoders.base import TextEncoder
 from tas_core.system.progress import Progress
 from tas_core.timeline.segments import Timeline, Track
 
@@ -27,87 +29,73 @@ _SILENCE_DBFS = -90.0
 _NOISE_PIECE = 2**20
 
 
-class SlotsSide:
-    """Side signals of a ``slots`` model.
+class SlotsRenderer:
+    """Side signals, estimated stems and presence of objects by a ``slots`` model.
 
     One step is the least-squares estimate: masks and direction filters. Each further step is one evaluation
     of the diffusion model that adds the diffuse part; its noise is keyed by (seed, sample number), and its ears are
     exchanged where the prompts are mirrored. Uncovered time stays without a side signal; there the network still
-    listens for what the nearest segment names, so that it does not lose what goes on through a gap.
+    looks for what the nearest segment names, so that it does not lose what goes on through a gap.
 
     Args:
         timeline: with all ends closed.
         duration_s: length of the audio, seconds.
-        model: on its device.
-        encoder: the text encoder that the model was trained with.
-        steps: network evaluations.
-        seed: of the noise.
-        listener: told what the network heard of what is kept.
-        head: whose directions to take, or None for those that the model learned with.
-        stems: whether to give what each object was taken to be, too.
-        transition_s: how long places take to change where a segment begins or ends, seconds.
+        model: of the family ``slots``.
+        settings: of the rendering.
+
+    Attributes:
+        tracker: presence and energy of the objects, over all chunks so far.
     """
 
-    def __init__(
-        self,
-        timeline: Timeline,
-        duration_s: float,
-        model: SlotsModel,
-        encoder: TextEncoder,
-        steps: int,
-        seed: int,
-        listener: Listener,
-        *,
-        head: HrirSet | None = None,
-        stems: bool = False,
-        transition_s: float = 0.0,
-    ) -> None:
-        if head is not None:
-            own = PersonalDirectionFilter(model.config.n_fft, model.config.sample_rate_hz, head)
-            model = with_direction(model, own.to(next(model.parameters()).device))
-        self._timeline, self._model, self._encoder = timeline, model, encoder
-        self._duration_s, self._listened = duration_s, timeline.without_gaps(duration_s)
-        self._panning = LevelPanning(head)
-        self._stems, self._transition_s = stems, transition_s
-        self._steps, self._seed, self._listener = steps, seed, listener
+    def __init__(self, timeline: Timeline, duration_s: float, model: LoadedModel, settings: RenderSettings) -> None:
+        network = cast(SlotsModel, model.network)
+        if settings.head is not None:
+            own = PersonalDirectionFilter(network.config.n_fft, network.config.sample_rate_hz, settings.head)
+            network = with_direction(network, own.to(model.device))
+        self._timeline, self._model, self._encoder = timeline, network, model.encoder
+        self._duration_s, self._without_gaps = duration_s, timeline.without_gaps(duration_s)
+        self._panning = LevelPanning(settings.head)
+        self._stems, self._transition_s = settings.stems, settings.transition_s
+        self._steps, self._seed = settings.steps or network.default_steps, settings.seed
+        self.tracker = PresenceTracker(timeline)
         self._handed = handedness(timeline)
-        config = model.config
-        # All time constants of the stretch are whole steps of the network.
+        config = network.config
+        # All time constants of the chunk are whole patches of the network.
         self.stride = config.hop * config.patch
         # Frames around what is wanted that masks are needed for, to place it, or to tell what is there.
-        placing = model.placing_frames - model.context_frames + (steps - 1) * model.diffuse.reach
+        placing = network.placing_frames - network.context_frames + (self._steps - 1) * network.diffuse.reach
         self._near = max(placing, config.context_frames + config.patch) + config.n_fft // config.hop
-        self.margin = (model.context_frames + self._near + config.patch) * config.hop
+        self.margin = (network.context_frames + self._near + config.patch) * config.hop
 
     @torch.inference_mode()
-    def __call__(self, stretch: Stretch, progress: Progress) -> Placed:
-        """Side signal, placement and stems of a stretch."""
-        del progress  # all at once; the caller says when a stretch is done
+    def __call__(self, chunk: Chunk, progress: Progress) -> RenderedChunk:
+        """Side signal, sources and stems of the wanted samples of a chunk."""
+        del progress  # all at once; the caller says when a chunk is done
         model, config = self._model, self._model.config
         device = next(model.parameters()).device
-        whole = stft(stretch.mid, config.n_fft, config.hop)[None]
-        times_s = (stretch.offset + np.arange(whole.shape[-1]) * config.hop) / config.sample_rate_hz
+        whole = stft(chunk.mid, config.n_fft, config.hop)[None]
+        times_s = (chunk.offset + np.arange(whole.shape[-1]) * config.hop) / config.sample_rate_hz
         # Everything else is only looked at by the network.
-        within = self._frames_around(stretch.wanted, whole.shape[-1])
+        within = self._frames_around(chunk.wanted, whole.shape[-1])
         spectrum = whole[..., within]
-        kept = self._kept_frames(stretch, within)
+        kept = self._kept_frames(chunk, within)
         unit = mean_square_scale(config.n_fft)
         power = spectrum[0].abs().square().sum(dim=0) / unit
         power = torch.where(power > (2 * 10 ** (_SILENCE_DBFS / 20)) ** 2, power, 0.0)
-        tracks, listened = self._tracks(times_s, within)
+        tracks, looked_for = self._tracks(times_s, within)
         if not any(track.active.any() for track in tracks):
-            self._listener.add(times_s[within][kept], power[kept].numpy(), {}, {})
-            return self._nothing(stretch, within)
+            self.tracker.add(times_s[within][kept], power[kept].numpy(), {}, {})
+            return self._nothing(chunk, within)
         features = self._encoder([track.object for track in tracks])[None].to(device)
         azimuth = torch.from_numpy(np.stack([track.azimuth_deg for track in tracks])).float()[None].to(device)
         active = torch.from_numpy(np.stack([track.active for track in tracks]))[None].to(device)
-        found = model.separate(whole.to(device), features, torch.from_numpy(listened)[None].to(device), within)
+        found = model.separate(whole.to(device), features, torch.from_numpy(looked_for)[None].to(device), within)
         found = found.placed(active)
         spectrum = spectrum.to(device)
         side = model.directional(spectrum, found, azimuth)
         if self._steps > 1:
             white = white_noise(
-                stretch.offset + within.start * config.hop, (spectrum.shape[-1] - 1) * config.hop, self._seed
+                chunk.offset + within.start * config.hop, (spectrum.shape[-1] - 1) * config.hop, self._seed
             )
             noise = unit_noise(white[None], config.n_fft, config.hop).to(device)
             drawn = model.diffuse_part(spectrum, found.features, noise, self._steps - 1)
@@ -116,56 +104,56 @@ class SlotsSide:
         taken = torch.where(power[kept] > 0, taken.cpu(), 0.0)
         likely = model.per_frame(found.presence.sigmoid(), spectrum.shape[-1])[0, :, kept].cpu()
         names = tuple(track.object for track in tracks)
-        self._listener.add(
+        self.tracker.add(
             times_s[within][kept],
             power[kept].numpy(),
             dict(zip(names, taken.numpy(), strict=True)),
             dict(zip(names, likely.numpy(), strict=True)),
         )
         first = within.start * config.hop
-        return Placed(
-            self._cut(side, stretch.wanted, first)[0],
+        return RenderedChunk(
+            self._cut(side, chunk.wanted, first)[0],
             names,
-            self._placement(spectrum, found, tracks, power > 0, (first - stretch.wanted.start) / config.sample_rate_hz),
-            self._stem_signals(spectrum[0], found.masks[0], stretch.wanted, first) if self._stems else None,
+            self._sources(spectrum, found, tracks, power > 0, (first - chunk.wanted.start) / config.sample_rate_hz),
+            self._stem_signals(spectrum[0], found.masks[0], chunk.wanted, first) if self._stems else None,
         )
 
     def _tracks(self, times_s: np.ndarray, within: slice) -> tuple[tuple[Track, ...], np.ndarray]:
-        """Where objects are within some frames, and which of them to listen for in all, (object, frame) bool.
+        """Where objects are within some frames, and which the network looks for in all of them, (object, frame) bool.
 
-        What the segment names that is nearest is listened for.
+        In a gap it looks for what the nearest segment names.
         """
         glide_s, span = self._transition_s, (float(times_s[0]), float(times_s[-1]) + 1e-9)
         near = self._timeline.overlapping(*span, transition_s=glide_s)
         where = {t.object: t for t in near.tracks(times_s, self._duration_s, transition_s=glide_s)} if near else {}
-        around = self._listened.overlapping(*span)
-        listened = {t.object: t.active for t in around.tracks(times_s, self._duration_s)} if around else {}
+        around = self._without_gaps.overlapping(*span)
+        looked_for = {t.object: t.active for t in around.tracks(times_s, self._duration_s)} if around else {}
         for name, track in where.items():
-            listened[name] = listened.get(name, False) | track.active
-        # Segments further away may matter to transitions, though their objects be named nowhere in the stretch.
-        names = [name for name, when in listened.items() if when.any()]
+            looked_for[name] = looked_for.get(name, False) | track.active
+        # Segments further away may matter to transitions, though their objects be named nowhere in the chunk.
+        names = [name for name, when in looked_for.items() if when.any()]
         nowhere = Track("", np.zeros(len(times_s)), np.zeros(len(times_s), bool))
         tracks = [where.get(name, nowhere) for name in names]
         return (
             tuple(Track(n, t.azimuth_deg[within], t.active[within]) for n, t in zip(names, tracks, strict=True)),
-            np.stack([listened[name] for name in names]),
+            np.stack([looked_for[name] for name in names]),
         )
 
-    def _nothing(self, stretch: Stretch, within: slice) -> Placed:
-        """A stretch in which nothing is placed."""
+    def _nothing(self, chunk: Chunk, within: slice) -> RenderedChunk:
+        """A chunk in which no prompt names anything."""
         config = self._model.config
-        size = stretch.wanted.stop - stretch.wanted.start
-        stems = stretch.mid.new_zeros(0, size) if self._stems else None
-        start_s = (within.start * config.hop - stretch.wanted.start) / config.sample_rate_hz
+        size = chunk.wanted.stop - chunk.wanted.start
+        stems = chunk.mid.new_zeros(0, size) if self._stems else None
+        start_s = (within.start * config.hop - chunk.wanted.start) / config.sample_rate_hz
         frames = within.stop - within.start
-        nothing = Placement(
+        nothing = BandSources(
             start_s, config.hop / config.sample_rate_hz, np.zeros((1, frames)), np.zeros((0, frames, 1)), self._panning
         )
-        return Placed(stretch.mid.new_zeros(size), (), nothing, stems)
+        return RenderedChunk(chunk.mid.new_zeros(size), (), nothing, stems)
 
-    def _placement(
+    def _sources(
         self, spectrum: Tensor, found: Separation, tracks: tuple[Track, ...], sounds: Tensor, start_s: float
-    ) -> Placement:
+    ) -> BandSources:
         """Power, azimuth and directness of every object in the upper half of the band.
 
         Args:
@@ -176,13 +164,13 @@ class SlotsSide:
             start_s: of the first frame.
         """
         config = self._model.config
-        edge = slice(*(round(share * config.n_fft / 2) for share in EDGE_SHARE))
+        edge = slice(*(round(fraction * config.n_fft / 2) for fraction in EDGE_FRACTION))
         # The power of the object's own signal, mask times mid: objects of doubtful bins get little of it.
         power = found.masks[0, ..., edge].square() * spectrum[0, edge].T.abs().square()
         total = power.sum(dim=2)
         direct = (power[:-1] * found.directness[0, :, edge]).sum(dim=2) / total[:-1].clamp_min(1e-20)
         azimuth_deg = np.stack([track.azimuth_deg for track in tracks])
-        return Placement(
+        return BandSources(
             start_s,
             config.hop / config.sample_rate_hz,
             torch.where(sounds, total.cpu(), 0.0).double().numpy(),
@@ -191,7 +179,7 @@ class SlotsSide:
         )
 
     def _stem_signals(self, spectrum: Tensor, masks: Tensor, wanted: slice, first: int) -> Tensor:
-        """What each object was taken to be, half of mask times mid, (object, time)."""
+        """Estimated stems, half of mask times mid, (object, time)."""
         stems = torch.zeros(len(masks) - 1, wanted.stop - wanted.start)
         for stem, mask in zip(stems, masks[:-1], strict=True):  # the last mask is of everything else
             stem[:] = self._cut(0.5 * mask.T * spectrum, wanted, first)
@@ -203,16 +191,16 @@ class SlotsSide:
         return istft(spectrum.cpu(), config.n_fft, config.hop, wanted.stop - first)[..., wanted.start - first :]
 
     def _frames_around(self, samples: slice, frames: int) -> slice:
-        """Frames that samples depend on, from the first of a step on."""
+        """Frames that samples depend on, from the first of a patch on."""
         hop, patch = self._model.config.hop, self._model.config.patch
         first, last = samples.start // hop - self._near, -(-samples.stop // hop) + self._near
         return slice(max(0, first // patch * patch), min(frames, last))
 
-    def _kept_frames(self, stretch: Stretch, within: slice) -> slice:
+    def _kept_frames(self, chunk: Chunk, within: slice) -> slice:
         """Frames centred on what is kept, counted from ``within``; also the last of the signal, centred on its end."""
         hop = self._model.config.hop
-        first, last = (-(-at // hop) - within.start for at in (stretch.keep.start, stretch.keep.stop))
-        ends = stretch.offset + stretch.keep.stop >= stretch.total
+        first, last = (-(-at // hop) - within.start for at in (chunk.keep.start, chunk.keep.stop))
+        ends = chunk.offset + chunk.keep.stop >= chunk.total
         return slice(first, within.stop - within.start if ends else last)
 
 

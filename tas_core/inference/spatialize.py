@@ -13,7 +13,7 @@ from functools import lru_cache
 from numbers import Real
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Unpack
 
 import numpy as np
 
@@ -21,17 +21,17 @@ from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.audio.reader import MAX_RATE_HZ, MIN_RATE_HZ
 from tas_core.errors import InputError
-from tas_core.inference.engine import Engine, load_engine
-from tas_core.inference.stream import Spatialized, encode_timeline
-from tas_core.inference.stream import spatialize as spatialize_with
-from tas_core.models.base import PromptModel
+from tas_core.inference.engine import LoadedModel, load_model
+from tas_core.inference.result import Spatialized
+from tas_core.inference.settings import RenderKeywords, RenderSettings
+from tas_core.inference.stream import render
+from tas_core.models.base import SpatialModel, is_spatial_model
 from tas_core.models.description import CONFIG_FILE
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
-from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.base import TextEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import choose_device
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.files import EXTENSIONS, load_timeline
 from tas_core.timeline.segments import Timeline
 
@@ -46,15 +46,10 @@ def spatialize(
     sample_rate_hz: int,
     timeline: str | PathLike[str] | Timeline,
     *,
-    model: str | PathLike[str] | Engine | SlotsModel | PromptModel = DEFAULT_MODEL,
-    steps: int | None = None,
-    seed: int = 0,
+    model: str | PathLike[str] | LoadedModel | SpatialModel = DEFAULT_MODEL,
     device: str = "auto",
-    head: HrirSet | str | PathLike[str] | None = None,
-    width: float = 1.0,
-    transition_s: float = 0.0,
-    stems: bool = False,
-    progress: Progress = lambda share: None,
+    progress: Progress = ignore,
+    **settings: Unpack[RenderKeywords],
 ) -> Spatialized:
     """Put each named sound where the words say.
 
@@ -68,19 +63,16 @@ def spatialize(
         audio: mono samples (time), floating point, full scale 1; anything that NumPy takes for such an array.
         sample_rate_hz: 8000 to 192000.
         timeline: a prompt for all of it, the path of a timeline file of any format (a ``pathlib.Path``, since a str is
-            a prompt), or a :class:`tas_core.timeline.segments.Timeline`.
+            a prompt), or a :class:`tas_core.timeline.Timeline`.
         model: name of a shipped model or a checkpoint folder, loaded once and kept for later calls; or a loaded one, of
-            :func:`tas_core.inference.engine.load_engine` or :func:`tas_core.models.registry.load_model`.
-        steps: diffusion steps, 1 or more; None is the model's own default.
-        seed: of the noise, for models that use any.
+            :func:`tas_core.load_model` or :func:`tas_core.models.registry.load_network`.
         device: "auto", "cpu" or "cuda"; for models that are loaded by this call.
-        head: whose ears to make, a SOFA file or what :func:`tas_core.acoustics.sofa.read_sofa` made of it; None is a
-            KEMAR.
-        width: factor of the difference of the ears, 0 (mono) to 2.
-        transition_s: how long places take to change where a prompt begins or ends, seconds, 0 or more; models of
-            ``slots`` only.
-        stems: whether to return what each object was taken to be.
-        progress: told the share done, 0 to 1.
+        progress: told the fraction done, 0 to 1.
+        settings: those of :class:`tas_core.RenderSettings`: ``steps`` (diffusion steps; None is the model's own
+            default), ``seed`` (of the noise), ``head`` (whose ears to make: a SOFA file or what
+            :func:`tas_core.read_sofa` made of it; None is a KEMAR), ``width`` (factor of the difference between the
+            ears, 0 to 2), ``transition_s`` (how long places take to change where a prompt begins or ends, seconds) and
+            ``stems`` (whether to return each object's estimated stem).
 
     Warns:
         UserWarning: an object that the timeline names is not in the sound, as far as the model can tell.
@@ -93,29 +85,23 @@ def spatialize(
     samples = _mono_samples(audio)
     rate_hz = _checked_rate(sample_rate_hz)
     what = _read_timeline(timeline)
+    chosen = _render_settings(settings)
+    result = render(samples, rate_hz, what, _loaded(model, device), chosen, progress)
+    for item in result.detections:
+        if not item.found:
+            warnings.warn(item.message, stacklevel=2)
+    return result
+
+
+def _render_settings(settings: RenderKeywords) -> RenderSettings:
+    """Settings as they were given, a head read from its file."""
+    head = settings.get("head")
     if isinstance(head, (str, PathLike)):
         head = read_sofa(Path(head))
     if not isinstance(head, HrirSet | None):
         raise InputError(f"head is of the type {type(head).__name__}; expected a SOFA file or what read_sofa returns")
-    network, encoder = _loaded(model, device)
-    result = spatialize_with(
-        samples,
-        rate_hz,
-        what,
-        network,
-        encode_timeline(what, network, encoder),
-        steps=steps,
-        seed=seed,
-        head=head,
-        width=width,
-        transition_s=transition_s,
-        stems=stems,
-        progress=progress,
-    )
-    for item in result.findings:
-        if not item.found:
-            warnings.warn(item.complaint, stacklevel=2)
-    return result
+    others = {name: value for name, value in settings.items() if name != "head"}
+    return RenderSettings(**others, head=head)  # type: ignore[arg-type] # their types are those of the keywords
 
 
 def _mono_samples(audio: ArrayLike) -> np.ndarray:
@@ -181,29 +167,26 @@ def _read_timeline(timeline: str | PathLike[str] | Timeline) -> Timeline:
     return Timeline.from_prompt(timeline)
 
 
-def _loaded(
-    model: str | PathLike[str] | Engine | SlotsModel | PromptModel, device: str
-) -> tuple[SlotsModel | PromptModel, TextEncoder]:
+def _loaded(model: str | PathLike[str] | LoadedModel | SpatialModel, device: str) -> LoadedModel:
     """A model and the text encoder that it was trained with."""
     if isinstance(model, (str, PathLike)):
         folder = find_checkpoint(os.fspath(model)).resolve()
         description = folder / CONFIG_FILE
         # It holds the hash of the weights, so a folder that was written anew is loaded anew.
         state = description.read_bytes() if description.is_file() else b""
-        engine = _kept_engine(str(folder), choose_device(device).type, state)
-        return engine.model, engine.encoder
+        return _kept_model(str(folder), choose_device(device).type, state)
     if device != "auto":
         raise InputError(f"device is '{device}', but a loaded model stays where it is; expected auto")
-    if isinstance(model, Engine):
-        return model.model, model.encoder
-    if not isinstance(model, (SlotsModel, PromptModel)):
+    if isinstance(model, LoadedModel):
+        return model
+    if not is_spatial_model(model):
         raise InputError(f"model is of the type {type(model).__name__}; expected a name, a folder or a loaded model")
-    return model, _kept_encoder(model.config.text_encoder)
+    return LoadedModel.of(model, _kept_encoder(model.config.text_encoder))
 
 
 @lru_cache(maxsize=_MODELS_KEPT)
-def _kept_engine(folder: str, device: str, state: bytes) -> Engine:  # noqa: ARG001 - a part of the key
-    return load_engine(folder, device)
+def _kept_model(folder: str, device: str, state: bytes) -> LoadedModel:  # noqa: ARG001 - a part of the key
+    return load_model(folder, device)
 
 
 @lru_cache(maxsize=_MODELS_KEPT)

@@ -202,16 +202,13 @@ def _sound() -> Any:
 
 def _spatialized(mono: Any, device: str) -> list[Any]:
     """Ears (ear, time) for the sound (time) on the left, and for it on the right."""
-    from tas_core.inference.stream import spatialize
-    from tas_core.models.registry import load_model
-    from tas_core.models.text_encoders.registry import build_text_encoder
-    from tas_core.system.devices import choose_device
+    from tas_core.inference.engine import load_model
+    from tas_core.inference.stream import render
     from tas_core.timeline.segments import Timeline
 
-    model = load_model(DEFAULT_MODEL).to(choose_device(device))
-    encoder = build_text_encoder(model.config.text_encoder)
+    model = load_model(DEFAULT_MODEL, device)
     prompts = ("a piano on the left", "a piano on the right")
-    return [spatialize(mono, _RATE_HZ, Timeline.from_prompt(prompt), model, encoder).ears for prompt in prompts]
+    return [render(mono, _RATE_HZ, Timeline.from_prompt(prompt), model).ears for prompt in prompts]
 
 
 def _versions() -> dict[str, str | None]:

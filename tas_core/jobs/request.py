@@ -10,20 +10,19 @@ import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.writer import check_output_path
 from tas_core.errors import AudioError, InputError, PromptError
-from tas_core.inference.settings import check_seed, check_steps, check_width
+from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.stems import check_stem_folder, stem_paths
 from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
 from tas_core.timeline.files import EXTENSIONS, load_timeline
 from tas_core.timeline.segments import Timeline, clock_time, stem_names
-from tas_core.timeline.transitions import check_transition
 
 if TYPE_CHECKING:
     from tas_core.acoustics.hrtf import HrirSet
@@ -33,53 +32,74 @@ SIDECAR_ENDING: Final = ".tas.json"
 
 
 @dataclass(frozen=True)
-class FileOptions:
-    """What holds for each file of a job.
+class Excerpt:
+    """Which part of an input is made binaural; checked when it is made.
 
     Args:
-        steps: diffusion steps; None is the model's own default.
-        seed: of the noise and the dither.
         channel: which channel of the input to take, counted from 1; None mixes all down.
         start_s: where to begin, seconds.
         duration_s: how much to make from there, seconds; None, and anything too long, is to the end.
-        levels: gain, loudness, and what to do beyond full scale.
-        subtype: sample encoding of the output, one of :data:`SUBTYPES`; None keeps the input's where the format can.
-        hrtf: SOFA file of the head whose ears are made; None is the built-in one.
-        width: factor of the difference between the ears, 0 (mono) to 2.
-        transition_s: how long places take to change where a prompt begins or ends, seconds.
-        sidecar: whether a file ``OUT.tas.json`` says how the output was made.
-        overwrite: whether existing outputs may be replaced.
 
     Raises:
         InputError: a value out of range.
     """
 
-    steps: int | None = None
-    seed: int = 0
     channel: int | None = None
     start_s: float = 0.0
     duration_s: float | None = None
-    levels: Levels = field(default_factory=Levels)
-    subtype: str | None = None
-    hrtf: Path | None = None
-    width: float = 1.0
-    transition_s: float = 0.0
-    sidecar: bool = False
-    overwrite: bool = False
 
     def __post_init__(self) -> None:
-        check_steps(self.steps)
-        check_seed(self.seed)
-        check_width(self.width)
         if self.channel is not None and self.channel < 1:
             raise InputError(f"the channel is {self.channel}, expected 1 or more")
         if not 0 <= self.start_s < math.inf:
             raise InputError(f"the start is {self.start_s} s, expected 0 or more")
         if self.duration_s is not None and not 0 < self.duration_s < math.inf:
             raise InputError(f"the duration is {self.duration_s} s, expected more than 0")
-        check_transition(self.transition_s)
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    """What holds for each file of a job; checked when it is made.
+
+    Args:
+        render: how sound is rendered; ``head`` and ``stems`` are set file by file, from ``hrtf`` and the request.
+        excerpt: which part of the input.
+        levels: gain, loudness, and what to do beyond full scale.
+        hrtf: SOFA file of the head whose ears are made; None is the built-in one.
+        subtype: sample encoding of the output, one of :data:`SUBTYPES`; None keeps the input's where the format can.
+        sidecar: whether a file ``OUT.tas.json`` says how the output was made.
+        overwrite: whether existing outputs may be replaced.
+
+    Raises:
+        InputError: an unknown subtype.
+    """
+
+    render: RenderSettings = field(default_factory=RenderSettings)
+    excerpt: Excerpt = field(default_factory=Excerpt)
+    levels: Levels = field(default_factory=Levels)
+    hrtf: Path | None = None
+    subtype: str | None = None
+    sidecar: bool = False
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
         if self.subtype is not None and self.subtype not in SUBTYPES:
             raise InputError(f"unknown subtype '{self.subtype}'; expected one of {', '.join(SUBTYPES)}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, all of one level but ``levels``."""
+        return {
+            "steps": self.render.steps,
+            "seed": self.render.seed,
+            **asdict(self.excerpt),
+            "levels": asdict(self.levels),
+            "subtype": self.subtype,
+            "hrtf": None if self.hrtf is None else str(self.hrtf),
+            "width": self.render.width,
+            "transition_s": self.render.transition_s,
+            "sidecar": self.sidecar,
+            "overwrite": self.overwrite,
+        }
 
 
 @dataclass(frozen=True)
@@ -91,7 +111,7 @@ class FileRequest:
         out: the output, its extension chooses the format; ``-`` is WAV on standard output.
         timeline_path: the timeline; without it and a prompt, the one beside the input, see :func:`find_timeline`.
         prompt: one prompt for the whole input in place of a timeline.
-        stems: folder for what each object was taken to be, if that is wanted, see :mod:`tas_core.jobs.stems`.
+        stems: folder for the objects' estimated stems, if they are wanted, see :mod:`tas_core.jobs.stems`.
         page: HTML file for the report page, if one is wanted, see :func:`tas_core.reporting.report.write_report`.
     """
 
@@ -108,13 +128,13 @@ class PreparedFile:
     """A request that was checked; made by :func:`prepare_file`.
 
     Attributes:
-        request: what was asked for.
+        request: what was requested.
         reader: the open input, at its beginning.
         timeline: of the whole input, with all ends closed.
         num_samples: samples per channel of the whole input.
         passage: numbers of the first sample to make and of the end.
-        head: whose ears to make; None is the model's own.
-        options: what else was asked for.
+        render: settings of the rendering, with the head and whether stems are wanted.
+        options: what else was requested.
     """
 
     request: FileRequest
@@ -122,7 +142,7 @@ class PreparedFile:
     timeline: Timeline
     num_samples: int
     passage: tuple[int, int]
-    head: HrirSet | None
+    render: RenderSettings
     options: FileOptions
 
     @property
@@ -214,15 +234,16 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
     if request.stems is not None:
         _check_stems(request.stems, timeline, [*inputs, out], options.overwrite)
     with AudioReader(source) as reader:
-        _check_channel(reader, options.channel)
+        _check_channel(reader, options.excerpt.channel)
         rate_hz = reader.sample_rate_hz
         num_samples = reader.count_frames()
-        passage = _passage(reader, num_samples, options)
+        passage = _passage(reader, num_samples, options.excerpt)
         timeline = timeline.resolved(num_samples / rate_hz)
         if timeline.overlapping(passage[0] / rate_hz, passage[1] / rate_hz) is None:
             span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
             warnings.warn(f"{reader.name}: no prompt holds {span}; all of it stays in the center", stacklevel=3)
-        yield PreparedFile(request, reader, timeline, num_samples, passage, read_head(options.hrtf), options)
+        render = replace(options.render, head=read_head(options.hrtf), stems=request.stems is not None)
+        yield PreparedFile(request, reader, timeline, num_samples, passage, render, options)
 
 
 def read_prompts(timeline_path: Path | None, prompt: str | None) -> Timeline:
@@ -259,14 +280,14 @@ def _check_channel(reader: AudioReader, channel: int | None) -> None:
         raise InputError(f"{reader.name}: there is no channel {channel}, expected 1 to {reader.num_channels}")
 
 
-def _passage(reader: AudioReader, num_samples: int, options: FileOptions) -> tuple[int, int]:
+def _passage(reader: AudioReader, num_samples: int, excerpt: Excerpt) -> tuple[int, int]:
     """Numbers of the first sample to make and of the end."""
     rate_hz = reader.sample_rate_hz
-    start = round(options.start_s * rate_hz)
+    start = round(excerpt.start_s * rate_hz)
     if start >= num_samples:
         duration_s = num_samples / rate_hz
-        raise InputError(f"{reader.name}: the start is {options.start_s:g} s, expected less than {duration_s:g} s")
-    length = num_samples if options.duration_s is None else max(1, round(options.duration_s * rate_hz))
+        raise InputError(f"{reader.name}: the start is {excerpt.start_s:g} s, expected less than {duration_s:g} s")
+    length = num_samples if excerpt.duration_s is None else max(1, round(excerpt.duration_s * rate_hz))
     return start, min(num_samples, start + length)
 
 

@@ -1,7 +1,8 @@
-"""The main job on files, in constant memory: read, check, spatialize, write, report.
+"""The main job on files, in constant memory: check, load, render, write, report.
 
-:func:`tas_core.jobs.request.prepare_file` checks a request, :func:`load_engine` loads a model, and
-:func:`process_file` uses it for any number of prepared files. :func:`spatialize_file` is the three for one file.
+:func:`tas_core.jobs.request.prepare_file` checks a request, :func:`tas_core.inference.engine.load_model` loads a model,
+and :func:`process_file` uses it for any number of prepared files. A :class:`FileWorker` is the three in that order, for
+one file (:func:`spatialize_file`) and for many (:mod:`tas_core.jobs.batch`).
 """
 
 from __future__ import annotations
@@ -11,45 +12,163 @@ import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
 from tas_core.audio.normalised_writer import LevelledWriter
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import to_mono
-from tas_core.inference.engine import Engine, load_engine
+from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file
-from tas_core.jobs.result import FileReport, ObjectReport, SegmentReport, StemReport, sidecar_text
+from tas_core.jobs.result import FileResult, StemFile, sidecar_text
 from tas_core.jobs.stems import StemWriter
+from tas_core.models.pretrained import DEFAULT_MODEL
 from tas_core.system.files import write_files
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 
 if TYPE_CHECKING:
-    pass
+    from tas_core.inference.stream import Spatializer
 
 _READ_FRAMES = 2**20
 
 
+@dataclass(frozen=True)
+class JobSettings:
+    """What holds for all files of a job; can be sent to a process.
+
+    Args:
+        options: for each file.
+        model_name: shipped name or checkpoint folder.
+        device: auto, cpu or cuda.
+        command: words of the command line, for the sidecars beside outputs.
+    """
+
+    options: FileOptions = FileOptions()
+    model_name: str = DEFAULT_MODEL
+    device: str = "auto"
+    command: tuple[str, ...] = ()
+
+
+class FileWorker:
+    """Makes files binaural, one after another, with one model: loaded when it is first needed, and once.
+
+    Args:
+        settings: what holds for all files.
+    """
+
+    def __init__(self, settings: JobSettings) -> None:
+        self._settings = settings
+        self._model: LoadedModel | None = None
+
+    @property
+    def model(self) -> LoadedModel:
+        """The model.
+
+        Raises:
+            InputError: as :func:`tas_core.inference.engine.load_model`.
+        """
+        if self._model is None:
+            self._model = load_model(self._settings.model_name, self._settings.device)
+        return self._model
+
+    def make(self, request: FileRequest, *, overwrite: bool = False, progress: Progress = ignore) -> FileResult:
+        """Make one file; what is wrong with the request is found before a model is loaded.
+
+        Args:
+            request: the file.
+            overwrite: whether its existing outputs may be replaced, whatever the options say.
+            progress: told the fraction done, 0 to 1.
+
+        Raises:
+            InputError: as :func:`tas_core.jobs.request.prepare_file`, :attr:`model` and :func:`process_file`.
+            TasError: writing failed.
+        """
+        began = time.perf_counter()
+        options = self._settings.options
+        if overwrite:
+            options = replace(options, overwrite=True)
+        with prepare_file(request, options) as prepared:
+            model = self.model
+            return process_file(prepared, model, progress=progress, command=self._settings.command, began=began)
+
+
+class RequestKeywords(TypedDict, total=False):
+    """The parts of a request as keywords, for calls by people; see :class:`tas_core.jobs.request.FileRequest`."""
+
+    timeline: str | PathLike[str] | None
+    prompt: str | None
+    stems: str | PathLike[str] | None
+    page: str | PathLike[str] | None
+
+
+def spatialize_file(
+    source: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    model: str | PathLike[str] = DEFAULT_MODEL,
+    device: str = "auto",
+    options: FileOptions = FileOptions(),  # noqa: B008 - frozen
+    progress: Progress = ignore,
+    **request: Unpack[RequestKeywords],
+) -> FileResult:
+    """Put each named sound of a file where the words say.
+
+    ::
+
+        tas_core.spatialize_file("in.wav", "out.wav", timeline="scene.yaml")
+
+    Args:
+        source: any audio file; ``-`` is standard input.
+        out: the output, its extension chooses the format; ``-`` is WAV on standard output.
+        model: name of a shipped model, or a checkpoint folder.
+        device: auto, cpu or cuda.
+        options: rendering, excerpt, levels, encoding.
+        progress: told the fraction done, 0 to 1.
+        request: ``timeline`` (a file; without it and a prompt, the one beside the input), ``prompt`` (one for all of
+            it), ``stems`` (a folder for estimated stems) and ``page`` (an HTML file for the report page).
+
+    Raises:
+        InputError: anything about the request that cannot be carried out; nothing is written then.
+        TasError: writing failed.
+    """
+    if unknown := sorted(request.keys() - RequestKeywords.__annotations__.keys()):
+        raise TypeError(f"spatialize_file() got an unexpected keyword argument '{unknown[0]}'")
+    requested = FileRequest(
+        Path(source),
+        Path(out),
+        timeline_path=_path(request.get("timeline")),
+        prompt=request.get("prompt"),
+        stems=_path(request.get("stems")),
+        page=_path(request.get("page")),
+    )
+    return FileWorker(JobSettings(options, str(model), device)).make(requested, progress=progress)
+
+
+def _path(given: str | PathLike[str] | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
 def process_file(
     prepared: PreparedFile,
-    engine: Engine,
+    model: LoadedModel,
     *,
-    progress: Progress = lambda share: None,
+    progress: Progress = ignore,
     command: Sequence[str] = (),
     began: float | None = None,
-) -> FileReport:
-    """Spatialize one prepared file.
+) -> FileResult:
+    """Render one prepared file, and write what was requested beside it.
 
     The output keeps rate, length and tags, and the bit depth where its format can; (left + right) / 2 is the mono
     input times the gain. Stems are without any gain.
 
     Args:
         prepared: the request.
-        engine: the model.
-        progress: told the share done.
+        model: of any family.
+        progress: told the fraction done, 0 to 1.
         command: words of the command line, for the sidecar.
         began: ``time.perf_counter()`` of the beginning, if loading counts; None is now.
 
@@ -61,27 +180,40 @@ def process_file(
         InputError: a file that is damaged; nothing is written then.
         TasError: writing failed, or an ear passed full scale and that was to be an error.
     """
-    from tas_core.inference.stream import Spatializer, encode_timeline
-
     loaded = time.perf_counter()
+    rendered = _render(prepared, model, progress)
+    result = _result(prepared, model, rendered, loaded - (loaded if began is None else began))
+    for item in result.objects:
+        if not item.found:
+            warnings.warn(f"{prepared.reader.name}: {item.message}", stacklevel=2)
+    if prepared.options.sidecar:
+        _write_sidecar(prepared, model, result, command)
+    if prepared.request.page is not None:
+        _write_page(prepared.request.page, prepared, result)
+    return result
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """A rendered file: what rendered it, what wrote it, the files of stems, and seconds taken by each step."""
+
+    job: Spatializer
+    writer: LevelledWriter
+    stems: tuple[StemFile, ...]
+    seconds: dict[str, float]
+
+
+def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _Rendered:
+    """Write the output and the stems, block by block."""
+    from tas_core.inference.stream import Spatializer
+
+    began = time.perf_counter()
     reader, options, (start, stop) = prepared.reader, prepared.options, prepared.passage
-    rate_hz, model, timeline = reader.sample_rate_hz, engine.model, prepared.timeline
-    encoder = encode_timeline(timeline, model, engine.encoder)
+    rate_hz = reader.sample_rate_hz
+    model = model.encoding(prepared.timeline)
     encoded = time.perf_counter()
-    steps = model.default_steps if options.steps is None else options.steps
     job = Spatializer(
-        prepared.num_samples,
-        rate_hz,
-        timeline,
-        model,
-        encoder,
-        steps=steps,
-        seed=options.seed,
-        passage=prepared.passage,
-        head=prepared.head,
-        width=options.width,
-        transition_s=options.transition_s,
-        stems=prepared.request.stems is not None,
+        prepared.num_samples, rate_hz, prepared.timeline, model, prepared.render, passage=prepared.passage
     )
     with contextlib.ExitStack() as stack:
         # Entered first, so that stems are dropped too if the levels of the output turn out to be an error.
@@ -98,99 +230,74 @@ def process_file(
                 reader.subtype,
                 to_subtype=options.subtype,
                 levels=options.levels,
-                seed=options.seed,
+                seed=options.render.seed,
                 tags=reader.tags,
                 overwrite=options.overwrite,
             )
         )
         reader.seek(job.first_sample)
-        for block in job.blocks(_mono_pieces(reader, options.channel), progress):
+        for block in job.blocks(_mono_pieces(reader, options.excerpt.channel), progress):
             writer.write(block.ears)
             if stems is not None and block.stems is not None:
                 stems.write(block.stems, block.ears.shape[1])
         sampled = time.perf_counter()
     written = time.perf_counter()
-    findings = job.findings()
-    for item in findings:
-        if not item.found:
-            warnings.warn(f"{reader.name}: {item.complaint}", stacklevel=2)
+    files = tuple(map(StemFile, (*job.stem_names[:-1], None), map(str, stems.paths))) if stems else ()
+    seconds = {"encode": encoded - began, "sample": sampled - encoded, "write": written - sampled}
+    return _Rendered(job, writer, files, seconds)
+
+
+def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, load_s: float) -> FileResult:
+    """What is to be said of a rendered file."""
+    start, stop = prepared.passage
+    rate_hz, writer = prepared.reader.sample_rate_hz, rendered.writer
     duration_s = (stop - start) / rate_hz
-    report = FileReport(
-        source=str(reader.path),
+    return FileResult(
+        source=str(prepared.reader.path),
         output=str(prepared.out),
         start_s=start / rate_hz,
         duration_s=duration_s,
         sample_rate_hz=rate_hz,
         subtype=writer.subtype,
-        model=engine.name,
-        steps=steps,
-        seed=options.seed,
-        device=engine.device.type,
-        seconds={
-            "load": loaded - (loaded if began is None else began),
-            "encode": encoded - loaded,
-            "sample": sampled - encoded,
-            "write": written - sampled,
-        },
-        real_time_factor=(sampled - encoded) / duration_s,
+        model=model.name,
+        steps=prepared.render.steps or model.network.default_steps,
+        seed=prepared.render.seed,
+        device=model.device.type,
+        seconds={"load": load_s, **rendered.seconds},
+        real_time_factor=rendered.seconds["sample"] / duration_s,
         peak=writer.peak,
         gain_db=20 * math.log10(writer.gain),
         clamped_samples=writer.clamped,
         loudness_lufs=writer.loudness_lufs,
-        segments=tuple(SegmentReport.of(result) for result in job.segments()),
-        objects=tuple(ObjectReport(**asdict(item), found=item.found) for item in findings),
-        stems=tuple(map(StemReport, (*job.stem_names[:-1], None), map(str, stems.paths))) if stems else (),
+        segments=rendered.job.segments(),
+        objects=rendered.job.detections(),
+        stems=rendered.stems,
     )
-    if options.sidecar:
-        from tas_core.models.description import read_description
-
-        digest = read_description(engine.folder).digest
-        text = sidecar_text(report, timeline, asdict(options), digest, command)
-        write_files({prepared.sidecar: text.encode("utf-8", "backslashreplace")}, overwrite=options.overwrite)
-    if prepared.request.page is not None:
-        from tas_core.reporting.report.page import write_report
-
-        write_report(
-            prepared.request.page,
-            source=reader.path,
-            output=prepared.out,
-            timeline=timeline,
-            provenance=report.as_dict(),
-            stems={stem.object: Path(stem.path) for stem in report.stems if stem.object is not None},
-            start_s=None if stop - start == prepared.num_samples else start / rate_hz,
-            channel=options.channel,
-            overwrite=options.overwrite,
-        )
-    return report
 
 
-def spatialize_file(
-    source: Path,
-    out: Path,
-    *,
-    timeline_path: Path | None = None,
-    prompt: str | None = None,
-    stems: Path | None = None,
-    page: Path | None = None,
-    options: FileOptions = FileOptions(),  # noqa: B008 - frozen
-    model_name: str = "slots",
-    device: str = "auto",
-    progress: Progress = lambda share: None,
-    command: Sequence[str] = (),
-) -> FileReport:
-    """Spatialize one file: :func:`prepare_file`, :func:`load_engine` and :func:`process_file`.
+def _write_sidecar(prepared: PreparedFile, model: LoadedModel, result: FileResult, command: Sequence[str]) -> None:
+    """Write ``OUT.tas.json``, which says how the output was made."""
+    options = prepared.options
+    text = sidecar_text(result, prepared.timeline, options.as_dict(), model.digest, command)
+    write_files({prepared.sidecar: text.encode("utf-8", "backslashreplace")}, overwrite=options.overwrite)
 
-    Arguments are those of :class:`tas_core.jobs.request.FileRequest` and of the two others.
 
-    Raises:
-        InputError: anything about the request that cannot be carried out; nothing is written then.
-        TasError: writing failed.
-    """
-    began = time.perf_counter()
-    request = FileRequest(source, out, timeline_path, prompt, stems, page)
-    with prepare_file(request, options) as prepared:
-        engine = load_engine(model_name, device)
-        return process_file(prepared, engine, progress=progress, command=command, began=began)
+def _write_page(page: Path, prepared: PreparedFile, result: FileResult) -> None:
+    """Write the report page of a rendered file."""
+    from tas_core.reporting.report.page import write_report
+
+    whole = result.duration_s * result.sample_rate_hz == prepared.num_samples
+    write_report(
+        page,
+        source=prepared.reader.path,
+        output=prepared.out,
+        timeline=prepared.timeline,
+        provenance=result.as_dict(),
+        stems={stem.object: Path(stem.path) for stem in result.stems if stem.object is not None},
+        start_s=None if whole else result.start_s,
+        channel=prepared.options.excerpt.channel,
+        overwrite=prepared.options.overwrite,
+    )
 
 
 def _mono_pieces(reader: AudioReader, channel: int | None) -> Iterator[np.ndarray]:

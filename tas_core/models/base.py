@@ -1,13 +1,14 @@
-"""What every model that is conditioned on whole prompts promises, and the variants that each of them comes in.
+"""What every family of models promises, and the variants that prompt-conditioned families come in.
 
-Such a model turns a window of mid and *one* text vector into a window of side. Windows, prompts over time and
-the training loop are the same for all of them, so a family is one module with
+A :class:`SpatialModel` makes a side signal of mid and words. What it reads of a timeline, whole prompts or clauses, is
+``conditions_on``; the renderers of :mod:`tas_core.inference` and the training loop ask it that, never its class. A
+new family is one folder here with
 
-* a config, a frozen dataclass that satisfies :class:`PromptConfig`,
-* a subclass of :class:`PromptModel`,
+* a config, a frozen dataclass (of a prompt-conditioned family, one that satisfies :class:`PromptConfig`),
+* a subclass of :class:`SpatialModel` (or of :class:`PromptModel`),
 * ``PRESETS``, configs by name, and ``TRAINING``, the settings that its authors state,
 
-and one line in each of :data:`tas_core.models.registry.FAMILIES` and :data:`tas_core.models.checkpoints.FAMILIES`.
+and one line in each of :data:`tas_core.models.registry.FAMILIES` and :data:`tas_core.models.description.FAMILIES`.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from tas_core.models.description import FAMILIES
+from tas_core.models.scene_batch import SceneBatch
 
 ENCODER_WIDTHS: Final = {"minilm": 384, "clip": 512, "bert": 768, "t5": 768}
 """Width of the features of each text encoder with its default weights; the first is what presets use."""
@@ -55,27 +59,63 @@ class PromptConfig(Protocol):
         ...
 
 
-class PromptModel(nn.Module, ABC):
-    """A network from (mid, one text vector) to side, used on overlapping windows.
+class SpatialModel(nn.Module, ABC):
+    """A network from mid and words to a side signal: the one face of all families.
 
     Attributes:
         family: key of :data:`tas_core.models.registry.FAMILIES`.
-        default_steps: network evaluations unless the user asks for another number.
-        default_batch: windows to compute at once.
-        uses_noise: whether :meth:`window_sides` draws from a distribution.
-        config: its sizes.
+        conditions_on: what it reads of a timeline: the object phrases of clauses, or whole prompts.
+        separates: whether it tells objects apart; stems, detections, other heads and transitions need that.
+        config: its sizes; ``sample_rate_hz`` and ``text_encoder`` among them.
     """
 
     family: ClassVar[str]
-    default_steps: ClassVar[int] = 1
-    default_batch: ClassVar[int] = 8
-    uses_noise: ClassVar[bool] = False
+    conditions_on: ClassVar[Literal["clauses", "prompts"]]
+    separates: ClassVar[bool]
     config: Any
 
     @property
+    def default_steps(self) -> int:
+        """Network evaluations unless a request says another number."""
+        return FAMILIES[self.family]
+
+    @property
     def max_steps(self) -> int:
-        """Most network evaluations that :meth:`window_sides` can make."""
+        """Most network evaluations that it can make use of."""
         return 1
+
+    @abstractmethod
+    def losses(self, batch: SceneBatch, captions: Tensor | None, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of a batch of scenes, scalars; ``loss`` is what to minimise, the others are for the log.
+
+        Args:
+            batch: scenes at the model's rate.
+            captions: text features of ``batch.prompts``, (batch, text_width), for models conditioned on prompts.
+            generator: source of randomness, on any device, for families that need any.
+        """
+
+    @abstractmethod
+    def compile_parts(self) -> None:
+        """Compile the costly part of the forward pass, in place; names of weights stay as they are."""
+
+
+def is_spatial_model(value: object) -> TypeGuard[SpatialModel]:
+    """Whether something is a network of one of the families."""
+    return isinstance(value, SpatialModel)
+
+
+class PromptModel(SpatialModel):
+    """A network from (mid, one text vector) to side, used on overlapping windows.
+
+    Attributes:
+        default_batch: windows to compute at once.
+        uses_noise: whether :meth:`window_sides` draws from a distribution.
+    """
+
+    conditions_on = "prompts"
+    separates = False
+    default_batch: ClassVar[int] = 8
+    uses_noise: ClassVar[bool] = False
 
     @abstractmethod
     def row_losses(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:
@@ -117,9 +157,12 @@ class PromptModel(nn.Module, ABC):
             return losses.mean()
         return (losses * weight).sum() / weight.sum().clamp_min(1e-6)
 
-    @abstractmethod
-    def compile_parts(self) -> None:
-        """Compile the costly part of the forward pass, in place; names of weights stay as they are."""
+    def losses(self, batch: SceneBatch, captions: Tensor | None, generator: torch.Generator) -> dict[str, Tensor]:
+        """Mean of :meth:`row_losses` over the scenes whose side is known, under whole captions."""
+        assert captions is not None, f"a {self.family} model learns from captions"
+        # A caption that names the rest as one thing, which it is not, has no side signal to be learned.
+        known = batch.side_known.float()
+        return {"loss": self.training_loss(batch.mid, batch.side, captions, generator, known)}
 
 
 ConfigT = TypeVar("ConfigT", bound=PromptConfig)

@@ -20,7 +20,8 @@ from tas_core.errors import CheckpointError
 from tas_core.system.configs import describe, one_line
 
 FORMAT_VERSION: Final = 1
-FAMILIES: Final = ("paper", "slots", "mono2binaural", "apnet")
+FAMILIES: Final[Mapping[str, int]] = {"paper": 6, "slots": 1, "mono2binaural": 1, "apnet": 1}
+"""Families of models by name, and the diffusion steps of each unless a request says another number."""
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
 
@@ -67,7 +68,7 @@ def read_description(folder: str | Path) -> Description:
     check_version(description, path)
     check_keys(description, _CONFIG_KEYS, path)
     family = description.get("family")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise CheckpointError(f"{path}: unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
     description.setdefault("provenance", {})
     for key in ("config", "provenance"):

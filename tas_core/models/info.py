@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.description import CONFIG_FILE, WEIGHTS_FILE, Description, read_description
+from tas_core.models.description import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Description, read_description
 from tas_core.models.pretrained import find_checkpoint, shipped_models
-
-DEFAULT_STEPS: Final = {"slots": 1, "paper": 6, "mono2binaural": 1, "apnet": 1}
-"""Diffusion steps of each family unless the user asks for another number, as the model classes say."""
 
 _SHIPPED_LICENCE: Final = "trained on material under several licences, some of them copyleft; see the model card"
 _OWN_LICENCE: Final = "follows from the material it was trained on"
@@ -104,7 +101,7 @@ def model_info(name: str) -> ModelInfo:
         text_encoder=_as(str, found.config.get("text_encoder")),
         steps_trained=_as(int, found.provenance.get("steps")),
         hours_trained=_as(float, found.provenance.get("hours")),
-        default_steps=DEFAULT_STEPS[found.family],
+        default_steps=FAMILIES[found.family],
         licence=_SHIPPED_LICENCE if shipped else _OWN_LICENCE,
         model_card="MODEL_CARD.md" if shipped else None,
     )

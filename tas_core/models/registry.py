@@ -6,10 +6,11 @@ import difflib
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.base import PromptModel
+from tas_core.models.base import SpatialModel
 from tas_core.models.checkpoints import Checkpoint, load_checkpoint
 from tas_core.models.paper import model as paper
 from tas_core.models.pretrained import find_checkpoint
@@ -33,7 +34,7 @@ class Family:
     """
 
     config: type[Any]
-    model: type[SlotsModel] | type[PromptModel]
+    model: type[SpatialModel]
     presets: Mapping[str, Any]
     training: Mapping[str, Any] = field(default_factory=dict)
 
@@ -69,7 +70,7 @@ def preset_family(name: str) -> str:
     return next(family for family, f in FAMILIES.items() if type(PRESETS[name]) is f.config)
 
 
-def build_preset(name: str) -> SlotsModel | PromptModel:
+def build_preset(name: str) -> SpatialModel:
     """A freshly initialised model; weights come from torch's global random state.
 
     Raises:
@@ -78,7 +79,7 @@ def build_preset(name: str) -> SlotsModel | PromptModel:
     return FAMILIES[preset_family(name)].model(PRESETS[name])
 
 
-def model_from_checkpoint(checkpoint: Checkpoint) -> SlotsModel | PromptModel:
+def model_from_checkpoint(checkpoint: Checkpoint) -> SpatialModel:
     """The network of a checkpoint with its weights, in evaluation mode.
 
     Raises:
@@ -97,10 +98,19 @@ def model_from_checkpoint(checkpoint: Checkpoint) -> SlotsModel | PromptModel:
     return model.eval()
 
 
-def load_model(name: str) -> SlotsModel | PromptModel:
-    """A model by shipped name or checkpoint folder, in evaluation mode."""
+def load_network(name: str) -> SpatialModel:
+    """The network of a shipped model by name, or of a checkpoint by path, in evaluation mode and on the CPU.
+
+    Raises:
+        InputError: neither.
+        CheckpointError: the checkpoint is incomplete, damaged, or does not fit its family.
+    """
     folder = find_checkpoint(name)
-    checkpoint = load_checkpoint(folder)
+    return network_of(load_checkpoint(folder), folder)
+
+
+def network_of(checkpoint: Checkpoint, folder: Path) -> SpatialModel:
+    """As :func:`model_from_checkpoint`, with errors that name the folder."""
     try:
         return model_from_checkpoint(checkpoint)
     except CheckpointError as error:

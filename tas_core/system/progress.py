@@ -5,4 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 Progress = Callable[[float], None]
-"""Told the share of a job that is done, 0 to 1, again and again."""
+"""Told the fraction of a job that is done, 0 to 1, again and again."""
+
+
+def ignore(_: object) -> None:
+    """Take in a report and do nothing: for who is not told."""

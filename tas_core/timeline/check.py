@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tas_core.timeline.files import load_timeline
-from tas_core.timeline.segments import Timeline, TimelineWarning
+from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
 
 SHORT_GAP_S: Final = 0.25
 """Uncovered time shorter than this is doubted: in it every sound jumps to the center and back.
@@ -19,27 +19,8 @@ Subtitle editors leave gaps of two frames between cues, and ends set by hand mis
 
 
 @dataclass(frozen=True)
-class ClauseCheck:
-    """An object and its azimuth at both ends of the segment, degrees, -90 (right) to 90 (left)."""
-
-    object: str
-    azimuth_start_deg: float
-    azimuth_end_deg: float
-
-
-@dataclass(frozen=True)
-class SegmentCheck:
-    """A prompt, when it holds in seconds, and what was understood; the end is None where the audio's is meant."""
-
-    start_s: float
-    end_s: float | None
-    text: str
-    clauses: tuple[ClauseCheck, ...]
-
-
-@dataclass(frozen=True)
 class Gap:
-    """A stretch without a prompt, seconds."""
+    """A span without a prompt, seconds."""
 
     start_s: float
     end_s: float
@@ -54,14 +35,14 @@ class TimelineCheck:
         duration_s: length of the audio in seconds; None if none was named.
         segments: in the order of time.
         objects: object phrases in the order in which they first appear.
-        uncovered: stretches without a prompt, up to the end of the audio or of the last segment.
+        uncovered: spans without a prompt, up to the end of the audio or of the last segment.
         uncovered_s: their length, seconds.
         warnings: doubts, one line each.
     """
 
     timeline: str
     duration_s: float | None
-    segments: tuple[SegmentCheck, ...]
+    segments: tuple[Segment, ...]
     objects: tuple[str, ...]
     uncovered: tuple[Gap, ...]
     uncovered_s: float
@@ -69,7 +50,15 @@ class TimelineCheck:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {
+            "timeline": self.timeline,
+            "duration_s": self.duration_s,
+            "segments": tuple(segment.as_dict() for segment in self.segments),
+            "objects": self.objects,
+            "uncovered": tuple(asdict(gap) for gap in self.uncovered),
+            "uncovered_s": self.uncovered_s,
+            "warnings": self.warnings,
+        }
 
 
 def check_timeline(path: str | Path, duration_s: float | None = None) -> TimelineCheck:
@@ -87,20 +76,11 @@ def check_timeline(path: str | Path, duration_s: float | None = None) -> Timelin
         warnings.simplefilter("always", TimelineWarning)
         closed = _closed(timeline, duration_s)
     gaps = _gaps(closed, duration_s)
-    clauses = [clause for segment in closed.segments for clause in segment.clauses]
     return TimelineCheck(
         timeline=str(path),
         duration_s=duration_s,
-        segments=tuple(
-            SegmentCheck(
-                segment.start_s,
-                segment.end_s,
-                segment.text,
-                tuple(ClauseCheck(c.object, c.azimuth.start_deg, c.azimuth.end_deg) for c in segment.clauses),
-            )
-            for segment in closed.segments
-        ),
-        objects=tuple(dict.fromkeys(clause.object for clause in clauses)),
+        segments=closed.segments,
+        objects=closed.objects,
         uncovered=gaps,
         uncovered_s=math.fsum(gap.end_s - gap.start_s for gap in gaps),
         warnings=tuple(str(warning.message) for warning in caught) + tuple(_doubts(closed, gaps)),

@@ -27,15 +27,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError
 from tas_core.timeline.lexer import PromptText
 from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
 from tas_core.timeline.vocabulary import CHARACTERS, vocabulary
-
-__all__ = ["AzimuthPath", "Clause", "format_prompt", "mirror_prompt_text", "parse_prompt"]
 
 
 @dataclass(frozen=True)
@@ -58,6 +56,14 @@ class Clause:
         if not phrase or '"' in phrase or any(unicodedata.category(c) in ("Cc", "Cs") for c in phrase):
             raise PromptError(f"{self.object!r} is not an object: expected words without double quotes")
         object.__setattr__(self, "object", phrase)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON: the object, and its azimuth at both ends of the segment, degrees, positive left."""
+        return {
+            "object": self.object,
+            "azimuth_start_deg": self.azimuth.start_deg,
+            "azimuth_end_deg": self.azimuth.end_deg,
+        }
 
     def mirrored(self) -> Clause:
         """The same object on the other side."""

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -77,6 +77,15 @@ class Segment:
         """An error that names the place in the file, if there is one."""
         return TimelineError(f"{self.where}: {what}" if self.where else what)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; the end is None where it is open."""
+        return {
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+            "text": self.text,
+            "clauses": tuple(clause.as_dict() for clause in self.clauses),
+        }
+
     def mirrored(self) -> Segment:
         """The same segment with left and right exchanged, in the text as well."""
         clauses = tuple(clause.mirrored() for clause in self.clauses)
@@ -135,6 +144,11 @@ class Timeline:
             PromptError: the prompt cannot be read.
         """
         return cls((Segment.from_prompt(0.0, None, text),))
+
+    @cached_property
+    def objects(self) -> tuple[str, ...]:
+        """Object phrases in the order in which they are first named."""
+        return tuple(dict.fromkeys(clause.object for segment in self.segments for clause in segment.clauses))
 
     def mirrored(self) -> Timeline:
         """The same timeline with left and right exchanged."""
@@ -284,5 +298,4 @@ REST: Final = "rest"
 
 def stem_names(timeline: Timeline) -> tuple[str, ...]:
     """Names of stems: the objects in the order in which they are first named, then :data:`REST`."""
-    # A dictionary keeps that order.
-    return (*dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses), REST)
+    return (*timeline.objects, REST)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from tas_core.errors import InputError, TasError
-from tas_core.models.base import PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, preset_family
 from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
@@ -45,7 +44,7 @@ def run_training(
         raise InputError(f"unknown precision '{precision}'; expected auto, bf16 or fp32")
     family = FAMILIES[preset_family(preset)]
     encode = None
-    if issubclass(family.model, PromptModel):
+    if family.model.conditions_on == "prompts":
         encode = CachedEncoder(build_text_encoder(PRESETS[preset].text_encoder), max_entries=65536)
     where = choose_device(device)
     if precision == "auto":

@@ -24,9 +24,9 @@ from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
 from tas_core.errors import InputError
-from tas_core.models.base import PromptModel
+from tas_core.models.base import SpatialModel
 from tas_core.models.checkpoints import save_checkpoint
-from tas_core.models.registry import build_preset, load_model
+from tas_core.models.registry import build_preset, load_network
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.files import make_folder, write_files
 from tas_core.system.partial_files import remove_stale
@@ -78,22 +78,23 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
 LossFunction = Callable[[SceneBatch, torch.Generator], dict[str, Tensor]]
 
 
-def loss_function(model: nn.Module, encode: Callable[[list[str]], Tensor] | None) -> LossFunction:
-    """Losses of a batch for any family; ``encode`` turns whole captions into text features."""
-    if not isinstance(model, PromptModel):
-        return lambda batch, generator: model.training_loss(batch, generator)  # type: ignore[operator]
-    if encode is None:
+def loss_function(model: SpatialModel, encode: Callable[[list[str]], Tensor] | None) -> LossFunction:
+    """Losses of a batch for any family; ``encode`` turns whole captions into text features.
+
+    Raises:
+        InputError: a model that is conditioned on prompts, and nothing to encode captions with.
+    """
+    if model.conditions_on == "prompts" and encode is None:
         raise InputError(f"training a {model.family} model needs a text encoder for whole captions")
 
-    def prompt_loss(batch: SceneBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        assert encode is not None
-        mid = batch.mid
-        text = encode(list(batch.prompts)).to(mid.device)
-        # A caption that names the rest as one thing, which it is not, has no side signal to be learned.
-        known = batch.side_known.float()
-        return {"loss": model.training_loss(mid, batch.side, text, generator, known)}
+    def losses(batch: SceneBatch, generator: torch.Generator) -> dict[str, Tensor]:
+        captions = None
+        if model.conditions_on == "prompts":
+            assert encode is not None
+            captions = encode(list(batch.prompts)).to(batch.stem_mid.device)
+        return model.losses(batch, captions, generator)
 
-    return prompt_loss
+    return losses
 
 
 @contextmanager
@@ -127,7 +128,7 @@ def train(
         InputError: data, preset or an earlier run's settings do not fit, or ``out`` cannot be written.
     """
     torch.manual_seed(config.seed)
-    model = load_model(config.init) if config.init else build_preset(config.preset)
+    model = load_network(config.init) if config.init else build_preset(config.preset)
     model = model.to(device).train()
     if config.train_only:
         for name, parameter in model.named_parameters():
@@ -210,11 +211,11 @@ def train(
 
 
 def _scene_sources(
-    data: Path, model: nn.Module, config: TrainingConfig, scene: CompositionConfig, device: torch.device
+    data: Path, model: SpatialModel, config: TrainingConfig, scene: CompositionConfig, device: torch.device
 ) -> tuple[SceneSource, SceneSource]:
     """Scenes to train on and fixed ones to judge by: windows of recordings, or composed from stems."""
     if is_tasbench(data):
-        if not isinstance(model, PromptModel):
+        if model.conditions_on != "prompts":
             raise InputError(
                 f"{data}: holds recordings, and a {model.family} model learns from separate stems; "
                 "expected a folder made by 'tas data bank', or a preset that takes whole prompts"
@@ -227,7 +228,7 @@ def _scene_sources(
             RecordedScenes(bench, "train", config.fold, config.window_s, config.seed, device),
             RecordedScenes(bench, "val", config.fold, config.window_s, 12345, device),
         )
-    encoder_name = str(model.config.text_encoder)  # type: ignore[union-attr]
+    encoder_name = str(model.config.text_encoder)
     plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
     return (
         open_material(data, "train", encoder_name, scene, config.seed, device),

@@ -63,10 +63,10 @@ def damaged(source: Path, target: Path, how: str) -> Path:
 @pytest.mark.parametrize("name", [*shipped.shipped_models(), "own"])
 def test_what_is_said_is_what_loading_finds(name: str, own_model: Path) -> None:
     from tas_core.models.checkpoints import load_checkpoint
-    from tas_core.models.registry import load_model
+    from tas_core.models.registry import load_network
 
     name = str(own_model) if name == "own" else name
-    info, model = model_info(name), load_model(name)
+    info, model = model_info(name), load_network(name)
     checkpoint = load_checkpoint(info.folder)
     assert info.parameters == sum(value.numel() for value in model.parameters())
     assert info.digest == checkpoint.digest

@@ -22,7 +22,7 @@ from tas_core.inference import spatialize as api
 from tas_core.inference.engine import load_engine
 from tas_core.inference.stream import Spatialized, encode_timeline
 from tas_core.inference.stream import spatialize as spatialize_with
-from tas_core.models.registry import load_model
+from tas_core.models.registry import load_network
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.files import parse_timeline
@@ -66,7 +66,7 @@ def refused(tiny_model: Path, **changes: Any) -> str:
 
 def test_it_is_the_spatialization_of_the_loaded_model(tiny_model: Path) -> None:
     """The long way, without this module, gives the same to the last bit, with every option set."""
-    model, timeline = load_model(str(tiny_model)), Timeline.from_prompt(PROMPT)
+    model, timeline = load_network(str(tiny_model)), Timeline.from_prompt(PROMPT)
     encoder = encode_timeline(timeline, model, build_text_encoder("minilm"))
     options: dict[str, Any] = {"steps": 2, "seed": 3, "width": 0.5, "stems": True}
     expected = spatialize_with(AUDIO, RATE_HZ, timeline, model, encoder, **options)
@@ -152,7 +152,7 @@ def test_a_timeline_is_a_prompt_a_file_or_a_timeline(tiny_model: Path, tmp_path:
 
 def test_models_by_folder_name_and_loaded_give_the_same(tiny_model: Path) -> None:
     expected = call(tiny_model).ears
-    for model in (str(tiny_model), load_engine(str(tiny_model), "cpu"), load_model(str(tiny_model))):
+    for model in (str(tiny_model), load_engine(str(tiny_model), "cpu"), load_network(str(tiny_model))):
         np.testing.assert_array_equal(call(tiny_model, model=model).ears, expected)
 
 
@@ -279,7 +279,7 @@ def test_a_folder_without_a_model(tmp_path: Path) -> None:
 
 
 def test_a_loaded_model_stays_where_it_is(tiny_model: Path) -> None:
-    message = refused(tiny_model, model=load_model(str(tiny_model)), device="cpu")
+    message = refused(tiny_model, model=load_network(str(tiny_model)), device="cpu")
     assert message == "device is 'cpu', but a loaded model stays where it is; expected auto"
 
 
@@ -287,7 +287,7 @@ def test_a_loaded_model_stays_where_it_is(tiny_model: Path) -> None:
 
 
 def test_what_is_not_found_is_a_warning_at_the_call(tiny_model: Path) -> None:
-    model = load_model(str(tiny_model))
+    model = load_network(str(tiny_model))
     assert isinstance(model, SlotsModel)
     torch.nn.init.constant_(model.networks[0].presence.out.bias, -5.0)
     with pytest.warns(UserWarning, match="found") as caught:

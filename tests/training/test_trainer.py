@@ -14,7 +14,7 @@ from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.errors import InputError
 from tas_core.inference.stream import spatialize
 from tas_core.models.checkpoints import load_checkpoint
-from tas_core.models.registry import PRESETS, load_model
+from tas_core.models.registry import PRESETS, load_network
 from tas_core.timeline.segments import Timeline
 from tas_core.training import trainer as training
 from tas_core.training.state import TRAINING_FILE, load_training_state
@@ -100,7 +100,7 @@ def test_a_run_leaves_a_log_and_a_checkpoint_that_works(data: Path, tmp_path: Pa
     assert len(judged) == 2
     assert all(np.isfinite(list(line.values())).all() for line in lines)
     assert all({"gradient_norm", "learning_rate", "seconds"} <= set(line) for line in trained)
-    model = load_model(str(folder))
+    model = load_network(str(folder))
     assert model.config == PRESETS[preset]
     x = 0.1 * np.random.default_rng(0).standard_normal(12000)
     result = spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, HashEncoder(), steps=2)
@@ -162,7 +162,7 @@ def test_ctrl_c_saves_and_the_run_goes_on(data: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         _train(data, tmp_path, progress=_stop_at(4, KeyboardInterrupt))
     assert (tmp_path / TRAINING_FILE).exists()
-    assert load_model(str(tmp_path / "checkpoint")).config == TINY_SLOTS
+    assert load_network(str(tmp_path / "checkpoint")).config == TINY_SLOTS
     state = load_training_state(tmp_path)
     assert state.step in (3, 4)
     _train(data, tmp_path)
@@ -355,7 +355,7 @@ def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, pres
     PhraseTable.build(load_categories(), Wide(), "minilm").save(data / "phrases-minilm.safetensors")
     config = TrainingConfig(**{**SETTINGS, "preset": preset, "steps": 1, "window_s": 1.0})
     folder = train(data, tmp_path / "run", config, device=CPU, encode=Wide())
-    model = load_model(str(folder))
+    model = load_network(str(folder))
     x = 0.1 * np.random.default_rng(0).standard_normal(16000)
     result = spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, Wide(), steps=2)
     assert np.all(np.isfinite(result.ears))

@@ -17,7 +17,8 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from tas_core.errors import TasError
-from tas_core.jobs.batch.worker import BatchSettings, BatchWorker, Outcome, Task
+from tas_core.jobs.batch.worker import FileOutcome, FileTask, attempt
+from tas_core.jobs.spatialize import FileWorker, JobSettings
 from tas_core.system.processes import child_threads, usable_cores
 
 _PATIENCE_S = 10.0
@@ -27,8 +28,8 @@ _PR_SET_PDEATHSIG = 1
 
 
 def compute_in_processes(
-    todo: dict[int, Task], settings: BatchSettings, jobs: int
-) -> Generator[tuple[int, Outcome], None, None]:
+    todo: dict[int, FileTask], settings: JobSettings, jobs: int
+) -> Generator[tuple[int, FileOutcome], None, None]:
     """Numbers and outcomes as they come; what is under way is ended where this is closed.
 
     Args:
@@ -59,7 +60,7 @@ def compute_in_processes(
                 if outcome is None:
                     processes.remove(process)
                     process.end()
-                    outcome = Outcome(
+                    outcome = FileOutcome(
                         todo[number].request,
                         error=f"{todo[number].request.source}: the process that worked on it was killed"
                         " (out of memory? try fewer --jobs)",
@@ -75,7 +76,7 @@ def compute_in_processes(
 class _Process:
     """A process as its owner sees it; ``number`` is that of the task that it is at."""
 
-    def __init__(self, settings: BatchSettings, threads: int) -> None:
+    def __init__(self, settings: JobSettings, threads: int) -> None:
         context = get_context("spawn")
         self.number: int | None = None
         self.pipe, other = context.Pipe()
@@ -84,12 +85,12 @@ class _Process:
             self._process.start()
         other.close()
 
-    def give(self, number: int, task: Task) -> None:
+    def give(self, number: int, task: FileTask) -> None:
         self.number = number
         with contextlib.suppress(OSError):  # it has died, which take() will find
             self.pipe.send(task)
 
-    def take(self, task: Task) -> Outcome | None:
+    def take(self, task: FileTask) -> FileOutcome | None:
         """The outcome of its task; None if the process died."""
         self.number = None
         try:
@@ -99,7 +100,7 @@ class _Process:
         if isinstance(answer, TasError):
             raise answer
         # The request is the one that was given, so that its owner finds it again.
-        assert isinstance(answer, Outcome)
+        assert isinstance(answer, FileOutcome)
         assert answer.request == task.request
         return answer
 
@@ -119,7 +120,7 @@ class _Process:
         self._process.close()
 
 
-def _serve(pipe: connection.Connection, settings: BatchSettings, threads: int) -> None:
+def _serve(pipe: connection.Connection, settings: JobSettings, threads: int) -> None:
     """Be a process: do what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
@@ -129,12 +130,12 @@ def _serve(pipe: connection.Connection, settings: BatchSettings, threads: int) -
     import torch
 
     torch.set_num_threads(threads)
-    worker = BatchWorker(settings)
+    worker = FileWorker(settings)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             task = pipe.recv()
             try:
-                answer: Outcome | TasError = worker(task)
+                answer: FileOutcome | TasError = attempt(worker, task)
             except TasError as error:
                 answer = error
             pipe.send(answer)

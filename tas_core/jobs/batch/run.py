@@ -15,22 +15,23 @@ from tas_core.audio.writer import check_output_path
 from tas_core.errors import InputError
 from tas_core.jobs.batch.plan import BatchPlan
 from tas_core.jobs.batch.processes import compute_in_processes
-from tas_core.jobs.batch.worker import BatchSettings, BatchWorker, Outcome, Task
+from tas_core.jobs.batch.worker import FileOutcome, FileTask, attempt
 from tas_core.jobs.request import read_head
+from tas_core.jobs.spatialize import FileWorker, JobSettings
 from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import usable_cores
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 
 
 def run_batch(
     plan: BatchPlan,
-    settings: BatchSettings,
+    settings: JobSettings,
     *,
     jobs: int = 1,
     fail_fast: bool = False,
-    progress: Progress = lambda share: None,
-    on_outcome: Callable[[Outcome], None] = lambda outcome: None,
-) -> list[Outcome]:
+    progress: Progress = ignore,
+    on_outcome: Callable[[FileOutcome], None] = ignore,
+) -> list[FileOutcome]:
     """Make all files of a plan.
 
     Folders of outputs are made; those that stay empty are removed again. Partial files that killed runs left in them
@@ -41,7 +42,7 @@ def run_batch(
         settings: what holds for all files.
         jobs: processes, at most one for every core and file, which share the cores; with one, all is done in this one.
         fail_fast: whether the first failure ends it.
-        progress: told the share of the files done.
+        progress: told the fraction of the files done.
         on_outcome: told how each file ended, as they end; first the files that are skipped or refused.
 
     Returns:
@@ -52,10 +53,11 @@ def run_batch(
     """
     read_head(settings.options.hrtf)
     todo = {
-        number: Task(request, settings.options.overwrite or number in plan.again) for number, request in plan.tasks()
+        number: FileTask(request, settings.options.overwrite or number in plan.again)
+        for number, request in plan.tasks()
     }
-    outcomes = {number: Outcome(plan.requests[number], skipped=True) for number in sorted(plan.skipped)}
-    outcomes |= {number: Outcome(plan.requests[number], error=why) for number, why in plan.refused.items()}
+    outcomes = {number: FileOutcome(plan.requests[number], skipped=True) for number in sorted(plan.skipped)}
+    outcomes |= {number: FileOutcome(plan.requests[number], error=why) for number, why in plan.refused.items()}
     with _folders(plan.folders(), plan.stem_folders()):
         for task in todo.values():
             check_output_path(
@@ -67,7 +69,7 @@ def run_batch(
             todo = {}
         total = len(plan.requests)
         jobs = max(1, min(jobs, usable_cores(), len(todo)))
-        within = lambda share: progress((len(outcomes) + share) / total)  # noqa: E731
+        within = lambda fraction: progress((len(outcomes) + fraction) / total)  # noqa: E731
         with contextlib.closing(_computed(todo, settings, jobs, within)) as computed:
             for number, outcome in computed:
                 outcomes[number] = outcome
@@ -79,15 +81,15 @@ def run_batch(
 
 
 def _computed(
-    todo: dict[int, Task], settings: BatchSettings, jobs: int, progress: Progress
-) -> Generator[tuple[int, Outcome], None, None]:
+    todo: dict[int, FileTask], settings: JobSettings, jobs: int, progress: Progress
+) -> Generator[tuple[int, FileOutcome], None, None]:
     """Numbers and outcomes as they come; stopped where it is closed."""
     if jobs > 1:
         yield from compute_in_processes(todo, settings, jobs)
         return
-    worker = BatchWorker(settings)
+    worker = FileWorker(settings)
     for number, task in todo.items():
-        yield number, worker(task, progress)
+        yield number, attempt(worker, task, progress)
 
 
 @contextlib.contextmanager

@@ -142,7 +142,6 @@ class PaperModel(PromptModel):
     """Predicts the noise in a noisy side signal from mid and text, by the formulas above."""
 
     family = "paper"
-    default_steps = 6
     uses_noise = True
     config: PaperConfig
 

@@ -12,8 +12,7 @@ class SlotsConfig:
 
     The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame.
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
-    anything: see :func:`tas_core.models.slots.placing.placing_masks`. Checkpoints from before there was a balance do
-    not say one, and keep giving what they gave.
+    anything: see :func:`tas_core.models.slots.placing.placing_masks`.
 
     ``networks`` of these sizes find masks, each by itself, and the mean is taken.
     """

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tas_core.acoustics.direction_filter import DirectionFilter, Model
+from tas_core.models.base import SpatialModel
 from tas_core.models.diffusion.samplers import standard_normal
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.slots.bands import band_count
@@ -37,12 +37,13 @@ _RECOGNITION_WEIGHT = 0.2
 _PRESENCE_WEIGHT = 0.2
 
 
-class SlotsModel(nn.Module):
+class SlotsModel(SpatialModel):
     """Text-guided separation into clauses, and a direction filter for each."""
 
     family = "slots"
-    default_steps = 1
-    max_steps = 1 + NUM_STEPS
+    conditions_on = "clauses"
+    separates = True
+    config: SlotsConfig
 
     def __init__(self, config: SlotsConfig) -> None:
         super().__init__()
@@ -55,7 +56,11 @@ class SlotsModel(nn.Module):
         self.direction = DirectionFilter(c.n_fft, c.sample_rate_hz)
         self._scene_errors = scene_errors
         self.diffuse = DiffuseResidual(c.n_fft // 2 + 1, band_count(), c.channels, c.diffuse_channels, c.diffuse_layers)
-        self.register_load_state_dict_pre_hook(_name_the_only_network)
+
+    @property
+    def max_steps(self) -> int:
+        """One for the directional part, and those of the diffuse part's schedule."""
+        return 1 + NUM_STEPS
 
     @property
     def context_frames(self) -> int:
@@ -118,8 +123,8 @@ class SlotsModel(nn.Module):
             network.separate = torch.compile(network.separate)  # type: ignore[method-assign]
         self._scene_errors = torch.compile(self._scene_errors)
 
-    def training_loss(self, batch: SceneBatch, generator: torch.Generator) -> dict[str, Tensor]:
-        """Losses of a batch of scenes; ``loss`` is what to minimise, the others are for the log.
+    def losses(self, batch: SceneBatch, captions: Tensor | None, generator: torch.Generator) -> dict[str, Tensor]:
+        """Losses of a batch of scenes; ``loss`` is what to minimise, the others are for the log; captions are not read.
 
         Separation is scored as the error power of all clauses over the mixture's, in log units so that every
         scene counts the same, plus the error of compressed magnitudes, where faint sounds count, plus the cross
@@ -128,6 +133,7 @@ class SlotsModel(nn.Module):
         not how sure the network is of its masks. Each network learns by itself, as if it were the only one: what they
         do not have in common is what their mean gains from. The log has their mean.
         """
+        del captions
         c = self.config
         want = Targets.of(batch, c.n_fft, c.hop, c.level_frames)
         active = batch.active_frames(want.mixture.shape[1])
@@ -231,14 +237,6 @@ class SlotsModel(nn.Module):
         features = self.per_frame(found.features.detach(), spectrum.shape[-1])
         per_scene = self.diffuse.training_loss(residual, spectrum, features, noise, generator)
         return (per_scene * known).sum() / known.sum().clamp_min(1)
-
-
-def _name_the_only_network(model: nn.Module, state: dict[str, Any], prefix: str, *_: object) -> None:
-    """Rename the parts in weights from before there could be several networks."""
-    del model
-    shared = ("networks.", "direction.", "diffuse.")
-    for name in [n for n in state if n.startswith(prefix) and not n.removeprefix(prefix).startswith(shared)]:
-        state[f"{prefix}networks.0.{name.removeprefix(prefix)}"] = state.pop(name)
 
 
 def with_direction(model: Model, direction: nn.Module) -> Model:

@@ -20,7 +20,7 @@ from tas_core.models import checkpoints
 from tas_core.models.base import ENCODER_WIDTHS, PromptModel
 from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.paper.model import PaperConfig, PaperModel
-from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_model, preset_family
+from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_network, preset_family
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.text_encoders.registry import TEXT_ENCODERS
 from tas_core.models.unets.apnet import APNetConfig, APNetModel
@@ -410,7 +410,7 @@ def test_a_checkpoint_gives_the_same_network(family: str, tmp_path: Path) -> Non
     model.training_loss(_mid(), _mid(), _text(), NONE)  # moves the statistics of the batch norms
     model.eval()
     save_checkpoint(tmp_path, family, dataclasses.asdict(model.config), model.state_dict())
-    back = load_model(str(tmp_path))
+    back = load_network(str(tmp_path))
     assert type(back) is type(model)
     assert back.config == model.config
     assert isinstance(back, SpectrogramModel)
