@@ -153,14 +153,12 @@ def test_only_models_have_a_speed(table: Evaluation) -> None:
 
 
 def test_the_untrained_model_is_what_spatialize_makes(table: Evaluation, scored: TasBench, tiny_model: Path) -> None:
-    from tas_core.inference.stream import spatialize
-    from tas_core.models.registry import load_network
-    from tas_core.models.text_encoders.registry import build_text_encoder
+    from tas_core.inference.engine import load_model
+    from tas_core.inference.stream import render
 
     clip = table.clips[0]
     ears, _ = soundfile.read(scored.audio_path(clip))
-    model = load_network(str(tiny_model))
-    made = spatialize(ears.mean(axis=1), 16000, scored.timeline(clip), model, build_text_encoder("minilm")).ears
+    made = render(ears.mean(axis=1), 16000, scored.timeline(clip), load_model(str(tiny_model))).ears
     expected = paper_metrics(made, ears.T.copy())
     assert table.row("tiny").values[clip]["snr_db"] == pytest.approx(float(expected.snr_db), abs=1e-3)
 

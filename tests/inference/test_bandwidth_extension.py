@@ -10,7 +10,15 @@ from scipy import signal as scipy_signal
 from tas_core.acoustics.hrtf import load_kemar
 from tas_core.acoustics.stft import stft
 from tas_core.audio.resampling import resample
-from tas_core.inference.bandwidth_extension import EDGE_SHARE, LevelPanning, Placement, extend_band, placed_by_level
+from tas_core.inference.bandwidth_extension import (
+    EDGE_FRACTION,
+    BandSources,
+    FullBand,
+    LevelPanning,
+    ModelBand,
+    extend_bandwidth,
+    sources_by_level,
+)
 
 RATE_HZ, MODEL_HZ, SECONDS = 48000, 16000, 3
 
@@ -37,7 +45,7 @@ def test_a_tone_above_the_band_follows_the_band_below(pan: float) -> None:
     time_s = np.arange(rate_hz * seconds) / rate_hz
     tone = 0.05 * np.sin(2 * np.pi * 12000 * time_s)
     x = scipy_signal.resample_poly(low, 3, 1) + tone
-    side = extend_band(x, low, side_low, rate_hz, 16000).side
+    side = extend_bandwidth(x, rate_hz, ModelBand(low, side_low, 16000)).side
     ears = np.stack([x + side / 2, x - side / 2])
     middle = slice(rate_hz // 4, -rate_hz // 4)
     amplitude = np.abs(ears[:, middle] @ np.exp(-2j * np.pi * 12000 * time_s[middle])) * 2 / len(time_s[middle])
@@ -51,7 +59,7 @@ def test_panning_above_the_band_follows_in_time() -> None:
     side_low = np.concatenate([side_low[:16000], -side_low[16000:]])
     time_s = np.arange(2 * rate_hz) / rate_hz
     x = scipy_signal.resample_poly(low, 3, 1) + 0.05 * np.sin(2 * np.pi * 12000 * time_s)
-    side = extend_band(x, low, side_low, rate_hz, 16000).side
+    side = extend_bandwidth(x, rate_hz, ModelBand(low, side_low, 16000)).side
     ears = np.stack([x + side / 2, x - side / 2])
     for part, louder in ((slice(12000, 40000), 0), (slice(56000, 84000), 1)):
         turn = np.exp(-2j * np.pi * 12000 * time_s[part])
@@ -61,9 +69,9 @@ def test_panning_above_the_band_follows_in_time() -> None:
 
 def test_the_band_below_is_left_alone() -> None:
     low, side_low = _panned(16000, 0.6)
-    np.testing.assert_array_equal(extend_band(low, low, side_low, 16000, 16000).side, side_low)
+    np.testing.assert_array_equal(extend_bandwidth(low, 16000, ModelBand(low, side_low, 16000)).side, side_low)
     x = scipy_signal.resample_poly(low, 3, 1)
-    side = extend_band(x, low, side_low, 48000, 16000).side
+    side = extend_bandwidth(x, 48000, ModelBand(low, side_low, 16000)).side
     expected = 2 * 0.6 * x
     # What the resampler cuts near 8 kHz is panned by level instead, to the same place.
     assert _db((side - expected)[4000:-4000], expected) < -30
@@ -73,7 +81,7 @@ def test_silence_below_and_a_tone_above_stay_centred() -> None:
     """Without anything in the model's band there is nothing that says left or right."""
     time_s = np.arange(48000) / 48000
     x = 0.1 * np.sin(2 * np.pi * 14000 * time_s)
-    side = extend_band(x, np.zeros(16000), np.zeros(16000), 48000, 16000).side
+    side = extend_bandwidth(x, 48000, ModelBand(np.zeros(16000), np.zeros(16000), 16000)).side
     assert np.abs(side).max() < 1e-6
 
 
@@ -90,13 +98,13 @@ def _low(signal: np.ndarray) -> np.ndarray:
     return resample(signal, RATE_HZ, MODEL_HZ)
 
 
-def _placement(stems: list[np.ndarray], azimuth_deg: list[float], direct: float = 1.0) -> Placement:
+def _sources(stems: list[np.ndarray], azimuth_deg: list[float], direct: float = 1.0) -> BandSources:
     """What a model that knows the stems would say."""
-    first, last = (round(share * 512) for share in EDGE_SHARE)
+    first, last = (round(fraction * 512) for fraction in EDGE_FRACTION)
     power = stft(torch.from_numpy(np.stack([2 * _low(s) for s in stems])), 1024, 256).abs().square()
     panning = LevelPanning()
     weights = panning.weights(np.array(azimuth_deg), direct)[:, None].repeat(power.shape[-1], 1)
-    return Placement(0.0, 256 / MODEL_HZ, power[:, first:last].sum(dim=1).numpy(), weights, panning)
+    return BandSources(0.0, 256 / MODEL_HZ, power[:, first:last].sum(dim=1).numpy(), weights, panning)
 
 
 def _above(signal: np.ndarray) -> np.ndarray:
@@ -110,11 +118,13 @@ def _gate(rate_per_s: float, phase: float) -> np.ndarray:
     return 1 / (1 + np.exp(-20 * np.sin(2 * np.pi * (rate_per_s * time_s + phase))))
 
 
-def _extended(parts: list[np.ndarray], placement: Placement, **options: object):  # type: ignore[no-untyped-def]
+def _extended(
+    parts: list[np.ndarray], sources: BandSources, stems_low: np.ndarray | None = None
+) -> tuple[np.ndarray, FullBand]:
     x = np.sum(parts, axis=0)
     low = _low(x)
     silent = np.zeros(len(low))
-    return x, extend_band(x, low, silent, RATE_HZ, MODEL_HZ, placement=placement, **options)  # type: ignore[arg-type]
+    return x, extend_bandwidth(x, RATE_HZ, ModelBand(low, silent, MODEL_HZ, stems_low), sources)
 
 
 @pytest.mark.parametrize("azimuth_deg", [-75.0, -20.0, 0.0, 45.0, 62.5])
@@ -124,7 +134,7 @@ def test_a_single_object_has_the_level_difference_of_the_head_at_that_frequency(
 ) -> None:
     sound = _band_noise(4000, 20000, 1)
     nothing = np.zeros_like(sound)
-    x, found = _extended([sound, nothing], _placement([sound, nothing], [azimuth_deg]))
+    x, found = _extended([sound, nothing], _sources([sound, nothing], [azimuth_deg]))
     sos = scipy_signal.butter(4, [centre_hz - 500, centre_hz + 500], "bandpass", fs=RATE_HZ, output="sos")
     left, right = (scipy_signal.sosfiltfilt(sos, e)[12000:-12000] for e in (x + found.side / 2, x - found.side / 2))
     heard_db = 10 * np.log10((left**2).sum() / (right**2).sum())
@@ -138,8 +148,8 @@ def test_a_single_object_has_the_level_difference_of_the_head_at_that_frequency(
 def test_the_root_of_directness_pulls_towards_the_centre() -> None:
     sound = _band_noise(4000, 20000, 1)
     nothing = np.zeros_like(sound)
-    _, full = _extended([sound, nothing], _placement([sound, nothing], [60.0]))
-    _, half = _extended([sound, nothing], _placement([sound, nothing], [60.0], 0.25))
+    _, full = _extended([sound, nothing], _sources([sound, nothing], [60.0]))
+    _, half = _extended([sound, nothing], _sources([sound, nothing], [60.0], 0.25))
     np.testing.assert_allclose(half.side, full.side / 2, rtol=0, atol=1e-12)
 
 
@@ -148,7 +158,7 @@ def test_objects_in_turn_are_told_apart_in_time() -> None:
     right = _band_noise(4000, 20000, 2) * _gate(2, 0.5)
     nothing = np.zeros_like(left)
     stems = np.zeros((2, len(_low(left))))
-    _, found = _extended([left, right], _placement([left, right, nothing], [60, -60]), stems_low=stems)
+    _, found = _extended([left, right], _sources([left, right, nothing], [60, -60]), stems_low=stems)
     assert found.stems is not None
     for stem, truth in zip(found.stems, (left, right), strict=True):
         truth = _above(truth)
@@ -163,7 +173,7 @@ def test_what_sounds_above_goes_to_the_object_that_moves_with_it() -> None:
     bright = _band_noise(3000, 20000, 2) * (time_s % 0.4 < 0.1)
     nothing = np.zeros_like(dull)
     stems = np.zeros((2, len(_low(dull))))
-    placement = _placement([dull, bright, nothing], [60, -60])
+    placement = _sources([dull, bright, nothing], [60, -60])
     x, found = _extended([dull, bright], placement, stems_low=stems)
     assert found.stems is not None
     power = np.square(_above(found.stems)).sum(axis=1)
@@ -179,7 +189,7 @@ def test_what_sounds_above_goes_to_the_object_that_moves_with_it() -> None:
 def test_stems_and_the_rest_have_shares_of_one() -> None:
     sounds = [_band_noise(4000, 20000, seed) for seed in range(3)]
     stems = np.zeros((2, len(_low(sounds[0]))))
-    x, found = _extended(sounds, _placement(sounds, [30, -30]), stems_low=stems)
+    x, found = _extended(sounds, _sources(sounds, [30, -30]), stems_low=stems)
     assert found.stems is not None
     rest = _above(x - found.stems.sum(axis=0))
     # Three alike get a third each.
@@ -191,13 +201,13 @@ def test_silence_below_leaves_everything_above_in_the_centre() -> None:
     time_s = np.arange(RATE_HZ * SECONDS) / RATE_HZ
     tone = 0.1 * np.sin(2 * np.pi * 14000 * time_s)
     nothing = np.zeros_like(tone)
-    _, found = _extended([tone], _placement([nothing, nothing], [60]))
+    _, found = _extended([tone], _sources([nothing, nothing], [60]))
     assert np.abs(found.side).max() < 1e-12
 
 
 def test_the_side_signal_is_never_more_than_mid() -> None:
     parts = [_band_noise(4000, 20000, 1) * _gate(2, 0), _band_noise(4000, 20000, 2)]
-    x, found = _extended(parts, _placement([*parts, 0 * parts[0]], [90, -90]))
+    x, found = _extended(parts, _sources([*parts, 0 * parts[0]], [90, -90]))
     assert np.square(_above(found.side)).sum() <= np.square(_above(2 * x)).sum()
 
 
@@ -210,18 +220,17 @@ def test_stretches_of_a_signal_are_as_the_whole(rate_hz: int) -> None:
     x = 0.1 * rng.standard_normal(rate_hz * 6)
     low = resample(x, rate_hz, MODEL_HZ)
     side_low = low * np.repeat(rng.uniform(-1.5, 1.5, 12), MODEL_HZ // 2)
-    whole = extend_band(x, low, side_low, rate_hz, MODEL_HZ).side
+    whole = extend_bandwidth(x, rate_hz, ModelBand(low, side_low, MODEL_HZ)).side
     begin, end = 2, 6
-    part = extend_band(
+    low_part = slice(begin * MODEL_HZ, end * MODEL_HZ)
+    part = extend_bandwidth(
         x[begin * rate_hz : end * rate_hz],
-        low[begin * MODEL_HZ : end * MODEL_HZ],
-        side_low[begin * MODEL_HZ : end * MODEL_HZ],
         rate_hz,
-        MODEL_HZ,
+        ModelBand(low[low_part], side_low[low_part], MODEL_HZ),
         first=begin * rate_hz,
     ).side
     kept = slice(3 * rate_hz, 5 * rate_hz)
-    # The resampler's filter is cut at the ends of the stretch.
+    # The resampler's filter is cut at the ends of the chunk.
     assert _db(part[rate_hz : 3 * rate_hz] - whole[kept], whole[kept]) < -90
 
 
@@ -229,7 +238,7 @@ def test_bins_lie_where_their_levels_say() -> None:
     rng = np.random.default_rng(4)
     low = 0.1 * rng.standard_normal(MODEL_HZ)
     for pan in (-1.0, -0.4, 0.0, 0.3, 0.75):
-        found = placed_by_level(low, 2 * pan * low, MODEL_HZ)
+        found = sources_by_level(low, 2 * pan * low, MODEL_HZ)
         mean = (found.power[:-1] * found.weights[..., 0]).sum(axis=0) / found.power.sum(axis=0)
         np.testing.assert_allclose(mean, pan, rtol=0, atol=1e-6)  # single precision
 

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from tas_core.inference.presence import FOUND, Finding, Listener
-from tas_core.inference.stream import spatialize
+from tas_core.inference.presence import FOUND, Detection, PresenceTracker
 from tas_core.models.slots.model import SlotsModel
 from tas_core.timeline.segments import Segment, Timeline, clock_time
-from tests.support.tiny import HashEncoder, tiny_slots
+from tests.support.tiny import HashEncoder, rendered, tiny_slots
 
 ENCODER = HashEncoder()
 
@@ -22,9 +21,9 @@ def _timeline(*segments: tuple[float, float, str]) -> Timeline:
     return Timeline(tuple(Segment.from_prompt(start, end, text) for start, end, text in segments))
 
 
-def _listened(timeline: Timeline, presence: dict[str, list[float]], spacing_s: float = 0.25) -> Listener:
+def _listened(timeline: Timeline, presence: dict[str, list[float]], spacing_s: float = 0.25) -> PresenceTracker:
     """All frames at once; every object takes a quarter of a power of one."""
-    listener = Listener(timeline)
+    listener = PresenceTracker(timeline)
     frames = len(next(iter(presence.values())))
     quarter = {name: np.full(frames, 0.25) for name in presence}
     arrays = {name: np.array(values) for name, values in presence.items()}
@@ -40,7 +39,7 @@ def test_a_stretch_goes_on_as_long_as_segments_name_the_object() -> None:
         (5, 6, "dog on the left"),  # after a gap
     )
     heard = _listened(timeline, {"cello": [1.0] * 24, "dog": [0.0] * 24})
-    found = [(f.object, f.start_s, f.end_s, f.found) for f in heard.findings()]
+    found = [(f.object, f.start_s, f.end_s, f.found) for f in heard.detections()]
     assert found == [("cello", 0, 3, True), ("dog", 1, 4, False), ("dog", 5, 6, False)]
 
 
@@ -53,7 +52,7 @@ def test_energy_shares_are_means_over_energy() -> None:
     power = np.array([1.0, 3.0, 0.0, 4.0])
     cello, dog = np.array([1.0, 0.0, 0.0, 2.0]), np.array([0.0, 3.0, 0.0, 1.0])
     for size in (1, 3, 4):  # however the frames come
-        listener = Listener(timeline)
+        listener = PresenceTracker(timeline)
         for at in range(0, 4, size):
             part = slice(at, at + size)
             taken = {"cello": cello[part], "dog": dog[part]}
@@ -62,7 +61,7 @@ def test_energy_shares_are_means_over_energy() -> None:
         assert listener.energy_share(0, "dog") == pytest.approx(3 / 4)
         assert listener.energy_share(1, "cello") is None
         assert listener.energy_share(2, "cello") == pytest.approx(1 / 2)
-        assert [(f.object, f.energy_share) for f in listener.findings()] == [
+        assert [(f.object, f.energy_share) for f in listener.detections()] == [
             ("cello", pytest.approx(3 / 8)),
             ("dog", pytest.approx(3 / 4)),
             ("dog", pytest.approx(1 / 4)),
@@ -83,31 +82,31 @@ def test_energy_shares_are_means_over_energy() -> None:
 )
 def test_presence_is_that_of_the_best_second(presence: list[float], end_s: float, expected: float) -> None:
     timeline = _timeline((0, end_s, "dog on the left"))
-    (found,) = _listened(timeline, {"dog": presence}).findings()
+    (found,) = _listened(timeline, {"dog": presence}).detections()
     assert found.presence == pytest.approx(expected)
     assert found.found == (expected >= FOUND)
 
 
 def test_nothing_is_found_in_silence() -> None:
-    listener = Listener(_timeline((0, 2, "cello on the left")))
+    listener = PresenceTracker(_timeline((0, 2, "cello on the left")))
     listener.add(np.arange(8) * 0.25, np.zeros(8), {"cello": np.zeros(8)}, {"cello": np.ones(8)})
-    assert listener.findings() == (Finding("cello", 0, 2, None, 0.0),)
-    assert not listener.findings()[0].found
+    assert listener.detections() == (Detection("cello", 0, 2, None, 0.0),)
+    assert not listener.detections()[0].found
 
 
 def test_silence_around_a_short_sound_does_not_count() -> None:
-    listener = Listener(_timeline((0, 2, "click on the left")))
+    listener = PresenceTracker(_timeline((0, 2, "click on the left")))
     power = np.array([0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0])
     listener.add(np.arange(8) * 0.25, power, {"click": power / 2}, {"click": np.full(8, 0.8)})
-    (found,) = listener.findings()
+    (found,) = listener.detections()
     assert found.presence == pytest.approx(0.8)
     assert found.energy_share == pytest.approx(0.5)
 
 
 def test_too_short_to_be_looked_at_is_no_complaint() -> None:
     timeline = _timeline((0, 0.3, "dog on the left"), (0.3, 0.4, "cello on the left"))
-    found = _listened(timeline, {"dog": [0.0] * 4}).findings()
-    assert found[1] == Finding("cello", 0.3, 0.4, None, None)
+    found = _listened(timeline, {"dog": [0.0] * 4}).detections()
+    assert found[1] == Detection("cello", 0.3, 0.4, None, None)
     assert found[1].found
 
 
@@ -121,19 +120,19 @@ def test_a_model_shares_the_energy_out() -> None:
         (2, 3, "dog in the center"),
         (3, 4, "cello in the center, dog on the left"),
     )
-    result = spatialize(x, 16000, timeline, model, ENCODER)
+    result = rendered(x, 16000, timeline, model)
     both, silent, one, again = (s.energy_shares for s in result.segments)
     assert silent == (None,)
     # The masks leave nothing but the share of everything else, which is above 0.
     for shares in (both, one, again):
         assert None not in shares
         assert 0 < sum(shares) < 1  # type: ignore[arg-type]
-    names = [(f.object, f.start_s, f.end_s) for f in result.findings]
+    names = [(f.object, f.start_s, f.end_s) for f in result.detections]
     assert names == [("cello", 0, 1), ("dog", 0, 1), ("cello", 1.1, 1.9), ("dog", 2, 4), ("cello", 3, 4)]
-    assert all(f.presence is not None and 0 <= f.presence <= 1 for f in result.findings)
-    assert result.findings[2].presence == 0
+    assert all(f.presence is not None and 0 <= f.presence <= 1 for f in result.detections)
+    assert result.detections[2].presence == 0
     # White noise: both seconds of the dog weigh the same, but for the network's windows at the prompt's change.
-    assert result.findings[3].energy_share == pytest.approx((one[0] + again[1]) / 2, abs=0.02)  # type: ignore
+    assert result.detections[3].energy_share == pytest.approx((one[0] + again[1]) / 2, abs=0.02)  # type: ignore
 
 
 @pytest.mark.parametrize(
@@ -158,7 +157,7 @@ def test_the_command_line_says_what_it_did_not_find(tmp_path: Path, monkeypatch:
             return found
 
     model = Deaf(tiny_slots().config).eval()
-    monkeypatch.setattr(registry, "load_model", lambda name: model)
+    monkeypatch.setattr(registry, "network_of", lambda checkpoint, folder: model)
     monkeypatch.setattr("tas_core.models.text_encoders.registry.build_text_encoder", lambda name: ENCODER)
     source, timeline, out = tmp_path / "in.wav", tmp_path / "scene.yaml", tmp_path / "out.wav"
     soundfile.write(source, 0.1 * np.random.default_rng(0).standard_normal(48000), 16000)

@@ -19,12 +19,12 @@ import tas_core
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.errors import CheckpointError, InputError, PromptError
 from tas_core.inference import spatialize as api
-from tas_core.inference.engine import load_engine
-from tas_core.inference.stream import Spatialized, encode_timeline
-from tas_core.inference.stream import spatialize as spatialize_with
+from tas_core.inference.engine import load_model
+from tas_core.inference.result import Spatialized
+from tas_core.inference.settings import RenderSettings
+from tas_core.inference.stream import render
 from tas_core.models.registry import load_network
 from tas_core.models.slots.model import SlotsModel
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline, TimelineWarning
 from tests.conftest import tone
@@ -38,14 +38,14 @@ AUDIO = tone(seconds=1.0, rate_hz=RATE_HZ)[0]
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Folders that models are loaded from, as they are; nothing is kept from before."""
-    api._kept_engine.cache_clear()
+    api._kept_model.cache_clear()
     loaded: list[str] = []
 
     def counted(name: str, device: str) -> Any:
         loaded.append(name)
-        return load_engine(name, device)
+        return load_model(name, device)
 
-    monkeypatch.setattr(api, "load_engine", counted)
+    monkeypatch.setattr(api, "load_model", counted)
     return loaded
 
 
@@ -66,15 +66,14 @@ def refused(tiny_model: Path, **changes: Any) -> str:
 
 def test_it_is_the_spatialization_of_the_loaded_model(tiny_model: Path) -> None:
     """The long way, without this module, gives the same to the last bit, with every option set."""
-    model, timeline = load_network(str(tiny_model)), Timeline.from_prompt(PROMPT)
-    encoder = encode_timeline(timeline, model, build_text_encoder("minilm"))
+    model, timeline = load_model(str(tiny_model)), Timeline.from_prompt(PROMPT)
     options: dict[str, Any] = {"steps": 2, "seed": 3, "width": 0.5, "stems": True}
-    expected = spatialize_with(AUDIO, RATE_HZ, timeline, model, encoder, **options)
+    expected = render(AUDIO, RATE_HZ, timeline, model, RenderSettings(**options))
     result = call(tiny_model, **options)
     assert isinstance(result, Spatialized)
     np.testing.assert_array_equal(result.ears, expected.ears)
     assert result.segments == expected.segments
-    assert result.findings == expected.findings
+    assert result.detections == expected.detections
     assert [name for name, _ in result.stems] == ["cello", "piano", "rest"]
     for (_, stem), (_, other) in zip(result.stems, expected.stems, strict=True):
         np.testing.assert_array_equal(stem, other)
@@ -152,7 +151,7 @@ def test_a_timeline_is_a_prompt_a_file_or_a_timeline(tiny_model: Path, tmp_path:
 
 def test_models_by_folder_name_and_loaded_give_the_same(tiny_model: Path) -> None:
     expected = call(tiny_model).ears
-    for model in (str(tiny_model), load_engine(str(tiny_model), "cpu"), load_network(str(tiny_model))):
+    for model in (str(tiny_model), load_model(str(tiny_model), "cpu"), load_network(str(tiny_model))):
         np.testing.assert_array_equal(call(tiny_model, model=model).ears, expected)
 
 
@@ -294,7 +293,7 @@ def test_what_is_not_found_is_a_warning_at_the_call(tiny_model: Path) -> None:
         result = call(tiny_model, model=model, timeline="a dog on the left")
     assert [str(item.message) for item in caught] == ["no 'dog' found from 0:00 to 0:01"]
     assert [item.filename for item in caught] == [__file__]
-    assert not result.findings[0].found
+    assert not result.detections[0].found
 
 
 def test_a_timeline_that_outlasts_the_audio_is_a_warning(tiny_model: Path) -> None:

@@ -12,16 +12,18 @@ from tas_core.acoustics.fidelity import head_fidelity
 from tas_core.acoustics.hrtf import HrirSet, load_kemar
 from tas_core.errors import InputError, TimelineError
 from tas_core.inference import stream as spatialization
+from tas_core.inference.engine import LoadedModel
+from tas_core.inference.result import Spatialized
+from tas_core.inference.settings import RenderSettings
 from tas_core.inference.slots import handedness, white_noise
-from tas_core.inference.stream import Spatialized, Spatializer, encode_timeline, overlapping, spatialize
+from tas_core.inference.stream import Spatializer, overlapping
 from tas_core.models.paper.model import PaperModel
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.timeline.segments import Segment, Timeline
 from tests.support.sofa_files import FULL_CIRCLE, spherical_head, spherical_hrir
-from tests.support.tiny import TINY_PAPER, HashEncoder, tiny_slots
+from tests.support.tiny import TINY_PAPER, HashEncoder, in_memory, rendered, tiny_slots
 
-ENCODER = HashEncoder()
 SCENE = Timeline(
     (
         Segment.from_prompt(0.0, 0.8, "cello on the left, piano 30 degrees to the right"),
@@ -75,7 +77,7 @@ def test_length_and_mono_sum_are_those_of_the_input(
 ) -> None:
     model = slots if family == "slots" else paper
     x = _noise(samples)
-    result = spatialize(x, rate_hz, SCENE, model, ENCODER, steps=2)
+    result = rendered(x, rate_hz, SCENE, model, steps=2)
     assert result.ears.shape == (2, samples)
     assert result.ears.dtype == np.float64
     # One addition and one subtraction in float64.
@@ -90,7 +92,7 @@ def test_very_short_files(slots: SlotsModel, paper: PaperModel, rate_hz: int, sa
     timeline = Timeline.from_prompt("cello on the left")
     x = _noise(samples)
     for model in (slots, paper):
-        result = spatialize(x, rate_hz, timeline, model, ENCODER, steps=1)
+        result = rendered(x, rate_hz, timeline, model, steps=1)
         assert result.ears.shape == (2, samples)
         np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
 
@@ -98,7 +100,7 @@ def test_very_short_files(slots: SlotsModel, paper: PaperModel, rate_hz: int, sa
 @pytest.mark.parametrize("steps", [1, 3])
 def test_silence_stays_silent(slots: SlotsModel, paper: PaperModel, steps: int) -> None:
     for model in (slots, paper):
-        result = spatialize(np.zeros(24000), 16000, SCENE, model, ENCODER, steps=steps)
+        result = rendered(np.zeros(24000), 16000, SCENE, model, steps=steps)
         assert not result.ears.any()
         assert all(np.isnan(s.spl_difference_db) for s in result.segments)
 
@@ -106,14 +108,14 @@ def test_silence_stays_silent(slots: SlotsModel, paper: PaperModel, steps: int) 
 def test_same_seed_same_ears(slots: SlotsModel, paper: PaperModel) -> None:
     x = _noise(20000)
     for model in (slots, paper):
-        ears = [spatialize(x, 16000, SCENE, model, ENCODER, steps=3, seed=s).ears for s in (5, 5, 6)]
+        ears = [rendered(x, 16000, SCENE, model, steps=3, seed=s).ears for s in (5, 5, 6)]
         np.testing.assert_array_equal(ears[0], ears[1])
         assert np.abs(ears[0] - ears[2]).max() > 1e-4
 
 
 def test_one_step_of_slots_uses_no_noise(slots: SlotsModel) -> None:
     x = _noise(20000)
-    ears = [spatialize(x, 16000, SCENE, slots, ENCODER, steps=1, seed=s).ears for s in (1, 2)]
+    ears = [rendered(x, 16000, SCENE, slots, steps=1, seed=s).ears for s in (1, 2)]
     np.testing.assert_array_equal(ears[0], ears[1])
 
 
@@ -121,8 +123,8 @@ def test_one_step_of_slots_uses_no_noise(slots: SlotsModel) -> None:
 def test_louder_in_louder_out(slots: SlotsModel, paper: PaperModel, gain: float) -> None:
     x = _noise(20000)
     for model, tolerance_db in ((slots, -80), (paper, -80)):
-        plain = spatialize(x, 16000, SCENE, model, ENCODER, steps=1).ears
-        scaled = spatialize(gain * x, 16000, SCENE, model, ENCODER, steps=1).ears
+        plain = rendered(x, 16000, SCENE, model, steps=1).ears
+        scaled = rendered(gain * x, 16000, SCENE, model, steps=1).ears
         # Features are relative to the local level; single precision, and floors of 1e-8, do the rest.
         assert _db(scaled / gain - plain, plain) < tolerance_db
 
@@ -130,13 +132,13 @@ def test_louder_in_louder_out(slots: SlotsModel, paper: PaperModel, gain: float)
 def test_progress_rises_to_one(slots: SlotsModel, paper: PaperModel) -> None:
     for model in (slots, paper):
         seen: list[float] = []
-        spatialize(_noise(20000), 16000, SCENE, model, ENCODER, steps=1, progress=seen.append)
+        rendered(_noise(20000), 16000, SCENE, model, steps=1, progress=seen.append)
         assert seen == sorted(seen)
         assert seen[-1] == pytest.approx(1.0)
 
 
 def test_every_segment_is_reported(slots: SlotsModel) -> None:
-    result = spatialize(_noise(32000), 16000, SCENE, slots, ENCODER)
+    result = rendered(_noise(32000), 16000, SCENE, slots)
     assert [s.segment.end_s for s in result.segments] == [0.8, 2.0]
     first = result.ears[:, : round(0.8 * 16000)]
     expected = 10 * np.log10((first[0] ** 2).mean() / (first[1] ** 2).mean())
@@ -149,13 +151,13 @@ def test_every_segment_is_reported(slots: SlotsModel) -> None:
 )
 def test_requests_that_make_no_sense(slots: SlotsModel, samples: np.ndarray, steps: int, error: type) -> None:
     with pytest.raises(error):
-        spatialize(samples, 16000, Timeline.from_prompt("cello on the left"), slots, ENCODER, steps=steps)
+        rendered(samples, 16000, Timeline.from_prompt("cello on the left"), slots, steps=steps)
 
 
 def test_a_timeline_after_the_end_is_an_error(slots: SlotsModel) -> None:
     late = Timeline((Segment.from_prompt(0.2, None, "cello on the left"),))
     with pytest.raises(TimelineError, match="starts at 0.2 s"):
-        spatialize(_noise(1600), 16000, late, slots, ENCODER)
+        rendered(_noise(1600), 16000, late, slots)
 
 
 # ------------------------------------------------------------------ left and right
@@ -165,8 +167,8 @@ def test_a_timeline_after_the_end_is_an_error(slots: SlotsModel) -> None:
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 44100])
 def test_mirrored_timeline_exchanges_the_ears(slots: SlotsModel, rate_hz: int, steps: int) -> None:
     x = _noise(round(1.6 * rate_hz))
-    plain = spatialize(x, rate_hz, SCENE, slots, ENCODER, steps=steps).ears
-    mirrored = spatialize(x, rate_hz, SCENE.mirrored(), slots, ENCODER, steps=steps).ears
+    plain = rendered(x, rate_hz, SCENE, slots, steps=steps).ears
+    mirrored = rendered(x, rate_hz, SCENE.mirrored(), slots, steps=steps).ears
     # The one-step side signal changes its sign and nothing else; the resampler may round differently.
     np.testing.assert_allclose(mirrored, plain[::-1], rtol=0, atol=1e-9)
     assert _db(plain[0] - plain[1], x) > -30
@@ -176,7 +178,7 @@ def test_all_in_the_centre_is_mono(slots: SlotsModel) -> None:
     for rate_hz in (16000, 48000):
         x = _noise(rate_hz)
         timeline = Timeline.from_prompt("cello in the center, piano in the center")
-        ears = spatialize(x, rate_hz, timeline, slots, ENCODER, steps=1).ears
+        ears = rendered(x, rate_hz, timeline, slots, steps=1).ears
         np.testing.assert_allclose(ears, np.stack([x, x]), rtol=0, atol=1e-12)
 
 
@@ -202,7 +204,7 @@ def test_words_come_out_on_their_side(rate_hz: int) -> None:
         ("cello in the center", -0.01, 0.01),
         ("cello on the right", -30, -6),
     ):
-        result = spatialize(x, rate_hz, Timeline.from_prompt(text), model, ENCODER)
+        result = rendered(x, rate_hz, Timeline.from_prompt(text), model)
         ears = result.ears
         assert low_db < 10 * np.log10((ears[0] ** 2).sum() / (ears[1] ** 2).sum()) < high_db, text
         assert low_db < result.segments[0].spl_difference_db < high_db
@@ -211,7 +213,7 @@ def test_words_come_out_on_their_side(rate_hz: int) -> None:
 def test_a_moving_sound_crosses_the_middle() -> None:
     model = _Fair(tiny_slots().config).eval()
     timeline = Timeline.from_prompt("cello moves from the left to the right")
-    ears = spatialize(_noise(48000), 16000, timeline, model, ENCODER).ears
+    ears = rendered(_noise(48000), 16000, timeline, model).ears
     parts = np.split(ears, 6, axis=1)
     difference_db = [10 * np.log10((p[0] ** 2).sum() / (p[1] ** 2).sum()) for p in parts]
     assert difference_db[0] > 5
@@ -231,7 +233,7 @@ def test_a_gap_changes_nothing_around_it(slots: SlotsModel) -> None:
     gap_s = 2.0, 3.1
     pauses = Timeline((Segment.from_prompt(0.0, gap_s[0], prompt), Segment.from_prompt(gap_s[1], None, prompt)))
     timelines = Timeline.from_prompt(prompt), pauses
-    throughout, paused = (_side(spatialize(x, 16000, t, slots, ENCODER)) for t in timelines)
+    throughout, paused = (_side(rendered(x, 16000, t, slots)) for t in timelines)
     window = slots.config.n_fft
     around = np.ones(len(x), bool)
     around[round(gap_s[0] * 16000) - window : round(gap_s[1] * 16000) + window] = False
@@ -265,9 +267,10 @@ def test_blocks_do_not_show(
 ) -> None:
     model = slots if family == "slots" else paper
     x = _noise(15 * rate_hz + 77)
-    whole = spatialize(x, rate_hz, LONG, model, ENCODER, steps=steps, seed=4, transition_s=transition_s)
+    whole = rendered(x, rate_hz, LONG, model, steps=steps, seed=4, transition_s=transition_s)
     monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
-    job = Spatializer(len(x), rate_hz, LONG, model, ENCODER, steps=steps, seed=4, transition_s=transition_s)
+    settings = RenderSettings(steps=steps, seed=4, transition_s=transition_s)
+    job = Spatializer(len(x), rate_hz, LONG, in_memory(model), settings)
     pieces = np.split(x, [1000, 1001, 6 * rate_hz])
     blocks = list(job.ears(pieces))
     # Blocks of 4 s; the last, of 3 s and 77 samples, stays by itself.
@@ -291,10 +294,10 @@ def test_a_block_looks_as_far_as_the_model_does(slots: SlotsModel, steps: int, m
     """Without what resampling and the band above would need beside: not a frame of the margin is to spare."""
     x = _noise(5 * 16000 + 77)
     timeline = Timeline.from_prompt("cello on the left, piano 30 degrees to the right")
-    whole = spatialize(x, 16000, timeline, slots, ENCODER, steps=steps)
+    whole = rendered(x, 16000, timeline, slots, steps=steps)
     monkeypatch.setattr(spatialization, "_BLOCK_S", 0.5)
     monkeypatch.setattr(spatialization, "_EDGE_S", 1e-9)
-    blocks = spatialize(x, 16000, timeline, slots, ENCODER, steps=steps)
+    blocks = rendered(x, 16000, timeline, slots, steps=steps)
     # Sums of other lengths are rounded differently, in single precision.
     assert _db(blocks.ears - whole.ears, whole.ears[0] - whole.ears[1]) < -100
 
@@ -313,7 +316,7 @@ def test_overlapping_blocks_are_the_signal() -> None:
 
 
 def test_a_signal_that_ends_early_is_an_error(slots: SlotsModel) -> None:
-    job = Spatializer(16000, 16000, SCENE.overlapping(0, 0.5) or SCENE, slots, ENCODER)
+    job = Spatializer(16000, 16000, SCENE.overlapping(0, 0.5) or SCENE, in_memory(slots))
     with pytest.raises(InputError, match="ends after 9000 samples, expected 16000"):
         list(job.ears([_noise(4000), _noise(5000)]))
 
@@ -344,7 +347,7 @@ def test_the_side_of_noise_is_that_of_the_first_place_asked() -> None:
 @pytest.mark.parametrize("steps", [1, 3])
 def test_uncovered_time_is_centred(slots: SlotsModel, steps: int) -> None:
     timeline = Timeline((Segment.from_prompt(1.0, 2.0, "cello on the left, piano on the right"),))
-    ears = spatialize(_noise(48000), 16000, timeline, slots, ENCODER, steps=steps).ears
+    ears = rendered(_noise(48000), 16000, timeline, slots, steps=steps).ears
     side = ears[0] - ears[1]
     # A frame is 64 ms long and reaches half of that beyond its centre.
     assert not side[: round(0.96 * 16000)].any()
@@ -357,8 +360,8 @@ def test_a_later_prompt_does_not_change_the_start(slots: SlotsModel) -> None:
     x = _noise(64000)
     one = Timeline((Segment.from_prompt(0, 2, "cello on the left"), Segment.from_prompt(2, 4, "dog on the right")))
     two = Timeline((Segment.from_prompt(0, 2, "cello on the left"), Segment.from_prompt(2, 4, "rain on the left")))
-    first = spatialize(x, 16000, one, slots, ENCODER, steps=1).ears
-    second = spatialize(x, 16000, two, slots, ENCODER, steps=1).ears
+    first = rendered(x, 16000, one, slots, steps=1).ears
+    second = rendered(x, 16000, two, slots, steps=1).ears
     reach = (slots.placing_frames + 4) * 256
     np.testing.assert_allclose(first[:, : 32000 - reach], second[:, : 32000 - reach], rtol=0, atol=1e-6)
     assert np.abs(first - second)[:, 32000:].max() > 1e-3
@@ -372,13 +375,13 @@ def test_what_a_model_reads_is_encoded_once() -> None:
             asked.extend(texts)
             return super().__call__(texts)
 
-    cached = encode_timeline(SCENE, tiny_slots(), Counting())
+    cached = LoadedModel.of(tiny_slots(), Counting()).encoding(SCENE).encoder
     assert isinstance(cached, CachedEncoder)
     assert sorted(asked) == ["cello", "piano", "rain"]
     cached(["rain", "cello"])
     assert len(asked) == 3
     asked.clear()
-    encode_timeline(SCENE, PaperModel(TINY_PAPER), Counting())
+    LoadedModel.of(PaperModel(TINY_PAPER), Counting()).encoding(SCENE)
     assert sorted(asked) == sorted({s.text for s in SCENE.segments})
 
 
@@ -392,8 +395,8 @@ def test_width_scales_the_side_signal_and_nothing_else(
 ) -> None:
     x = _noise(2 * rate_hz)
     for model in (slots, paper):
-        plain = spatialize(x, rate_hz, SCENE, model, ENCODER, steps=2)
-        wide = spatialize(x, rate_hz, SCENE, model, ENCODER, steps=2, width=width)
+        plain = rendered(x, rate_hz, SCENE, model, steps=2)
+        wide = rendered(x, rate_hz, SCENE, model, steps=2, width=width)
         # One addition and one subtraction in float64.
         np.testing.assert_allclose(wide.ears.mean(axis=0), x, rtol=0, atol=1e-12)
         np.testing.assert_allclose(_side(wide), width * _side(plain), rtol=0, atol=1e-12)
@@ -403,7 +406,7 @@ def test_width_scales_the_side_signal_and_nothing_else(
 @pytest.mark.parametrize("width", [-0.1, 2.1, float("nan"), float("inf")])
 def test_widths_out_of_range_are_errors(slots: SlotsModel, width: float) -> None:
     with pytest.raises(InputError, match=r"width is .*; expected 0 \(mono\) to 2"):
-        spatialize(_noise(1600), 16000, Timeline.from_prompt("cello on the left"), slots, ENCODER, width=width)
+        rendered(_noise(1600), 16000, Timeline.from_prompt("cello on the left"), slots, width=width)
 
 
 # ------------------------------------------------------------------ transitions
@@ -412,8 +415,8 @@ def test_widths_out_of_range_are_errors(slots: SlotsModel, width: float) -> None
 @pytest.mark.parametrize("transition_s", [0.02, 0.4, 3.0])
 def test_transitions_of_mirrored_timelines_exchange_the_ears(slots: SlotsModel, transition_s: float) -> None:
     x = _noise(round(1.6 * 44100))
-    plain = spatialize(x, 44100, SCENE, slots, ENCODER, transition_s=transition_s).ears
-    mirrored = spatialize(x, 44100, SCENE.mirrored(), slots, ENCODER, transition_s=transition_s).ears
+    plain = rendered(x, 44100, SCENE, slots, transition_s=transition_s).ears
+    mirrored = rendered(x, 44100, SCENE.mirrored(), slots, transition_s=transition_s).ears
     np.testing.assert_allclose(mirrored, plain[::-1], rtol=0, atol=1e-9)  # as without a transition
     np.testing.assert_allclose(plain.mean(axis=0), x, rtol=0, atol=1e-12)
 
@@ -425,7 +428,7 @@ def test_a_transition_matters_around_borders_only() -> None:
     parts = ("cello 60 degrees to the left", "cello 60 degrees to the right", "cello 60 degrees to the right")
     starts_s = (0.0, 1.0, 2.0)
     timeline = Timeline(tuple(Segment.from_prompt(a, a + 1, text) for a, text in zip(starts_s, parts, strict=True)))
-    sides = [_side(spatialize(x, 16000, timeline, model, ENCODER, transition_s=s)) for s in (0.0, 0.4)]
+    sides = [_side(rendered(x, 16000, timeline, model, transition_s=s)) for s in (0.0, 0.4)]
     changed = np.abs(sides[1] - sides[0]) > 1e-6  # single precision
     at_s = np.flatnonzero(changed) / 16000
     # Borders at 1 s and, to uncovered time, at 3 s; at 2 s the place does not change.
@@ -445,9 +448,9 @@ def test_a_block_hears_of_borders_beyond_its_margins(slots: SlotsModel, monkeypa
     x = _noise(25 * 16000)
     halves = ("cello on the left, rain on the right", "cello on the right, dog on the left")
     timeline = Timeline(tuple(Segment.from_prompt(12.5 * i, 12.5 * i + 12.5, text) for i, text in enumerate(halves)))
-    whole = spatialize(x, 16000, timeline, slots, ENCODER, transition_s=12.0)
+    whole = rendered(x, 16000, timeline, slots, transition_s=12.0)
     monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
-    blocks = spatialize(x, 16000, timeline, slots, ENCODER, transition_s=12.0)
+    blocks = rendered(x, 16000, timeline, slots, transition_s=12.0)
     assert _db(blocks.ears - whole.ears, _side(whole)) < -80  # as without a transition
 
 
@@ -462,7 +465,7 @@ def test_names_beyond_a_transition_cost_nothing(slots: SlotsModel, monkeypatch: 
     monkeypatch.setattr(SlotsModel, "separate", watched)
     monkeypatch.setattr(spatialization, "_BLOCK_S", 2)
     segments = tuple(Segment.from_prompt(i, i + 1, f"sound{i} on the left") for i in range(24))
-    spatialize(_noise(24 * 16000), 16000, Timeline(segments), slots, ENCODER, transition_s=30.0)
+    rendered(_noise(24 * 16000), 16000, Timeline(segments), slots, transition_s=30.0)
     assert active_somewhere
     assert all(active_somewhere)
 
@@ -471,14 +474,14 @@ def test_names_beyond_a_transition_cost_nothing(slots: SlotsModel, monkeypatch: 
 def test_transitions_out_of_range_are_errors(slots: SlotsModel, transition_s: float) -> None:
     timeline = Timeline.from_prompt("cello on the left")
     with pytest.raises(InputError, match="transition is .* s; expected 0 or more"):
-        spatialize(_noise(1600), 16000, timeline, slots, ENCODER, transition_s=transition_s)
+        rendered(_noise(1600), 16000, timeline, slots, transition_s=transition_s)
 
 
 def test_models_of_whole_prompts_have_no_transitions(paper: PaperModel) -> None:
     timeline = Timeline.from_prompt("cello on the left")
-    Spatializer(16000, 16000, timeline, paper, ENCODER, transition_s=0.0)
+    Spatializer(16000, 16000, timeline, in_memory(paper), RenderSettings(transition_s=0.0))
     with pytest.raises(InputError, match="a paper model averages windows of 1 s; only slots models take a transition"):
-        Spatializer(16000, 16000, timeline, paper, ENCODER, transition_s=0.1)
+        Spatializer(16000, 16000, timeline, in_memory(paper), RenderSettings(transition_s=0.1))
 
 
 # ------------------------------------------------------------------ stems
@@ -487,27 +490,27 @@ def test_models_of_whole_prompts_have_no_transitions(paper: PaperModel) -> None:
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 44100, 48000])
 def test_stems_and_the_rest_are_the_input(slots: SlotsModel, rate_hz: int) -> None:
     x = _noise(round(2.3 * rate_hz))
-    result = spatialize(x, rate_hz, SCENE, slots, ENCODER, stems=True)
+    result = rendered(x, rate_hz, SCENE, slots, stems=True)
     assert [name for name, _ in result.stems] == ["cello", "piano", "rain", "rest"]
     stems = np.array([stem for _, stem in result.stems])
     assert stems.shape == (4, len(x))
     # Sums of float64; what single precision left over is in the rest.
     np.testing.assert_allclose(stems.sum(axis=0), x, rtol=0, atol=1e-12)
     assert all(_db(stem, x) > -30 for stem in stems)
-    np.testing.assert_array_equal(result.ears, spatialize(x, rate_hz, SCENE, slots, ENCODER).ears)
+    np.testing.assert_array_equal(result.ears, rendered(x, rate_hz, SCENE, slots).ears)
 
 
 def test_stems_are_masks_times_the_input(slots: SlotsModel) -> None:
     x = _noise(32000)
     timeline = Timeline.from_prompt("cello on the left, piano on the right")
-    result = spatialize(x, 16000, timeline, slots, ENCODER, stems=True)
+    result = rendered(x, 16000, timeline, slots, stems=True)
     spectrum = torch.stft(
         torch.from_numpy(2 * x).float()[None], 1024, 256, window=torch.hann_window(1024), pad_mode="constant",
         return_complex=True,
     )  # fmt: skip
     with torch.inference_mode():
         masks = slots.separate(
-            spectrum, ENCODER(["cello", "piano"])[None], torch.ones(1, 2, spectrum.shape[-1], dtype=torch.bool)
+            spectrum, HashEncoder()(["cello", "piano"])[None], torch.ones(1, 2, spectrum.shape[-1], dtype=torch.bool)
         ).masks[0]
     for (_, stem), mask in zip(result.stems, masks, strict=True):
         expected = torch.istft(mask.T * spectrum[0] / 2, 1024, 256, window=torch.hann_window(1024), length=len(x))
@@ -519,7 +522,7 @@ def test_an_object_has_a_stem_only_while_a_prompt_names_it(slots: SlotsModel) ->
     timeline = Timeline((Segment.from_prompt(1.0, 2.0, "cello on the left"),))
     for rate_hz in (16000, 48000):
         x = _noise(3 * rate_hz)
-        (_, cello), (_, rest) = spatialize(x, rate_hz, timeline, slots, ENCODER, stems=True).stems
+        (_, cello), (_, rest) = rendered(x, rate_hz, timeline, slots, stems=True).stems
         # A frame is 64 ms long; above 8 kHz shares are averaged over some 40 ms more. The resampler rings a little.
         for before_or_after in (slice(0, round(0.92 * rate_hz)), slice(round(2.08 * rate_hz), None)):
             assert _db(cello[before_or_after], x) < -90
@@ -529,8 +532,8 @@ def test_an_object_has_a_stem_only_while_a_prompt_names_it(slots: SlotsModel) ->
 
 def test_mirrored_prompts_have_the_same_stems(slots: SlotsModel) -> None:
     x = _noise(2 * 48000)
-    plain = spatialize(x, 48000, SCENE, slots, ENCODER, stems=True)
-    mirrored = spatialize(x, 48000, SCENE.mirrored(), slots, ENCODER, stems=True)
+    plain = rendered(x, 48000, SCENE, slots, stems=True)
+    mirrored = rendered(x, 48000, SCENE.mirrored(), slots, stems=True)
     for (name, stem), (other, theirs) in zip(plain.stems, mirrored.stems, strict=True):
         assert name == other
         np.testing.assert_array_equal(stem, theirs)
@@ -539,9 +542,9 @@ def test_mirrored_prompts_have_the_same_stems(slots: SlotsModel) -> None:
 @pytest.mark.parametrize("rate_hz", [16000, 44100])
 def test_blocks_do_not_show_in_stems(slots: SlotsModel, rate_hz: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x = _noise(15 * rate_hz + 77)
-    whole = spatialize(x, rate_hz, LONG, slots, ENCODER, stems=True)
+    whole = rendered(x, rate_hz, LONG, slots, stems=True)
     monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
-    job = Spatializer(len(x), rate_hz, LONG, slots, ENCODER, stems=True)
+    job = Spatializer(len(x), rate_hz, LONG, in_memory(slots), RenderSettings(stems=True))
     assert job.stem_names == tuple(name for name, _ in whole.stems)
     found, at = np.zeros((len(job.stem_names), len(x))), 0
     for block in job.blocks([x]):
@@ -559,7 +562,7 @@ def test_a_block_holds_the_stems_of_its_own_objects_only(slots: SlotsModel, monk
     monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
     names = ["cello", "piano", "drum", "flute", "violin", "trumpet"]
     timeline = Timeline(tuple(Segment.from_prompt(10 * i, 10 * i + 1, f"{name} left") for i, name in enumerate(names)))
-    job = Spatializer(60 * 8000, 8000, timeline, slots, ENCODER, stems=True)
+    job = Spatializer(60 * 8000, 8000, timeline, in_memory(slots), RenderSettings(stems=True))
     assert job.stem_names == (*names, "rest")
     seen: set[int] = set()
     for block in job.blocks([_noise(60 * 8000)]):
@@ -571,7 +574,7 @@ def test_a_block_holds_the_stems_of_its_own_objects_only(slots: SlotsModel, monk
 
 
 def test_without_stems_there_are_none(slots: SlotsModel) -> None:
-    assert spatialize(_noise(1600), 16000, Timeline.from_prompt("cello on the left"), slots, ENCODER).stems == ()
+    assert rendered(_noise(1600), 16000, Timeline.from_prompt("cello on the left"), slots).stems == ()
 
 
 # ------------------------------------------------------------------ other heads
@@ -590,8 +593,8 @@ def wrapped(azimuth_deg: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("rate_hz", [16000, 48000])
 def test_the_built_in_head_given_as_another_changes_nothing(slots: SlotsModel, rate_hz: int) -> None:
     x = _noise(2 * rate_hz)
-    plain = spatialize(x, rate_hz, SCENE, slots, ENCODER)
-    own = spatialize(x, rate_hz, SCENE, slots, ENCODER, head=load_kemar())
+    plain = rendered(x, rate_hz, SCENE, slots)
+    own = rendered(x, rate_hz, SCENE, slots, head=load_kemar())
     # Tables in single precision, read from other ends.
     assert _db(own.ears - plain.ears, _side(plain)) < -90
 
@@ -601,7 +604,7 @@ def test_ears_of_another_head(uneven: HrirSet, rate_hz: int) -> None:
     model = _Fair(tiny_slots().config).eval()
     x = _noise(2 * rate_hz)
     for azimuth_deg, text in ((60, "cello 60 degrees to the left"), (-60, "cello 60 degrees to the right")):
-        ears = spatialize(x, rate_hz, Timeline.from_prompt(text), model, ENCODER, head=uneven).ears
+        ears = rendered(x, rate_hz, Timeline.from_prompt(text), model, head=uneven).ears
         np.testing.assert_allclose(ears.mean(axis=0), x, rtol=0, atol=1e-12)
         for low_hz, high_hz in ((500, 2000), (3000, 7000), (9000, 15000))[: 2 + (rate_hz > 16000)]:
             freqs_hz = np.linspace(low_hz, high_hz, 200)
@@ -619,8 +622,8 @@ def test_mirrored_prompts_mirror_as_far_as_the_head_is_symmetric(uneven: HrirSet
     model = _Fair(tiny_slots().config).eval()
     x = _noise(32000)
     timeline = Timeline.from_prompt("cello 60 degrees to the left")
-    plain = spatialize(x, 16000, timeline, model, ENCODER, head=uneven)
-    mirrored = spatialize(x, 16000, timeline.mirrored(), model, ENCODER, head=uneven)
+    plain = rendered(x, 16000, timeline, model, head=uneven)
+    mirrored = rendered(x, 16000, timeline.mirrored(), model, head=uneven)
     apart_db = _db(_side(plain) + _side(mirrored), _side(plain))
     # The figure is over all azimuths, this is one.
     assert apart_db == pytest.approx(head_fidelity(uneven).asymmetry_db, abs=4)
@@ -630,17 +633,17 @@ def test_mirrored_prompts_mirror_as_far_as_the_head_is_symmetric(uneven: HrirSet
 def test_another_head_does_not_stay_in_the_model(slots: SlotsModel, uneven: HrirSet) -> None:
     x = _noise(16000)
     timeline = Timeline.from_prompt("cello on the left")
-    before = spatialize(x, 16000, timeline, slots, ENCODER).ears
-    assert np.abs(spatialize(x, 16000, timeline, slots, ENCODER, head=uneven).ears - before).max() > 1e-3
-    np.testing.assert_array_equal(spatialize(x, 16000, timeline, slots, ENCODER).ears, before)
+    before = rendered(x, 16000, timeline, slots).ears
+    assert np.abs(rendered(x, 16000, timeline, slots, head=uneven).ears - before).max() > 1e-3
+    np.testing.assert_array_equal(rendered(x, 16000, timeline, slots).ears, before)
 
 
 def test_models_of_whole_prompts_have_no_stems_and_one_head(paper: PaperModel, uneven: HrirSet) -> None:
     timeline = Timeline.from_prompt("cello on the left")
     with pytest.raises(InputError, match="a paper model does not tell objects apart"):
-        Spatializer(16000, 16000, timeline, paper, ENCODER, stems=True)
+        Spatializer(16000, 16000, timeline, in_memory(paper), RenderSettings(stems=True))
     with pytest.raises(InputError, match="a paper model has learned one head"):
-        Spatializer(16000, 16000, timeline, paper, ENCODER, head=uneven)
+        Spatializer(16000, 16000, timeline, in_memory(paper), RenderSettings(head=uneven))
 
 
 # ------------------------------------------------------------------ the paper's procedure
@@ -648,7 +651,7 @@ def test_models_of_whole_prompts_have_no_stems_and_one_head(paper: PaperModel, u
 
 def test_windows_without_a_prompt_are_centred(paper: PaperModel) -> None:
     timeline = Timeline((Segment.from_prompt(2.0, 3.0, "cello on the left"),))
-    ears = spatialize(_noise(80000), 16000, timeline, paper, ENCODER, steps=2).ears
+    ears = rendered(_noise(80000), 16000, timeline, paper, steps=2).ears
     side = ears[0] - ears[1]
     # Windows of 1 s are placed by their centre, so a segment is heard half a second around it.
     assert not side[: round(1.39 * 16000)].any()
@@ -666,7 +669,7 @@ class _Echo(PaperModel):
 def test_overlapping_windows_average_to_the_signal() -> None:
     model = _Echo(TINY_PAPER).eval()
     x = _noise(40000)
-    side = _side(spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, ENCODER))
+    side = _side(rendered(x, 16000, Timeline.from_prompt("cello on the left"), model))
     # side = mid = 2 x; the first and last half second are told apart below.
     np.testing.assert_allclose(side[8000:-8000], 2 * x[8000:-8000], rtol=0, atol=1e-5)
     np.testing.assert_allclose(side[:8000], 2 * x[:8000], rtol=0, atol=1e-5)
@@ -675,5 +678,5 @@ def test_overlapping_windows_average_to_the_signal() -> None:
 def test_the_last_half_second_is_as_far_left_as_the_rest() -> None:
     model = _Echo(TINY_PAPER).eval()
     x = _noise(40000)
-    side = _side(spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, ENCODER))
+    side = _side(rendered(x, 16000, Timeline.from_prompt("cello on the left"), model))
     np.testing.assert_allclose(side[-8000:], 2 * x[-8000:], rtol=0, atol=1e-5)

@@ -17,15 +17,16 @@ import soundfile
 
 from tas_core.audio.normalised_writer import Levels
 from tas_core.errors import AudioError, InputError, PromptError, TasError
-from tas_core.inference.engine import load_engine
-from tas_core.jobs.request import FileOptions, FileRequest, find_timeline, prepare_file
-from tas_core.jobs.result import FileReport
-from tas_core.jobs.spatialize import process_file, spatialize_file
+from tas_core.inference.engine import load_model
+from tas_core.inference.settings import RenderSettings
+from tas_core.jobs.request import Excerpt, FileOptions, FileRequest, find_timeline, prepare_file
+from tas_core.jobs.result import FileResult
+from tas_core.jobs.spatialize import FileWorker, JobSettings, process_file, spatialize_file
 from tas_core.models.description import read_description
 from tests.conftest import tone
 
 Make = Callable[..., Path]
-Job = Callable[..., FileReport]
+Job = Callable[..., FileResult]
 
 PROMPT = "a tone on the left, noise 30 degrees to the right"
 SCENE = (
@@ -38,9 +39,9 @@ SCENE = (
 def job(tiny_model: Path, tmp_path: Path) -> Job:
     """Runs the job with a small model; ``out`` is a name in the test's folder."""
 
-    def run(source: Path, out: str = "out.wav", **arguments: object) -> FileReport:
-        arguments = {"model_name": str(tiny_model)} | arguments
-        if not {"prompt", "timeline_path"} & arguments.keys():
+    def run(source: Path, out: str = "out.wav", **arguments: object) -> FileResult:
+        arguments = {"model": str(tiny_model)} | arguments
+        if not {"prompt", "timeline"} & arguments.keys():
             arguments["prompt"] = PROMPT
         return spatialize_file(source, tmp_path / out, **arguments)  # type: ignore[arg-type]
 
@@ -80,7 +81,7 @@ def test_where_no_prompt_holds_both_ears_are_the_input_bit_by_bit(
     """No rounding, no dither: 16 and 24 bits fit FLAC as well, of floats it keeps 24 bits, dithered."""
     source = make_audio(subtype=subtype, seconds=3.0)
     timeline = make_timeline("start: 2.9, text: a tone on the left")
-    job(source, f"out.{ending}", timeline_path=timeline)
+    job(source, f"out.{ending}", timeline=timeline)
     before, after = soundfile.read(source)[0][:32_000], ears_of(tmp_path / f"out.{ending}")[:, :32_000]
     if (subtype, ending) == ("FLOAT", "flac"):
         assert 0 < np.abs(after - before).max() <= 1.5 * 2.0**-23
@@ -102,13 +103,13 @@ def test_one_channel_of_many(job: Job, make_audio: Make, tmp_path: Path) -> None
     source = make_audio("three.wav", "FLOAT", channels=3)
     channels = soundfile.read(source)[0].T
     for number in (1, 3):
-        job(source, "out.wav", options=FileOptions(channel=number, overwrite=True))
+        job(source, "out.wav", options=FileOptions(excerpt=Excerpt(channel=number), overwrite=True))
         np.testing.assert_allclose(ears_of(tmp_path / "out.wav").mean(axis=0), channels[number - 1], atol=1e-7)
     with pytest.warns(UserWarning, match=r"three\.wav: 3 channels mixed down to mono"):
         job(source, options=FileOptions(overwrite=True))
     np.testing.assert_allclose(ears_of(tmp_path / "out.wav").mean(axis=0), channels.mean(axis=0), atol=1e-7)
     with pytest.raises(InputError, match=r"three\.wav: there is no channel 4, expected 1 to 3"):
-        job(source, options=FileOptions(channel=4, overwrite=True))
+        job(source, options=FileOptions(excerpt=Excerpt(channel=4), overwrite=True))
 
 
 def test_tags_are_kept(job: Job, tmp_path: Path) -> None:
@@ -178,20 +179,20 @@ def test_a_passage_is_that_of_the_whole_output(
     """
     soundfile.write(tmp_path / name, tone(seconds, 22_050)[0], 22_050)
     timeline = make_timeline(*SCENE)
-    job(tmp_path / name, "whole.wav", timeline_path=timeline, options=FileOptions(subtype="FLOAT"))
-    options = FileOptions(subtype="FLOAT", start_s=start_s, duration_s=duration_s)
-    report = job(tmp_path / name, "part.wav", timeline_path=timeline, options=options)
+    job(tmp_path / name, "whole.wav", timeline=timeline, options=FileOptions(subtype="FLOAT"))
+    options = FileOptions(subtype="FLOAT", excerpt=Excerpt(start_s=start_s, duration_s=duration_s))
+    report = job(tmp_path / name, "part.wav", timeline=timeline, options=options)
     whole, part = ears_of(tmp_path / "whole.wav"), ears_of(tmp_path / "part.wav")
     start = round(start_s * 22_050)
     stop = whole.shape[1] if duration_s is None else min(whole.shape[1], start + round(duration_s * 22_050))
     assert part.shape == (2, stop - start)
     np.testing.assert_allclose(part, whole[:, start:stop], rtol=0, atol=1e-5)
     assert (report.start_s, report.duration_s) == (start / 22_050, (stop - start) / 22_050)
-    for segment in report.segments:
-        begin, end = (min(max(round(t * 22_050), start), stop) for t in (segment.start_s, segment.end_s))
+    for item in report.segments:
+        begin, end = (min(max(round(t * 22_050), start), stop) for t in (item.segment.start_s, item.segment.end_s))
         power = (whole[:, begin:end] ** 2).sum(axis=1)
-        assert segment.spl_difference_db == pytest.approx(10 * np.log10(power[0] / power[1]), abs=0.01)
-    assert [segment.start_s for segment in report.segments] == [
+        assert item.spl_difference_db == pytest.approx(10 * np.log10(power[0] / power[1]), abs=0.01)
+    assert [item.segment.start_s for item in report.segments] == [
         s for s, e in ((0.0, 0.9), (1.2, 9.9)) if s < stop / 22_050 and e > start / 22_050
     ]
 
@@ -200,7 +201,7 @@ def test_of_a_passage_only_what_was_listened_to_is_spoken_of(
     job: Job, make_audio: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tas_core.inference.presence.FOUND", 2.0)  # more than any presence: nothing is found
-    options = FileOptions(start_s=1.25, duration_s=0.5)
+    options = FileOptions(excerpt=Excerpt(start_s=1.25, duration_s=0.5))
     with pytest.warns(UserWarning, match=r"no 'tone' found from 0:01\.[23] to 0:01\.[78]"):
         report = job(make_audio(seconds=3.0), prompt="a tone on the left", options=options)
     assert [(item.start_s, item.end_s) for item in report.objects] == [(1.25, 1.75)]
@@ -216,25 +217,26 @@ def test_of_a_passage_only_what_was_listened_to_is_spoken_of(
         ({"width": float("nan")}, "width is nan; expected 0"),
     ],
 )
-def test_options_out_of_range_are_refused_before_anything_is_read(options: dict[str, float], message: str) -> None:
+def test_settings_out_of_range_are_refused_before_anything_is_read(options: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=re.escape(message)):
-        FileOptions(**options)  # type: ignore[arg-type]
+        RenderSettings(**options)  # type: ignore[arg-type]
 
 
 def test_the_largest_seed_is_one(job: Job, make_audio: Make) -> None:
-    assert job(make_audio(), options=FileOptions(seed=2**32 - 1, steps=2)).seed == 2**32 - 1
+    assert job(make_audio(), options=FileOptions(RenderSettings(seed=2**32 - 1, steps=2))).seed == 2**32 - 1
 
 
 def test_a_passage_without_a_prompt_is_said(job: Job, make_audio: Make, make_timeline: Make) -> None:
     timeline = make_timeline(*SCENE)
+    options = FileOptions(excerpt=Excerpt(start_s=1.0, duration_s=0.1))
     with pytest.warns(UserWarning, match=r"in\.wav: no prompt holds from 0:01 to 0:01\.1; all of it stays in the cent"):
-        report = job(make_audio(seconds=2.0), timeline_path=timeline, options=FileOptions(start_s=1.0, duration_s=0.1))
+        report = job(make_audio(seconds=2.0), timeline=timeline, options=options)
     assert (report.segments, report.objects) == ((), ())
 
 
 def test_a_passage_after_the_end_is_refused(job: Job, make_audio: Make, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"in\.wav: the start is 1 s, expected less than 1 s"):
-        job(make_audio(), options=FileOptions(start_s=1.0))
+        job(make_audio(), options=FileOptions(excerpt=Excerpt(start_s=1.0)))
     assert os.listdir(tmp_path) == ["in.wav"]
 
 
@@ -252,7 +254,7 @@ def test_the_timeline_beside_the_input_is_taken(job: Job, make_audio: Make, endi
     beside = source.with_suffix(ending)
     beside.write_text(texts.get(ending, "prompts:\n  - {start: 0, end: 1, text: a tone on the left}\n"))
     report = job(source, timeline_path=None)
-    assert [segment.text for segment in report.segments] == ["a tone on the left"]
+    assert [item.segment.text for item in report.segments] == ["a tone on the left"]
     assert find_timeline(source) == beside
 
 
@@ -288,12 +290,12 @@ def test_a_prompt_is_a_timeline_of_one(job: Job, make_audio: Make, make_timeline
 
 
 def test_one_model_serves_many_files(job: Job, make_audio: Make, tiny_model: Path, tmp_path: Path) -> None:
-    engine = load_engine(str(tiny_model))
+    model = load_model(str(tiny_model))
     for number, seconds in enumerate((0.5, 1.0)):
         source = make_audio(f"{number}.wav", seconds=seconds)
         request = FileRequest(source, tmp_path / f"{number}.flac", prompt=PROMPT)
         with prepare_file(request, FileOptions()) as prepared:
-            report = process_file(prepared, engine)
+            report = process_file(prepared, model)
         assert report.duration_s == seconds
         assert report.seconds["load"] == 0
         job(source, "alone.flac", options=FileOptions(overwrite=True))
@@ -301,28 +303,30 @@ def test_one_model_serves_many_files(job: Job, make_audio: Make, tiny_model: Pat
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("kind", "values", "message"),
     [
-        ({"channel": 0}, "the channel is 0, expected 1 or more"),
-        ({"start_s": -1.0}, "the start is -1.0 s, expected 0 or more"),
-        ({"start_s": float("nan")}, "the start is nan s"),
-        ({"duration_s": 0.0}, "the duration is 0.0 s, expected more than 0"),
-        ({"subtype": "PCM_12"}, "unknown subtype 'PCM_12'; expected one of PCM_16, PCM_24, FLOAT"),
+        (Excerpt, {"channel": 0}, "the channel is 0, expected 1 or more"),
+        (Excerpt, {"start_s": -1.0}, "the start is -1.0 s, expected 0 or more"),
+        (Excerpt, {"start_s": float("nan")}, "the start is nan s"),
+        (Excerpt, {"duration_s": 0.0}, "the duration is 0.0 s, expected more than 0"),
+        (FileOptions, {"subtype": "PCM_12"}, "unknown subtype 'PCM_12'; expected one of PCM_16, PCM_24, FLOAT"),
     ],
 )
-def test_impossible_options_are_refused(values: dict[str, object], message: str) -> None:
+def test_impossible_options_are_refused(kind: type, values: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        FileOptions(**values)  # type: ignore[arg-type]
+        kind(**values)
 
 
 # ------------------------------------------------------------------ the report beside the output
 
 
 def test_the_report_beside_the_output_says_how_to_make_it_again(
-    job: Job, make_audio: Make, tiny_model: Path, tmp_path: Path
+    make_audio: Make, tiny_model: Path, tmp_path: Path
 ) -> None:
-    options = FileOptions(seed=5, levels=Levels(gain_db=-3.0), sidecar=True, subtype="PCM_24")
-    report = job(make_audio(), options=options, command=["tas", "spatialize", "a file.wav"])
+    options = FileOptions(RenderSettings(seed=5), levels=Levels(gain_db=-3.0), sidecar=True, subtype="PCM_24")
+    request = FileRequest(make_audio(), tmp_path / "out.wav", prompt=PROMPT)
+    command = ("tas", "spatialize", "a file.wav")
+    report = FileWorker(JobSettings(options, str(tiny_model), command=command)).make(request)
     beside = json.loads((tmp_path / "out.wav.tas.json").read_text())
     assert {key: beside[key] for key in report.as_dict()} == json.loads(json.dumps(report.as_dict()))
     assert beside["prompts"] == [{"start": 0.0, "end": 1.0, "text": PROMPT}]

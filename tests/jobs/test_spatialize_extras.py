@@ -13,8 +13,9 @@ import soundfile
 
 from tas_core.audio.normalised_writer import Levels
 from tas_core.errors import InputError, TasError
-from tas_core.jobs.request import FileOptions
-from tas_core.jobs.result import FileReport
+from tas_core.inference.settings import RenderSettings
+from tas_core.jobs.request import Excerpt, FileOptions
+from tas_core.jobs.result import FileResult
 from tas_core.jobs.spatialize import spatialize_file
 from tests.conftest import Finished, tone
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa
@@ -25,9 +26,9 @@ PROMPT = "a tone on the left, noise 30 degrees to the right"
 
 
 @pytest.fixture
-def job(tiny_model: Path, tmp_path: Path) -> Callable[..., FileReport]:
-    def run(source: Path, out: str = "out.wav", **arguments: object) -> FileReport:
-        arguments = {"model_name": str(tiny_model), "prompt": PROMPT} | arguments
+def job(tiny_model: Path, tmp_path: Path) -> Callable[..., FileResult]:
+    def run(source: Path, out: str = "out.wav", **arguments: object) -> FileResult:
+        arguments = {"model": str(tiny_model), "prompt": PROMPT} | arguments
         return spatialize_file(source, tmp_path / out, **arguments)  # type: ignore[arg-type]
 
     return run
@@ -44,11 +45,11 @@ def side_of(path: Path) -> np.ndarray:
 
 
 def test_width_scales_the_difference_and_keeps_the_sum(
-    job: Callable[..., FileReport], make_audio: Make, tmp_path: Path
+    job: Callable[..., FileResult], make_audio: Make, tmp_path: Path
 ) -> None:
     source = make_audio(subtype="FLOAT")
     for width in (0.0, 1.0, 2.0):
-        job(source, f"{width:g}.wav", options=FileOptions(width=width))
+        job(source, f"{width:g}.wav", options=FileOptions(RenderSettings(width=width)))
     one = side_of(tmp_path / "1.wav")
     assert np.abs(one).max() > 1e-3
     # Single precision of the files.
@@ -79,10 +80,10 @@ def test_another_head_is_heard_and_named_in_the_sidecar(
 
 
 def test_stems_are_named_by_their_objects_and_sum_to_the_input(
-    job: Callable[..., FileReport], make_audio: Make, tmp_path: Path
+    job: Callable[..., FileResult], make_audio: Make, tmp_path: Path
 ) -> None:
     source = make_audio(subtype="FLOAT", seconds=2.0)
-    options = FileOptions(start_s=0.5, duration_s=1.0, levels=Levels(gain_db=-6.0))
+    options = FileOptions(excerpt=Excerpt(start_s=0.5, duration_s=1.0), levels=Levels(gain_db=-6.0))
     report = job(source, stems=tmp_path / "parts", options=options)
     assert [(stem.object, Path(stem.path).name) for stem in report.stems] == [
         ("tone", "1-tone.wav"),
@@ -99,7 +100,7 @@ def test_stems_are_named_by_their_objects_and_sum_to_the_input(
     assert not (tmp_path / "more.wav").exists()
 
 
-def test_stems_go_where_the_output_goes(job: Callable[..., FileReport], tmp_path: Path) -> None:
+def test_stems_go_where_the_output_goes(job: Callable[..., FileResult], tmp_path: Path) -> None:
     """Nothing stays of either if the other cannot be."""
     samples = np.zeros(16_000)
     samples[8000] = 0.999
@@ -115,7 +116,7 @@ def test_stems_go_where_the_output_goes(job: Callable[..., FileReport], tmp_path
 
 
 def test_no_stem_is_written_over_an_input_or_the_output(
-    job: Callable[..., FileReport], make_audio: Make, tmp_path: Path
+    job: Callable[..., FileResult], make_audio: Make, tmp_path: Path
 ) -> None:
     rest = make_audio("rest.wav")
     before = rest.read_bytes()

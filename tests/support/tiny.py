@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,9 +17,16 @@ from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.phrases import PhraseTable
 from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import SPLITS, load_categories
+from tas_core.inference.engine import LoadedModel
+from tas_core.inference.result import Spatialized
+from tas_core.inference.settings import RenderSettings
+from tas_core.inference.stream import render
+from tas_core.models.base import SpatialModel
 from tas_core.models.paper.model import PaperConfig
 from tas_core.models.slots.config import SlotsConfig
 from tas_core.models.slots.model import SlotsModel
+from tas_core.system.progress import Progress, ignore
+from tas_core.timeline.segments import Timeline
 
 RATE_HZ = 16000
 
@@ -137,3 +145,20 @@ def write_material(folder: Path) -> Path:
         build_rooms(2, 5, length_s=0.1, seed=number).save(folder / f"rooms-{split}.safetensors")
     phrase_table().save(folder / f"phrases-{HashEncoder.name}.safetensors")
     return folder
+
+
+def rendered(
+    samples: np.ndarray,
+    rate_hz: int,
+    timeline: Timeline,
+    network: SpatialModel,
+    progress: Progress = ignore,
+    **settings: Any,
+) -> Spatialized:
+    """A whole signal (time) rendered by a network in memory whose text encoder is a :class:`HashEncoder`."""
+    return render(samples, rate_hz, timeline, in_memory(network), RenderSettings(**settings), progress)
+
+
+def in_memory(network: SpatialModel) -> LoadedModel:
+    """A network as a loaded model, with an encoder without weights."""
+    return LoadedModel.of(network, HashEncoder())

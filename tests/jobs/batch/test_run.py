@@ -19,8 +19,9 @@ from tas_core.errors import InputError
 from tas_core.jobs.batch.inputs import find_inputs
 from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
 from tas_core.jobs.batch.run import run_batch
-from tas_core.jobs.batch.worker import BatchSettings, Outcome
+from tas_core.jobs.batch.worker import FileOutcome
 from tas_core.jobs.request import FileOptions
+from tas_core.jobs.spatialize import JobSettings
 from tas_core.system.processes import usable_cores
 from tests.conftest import TAS, Finished, tone
 
@@ -42,8 +43,8 @@ def leftovers(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def settings(tiny_model: Path) -> BatchSettings:
-    return BatchSettings(FileOptions(subtype="FLOAT"), str(tiny_model), "cpu")
+def settings(tiny_model: Path) -> JobSettings:
+    return JobSettings(FileOptions(subtype="FLOAT"), str(tiny_model), "cpu")
 
 
 def plan(sources: list[Path], folder: Path, **more: bool) -> BatchPlan:
@@ -200,7 +201,7 @@ def test_outputs_that_exist_are_found_before_anything_is_computed(
 ) -> None:
     sounds = write_sounds(tmp_path / "in", 3)
     (tmp_path / "v01.binaural.wav").write_text("mine")
-    monkeypatch.setattr("tas_core.jobs.batch.worker.load_engine", lambda *_: pytest.fail("something is computed"))
+    monkeypatch.setattr("tas_core.jobs.spatialize.load_model", lambda *_: pytest.fail("something is computed"))
     done = tas("spatialize", *sounds, "-p", PROMPT, "--out-dir", tmp_path)
     assert (done.code, done.out) == (2, "")
     assert done.error_line == (
@@ -281,27 +282,27 @@ def test_a_manifest_names_outputs_anywhere(tas: Run, tmp_path: Path, tiny_model:
 
 
 def test_an_unexpected_error_fails_one_file_too(
-    settings: BatchSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: JobSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sounds = write_sounds(tmp_path / "in", 2)
-    from tas_core.jobs.batch import worker as batch_worker
+    from tas_core.jobs import spatialize as main_job
 
-    inner = batch_worker.process_file
+    inner = main_job.process_file
 
     def fails(prepared: object, *args: object, **more: object) -> object:
         if "v00" in str(prepared.request.source):  # type: ignore[attr-defined]
             raise RuntimeError("out of\nmemory")
         return inner(prepared, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(batch_worker, "process_file", fails)
-    told: list[Outcome] = []
+    monkeypatch.setattr(main_job, "process_file", fails)
+    told: list[FileOutcome] = []
     outcomes = run_batch(plan(sounds, tmp_path / "out"), settings, on_outcome=told.append)
     assert outcomes == told
     assert outcomes[0].error == f"{sounds[0]}: unexpected RuntimeError: out of memory"
-    assert outcomes[1].report is not None
+    assert outcomes[1].result is not None
 
 
-def test_folders_that_stay_empty_are_removed(settings: BatchSettings, tmp_path: Path) -> None:
+def test_folders_that_stay_empty_are_removed(settings: JobSettings, tmp_path: Path) -> None:
     sounds = write_sounds(tmp_path / "in", 1)
     sounds[0].write_text("not a sound\n")
     (outcome,) = run_batch(plan(sounds, tmp_path / "out" / "deep"), settings)
@@ -313,9 +314,9 @@ def test_folders_that_stay_empty_are_removed(settings: BatchSettings, tmp_path: 
 
 
 @pytest.mark.slow
-def test_processes_give_the_same_files_and_share_the_cores(settings: BatchSettings, tmp_path: Path) -> None:
+def test_processes_give_the_same_files_and_share_the_cores(settings: JobSettings, tmp_path: Path) -> None:
     sounds = write_sounds(tmp_path / "in", 6, seconds=2.0)
-    told: list[Outcome] = []
+    told: list[FileOutcome] = []
     shares: list[float] = []
     many = run_batch(plan(sounds, tmp_path / "many"), settings, jobs=2, on_outcome=told.append, progress=shares.append)
     one = run_batch(plan(sounds, tmp_path / "one"), settings)
@@ -323,7 +324,7 @@ def test_processes_give_the_same_files_and_share_the_cores(settings: BatchSettin
     assert sorted(map(str, told)) == sorted(map(str, many))
     assert shares == pytest.approx(np.arange(1, 7) / 6)
     for a, b in zip(many, one, strict=True):
-        assert a.report is not None
+        assert a.result is not None
         # Fewer threads sum in another order.
         np.testing.assert_allclose(soundfile.read(a.request.out)[0], soundfile.read(b.request.out)[0], atol=1e-6)
 
@@ -332,7 +333,7 @@ def test_processes_give_the_same_files_and_share_the_cores(settings: BatchSettin
 def test_a_model_that_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:
     sounds = write_sounds(tmp_path / "in", 4)
     with pytest.raises(InputError, match="none"):
-        run_batch(plan(sounds, tmp_path / "out"), BatchSettings(model_name=str(tmp_path / "none")), jobs=2)
+        run_batch(plan(sounds, tmp_path / "out"), JobSettings(model_name=str(tmp_path / "none")), jobs=2)
     assert sorted(os.listdir(tmp_path)) == ["in"]
 
 

@@ -324,13 +324,13 @@ def test_several_networks_give_their_mean() -> None:
 
 def test_each_of_several_networks_learns_as_if_it_were_the_only_one() -> None:
     several, batch = tiny_slots(networks=2), _scenes()
-    losses = several.training_loss(batch, _generator())
+    losses = several.losses(batch, None, _generator())
     losses["loss"].backward()
     figures = []
     for number in range(2):
         alone = _alone(several, number)
         alone.diffuse.load_state_dict(several.diffuse.state_dict())
-        figures.append(alone.training_loss(batch, _generator()))
+        figures.append(alone.losses(batch, None, _generator()))
         figures[-1]["loss"].backward()
         for (name, got), want in zip(
             several.networks[number].named_parameters(), alone.networks[0].parameters(), strict=True
@@ -461,7 +461,7 @@ def _presence_loss(spectra: np.ndarray, active: Tensor, presence: np.ndarray) ->
 def test_loss_is_its_definition(model: SlotsModel) -> None:
     """The model expands |m X - S|^2 into real products; here the complex differences themselves, in float64."""
     batch = _scenes()
-    losses = model.training_loss(batch, _generator())
+    losses = model.losses(batch, None, _generator())
     spectra = stft(torch.cat([batch.stem_mid, batch.rest_mid[:, None]], 1).double(), N_FFT, HOP).numpy()
     side = stft(batch.side.double(), N_FFT, HOP).numpy()
     mixture = spectra.sum(axis=1)  # (batch, freq, frame)
@@ -517,8 +517,8 @@ def test_loss_is_the_same_for_a_louder_scene(model: SlotsModel) -> None:
         for n in ("clause_features", "azimuth_deg", "named", "active", "right_name", "side_known", "prompts")
     }
     loud = SceneBatch(8 * quiet.stem_mid, 8 * quiet.stem_side, 8 * quiet.rest_mid, **tensors)
-    for name, value in model.training_loss(quiet, _generator()).items():
-        other = model.training_loss(loud, _generator())[name]
+    for name, value in model.losses(quiet, None, _generator()).items():
+        other = model.losses(loud, None, _generator())[name]
         # The diffuse part's level floor, 1e-5, is not scaled along.
         assert float(other) == pytest.approx(float(value), rel=2e-3, abs=1e-3), name
 
@@ -538,14 +538,14 @@ def test_unknown_side_is_not_learned_from(model: SlotsModel) -> None:
         batch.side_known,
         batch.prompts,
     )
-    right = model.training_loss(batch, _generator())
-    for name, value in model.training_loss(wrong, _generator()).items():
+    right = model.losses(batch, None, _generator())
+    for name, value in model.losses(wrong, None, _generator()).items():
         assert float(value) == pytest.approx(float(right[name]), rel=1e-6), name
 
 
 def test_gradients_reach_every_parameter() -> None:
     model = tiny_slots().train()
-    model.training_loss(_scenes(4), _generator())["loss"].backward()
+    model.losses(_scenes(4), None, _generator())["loss"].backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert bool(torch.isfinite(parameter.grad).all()), name
@@ -567,7 +567,7 @@ def test_a_silent_scene_has_finite_loss_and_gradients() -> None:
         batch.side_known,
         batch.prompts,
     )
-    losses = model.training_loss(silent, _generator())
+    losses = model.losses(silent, None, _generator())
     losses["loss"].backward()
     assert all(bool(torch.isfinite(value)) for value in losses.values())
     assert all(bool(torch.isfinite(p.grad).all()) for p in model.parameters() if p.grad is not None)
@@ -581,7 +581,7 @@ def test_learns_one_batch_by_heart() -> None:
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     curve = []
     for step in range(60):
-        losses = model.training_loss(batch, _generator(step))
+        losses = model.losses(batch, None, _generator(step))
         curve.append({name: float(value.detach()) for name, value in losses.items()})
         optimizer.zero_grad()
         losses["loss"].backward()

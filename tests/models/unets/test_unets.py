@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from tas_core.errors import CheckpointError, InputError
-from tas_core.inference.chunk import Stretch
-from tas_core.inference.stream import spatialize
-from tas_core.inference.windows import WindowedSide
+from tas_core.inference.chunk import Chunk
+from tas_core.inference.settings import RenderSettings
+from tas_core.inference.windows import WindowRenderer
 from tas_core.models import checkpoints
 from tas_core.models.base import ENCODER_WIDTHS, PromptModel
 from tas_core.models.checkpoints import save_checkpoint
@@ -30,7 +30,7 @@ from tas_core.system.configs import config_from_dict
 from tas_core.system.progress import Progress
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.training.trainer import loss_function
-from tests.support.tiny import HashEncoder, tiny_slots, write_material
+from tests.support.tiny import HashEncoder, in_memory, rendered, tiny_slots, write_material
 
 WIDTH = 8
 WINDOW = 10_080
@@ -348,9 +348,9 @@ def _one_prompt(duration_s: float) -> Timeline:
 def _windowed(
     mid: Tensor, timeline: Timeline, model: PromptModel, progress: Progress, batch_size: int | None = None
 ) -> Tensor:
-    side = WindowedSide(timeline, model, HashEncoder(), 1, 0, batch_size)
+    renderer = WindowRenderer(timeline, 1.25, in_memory(model), RenderSettings(steps=1), batch_size)
     whole = slice(0, len(mid))
-    return side(Stretch(mid, 0, whole, whole, len(mid)), progress).side
+    return renderer(Chunk(mid, 0, whole, whole, len(mid)), progress).side
 
 
 def test_windows_of_a_constant_model_average_to_the_model() -> None:
@@ -380,7 +380,7 @@ def test_a_file_keeps_its_mean_and_the_windows_are_those_of_the_config(family: s
     sizes: list[tuple[int, ...]] = []
     model.unet.register_forward_pre_hook(lambda module, inputs: sizes.append(tuple(inputs[0].shape)))
     x = 0.2 * np.random.default_rng(0).standard_normal(32_000)
-    ears = spatialize(x, 16_000, Timeline.from_prompt("cello on the left"), model, HashEncoder()).ears
+    ears = rendered(x, 16_000, Timeline.from_prompt("cello on the left"), model).ears
     np.testing.assert_allclose(ears.mean(axis=0), x, rtol=0, atol=1e-12)
     assert np.abs(ears[0] - ears[1]).max() > 1e-3
     hop = round(model.config.hop_s * 16_000)
@@ -391,14 +391,14 @@ def test_a_file_keeps_its_mean_and_the_windows_are_those_of_the_config(family: s
 def test_more_steps_than_a_model_has_are_refused() -> None:
     x, timeline = np.ones(1600), Timeline.from_prompt("cello on the left")
     with pytest.raises(InputError, match="steps is 2; a mono2binaural model takes at most 1"):
-        spatialize(x, 16_000, timeline, _model("mono2binaural"), HashEncoder(), steps=2)
+        rendered(x, 16_000, timeline, _model("mono2binaural"), steps=2)
     paper = PaperModel(PaperConfig(feature_channels=4, residual_channels=4, num_blocks=1, step_width=4, text_width=8))
     with pytest.raises(InputError, match="steps is 51; a paper model takes at most 50"):
-        spatialize(x, 16_000, timeline, paper, HashEncoder(), steps=51)
+        rendered(x, 16_000, timeline, paper, steps=51)
     # One step of separation, and the diffuse part's own.
     with pytest.raises(InputError, match="steps is 52; a slots model takes at most 51"):
-        spatialize(x, 16_000, timeline, tiny_slots(), HashEncoder(), steps=52)
-    assert spatialize(x, 16_000, timeline, tiny_slots(), HashEncoder(), steps=51).ears.shape == (2, 1600)
+        rendered(x, 16_000, timeline, tiny_slots(), steps=52)
+    assert rendered(x, 16_000, timeline, tiny_slots(), steps=51).ears.shape == (2, 1600)
 
 
 # ------------------------------------------------------------------ configs, presets, checkpoints
