@@ -1,4 +1,4 @@
-"""Output files of any kind: checks before any work, and never half a file."""
+"""Output files and folders of any kind: checks before any work, and never half of one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tas_core.errors import InputError, TasError
-from tas_core.system.partial_files import PartialFile
+from tas_core.system.partial_files import PartialFile, PartialFolder
 
 STANDARD_STREAM: Final = "-"
 """In place of a file name: standard input or standard output, where that is allowed."""
@@ -110,6 +110,43 @@ def whole_file(path: Path) -> Iterator[Path]:
         raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
     finally:
         partial.remove()
+
+
+@contextmanager
+def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """A hidden folder to fill, which takes the place of ``path`` when the block ends without an error.
+
+    It grows beside its own place; what killed programs left there of theirs is removed by
+    :func:`tas_core.system.partial_files.remove_stale`.
+
+    Args:
+        path: the folder to make.
+        overwrite: whether a folder that is there is removed when the new one is complete.
+
+    Raises:
+        InputError: something is there already and may not be replaced, or no folder can be made beside it.
+        TasError: writing failed, for example because the disk is full.
+    """
+    if os.path.lexists(path) and not overwrite:
+        raise _folder_exists(path)
+    try:
+        partial = PartialFolder(path.parent)
+    except OSError as error:
+        raise InputError(f"{path}: no folder can be made in {path.parent} ({error.strerror})") from error
+    try:
+        yield partial.path
+        try:
+            partial.move(path, overwrite=overwrite)
+        except FileExistsError as error:  # it appeared while this one was made
+            raise _folder_exists(path) from error
+        except OSError as error:
+            raise TasError(f"{path}: cannot write the folder ({error.strerror}); is the disk full?") from error
+    finally:
+        partial.remove()
+
+
+def _folder_exists(path: Path) -> InputError:
+    return InputError(f"{path}: exists; expected the name of a new folder")
 
 
 def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> None:

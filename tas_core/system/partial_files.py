@@ -1,7 +1,7 @@
-"""Hidden files that outputs grow in, and what a killed program left of them.
+"""Hidden files and folders that outputs grow in, and what a killed program left of them.
 
-Who writes one holds a lock on it, which the kernel releases when the program ends in whatever way. So a file that can
-be locked belongs to nobody.
+Who writes one holds a lock on it, which the kernel releases when the program ends in whatever way. So what can be
+locked belongs to nobody.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import fcntl
 import os
 import re
 import secrets
+import shutil
 from pathlib import Path
 
 _NAME = re.compile(r"\.tas-[0-9a-f]{12}\.part")
+_FOLDER_NAME = re.compile(r"\.tas-[0-9a-f]{12}\.parts")
 
 
 class PartialFile:
@@ -77,13 +79,91 @@ class PartialFile:
         self._file.close()
 
 
+class PartialFolder:
+    """An empty hidden folder with a name of its own, locked until :meth:`remove`.
+
+    Args:
+        folder: where it is made, with the permissions that the umask gives.
+
+    Attributes:
+        path: the folder; :meth:`move` puts it in its place when it is complete.
+
+    Raises:
+        OSError: no folder can be made there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        while True:
+            self.path = folder / f".tas-{secrets.token_hex(6)}.parts"
+            self.path.mkdir()
+            try:
+                self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+            except FileNotFoundError:  # taken for a stale one between its making and its opening
+                continue
+            try:
+                with contextlib.suppress(OSError):  # a file system without locks, as for files
+                    fcntl.flock(self._lock, fcntl.LOCK_EX)
+                if self.path.exists():
+                    return
+            except BaseException:
+                self.remove()
+                raise
+            os.close(self._lock)
+
+    def move(self, target: Path, *, overwrite: bool) -> None:
+        """Put the complete folder in its place, after all that is in it is on disk.
+
+        Args:
+            target: the place, in the same file system.
+            overwrite: whether a folder that is there by then is removed first.
+
+        Raises:
+            FileExistsError: there is something, and it may not be replaced.
+            OSError: it cannot be put there.
+        """
+        for here, folders, names in os.walk(self.path):
+            for name in (*folders, *names):
+                _flush(os.path.join(here, name))
+        _flush(self.path)
+        if os.path.lexists(target):
+            if not overwrite:
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+            shutil.rmtree(target)
+        os.rename(self.path, target)
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it, if it was not moved, and release it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock)
+
+
 def remove_stale(folder: Path) -> int:
-    """Remove the partial files in a folder that no program writes any more; returns how many there were."""
+    """Remove the partial files and folders in a folder that no program writes any more; how many there were."""
     removed = 0
     with contextlib.suppress(OSError):
-        for name in filter(_NAME.fullmatch, os.listdir(folder)):
-            with contextlib.suppress(OSError), open(folder / name, "rb+") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                (folder / name).unlink()
-                removed += 1
+        for name in os.listdir(folder):
+            path = folder / name
+            if _NAME.fullmatch(name):
+                with contextlib.suppress(OSError), open(path, "rb+") as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                    removed += 1
+            elif _FOLDER_NAME.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                    try:
+                        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        shutil.rmtree(path)
+                        removed += 1
+                    finally:
+                        os.close(lock)
     return removed
+
+
+def _flush(path: str | Path) -> None:
+    """Have what was written to a file, or the entries of a folder, on disk."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)

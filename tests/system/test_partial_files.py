@@ -13,24 +13,31 @@ import pytest
 
 from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError, TasError
-from tas_core.system.files import write_files
-from tas_core.system.partial_files import PartialFile, remove_stale
+from tas_core.system.files import whole_folder, write_files
+from tas_core.system.partial_files import PartialFile, PartialFolder, remove_stale
 
 WRITER = (
     "import sys, time\n"
     "from pathlib import Path\n"
-    "from tas_core.system.partial_files import PartialFile\n"
-    "partial = PartialFile(Path(sys.argv[1]))\n"
+    "from tas_core.system import partial_files\n"
+    "partial = getattr(partial_files, sys.argv[1])(Path(sys.argv[2]))\n"
+    "if partial.path.is_dir():\n"
+    "    (partial.path / 'deep').mkdir()\n"
+    "    (partial.path / 'deep' / 'file').touch()\n"
     "print(partial.path.name, flush=True)\n"
     "time.sleep(60)\n"
 )
 
 
-def test_what_is_being_written_is_kept_and_what_a_killed_process_left_is_not(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", WRITER, tmp_path], stdout=subprocess.PIPE, text=True) as process:
+@pytest.mark.parametrize("kind", [PartialFile, PartialFolder])
+def test_what_is_being_written_is_kept_and_what_a_killed_process_left_is_not(
+    tmp_path: Path, kind: type[PartialFile | PartialFolder]
+) -> None:
+    command = [sys.executable, "-c", WRITER, kind.__name__, tmp_path]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         name = process.stdout.readline().strip()
-        mine = PartialFile(tmp_path)
+        mine = kind(tmp_path)
         assert remove_stale(tmp_path) == 0
         assert sorted(os.listdir(tmp_path)) == sorted([name, mine.path.name])
         process.send_signal(signal.SIGKILL)
@@ -45,9 +52,12 @@ def test_only_files_with_our_names_are_removed(tmp_path: Path) -> None:
     for name in (".tas-0123456789ab.part", ".tas-mine.part", "x.part", ".tas-0123456789ab.part.wav"):
         (tmp_path / name).touch()
     (tmp_path / ".tas-ffffffffffff.part").mkdir()
+    (tmp_path / ".tas-ffffffffffff.parts").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / ".tas-eeeeeeeeeeee.parts").symlink_to(tmp_path / "elsewhere")
     assert remove_stale(tmp_path) == 1
     assert not (tmp_path / ".tas-0123456789ab.part").exists()
-    assert len(os.listdir(tmp_path)) == 4
+    assert len(os.listdir(tmp_path)) == 7
     assert remove_stale(tmp_path / "missing") == 0
 
 
@@ -118,3 +128,63 @@ def test_new_files_that_are_written_together_all_appear_or_none(
     with pytest.raises((TasError, KeyboardInterrupt)):
         write_files({tmp_path / "a": b"1", tmp_path / "b": b"2", tmp_path / "c": b"3"}, overwrite=False)
     assert os.listdir(tmp_path) == []
+
+
+# ------------------------------------------------------------------ folders
+
+
+def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with whole_folder(out) as part:
+        (part / "deep").mkdir()
+        (part / "deep" / "file").write_text("complete")
+        assert not out.exists()
+        assert remove_stale(tmp_path) == 0
+    assert (out / "deep" / "file").read_text() == "complete"
+    assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_of_a_folder_that_cannot_be_completed_nothing_is_left(tmp_path: Path, error: BaseException) -> None:
+    def broken() -> None:
+        with whole_folder(tmp_path / "out") as part:
+            (part / "file").touch()
+            raise error
+
+    with pytest.raises(type(error)):
+        broken()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_folder_that_is_there_is_replaced_only_with_permission(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    def make(name: str, appears: bool = False, overwrite: bool = False) -> None:
+        with whole_folder(out, overwrite=overwrite) as part:
+            (part / name).touch()
+            if appears:
+                (out / "mine").mkdir(parents=True)
+
+    with pytest.raises(InputError, match=r"out: exists; expected the name of a new folder"):
+        make("late", appears=True)
+    with pytest.raises(InputError, match=r"out: exists"):
+        make("new")
+    assert os.listdir(out) == ["mine"]
+    make("new", overwrite=True)
+    assert os.listdir(out) == ["new"]
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_that_cannot_be_made_or_moved_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+
+    def make(path: Path) -> None:
+        with whole_folder(path) as part:
+            (part / "inside").touch()
+
+    with pytest.raises(InputError, match=r"file/out: no folder can be made in .*file \(Not a directory\)"):
+        make(tmp_path / "file" / "out")
+    monkeypatch.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(TasError, match=r"out: cannot write the folder \(No space left on device\); is the disk full\?"):
+        make(tmp_path / "out")
+    assert os.listdir(tmp_path) == ["file"]
