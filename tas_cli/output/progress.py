@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from tas_cli.output.json_lines import print_json
 from tas_cli.output.terminal import is_terminal
 from tas_core.errors import InputError
+from tas_core.system.progress import ignore
 
 MODES = ("auto", "bar", "json", "off")
 
@@ -31,7 +32,7 @@ def progress_bar(label: str, mode: str = "auto") -> Iterator[Callable[[float], N
         yield _json_lines(label)
         return
     if mode == "off" or (mode == "auto" and not is_terminal(sys.stderr)):
-        yield lambda share: None
+        yield ignore
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

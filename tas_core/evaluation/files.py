@@ -22,7 +22,7 @@ from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
 from tas_core.evaluation.results import Evaluation, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, file_measures
 from tas_core.inference.settings import check_seed
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 
 LENGTH_TOLERANCE_S: Final = 0.02
 ENDINGS: Final = (".wav", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".aifc", ".mp3", ".w64", ".rf64", ".caf", ".au")
@@ -36,7 +36,7 @@ def evaluate_files(
     normalise: bool = True,
     stft: str = "short",
     seed: int = 0,
-    progress: Progress = lambda share: None,
+    progress: Progress = ignore,
 ) -> Evaluation:
     """Score files against references.
 

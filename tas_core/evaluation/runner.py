@@ -27,7 +27,7 @@ from tas_core.evaluation.workers import Job, computed
 from tas_core.system.devices import choose_device, keep_freed_memory, one_thread
 from tas_core.system.files import make_folder
 from tas_core.system.processes import usable_cores
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 
 __all__ = ["EvaluationSettings", "evaluate"]
 
@@ -38,7 +38,7 @@ def evaluate(
     settings: EvaluationSettings | None = None,
     *,
     out: Path | None = None,
-    progress: Progress = lambda share: None,
+    progress: Progress = ignore,
 ) -> Evaluation:
     """Run systems over a data set and measure what comes out.
 

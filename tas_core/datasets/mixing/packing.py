@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,9 @@ from tas_core.datasets.mixing.codec import CodedClips, encode_clips
 from tas_core.datasets.mixing.material import room_recipe
 from tas_core.datasets.sources.catalogue import SPLITS, Split
 from tas_core.errors import InputError
-from tas_core.system.files import make_folder, write_files
+from tas_core.system.files import make_folder, whole_folder, write_files
+from tas_core.system.partial_files import remove_stale
+from tas_core.system.progress import ignore
 
 _BLOCK = 64
 """Clips coded together: enough for LZMA to learn from, few enough to decode on many cores."""
@@ -37,7 +38,7 @@ def pack_material(
     rooms: int = 500,
     seed: int = 0,
     with_test: bool = False,
-    progress: Callable[[str], None] = lambda message: None,
+    progress: Callable[[str], None] = ignore,
 ) -> None:
     """Write a folder of at most ``megabytes`` (10^6 bytes) that ``tas train`` takes like ``source``.
 
@@ -69,20 +70,14 @@ def pack_material(
     if not phrases:
         raise InputError(f"{source}: holds no phrases; expected a folder made by 'tas data bank'")
     splits: list[Split] = [split for split in SPLITS if split != "test" or with_test]
-    part = out.with_name(f".part-{out.name}")
-    shutil.rmtree(part, ignore_errors=True)  # what a killed program left
     make_folder(out.parent)
-    make_folder(part)
-    try:
+    remove_stale(out.parent)
+    with whole_folder(out) as part:
         packer = _packed(bank, phrases, splits, megabytes, excerpt_s)
         packer.save(part / "bank.safetensors")
         write_files({part / path.name: path.read_bytes() for path in phrases})
         for split in splits:
             room_recipe(split, rooms, seed).save(part / f"rooms-{split}.safetensors")
-        part.rename(out)
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
     progress(packer.summary(splits))
 
 

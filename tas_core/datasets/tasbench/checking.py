@@ -28,7 +28,7 @@ from tas_core.datasets.tasbench.layout import (
     read_split,
 )
 from tas_core.errors import InputError, TimelineError
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.segments import END_TOLERANCE_S
 
 Severity = Literal["error", "warning"]
@@ -63,7 +63,7 @@ class Problem:
         return f"{self.severity}: {self.path}: {self.message}"
 
 
-def check_dataset(data: TasBench, *, jobs: int = 1, progress: Progress = lambda share: None) -> list[Problem]:
+def check_dataset(data: TasBench, *, jobs: int = 1, progress: Progress = ignore) -> list[Problem]:
     """Look for everything that training or evaluation would stumble over.
 
     Headers of all recordings are read, all timelines and all splits. Samples are read only where a clip has stems,
@@ -172,7 +172,7 @@ def _strays(data: TasBench, clips: frozenset[str]) -> Iterator[Problem]:
     """Timelines and stems that have lost their recording."""
     found = {path.stem: path for path in (data.root / TIMELINE_FOLDER).glob("*.yaml") if path.stem not in clips}
     for path in (data.root / STEM_FOLDER).glob("*/"):
-        if path.name not in clips:
+        if path.name not in clips and not path.name.startswith("."):
             found.setdefault(path.name, path)
     for clip, path in sorted(found.items()):
         name = _name(data, data.audio_path(clip))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tas_core.system.processes import worker_pool
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ def map_clips(
     work: Callable[[str], T],
     clips: Sequence[str],
     jobs: int = 1,
-    progress: Progress = lambda share: None,
+    progress: Progress = ignore,
 ) -> list[T]:
     """Results of ``work`` for every clip, in the order of the clips.
 

@@ -4,7 +4,7 @@ A clip is rendered from its scene (:mod:`tas_core.datasets.tasbench.scenes`): ev
 binaural room impulse response of its place, and through a series of them while it moves. Annotations are made
 from the finished stems: an object is in the text of a frame if and only if its stem sounds in it.
 
-Each clip is made in a hidden folder and moved into place, ``scene.json`` last; a clip with a ``scene.json`` is
+Each clip is made in a hidden folder and moved into place, the stems with ``scene.json`` last; a clip with a ``scene.json`` is
 complete. Same seed, same bytes, whatever the number of processes.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import json
-import shutil
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import as_completed
 from dataclasses import replace
@@ -42,10 +41,10 @@ from tas_core.datasets.tasbench.layout import (
 )
 from tas_core.datasets.tasbench.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
 from tas_core.errors import InputError, TasError
-from tas_core.system.files import make_folder, write_files
+from tas_core.system.files import make_folder, whole_folder, write_files
 from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import worker_pool
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.files import format_timeline
 
 SIMULATION_FORMAT = 1
@@ -208,28 +207,22 @@ def render_scene(scene: Scene) -> tuple[Scene, np.ndarray]:
 
 
 def write_clip(root: Path, scene: Scene, stems: np.ndarray) -> None:
-    """Write a rendered clip: into a hidden folder first, then into place, the description last."""
+    """Write a rendered clip: into a hidden folder first, then into place, the stems with their description last."""
     clip = scene.clip
-    part = root / f".part-{clip}"
-    shutil.rmtree(part, ignore_errors=True)
-    (part / STEM_FOLDER).mkdir(parents=True)
-    write = lambda path, samples: write_audio(path, samples, scene.rate_hz, "PCM_24")  # noqa: E731
-    for item, stem in zip(scene.objects, stems, strict=True):
-        write(part / STEM_FOLDER / item.file, stem)
-    write(part / "mix.wav", stems.sum(axis=0))
     timeline = scene.timeline()
     if timeline is None:
         raise TasError(f"clip {clip}: nothing sounds in it")
-    path = part / "timeline.yaml"
-    path.write_text(format_timeline(timeline, path), encoding="utf-8")
-    text = json.dumps(scene.to_json(), indent=1, sort_keys=True) + "\n"
-    (part / STEM_FOLDER / SCENE_FILE).write_text(text, encoding="utf-8")
-    target = root / STEM_FOLDER / clip
-    shutil.rmtree(target, ignore_errors=True)
-    (part / "mix.wav").replace(root / AUDIO_FOLDER / f"{clip}.wav")
-    (part / "timeline.yaml").replace(root / TIMELINE_FOLDER / f"{clip}.yaml")
-    (part / STEM_FOLDER).replace(target)
-    part.rmdir()
+    write = lambda path, samples: write_audio(path, samples, scene.rate_hz, "PCM_24")  # noqa: E731
+    with whole_folder(root / STEM_FOLDER / clip, overwrite=True) as part:
+        for item, stem in zip(scene.objects, stems, strict=True):
+            write(part / item.file, stem)
+        mix = part / "mix.wav"
+        write(mix, stems.sum(axis=0))
+        text = json.dumps(scene.to_json(), indent=1, sort_keys=True) + "\n"
+        (part / SCENE_FILE).write_text(text, encoding="utf-8")
+        mix.replace(root / AUDIO_FOLDER / f"{clip}.wav")
+        path = root / TIMELINE_FOLDER / f"{clip}.yaml"
+        write_files({path: format_timeline(timeline, path).encode()})
 
 
 def _make(root: Path, seed: int, number: int, rate_hz: int) -> int:
@@ -280,8 +273,8 @@ def prepare(root: Path, seed: int, rate_hz: int) -> None:
 
 def _remove_parts(root: Path) -> None:
     """Clear away clips that were begun and not finished."""
-    for left in root.glob(".part-*"):
-        shutil.rmtree(left, ignore_errors=True)
+    for name in (TIMELINE_FOLDER, STEM_FOLDER):
+        remove_stale(root / name)
 
 
 def simulate(
@@ -292,7 +285,7 @@ def simulate(
     rate_hz: int = 48000,
     splits: Sequence[Split] = SPLITS,
     jobs: int = 1,
-    progress: Progress = lambda share: None,
+    progress: Progress = ignore,
 ) -> TasBench:
     """Make TASBench-Sim, or go on with it: complete clips are kept.
 

@@ -23,7 +23,7 @@ from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.clip_jobs import map_clips
 from tas_core.datasets.tasbench.layout import FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 
 DIRECTIONS: Final[tuple[Side, ...]] = ("left", "center", "right")
 
@@ -150,7 +150,7 @@ def _categories_by_phrase() -> dict[str, tuple[str, ...]]:
     return found
 
 
-def dataset_statistics(data: TasBench, *, jobs: int = 1, progress: Progress = lambda share: None) -> Statistics:
+def dataset_statistics(data: TasBench, *, jobs: int = 1, progress: Progress = ignore) -> Statistics:
     """Count what is in a data set.
 
     Args:

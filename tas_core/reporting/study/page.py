@@ -26,7 +26,7 @@ from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page, flac_bytes, inert_json, sound_blocks
 from tas_core.reporting.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.system.files import check_new_file, write_files
-from tas_core.system.progress import Progress
+from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.files import EXTENSIONS, load_timeline
 from tas_core.timeline.segments import Timeline
 
@@ -92,7 +92,7 @@ def make_study(
     clips: int | None = None,
     seed: int = 0,
     overwrite: bool = False,
-    progress: Progress = lambda share: None,
+    progress: Progress = ignore,
 ) -> StudyReport:
     """Make the page of a listening study and its key.
 

@@ -129,12 +129,13 @@ def test_a_pack_that_was_interrupted_leaves_nothing_and_can_be_made_again(
         with pytest.raises(KeyboardInterrupt):
             _pack(source, out)
         assert list(out.parent.iterdir()) == []
-    left = out.parent / ".part-small"  # as a killed program leaves it
+    left = out.parent / ".tas-0123456789ab.parts"  # as a killed program leaves it
     left.mkdir()
     (left / "phrases-other.safetensors").touch()
     _pack(source, out)
     assert list(out.parent.iterdir()) == [out]
     assert not (out / "phrases-other.safetensors").exists()
+    assert list(out.parent.glob(".*")) == []
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="file: not a folder"):
         _pack(source, tmp_path / "file" / "small")

@@ -282,7 +282,7 @@ def test_same_seed_same_bytes_and_resume(tmp_path: Path) -> None:
     simulate(tmp_path / "b", 4, rate_hz=16000, seed=5)
     # An interrupted clip: files in place, but no description; and a hidden folder.
     (tmp_path / "b" / "stems" / "000005").mkdir()
-    (tmp_path / "b" / ".part-000006" / "stems").mkdir(parents=True)
+    (tmp_path / "b" / "stems" / ".tas-0123456789ab.parts" / "deep").mkdir(parents=True)
     assert tree(simulate(tmp_path / "b", 12, rate_hz=16000, seed=5).root) == whole
     assert tree(simulate(tmp_path / "c", 12, rate_hz=16000, seed=6).root) != whole
 
@@ -327,7 +327,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
     for clip in clips:
         assert simulation.is_complete(root, clip)
         check_annotations(TasBench(root), clip)
-    assert not list(root.glob(".part*"))
+    assert not list(root.rglob(".tas*"))
     monkeypatch.setattr(simulation, "write_audio", write)
     assert len(simulate(root, 10, rate_hz=16000).clips()) == 10
 
@@ -337,14 +337,14 @@ def test_breaking_off_leaves_nothing_of_what_processes_had_begun(
 ) -> None:
     def ended(root: Path, *rest: object) -> Iterator[int]:
         del rest
-        (root / ".part-000002").mkdir()
+        (root / "stems" / ".tas-0123456789ab.parts").mkdir()
         yield 1
         raise KeyboardInterrupt
 
     monkeypatch.setattr(simulation, "_made", ended)
     with pytest.raises(KeyboardInterrupt):
         simulate(tmp_path, 3, jobs=2)
-    assert not list(tmp_path.glob(".part*"))
+    assert not list(tmp_path.rglob(".tas*"))
 
 
 @pytest.mark.usefixtures("synthetic")
