@@ -31,7 +31,7 @@ from torch.nn.functional import avg_pool1d, avg_pool2d
 from tas_core.acoustics.stft import stft
 from tas_core.audio.reader import read_audio
 from tas_core.audio.resampling import resample
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, db_to_power, power_to_db
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.inference.bandwidth_extension import extend_band
@@ -124,7 +124,7 @@ def band_energies(ears: np.ndarray) -> np.ndarray:
 
 def level_difference_db(energies: np.ndarray) -> np.ndarray:
     """(band, window), positive left."""
-    return 10 * np.log10((energies[LEFT_EAR] + 1e-12) / (energies[RIGHT_EAR] + 1e-12))
+    return power_to_db((energies[LEFT_EAR] + 1e-12) / (energies[RIGHT_EAR] + 1e-12))
 
 
 def ears_of(data: TasBench, clip: str) -> dict[str, np.ndarray]:
@@ -154,12 +154,12 @@ def measure(data: TasBench) -> dict[str, Any]:
         name: [[] for _ in BELOW_HZ + ABOVE_HZ] for name in ROWS
     }
     clips = [clip for clip in data.clips() if data.scene_path(clip).is_file()]
-    floor = FRAMES * 10 ** (FLOOR_DBFS / 10) * 3 / 16 * FFT**2
+    floor = FRAMES * db_to_power(FLOOR_DBFS) * 3 / 16 * FFT**2
     for clip in clips:
         ears = ears_of(data, clip)
         energies = band_energies(ears["truth"])
         total = energies.sum(axis=0)
-        heard = (total > 10 ** (-RANGE_DB / 10) * total.max(axis=1, keepdims=True)) & (total > floor)
+        heard = (total > db_to_power(-RANGE_DB) * total.max(axis=1, keepdims=True)) & (total > floor)
         truth = level_difference_db(energies)
         for name in ROWS:
             ours = level_difference_db(band_energies(ears[name]))

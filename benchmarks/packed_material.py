@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tas_core.conventions import power_to_db
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.packing import _excerpt
 from tas_core.datasets.sources.catalogue import SPLITS, load_categories
@@ -28,10 +29,10 @@ SEGMENT = 512
 def ratios_db(signal: Tensor, coded: Tensor) -> tuple[float, float]:
     """Over all, and the mean over segments."""
     error = (signal - coded).square()
-    whole = 10 * torch.log10(signal.square().sum() / error.sum())
+    whole = power_to_db(signal.square().sum() / error.sum())
     size = len(signal) // SEGMENT * SEGMENT
     power, noise = (x[:size].reshape(-1, SEGMENT).mean(dim=1) for x in (signal.square(), error))
-    parts = 10 * torch.log10(power / noise.clamp_min(1e-12))
+    parts = power_to_db(power / noise.clamp_min(1e-12))
     return float(whole), float(parts[power > 1e-4 * power.max()].clamp(-10, 35).mean())
 
 

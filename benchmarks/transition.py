@@ -36,7 +36,7 @@ from scipy.ndimage import convolve1d
 
 from tas_core.audio.reader import read_audio
 from tas_core.audio.resampling import to_mono
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, power_to_db
 from tas_core.evaluation.results import describe_machine
 from tas_core.inference.engine import Engine, load_engine
 from tas_core.inference.stream import encode_timeline, spatialize
@@ -110,7 +110,7 @@ def levels(ears: np.ndarray, rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
-    return 10 * np.log10(power + 1e-15)
+    return power_to_db(power + 1e-15)
 
 
 def most_above_db(found: tuple[np.ndarray, np.ndarray], stays: list[np.ndarray], part: slice) -> float:

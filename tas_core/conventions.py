@@ -1,4 +1,4 @@
-"""Vocabulary that every module shares: axes, ears, and the sign of left.
+"""Vocabulary that every module shares: axes, ears, the sign of left, decibels, and numbered seeds.
 
 Axis words, in the order in which they appear in shapes:
 ``batch clause ear channel band freq frame time``.
@@ -12,7 +12,14 @@ with mid, and a positive level difference.
 
 from __future__ import annotations
 
-from typing import Final, Literal
+import math
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    _Value = TypeVar("_Value", float, np.ndarray, Tensor)
 
 LEFT_EAR: Final = 0
 RIGHT_EAR: Final = 1
@@ -34,3 +41,55 @@ def side_name(azimuth_deg: float) -> Side:
     if abs(azimuth_deg) <= CENTER_DEG:
         return "center"
     return "left" if azimuth_deg * LEFT_SIGN > 0 else "right"
+
+
+# ---------------------------------------------------------------------------- decibels
+
+
+def amplitude_to_db(amplitude: _Value) -> _Value:
+    """Level of an amplitude, or of a ratio of two: 20 log10, dB; -inf for 0.
+
+    Args:
+        amplitude: at least 0, a number, an array or a tensor; so is the result, of the same shape.
+    """
+    return 20 * _log10(amplitude)
+
+
+def power_to_db(power: _Value) -> _Value:
+    """Level of a power, or of a ratio of two: 10 log10, dB; otherwise as :func:`amplitude_to_db`."""
+    return 10 * _log10(power)
+
+
+def db_to_amplitude(level_db: _Value) -> _Value:
+    """Amplitude, or ratio of two, of a level: 10^(dB / 20)."""
+    return 10 ** (level_db / 20)
+
+
+def db_to_power(level_db: _Value) -> _Value:
+    """Power, or ratio of two, of a level: 10^(dB / 10)."""
+    return 10 ** (level_db / 10)
+
+
+def _log10(value: Any) -> Any:
+    # Each by its own library: the three differ in the last bit.
+    if type(value) in (float, int):
+        return math.log10(value) if value else -math.inf
+    if hasattr(value, "log10"):
+        return value.log10()
+    import numpy as np
+
+    with np.errstate(divide="ignore"):
+        return np.log10(value)
+
+
+# ---------------------------------------------------------------------------- seeds
+
+
+def numbered_seed(seed: int, number: int) -> int:
+    """Seed of one of many parts of what ``seed`` is for, such as a step or a piece: far from those of other seeds.
+
+    Args:
+        seed: at least 0.
+        number: of the part; fewer than a million parts are told apart for all seeds.
+    """
+    return seed * 1_000_003 + number

@@ -20,7 +20,7 @@ import torch
 
 from tas_core.acoustics.direction_filter import PersonalDirectionFilter
 from tas_core.acoustics.hrtf import HrirSet, level_panning
-from tas_core.conventions import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR, power_to_db
 
 LOWEST_HZ: Final = 200.0
 HIGHEST_HZ: Final = 16000.0
@@ -95,7 +95,7 @@ def _third_octaves_db(power: np.ndarray, freqs_hz: np.ndarray) -> np.ndarray:
     count = math.floor(3 * math.log2(min(HIGHEST_HZ, freqs_hz[-1]) / LOWEST_HZ)) + 1
     centres = LOWEST_HZ * 2 ** (np.arange(count) / 3)
     bands = [power[..., (freqs_hz >= c / 2 ** (1 / 6)) & (freqs_hz < c * 2 ** (1 / 6))].sum(axis=-1) for c in centres]
-    return 10 * np.log10(np.stack(bands, axis=-1) + 1e-20)
+    return power_to_db(np.stack(bands, axis=-1) + 1e-20)
 
 
 def _rms(values: np.ndarray) -> float:
@@ -104,4 +104,4 @@ def _rms(values: np.ndarray) -> float:
 
 def _level_db(signal: np.ndarray, reference: np.ndarray) -> float:
     power = np.square(np.abs(signal)).sum() / np.square(np.abs(reference)).sum()
-    return float(max(_NO_DIFFERENCE_DB, 10 * np.log10(power + 1e-30)))
+    return float(max(_NO_DIFFERENCE_DB, power_to_db(power + 1e-30)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, db_to_power
 
 SILENCE_DBFS = -60.0
 
@@ -30,7 +30,7 @@ def spl_difference_db(ears: np.ndarray) -> float:
 
 def spl_of_energies_db(left: float, right: float, count: int) -> float:
     """:func:`spl_difference_db` from the sums of squares of each ear's ``count`` samples; nan for none."""
-    if count == 0 or max(left, right) / count < 10 ** (SILENCE_DBFS / 10):
+    if count == 0 or max(left, right) / count < db_to_power(SILENCE_DBFS):
         return float("nan")
     with np.errstate(divide="ignore"):
         return float(10 * (np.log10(left) - np.log10(right)))

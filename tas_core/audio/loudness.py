@@ -17,6 +17,8 @@ from typing import Final
 
 import numpy as np
 
+from tas_core.conventions import db_to_amplitude, db_to_power, power_to_db
+
 _OFFSET_DB: Final = -0.691
 _ABSOLUTE_GATE_LUFS: Final = -70.0
 _RELATIVE_GATE_LU: Final = -10.0
@@ -32,7 +34,7 @@ _HIGH_PASS_HZ, _HIGH_PASS_Q = 38.13547087602444, 0.5003270373238773
 def weighting_filters(sample_rate_hz: int) -> np.ndarray:
     """The two filters as (filter, numerator or denominator, coefficient), (2, 2, 3); denominators begin with 1."""
     k = math.tan(math.pi * _SHELF_HZ / sample_rate_hz)
-    high = 10 ** (_SHELF_DB / 20)
+    high = db_to_amplitude(_SHELF_DB)
     middle = high**_SHELF_MIDDLE
     shelf = [
         [high + middle * k / _SHELF_Q + k * k, 2 * (k * k - high), high - middle * k / _SHELF_Q + k * k],
@@ -116,8 +118,8 @@ class LoudnessMeter:
 
 
 def _loudness_lufs(powers: np.ndarray) -> float:
-    return _OFFSET_DB + 10 * math.log10(powers.mean())
+    return _OFFSET_DB + power_to_db(float(powers.mean()))
 
 
 def _power(loudness_lufs: float) -> float:
-    return 10 ** ((loudness_lufs - _OFFSET_DB) / 10)
+    return db_to_power(loudness_lufs - _OFFSET_DB)

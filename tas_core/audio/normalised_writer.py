@@ -15,6 +15,7 @@ import numpy as np
 
 from tas_core.audio.loudness import LoudnessMeter
 from tas_core.audio.writer import AudioWriter, full_scale, loses_depth, output_name, output_subtype, peak
+from tas_core.conventions import amplitude_to_db, db_to_amplitude
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM
 
@@ -102,7 +103,7 @@ class LevelledWriter:
         self.path = Path(path)
         self.name = output_name(path)
         self.subtype = to_subtype or output_subtype(path, subtype)
-        self.gain = 10 ** (levels.gain_db / 20)
+        self.gain = db_to_amplitude(levels.gain_db)
         self.peak = 0.0
         self.clamped = 0
         self.loudness_lufs: float | None = None
@@ -196,7 +197,7 @@ class LevelledWriter:
         if beyond:
             self.peak = min(self.peak, 1.0)
         if measured_lufs is not None:
-            self.loudness_lufs = measured_lufs + _db(self.gain)
+            self.loudness_lufs = measured_lufs + amplitude_to_db(self.gain)
 
     def _match_loudness(self) -> float | None:
         """Set the gain that gives the loudness asked for; returns the loudness before, None where there is none."""
@@ -206,7 +207,7 @@ class LevelledWriter:
         if measured_lufs == -math.inf:
             self._warn("silence has no loudness; the level was kept")
             return None
-        self.gain = 10 ** ((self._levels.loudness_lufs - measured_lufs) / 20)
+        self.gain = db_to_amplitude(self._levels.loudness_lufs - measured_lufs)
         return measured_lufs
 
     def _hold(self) -> None:
@@ -218,12 +219,12 @@ class LevelledWriter:
             )
         if self._levels.clip == "rescale":
             held = min(self._limit, 1.0) / self.peak
-            self._warn(f"{self._reach}; the whole file was turned down by {_db(self.gain / held):.2f} dB")
+            self._warn(f"{self._reach}; the whole file was turned down by {amplitude_to_db(self.gain / held):.2f} dB")
             self.gain = held
 
     @property
     def _reach(self) -> str:
-        level_db, time_s = _db(self.peak * self.gain), self._most_at / self._rate_hz
+        level_db, time_s = amplitude_to_db(self.peak * self.gain), self._most_at / self._rate_hz
         return f"an ear would reach {level_db:+.2f} dBFS at {time_s:.3f} s"
 
     def _put(self, ears: np.ndarray) -> None:
@@ -242,7 +243,3 @@ class LevelledWriter:
 
     def _failed(self, error: OSError) -> TasError:
         return TasError(f"{self.name}: cannot write the file ({error.strerror}); is the disk full?")
-
-
-def _db(ratio: float) -> float:
-    return 20 * math.log10(ratio)

@@ -6,11 +6,12 @@ next to another one: a single one there is what peak normalisation leaves.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
 import soxr
+
+from tas_core.conventions import amplitude_to_db
 
 FULL_SCALE: Final = 1.0 - 2.0**-15
 """Samples from here on are at full scale; the largest positive number of 16 bits."""
@@ -48,7 +49,7 @@ class PeakMeter:
         if not self._finished:
             self._finished = True
             self._oversampled(np.zeros((self._channels, 0)), last=True)
-        return 20 * math.log10(self._peak) if self._peak > 0 else None
+        return amplitude_to_db(self._peak) if self._peak > 0 else None
 
     def _oversampled(self, samples: np.ndarray, *, last: bool) -> None:
         finer = self._oversampler.resample_chunk(np.ascontiguousarray(samples.T, np.float64), last=last)

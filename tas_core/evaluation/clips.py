@@ -13,6 +13,7 @@ import numpy as np
 
 from tas_core.audio.reader import read_audio
 from tas_core.audio.resampling import resample
+from tas_core.conventions import db_to_amplitude
 from tas_core.datasets.sources.catalogue import Category, load_categories
 from tas_core.datasets.sources.clips import source_rng
 from tas_core.datasets.tasbench.captions import CaptionStyle, benchmark_data
@@ -197,7 +198,7 @@ def read_ears(path: object) -> np.ndarray:
 
 def is_silent(signal: np.ndarray) -> bool:
     """Whether no sample is above -90 dBFS."""
-    return bool(np.abs(signal).max(initial=0.0) <= 10 ** (INPUT_SILENCE_DBFS / 20))
+    return bool(np.abs(signal).max(initial=0.0) <= db_to_amplitude(INPUT_SILENCE_DBFS))
 
 
 @lru_cache(maxsize=1)

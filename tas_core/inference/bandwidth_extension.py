@@ -36,7 +36,7 @@ from torch.nn.functional import avg_pool2d
 from tas_core.acoustics.hrtf import HrirSet, level_panning
 from tas_core.acoustics.stft import istft, local_mean, mean_square_scale, stft
 from tas_core.audio.resampling import resample
-from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR, db_to_power
 
 EDGE_FRACTION = (0.50, 0.95)
 """The part of the model's band, below half its rate, that says who sounds above it and where."""
@@ -147,7 +147,7 @@ def sources_by_level(low: np.ndarray, side_low: np.ndarray, sample_rate_hz: int,
     places = np.linspace(-1, 1, _PLACES)[:, None, None]
     member = np.clip(1 - np.abs(pan - places) * (_PLACES - 1) / 2, 0, None) * energy
     total = member.sum(axis=1)
-    silence = 2 * 10 ** (_SILENCE_DBFS / 10) * mean_square_scale(_LEVEL_FFT)
+    silence = 2 * db_to_power(_SILENCE_DBFS) * mean_square_scale(_LEVEL_FFT)
     total = np.where(energy.sum(axis=0) > silence, total, 0.0)
     mean = (member * pan).sum(axis=1) / (member.sum(axis=1) + _TINY)
     nothing = np.zeros((1, total.shape[1]))

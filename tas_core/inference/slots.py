@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tas_core.acoustics.direction_filter import PersonalDirectionFilter
 from tas_core.acoustics.stft import istft, mean_square_scale, stft
+from tas_core.conventions import db_to_amplitude, numbered_seed
 from tas_core.inference.bandwidth_extension import EDGE_FRACTION, BandSources, LevelPanning
 from tas_core.inference.chunk import Chunk, RenderedChunk
 from tas_core.inference.engine import LoadedModel
@@ -81,7 +82,7 @@ class SlotsRenderer:
         kept = self._kept_frames(chunk, within)
         unit = mean_square_scale(config.n_fft)
         power = spectrum[0].abs().square().sum(dim=0) / unit
-        power = torch.where(power > (2 * 10 ** (_SILENCE_DBFS / 20)) ** 2, power, 0.0)
+        power = torch.where(power > (2 * db_to_amplitude(_SILENCE_DBFS)) ** 2, power, 0.0)
         tracks, looked_for = self._tracks(times_s, within)
         if not any(track.active.any() for track in tracks):
             self.tracker.add(times_s[within][kept], power[kept].numpy(), {}, {})
@@ -224,7 +225,7 @@ def white_noise(start: int, count: int, seed: int) -> Tensor:
     """Samples (time) number ``start`` on of endless white noise of unit variance, the same however it is cut."""
     first, last = start // _NOISE_PIECE, -(-(start + count) // _NOISE_PIECE)
     pieces = [
-        torch.randn(_NOISE_PIECE, generator=torch.Generator().manual_seed(seed * 1_000_003 + number))
+        torch.randn(_NOISE_PIECE, generator=torch.Generator().manual_seed(numbered_seed(seed, number)))
         for number in range(first, max(last, first + 1))
     ]
     begin = start - first * _NOISE_PIECE

@@ -6,6 +6,7 @@ from typing import cast
 
 import torch
 
+from tas_core.conventions import numbered_seed
 from tas_core.inference.chunk import Chunk, RenderedChunk
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.settings import RenderSettings
@@ -75,7 +76,7 @@ class WindowRenderer:
             noise = None
             if model.uses_noise:
                 numbers = [(chunk.offset + start) // hop for start, _ in group]
-                seeds = [self._seed * 1_000_003 + number for number in numbers]
+                seeds = [numbered_seed(self._seed, number) for number in numbers]
                 noise = torch.stack([torch.randn(size, generator=torch.Generator().manual_seed(s)) for s in seeds])
                 noise = noise.to(device)
             sides = model.window_sides(windows, text, self._steps, noise).cpu()

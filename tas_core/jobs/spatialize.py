@@ -8,7 +8,6 @@ one file (:func:`spatialize_file`) and for many (:mod:`tas_core.jobs.batch`).
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 from tas_core.audio.normalised_writer import LevelledWriter
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import to_mono
+from tas_core.conventions import amplitude_to_db
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file
 from tas_core.jobs.result import FileResult, StemFile, sidecar_text
@@ -266,7 +266,7 @@ def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, loa
         seconds={"load": load_s, **rendered.seconds},
         real_time_factor=rendered.seconds["sample"] / duration_s,
         peak=writer.peak,
-        gain_db=20 * math.log10(writer.gain),
+        gain_db=amplitude_to_db(writer.gain),
         clamped_samples=writer.clamped,
         loudness_lufs=writer.loudness_lufs,
         segments=rendered.job.segments(),

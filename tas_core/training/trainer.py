@@ -19,6 +19,7 @@ from typing import Any, Final, TextIO
 import torch
 from torch import Tensor, nn
 
+from tas_core.conventions import numbered_seed
 from tas_core.datasets.mixing.composition import SceneComposer
 from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.material import open_material
@@ -176,7 +177,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 batch = feed.get(step)
-                generator = torch.Generator(device).manual_seed(config.seed * 1_000_003 + step)
+                generator = torch.Generator(device).manual_seed(numbered_seed(config.seed, step))
                 with _autocast(device, config.precision):
                     losses = compute(batch, generator)
                 optimizer.zero_grad(set_to_none=True)

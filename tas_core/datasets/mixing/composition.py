@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from tas_core.acoustics.hrtf import direction_ratio
+from tas_core.conventions import db_to_power
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
 from tas_core.datasets.mixing.phrases import PhraseTable
@@ -182,7 +183,7 @@ def _active_rms(signals: Tensor, block: int) -> Tensor:
 def _sounding(mid: Tensor, side: Tensor, block: int) -> Tensor:
     """In which blocks sounds (..., time) are less than 50 dB below their loudest block, (..., block) bool."""
     power = (mid.square() + side.square()).unfold(-1, block, block).mean(dim=-1)
-    return power > 10 ** (ACTIVE_DB / 10) * power.amax(dim=-1, keepdim=True)
+    return power > db_to_power(ACTIVE_DB) * power.amax(dim=-1, keepdim=True)
 
 
 def _tone(points_db: Tensor, size: int) -> Tensor:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tas_core.conventions import db_to_amplitude
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.phrases import REST_PHRASES, PhraseTable
 from tas_core.datasets.sources.catalogue import Category, Split
@@ -244,7 +245,7 @@ class SceneDrawer:
         if c.augment and _chance(c.gate_share, rng):
             gate = self._gate(gate, rng)
         level_db = rng.uniform(-1, 1) * c.level_spread_db
-        gain = _LEVEL * 10 ** (level_db / 20) * (-1 if _chance(0.5, rng) else 1)
+        gain = _LEVEL * db_to_amplitude(level_db) * (-1 if _chance(0.5, rng) else 1)
         tone_db = np.zeros(TONE_POINTS)
         if c.augment and _chance(c.equalised_share, rng):
             tone_db = rng.uniform(-_TONE_DB, _TONE_DB, TONE_POINTS)

@@ -15,6 +15,7 @@ from typing import Final, Literal
 import numpy as np
 
 from tas_core.audio.reader import Audio, AudioReader, read_audio
+from tas_core.conventions import db_to_power, power_to_db
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.datasets.tasbench.clip_jobs import map_clips
 from tas_core.datasets.tasbench.layout import (
@@ -264,11 +265,11 @@ def _sum_error(mix: Audio, stems: Sequence[Audio]) -> str:
         error -= stem.samples
     power = float(np.mean(error**2))
     steps = (2.0 ** (1 - _PCM_BITS[audio.subtype]) for audio in (mix, *stems) if audio.subtype in _PCM_BITS)
-    if power <= 10 ** (MAX_STEM_ERROR_DB / 10) * mix_power + sum(step**2 / 3 for step in steps):
+    if power <= db_to_power(MAX_STEM_ERROR_DB) * mix_power + sum(step**2 / 3 for step in steps):
         return ""
     if mix_power == 0:
         return "the mix is silent, but its stems are not"
-    level_db = 10 * math.log10(power / mix_power)
+    level_db = power_to_db(power / mix_power)
     return f"the stems sum to the mix with an error of {level_db:.1f} dB, expected {MAX_STEM_ERROR_DB:g} dB at most"
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from tas_core.acoustics.rooms import Room, random_room
+from tas_core.conventions import numbered_seed
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Category, SoundFont, Split, Voice, load_categories
 from tas_core.datasets.sources.clips import source_rng
 from tas_core.datasets.sources.recordings import recording_files, recording_split
@@ -228,7 +229,7 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
                 file=f"{i + 1}-{category.name.replace(' ', '-')}.flac",
                 source=_draw_source(category, split, rng),
                 # Unlike in any other clip: (data set, clip, object) in one number.
-                seed=(seed * 1_000_003 + number) * 8 + i,
+                seed=numbered_seed(seed, number) * 8 + i,
                 path=tuple((t, round(a, 1)) for t, a in _draw_path(places[i], rng)),
                 distance_m=round(float(np.exp(rng.uniform(np.log(0.7), np.log(4.0)))), 2),
                 start_s=start_s,

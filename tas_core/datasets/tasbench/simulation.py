@@ -4,8 +4,8 @@ A clip is rendered from its scene (:mod:`tas_core.datasets.tasbench.scenes`): ev
 binaural room impulse response of its place, and through a series of them while it moves. Annotations are made
 from the finished stems: an object is in the text of a frame if and only if its stem sounds in it.
 
-Each clip is made in a hidden folder and moved into place, the stems with ``scene.json`` last; a clip with a ``scene.json`` is
-complete. Same seed, same bytes, whatever the number of processes.
+Each clip is made in a hidden folder and moved into place, the stems with ``scene.json`` last; a clip with a
+``scene.json`` is complete. Same seed, same bytes, whatever the number of processes.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 
 from tas_core.acoustics.rooms import Room, binaural_response
 from tas_core.audio.writer import write_audio
+from tas_core.conventions import db_to_amplitude, db_to_power
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
 from tas_core.datasets.sources.clips import source_rng
 from tas_core.datasets.sources.instruments import FontSynth, font_clip
@@ -169,7 +170,7 @@ def sounding_frames(stem: np.ndarray, rate_hz: int) -> np.ndarray:
     size = round(FRAME_S * rate_hz)
     frames = stem.shape[-1] // size
     power = np.square(stem[:, : frames * size]).reshape(2, frames, size).mean(axis=(0, 2))
-    return power > power.max(initial=0.0) * 10 ** (ACTIVE_DB / 10)
+    return power > power.max(initial=0.0) * db_to_power(ACTIVE_DB)
 
 
 def _runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
@@ -195,11 +196,11 @@ def render_scene(scene: Scene) -> tuple[Scene, np.ndarray]:
         # Loudness over the frames that sound, so that sparse sounds are not made loud.
         power = np.square(stem).mean(axis=0)[: len(sounding) * size].reshape(-1, size).mean(axis=1)
         rms = float(np.sqrt(power[sounding].mean()))
-        stems.append(stem * (_LOUDNESS / rms) * 10 ** (item.level_db / 20))
+        stems.append(stem * (_LOUDNESS / rms) * db_to_amplitude(item.level_db))
         objects.append(replace(item, material=files, active=_runs(sounding)))
     found = np.stack(stems)
     loudest = max(float(np.abs(found).max()), float(np.abs(found.sum(axis=0)).max()))
-    found *= 10 ** (scene.peak_dbfs / 20) / loudest
+    found *= db_to_amplitude(scene.peak_dbfs) / loudest
     return replace(scene, objects=tuple(objects)), found
 
 

@@ -29,7 +29,15 @@ from torch import Tensor
 
 from tas_core.acoustics.hrtf import load_kemar
 from tas_core.acoustics.stft import stft
-from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
+from tas_core.conventions import (
+    LEFT_EAR,
+    LEFT_SIGN,
+    MAX_AZIMUTH_DEG,
+    RIGHT_EAR,
+    amplitude_to_db,
+    db_to_power,
+    power_to_db,
+)
 from tas_core.evaluation.metrics.checks import Signal, check_ears
 
 DOMINANCE_DB = 10.0
@@ -121,18 +129,18 @@ def _weights(stems: Tensor, n_fft: int, hop: int, sample_rate_hz: int) -> Tensor
     power = (spectra.real.square() + spectra.imag.square()).sum(dim=1)
     full_scale = (n_fft / 4) ** 2
     loudest = power.amax(dim=(-2, -1), keepdim=True)
-    floor = (loudest * 10 ** (-SILENCE_DB / 10)).clamp_min(full_scale * 10 ** (_QUIETEST_DBFS / 10))
+    floor = (loudest * db_to_power(-SILENCE_DB)).clamp_min(full_scale * db_to_power(_QUIETEST_DBFS))
     owned = power > floor
     if len(power) > 1:
         first, second = power.topk(2, dim=0).values
         rival = torch.where(power == first, second, first)
-        owned &= power > rival * 10 ** (DOMINANCE_DB / 10)
+        owned &= power > rival * db_to_power(DOMINANCE_DB)
     # The decaying maximum of the past, as a running maximum of power on a slope, in dB.
     slope_db = 60 * hop / sample_rate_hz / _DECAY_S * torch.arange(power.shape[-1], device=power.device)
-    sloped = (10 * power.clamp_min(1e-30).log10()) + slope_db
+    sloped = power_to_db(power.clamp_min(1e-30)) + slope_db
     past = torch.full_like(sloped, -torch.inf)
     past[..., 1:] = sloped.cummax(dim=-1).values[..., :-1]
-    onset = 1 / (1 + _ONSET_RATIO * 10 ** ((past - sloped) / 10))
+    onset = 1 / (1 + _ONSET_RATIO * db_to_power(past - sloped))
     freqs_hz = torch.arange(n_fft // 2 + 1, device=power.device)[:, None] * (sample_rate_hz / n_fft)
     heard = (freqs_hz >= _BAND_HZ[0]) & (freqs_hz <= min(_BAND_HZ[1], 0.975 * sample_rate_hz / 2))
     weights = power**_POWER_EXPONENT * onset**_ONSET_EXPONENT / (freqs_hz + 230.0).sqrt()
@@ -175,7 +183,7 @@ def _head_cues(n_fft: int, sample_rate_hz: int) -> tuple[Tensor, Tensor, Tensor,
     freqs_hz = np.arange(n_fft // 2 + 1) * sample_rate_hz / n_fft
     ears = load_kemar().horizontal(LEFT_SIGN * left_deg, np.minimum(freqs_hz, 22_000.0))
     ratio = ears[:, LEFT_EAR] / ears[:, RIGHT_EAR]
-    level = _compressed(torch.from_numpy(20 * np.log10(np.abs(ratio))))
+    level = _compressed(torch.from_numpy(amplitude_to_db(np.abs(ratio))))
     phase = torch.from_numpy(np.angle(ratio))
     # A symmetric head, exactly: the right half is the left one mirrored, and the front has no difference.
     level[0], phase[0] = 0.0, 0.0

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tas_core.acoustics.level_difference import spl_difference_curve_db
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, db_to_amplitude, power_to_db
 from tas_core.evaluation.metrics.checks import Signal, check_ears, check_signal
 
 INPUT_SILENCE_DBFS = -90.0
@@ -71,13 +71,13 @@ def silence_floor_db(ears: Signal, mono: Signal, sample_rate_hz: int, *, window_
     both, x = check_ears(ears, "ears").double(), check_signal(mono, "mono").double()
     _same_time(both, x)
     size = max(1, round(window_s * sample_rate_hz))
-    loud = x.abs() > 10 ** (INPUT_SILENCE_DBFS / 20)
+    loud = x.abs() > db_to_amplitude(INPUT_SILENCE_DBFS)
     quiet = torch.ones_like(loud)
     for start in range(0, len(x), size):
         quiet[start : start + size] = not bool(loud[start : start + size].any())
     if not bool(quiet.any()):
         return float("nan")
-    return _db(float(both[:, quiet].square().mean()))
+    return power_to_db(float(both[:, quiet].square().mean()))
 
 
 def center_spl_db(ears: Signal, sample_rate_hz: int) -> float:
@@ -115,12 +115,8 @@ def _same_time(ears: Tensor, mono: Tensor) -> None:
         )
 
 
-def _db(power: float) -> float:
-    return 10 * math.log10(power) if power > 0 else -math.inf
-
-
 def _relative_db(error: Tensor, reference: Tensor) -> float:
     wrong, right = float(error.square().sum()), float(reference.square().sum())
     if right == 0:
         return math.inf if wrong > 0 else math.nan
-    return _db(wrong / right)
+    return power_to_db(wrong / right)

@@ -22,7 +22,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, power_to_db
 from tas_core.evaluation.metrics.checks import Signal, check_ears, check_pair
 
 PAPER_RATE_HZ: Final = 16_000
@@ -144,7 +144,7 @@ def snr_db(prediction: Signal, truth: Signal) -> Tensor:
     """
     first, second = check_pair(prediction, truth)
     signal, noise = second.square().mean(dim=(-2, -1)), (first - second).square().mean(dim=(-2, -1))
-    return 10 * torch.log10((signal + _SNR_FLOOR) / (noise + _SNR_FLOOR))
+    return power_to_db((signal + _SNR_FLOOR) / (noise + _SNR_FLOOR))
 
 
 def paper_metrics(

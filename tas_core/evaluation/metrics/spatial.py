@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, power_to_db
 from tas_core.evaluation.metrics.checks import Signal, check_ears, check_pair
 
 _WINDOW_S = 0.05
@@ -167,7 +167,7 @@ def _level_db(tiles: _Tiles) -> Tensor:
     power = tiles.power()
     left, right = power[..., LEFT_EAR, :, :], power[..., RIGHT_EAR, :, :]
     floor = _LEVEL_FLOOR * (left + right)
-    value = 10 * torch.log10((left + floor).clamp_min(1e-35) / (right + floor).clamp_min(1e-35))
+    value = power_to_db((left + floor).clamp_min(1e-35) / (right + floor).clamp_min(1e-35))
     return torch.where(left + right > 0, value, 0.0)
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from tas_core.acoustics.stft import local_level, stft
+from tas_core.conventions import db_to_power, power_to_db
 from tas_core.models.scene_batch import SceneBatch
 
 _PRESENT_DB = -30.0
@@ -90,7 +91,7 @@ class Targets:
 
     def relative_db(self, error: Tensor, constant: Tensor) -> Tensor:
         """Error power, given less its constant, over that of the mixture, dB (batch); not below the floor."""
-        return 10 * torch.log10((error + constant).clamp_min(0) / self.total_power + _FLOOR)
+        return power_to_db((error + constant).clamp_min(0) / self.total_power + _FLOOR)
 
 
 def scene_errors(
@@ -138,7 +139,7 @@ def presence_loss(presence: Tensor, around: Tensor, holds: Tensor, right_name: T
         holds: 0 or 1, (batch, clause, step).
         right_name: (batch, clause) bool.
     """
-    present = around[:, :-1] > 10 ** (_PRESENT_DB / 10) * around.sum(dim=1, keepdim=True)
+    present = around[:, :-1] > db_to_power(_PRESENT_DB) * around.sum(dim=1, keepdim=True)
     target = (present & right_name[..., None]).float()
     errors = F.binary_cross_entropy_with_logits(presence, target, reduction="none")
     mean = lambda weight: (errors * weight).sum() / weight.sum().clamp_min(1)  # noqa: E731

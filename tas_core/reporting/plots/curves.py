@@ -21,7 +21,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from tas_core.audio.resampling import resample
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, power_to_db
 from tas_core.errors import InputError
 from tas_core.timeline.segments import Segment, Timeline
 
@@ -318,8 +318,7 @@ def _spectrogram(source: Source, group: int) -> DifferenceSpectrogram:
     for start in range(0, len(frames), group):
         power = np.abs(np.fft.rfft(frames[start : start + group] * weights) * gain) ** 2
         columns.append(power.mean(axis=0))
-    with np.errstate(divide="ignore"):
-        level_db = 10 * np.log10(np.array(columns).T)
+    level_db = power_to_db(np.array(columns).T)
     starts = np.arange(0, len(frames), group)
     centres = (starts + np.minimum(starts + group, len(frames)) - 1) / 2
     return DifferenceSpectrogram(

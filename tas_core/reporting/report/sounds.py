@@ -18,6 +18,7 @@ from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import resample, to_mono
 from tas_core.audio.true_peak import FULL_SCALE, PeakMeter
 from tas_core.audio.writer import peak
+from tas_core.conventions import amplitude_to_db, power_to_db
 from tas_core.errors import AudioError, InputError
 from tas_core.inference.baselines import through_head
 from tas_core.reporting.html_page import flac_bytes
@@ -306,9 +307,7 @@ def _mono_sum(ears: np.ndarray, mono: np.ndarray) -> tuple[float | None, float |
     if gain <= 0:
         return None, None
     rest = total - gain * mono
-    with np.errstate(divide="ignore"):
-        error_db = float(10 * np.log10(float(rest @ rest) / (gain * gain * power)))
-    return error_db, 20 * float(np.log10(gain))
+    return power_to_db(float(rest @ rest) / (gain * gain * power)), amplitude_to_db(gain)
 
 
 def _sha256(path: Path) -> str:
