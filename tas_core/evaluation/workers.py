@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-import signal
-import tempfile
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from collections.abc import Generator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import torch
 
@@ -28,14 +22,13 @@ from tas_core.evaluation.scoring import (
     swap_measures,
 )
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import ModelSystem, Row, System, build_system
+from tas_core.evaluation.systems import Row, System, build_system
 from tas_core.evaluation.tasks import Kind, Outcome, Task, file_name
-from tas_core.models.description import CONFIG_FILE, WEIGHTS_FILE
-from tas_core.models.pretrained import shipped_models
 from tas_core.system.devices import keep_freed_memory
-from tas_core.system.processes import worker_pool
+from tas_core.system.processes import KILLED, in_processes
 
 AUDIO_FOLDER: Final = "audio"
+_CLIPS_KEPT: Final = 4
 
 
 @dataclass(frozen=True)
@@ -63,12 +56,15 @@ class Job:
 
 
 class Worker:
-    """Does tasks; systems are built when they are first needed, and the latest clips stay in memory."""
+    """Does tasks; systems are built when they are first needed, and the latest clips stay in memory.
+
+    Without systems, before its first task, it can be sent to another process.
+    """
 
     def __init__(self, job: Job, systems: Sequence[System] | None = None) -> None:
         self.job = job
         self._systems: dict[int, System] = dict(enumerate(systems or ()))
-        self._clip = lru_cache(maxsize=4)(self._read)
+        self._clips: dict[str, EvalClip] = {}
 
     def __call__(self, task: Task) -> Outcome:
         """Carry out one task; InputError where the system refuses the request itself."""
@@ -107,32 +103,22 @@ class Worker:
             results["presence"] = {"measures": presence_measures(system, clip)}
         return Outcome(task, results, clip.notes)
 
-    def _read(self, name: str) -> EvalClip:
-        settings = self.job.settings
-        data = TasBench(self.job.root)
-        return read_clip(data, name, settings.captions, settings.names, needs_timeline=self.job.needs_timeline)
-
-
-_WORKER: Worker | None = None
-
-
-def _start(job: Job) -> None:
-    """Make this process a worker."""
-    global _WORKER
-    # Ctrl-C reaches all processes of a terminal; the one that was started by hand has the word.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    _WORKER = Worker(job)
-
-
-def _do(task: Task) -> Outcome:
-    assert _WORKER is not None
-    return _WORKER(task)
+    def _clip(self, name: str) -> EvalClip:
+        settings, known = self.job.settings, self._clips
+        clip = known.pop(name, None) or read_clip(
+            TasBench(self.job.root), name, settings.captions, settings.names, needs_timeline=self.job.needs_timeline
+        )
+        known[name] = clip  # as the latest
+        while len(known) > _CLIPS_KEPT:
+            del known[next(iter(known))]
+        return clip
 
 
 def computed(job: Job, systems: Sequence[System], tasks: Sequence[Task], jobs: int) -> Generator[Outcome, None, None]:
     """Outcomes as they come.
+
+    A process that is killed fails the task that it was at. Where outcomes are kept, all others are computed before
+    that is said, so that a later run has only those left to do.
 
     Args:
         job: what holds for all tasks.
@@ -142,36 +128,31 @@ def computed(job: Job, systems: Sequence[System], tasks: Sequence[Task], jobs: i
 
     Raises:
         InputError: a system refuses a request.
-        TasError: a process died.
+        TasError: a process was killed, or a checkpoint was written to before a process read it.
     """
     if jobs == 1 or len(tasks) < 2:
         worker = Worker(job, systems)
         for task in tasks:
             yield worker(task)
         return
-    with _copied(job, systems) as copy, worker_pool(jobs, _start, copy) as pool:
-        futures = [pool.submit(_do, task) for task in tasks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise TasError(
-                "a process ended without a result (out of memory?); try fewer --jobs, results so far are kept"
-            ) from error
+    lost: list[Task] = []
+    killed = lost.append if job.out is not None else lambda task: _fail(job, [task])
+    with closing(in_processes(Worker(job), tasks, jobs, killed=killed, setup=_use_one_thread)) as results:
+        for _, outcome in results:
+            if outcome is not None:
+                yield outcome
+    if lost:
+        _fail(job, lost)
 
 
-@contextmanager
-def _copied(job: Job, systems: Sequence[System]) -> Iterator[Job]:
-    """The job with copies of its checkpoints, since a training run may write to them before a process reads them."""
-    with tempfile.TemporaryDirectory(prefix="tas-eval-") as folder:
-        rows = []
-        for number, (row, system) in enumerate(zip(job.rows, systems, strict=True)):
-            source = row.source
-            if isinstance(system, ModelSystem) and source not in shipped_models():
-                copy = Path(folder) / str(number)
-                copy.mkdir()
-                for name in (CONFIG_FILE, WEIGHTS_FILE):
-                    shutil.copyfile(Path(source) / name, copy / name)
-                source = str(copy)
-            rows.append(replace(row, source=source))
-        yield replace(job, rows=tuple(rows))
+def _fail(job: Job, lost: Sequence[Task]) -> NoReturn:
+    """Say which tasks have no outcome since their processes were killed."""
+    first = f"{job.rows[lost[0].row].name}, clip {lost[0].clip}"
+    more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
+    kept = "" if job.out is None else f"; all other results are kept in {job.out}, run it again for the rest"
+    raise TasError(f"{first}{more}: {KILLED}{kept}")
+
+
+def _use_one_thread() -> None:
+    torch.set_num_threads(1)
+    keep_freed_memory()

@@ -1,46 +1,114 @@
-"""Processes that share out independent work, and end at once when it is broken off."""
+"""Processes that share out independent tasks; one that is killed fails the task that it was at, and no other.
+
+They are fresh, for a fork would inherit locks held by threads of this process (torch, FluidSynth) and wait forever.
+They do not hear Ctrl-C; the one that was started by hand does, and ends them so that they remove what they have begun.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from multiprocessing import active_children, get_context
-from typing import Any
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from multiprocessing import connection, get_context
+from multiprocessing.process import BaseProcess
+from typing import Any, Final, Generic, NoReturn, TypeVar
+
+from tas_core.errors import TasError
+
+KILLED: Final = "the process that worked on it was killed (out of memory? try fewer processes)"
+"""What to say of a task whose process did not live to give a result."""
+
+_PATIENCE_S: Final = 10.0
+"""How long a process may take to leave; compiled code hears signals only between two calls."""
+
+_PR_SET_PDEATHSIG: Final = 1
+
+TaskT = TypeVar("TaskT")
+ResultT = TypeVar("ResultT")
 
 
-@contextmanager
-def worker_pool(
-    jobs: int, initializer: Callable[..., None] | None = None, *arguments: Any
-) -> Iterator[ProcessPoolExecutor]:
-    """A pool of fresh processes of one thread each; whatever is raised inside ends what they are at.
+def _refuse(task: object) -> NoReturn:
+    raise TasError(f"{task}: {KILLED}")
 
-    Results have to be small, some kilobytes (larger ones go by way of files): one that is handed over in pieces,
-    by a process that is ended meanwhile, is waited for in vain.
 
-    Fresh, for a fork would inherit locks held by threads of this process (torch, FluidSynth) and wait forever. One
-    thread, for several in each would only fight over the cores.
+def in_processes(
+    work: Callable[[TaskT], ResultT],
+    tasks: Sequence[TaskT],
+    jobs: int,
+    *,
+    killed: Callable[[TaskT], ResultT] = _refuse,
+    setup: Callable[[], None] | None = None,
+    threads: int = 1,
+) -> Generator[tuple[int, ResultT], None, None]:
+    """Results with the numbers of their tasks, counted from 0, as they come.
+
+    Closing the generator, hence also an exception of who iterates within :func:`contextlib.closing`, ends at once what
+    the processes are at.
 
     Args:
-        jobs: processes, at least 1.
-        initializer: called in each process before its first task.
-        arguments: of ``initializer``.
+        work: does a task. It is sent to each process once, so what it holds on to there is at hand for its next task.
+            It, the tasks and the results are pickled.
+        tasks: what to do, begun in this order.
+        jobs: processes, at least 1; no more are started than there are tasks. Another one takes the place of one that
+            was killed.
+        killed: the result of a task whose process was killed; what it raises ends it all.
+        setup: called in each process before its first task.
+        threads: for each process to compute with.
+
+    Raises:
+        TasError: a process was killed, unless ``killed`` gives a result.
+        Exception: whatever ``work`` or ``setup`` raises.
     """
-    others = set(active_children())
-    context = get_context("spawn")
-    with (
-        child_threads(1),
-        ProcessPoolExecutor(jobs, mp_context=context, initializer=initializer, initargs=arguments) as pool,
-    ):
-        try:
-            yield pool
-        except BaseException:
-            # What they are at may take minutes, and nobody is left to receive it. The pool sees them end, and gives up.
-            for process in set(active_children()) - others:
-                process.terminate()
-            raise
+    waiting = list(enumerate(tasks))[::-1]
+    processes: list[_Process[TaskT]] = []
+    try:
+        while True:
+            for process in processes:
+                if process.number is None and waiting:
+                    process.give(*waiting.pop())
+            while waiting and len(processes) < jobs:
+                processes.append(_Process(work, setup, threads))
+                processes[-1].give(*waiting.pop())
+            busy = {process.pipe: process for process in processes if process.number is not None}
+            if not busy:
+                return
+            ended: list[tuple[int, Any]] = []
+            for pipe in connection.wait(list(busy)):
+                process = busy[pipe]  # type: ignore[index]
+                number = process.number
+                assert number is not None
+                answer = process.take()
+                if answer is None:
+                    processes.remove(process)
+                    process.end()
+                    ended.append((number, killed(tasks[number])))
+                    continue
+                result, error = answer
+                if error is not None:
+                    raise error
+                ended.append((number, result))
+            yield from ended
+    finally:
+        for process in processes:
+            process.leave()
+        for process in processes:
+            process.end()
+
+
+def in_order(results: Iterable[tuple[int, ResultT]]) -> Iterator[ResultT]:
+    """Results of :func:`in_processes` in the order of their tasks; those that come early wait in memory."""
+    early: dict[int, ResultT] = {}
+    following = 0
+    for number, result in results:
+        early[number] = result
+        while following in early:
+            yield early.pop(following)
+            following += 1
 
 
 def usable_cores() -> int:
@@ -62,3 +130,77 @@ def child_threads(threads: int) -> Iterator[None]:
             os.environ.pop("OMP_NUM_THREADS", None)
         else:
             os.environ["OMP_NUM_THREADS"] = before
+
+
+class _Process(Generic[TaskT]):
+    """A process as its owner sees it; ``number`` is that of the task that it is at."""
+
+    def __init__(self, work: Callable[[TaskT], Any], setup: Callable[[], None] | None, threads: int) -> None:
+        context = get_context("spawn")
+        self.number: int | None = None
+        self.pipe, other = context.Pipe()
+        self._process: BaseProcess = context.Process(target=_serve, args=(other, work, setup), daemon=True)
+        with child_threads(threads):
+            self._process.start()
+        other.close()
+
+    def give(self, number: int, task: TaskT) -> None:
+        self.number = number
+        with contextlib.suppress(OSError):  # it has died, which take() will find
+            self.pipe.send(task)
+
+    def take(self) -> tuple[Any, Exception | None] | None:
+        """What its task gave and what it raised; None if the process died."""
+        self.number = None
+        try:
+            answer: tuple[Any, Exception | None] = self.pipe.recv()
+        except (EOFError, OSError):
+            return None
+        return answer
+
+    def leave(self) -> None:
+        """Tell it to stop: at once if it is at a task."""
+        if self.number is not None:
+            self._process.terminate()
+        self.pipe.close()
+
+    def end(self) -> None:
+        """Wait until it is gone."""
+        self.pipe.close()
+        self._process.join(_PATIENCE_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+
+
+def _serve(pipe: connection.Connection, work: Callable[[Any], Any], setup: Callable[[], None] | None) -> None:
+    """Do what comes through the pipe until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if sys.platform.startswith("linux"):
+        # Whatever ends the owner, its processes do not go on for nobody.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            task = pipe.recv()
+            answer: tuple[Any, Exception | None]
+            try:
+                if setup is not None:
+                    setup()
+                    setup = None
+                answer = work(task), None
+            except Exception as error:
+                answer = None, _sendable(error)
+            pipe.send(answer)
+
+
+def _sendable(error: Exception) -> Exception:
+    """An exception that another process can raise, with a note that says where it came from."""
+    where = "".join(traceback.format_exception(error)).rstrip()
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # made from other arguments than it holds
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(where)
+    return error

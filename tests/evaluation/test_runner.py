@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 import re
@@ -10,16 +11,18 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file, save_file
 
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.layout import TasBench
-from tas_core.errors import InputError
-from tas_core.evaluation import systems
+from tas_core.errors import InputError, TasError
+from tas_core.evaluation import runner, systems, workers
 from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
 from tas_core.evaluation.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.evaluation.results import Evaluation
@@ -378,6 +381,66 @@ def test_an_interruption_ends_the_processes(scored: TasBench, tmp_path: Path) ->
         assert time.monotonic() < until_s
         time.sleep(0.05)
     assert evaluate(scored, ["mono", "hrtf"], ONE, out=tmp_path / "o").computed == 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_process_that_is_killed_costs_its_task_only(scored: TasBench, tmp_path: Path, kept: bool) -> None:
+    """What it was at is named; where results are kept, a later run has only that left to do."""
+    before = set(multiprocessing.active_children())
+    killed: list[int | None] = []
+
+    def kill(fraction: float) -> None:
+        del fraction
+        if not killed:
+            process = (set(multiprocessing.active_children()) - before).pop()
+            killed.append(process.pid)
+            process.kill()
+
+    rows, out = ["mono", "hrtf"], tmp_path / "o"
+    with pytest.raises(TasError) as caught:
+        evaluate(scored, rows, replace(ONE, jobs=2), out=out if kept else None, progress=kill)
+    said = re.fullmatch(
+        r"(mono|hrtf), clip (\w+): the process that worked on it was killed \(.*\)(.*)", str(caught.value)
+    )
+    assert said is not None
+    assert said[2] in scored.clips()
+    assert not set(multiprocessing.active_children()) - before
+    if not kept:
+        assert said[3] == ""
+        return
+    assert said[3] == f"; all other results are kept in {out}, run it again for the rest"
+    table = evaluate(scored, rows, ONE, out=out)
+    assert table.computed == 1
+    assert without_speed(table) == without_speed(evaluate(scored, rows, ONE))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("whole", "said"),
+    [
+        (True, "^mine: its checkpoint was written to while it was read; run it again\n"),
+        (False, "model.safetensors is damaged or belongs to another config.json: its SHA-256 differs"),
+    ],
+)
+def test_a_checkpoint_that_changes_before_all_have_read_it_is_refused(
+    scored: TasBench, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool, said: str
+) -> None:
+    """As where a training run saves one meanwhile, or is just at it."""
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+
+    def train(*arguments: Any) -> Any:
+        path = model / "model.safetensors"
+        save_file({name: value + 1 for name, value in load_file(path).items()}, path)
+        if whole:
+            config = json.loads((model / "config.json").read_text())
+            config["weights_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+            (model / "config.json").write_text(json.dumps(config))
+        return workers.computed(*arguments)
+
+    monkeypatch.setattr(runner, "computed", train)
+    with pytest.raises(TasError, match=said):
+        evaluate(scored, [f"mine={model}"], replace(ONE, jobs=2))
 
 
 def test_fewer_clips_are_the_first_of_more(scored: TasBench) -> None:

@@ -1,20 +1,24 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from concurrent.futures import as_completed
+from contextlib import closing
+from functools import partial
 from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 
-from tas_core.system.processes import worker_pool
+from tas_core.errors import InputError, TasError
+from tas_core.system.processes import KILLED, in_order, in_processes
 
 _started_with: str | None = None
 
 
 def _start(name: str) -> None:
     global _started_with
+    assert _started_with is None
     _started_with = name
 
 
@@ -22,40 +26,128 @@ def _environment(number: int) -> tuple[int, str | None, str | None, int]:
     return number, os.environ.get("OMP_NUM_THREADS"), _started_with, os.getpid()
 
 
-def _sleep(folder: Path) -> None:
-    (folder / f"{os.getpid()}").touch()
-    time.sleep(600)
+def _sleep(folder: Path, number: int) -> None:
+    begun = folder / f"{os.getpid()}"
+    begun.touch()
+    try:
+        time.sleep(600 + number)
+    finally:
+        begun.rename(begun.with_suffix(".left"))
+
+
+def _double(number: int) -> int:
+    return 2 * number
+
+
+def _killed_at(bad: set[int], number: int) -> int:
+    if number in bad:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+class _Peculiar(Exception):
+    """Cannot be made from what it holds."""
+
+    def __init__(self, one: str, other: str) -> None:
+        super().__init__(one + other)
+
+
+def _raise(error: Exception | None, number: int) -> int:
+    if number == 1:
+        raise error or _Peculiar("pecu", "liar")
+    return number
+
+
+class _Counting:
+    """How many tasks one process has done."""
+
+    def __init__(self) -> None:
+        self.done = 0
+
+    def __call__(self, size: int) -> tuple[int, bytes]:
+        self.done += 1
+        return self.done, bytes(size)
 
 
 def test_processes_have_one_thread_each_and_the_caller_keeps_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    with worker_pool(2, _start, "violin") as pool:
-        futures = [pool.submit(_environment, number) for number in range(4)]
-        found = [future.result() for future in as_completed(futures)]
-    assert sorted(number for number, *_ in found) == [0, 1, 2, 3]
-    assert {(threads, name) for _, threads, name, _ in found} == {("1", "violin")}
-    assert os.getpid() not in {pid for *_, pid in found}
+    found = list(in_processes(_environment, range(10, 14), 2, setup=partial(_start, "violin")))
+    assert sorted((number, task) for number, (task, *_) in found) == [(0, 10), (1, 11), (2, 12), (3, 13)]
+    assert {(threads, name) for _, (_, threads, name, _) in found} == {("1", "violin")}
+    assert os.getpid() not in {pid for _, (*_, pid) in found}
     assert os.environ["OMP_NUM_THREADS"] == "7"
 
 
+def test_work_keeps_what_it_holds_and_results_may_be_large() -> None:
+    """Megabytes do not fit into a pipe at once."""
+    results = list(in_order(in_processes(_Counting(), [0, 10**7, 5], 1, threads=2)))
+    assert results == [(1, b""), (2, bytes(10**7)), (3, bytes(5))]
+
+
+def test_results_come_in_order_where_they_are_wanted_so() -> None:
+    assert list(in_order([(2, "c"), (0, "a"), (3, "d"), (1, "b")])) == ["a", "b", "c", "d"]
+    assert list(in_order(in_processes(_double, range(20), 2))) == list(range(0, 40, 2))
+    assert list(in_processes(_double, [], 2)) == []
+
+
+def test_a_process_that_is_killed_fails_its_task_and_the_others_are_done() -> None:
+    before = set(active_children())
+    found = dict(in_processes(partial(_killed_at, {1, 4}), range(6), 2, killed=lambda number: -number))
+    assert found == {0: 0, 1: -1, 2: 2, 3: 3, 4: -4, 5: 5}
+    assert set(active_children()) == before
+
+
+def test_a_process_that_is_killed_ends_it_where_nobody_says_otherwise() -> None:
+    with pytest.raises(TasError) as caught:
+        list(in_processes(partial(_killed_at, {1}), range(3), 1))
+    assert str(caught.value) == f"1: {KILLED}"
+
+
+@pytest.mark.parametrize("error", [InputError("no such thing"), ZeroDivisionError("division by zero")])
+def test_what_is_raised_there_is_raised_here_and_says_where(error: Exception) -> None:
+    before = set(active_children())
+    with pytest.raises(type(error), match=str(error)) as caught:
+        list(in_processes(partial(_raise, error), range(3), 2))
+    assert "in _raise" in caught.value.__notes__[0]
+    assert set(active_children()) == before
+
+
+def test_an_exception_that_cannot_be_sent_is_told() -> None:
+    with pytest.raises(RuntimeError, match="_Peculiar: peculiar"):
+        list(in_processes(partial(_raise, None), range(3), 1))
+
+
 def test_breaking_off_ends_what_processes_are_at(tmp_path: Path) -> None:
-    """As Ctrl-C does: tasks of ten minutes, under way and waiting, are not waited for, and no process is left."""
+    """As Ctrl-C does: tasks of ten minutes, under way and waiting, are not waited for, and no process is left.
+
+    What a process has begun, it clears away.
+    """
     before = set(active_children())
     began = time.monotonic()
 
     def work() -> None:
-        with worker_pool(2) as pool:
-            for _ in range(4):
-                pool.submit(_sleep, tmp_path)
-            while len(list(tmp_path.iterdir())) < 2:
-                assert time.monotonic() - began < 120
-                time.sleep(0.05)
-            raise KeyboardInterrupt
+        with closing(in_processes(partial(_sleep, tmp_path), range(4), 2)) as results:
+            for _ in results:
+                raise AssertionError
 
-    with pytest.raises(KeyboardInterrupt):
-        work()
+    def interrupt(*_: object) -> None:
+        if len(list(tmp_path.iterdir())) == 2:
+            raise KeyboardInterrupt
+        assert time.monotonic() - began < 120
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+
+    earlier = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, earlier)
     assert time.monotonic() - began < 300  # half of one task; it takes some seconds
     assert set(active_children()) == before
-    for path in tmp_path.iterdir():
+    left = list(tmp_path.iterdir())
+    assert [path.suffix for path in left] == [".left"] * 2
+    for path in left:
         with pytest.raises(ProcessLookupError):
-            os.kill(int(path.name), 0)
+            os.kill(int(path.stem), 0)

@@ -17,9 +17,11 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -38,9 +40,9 @@ from tas_core.datasets.sources.catalogue import (
     Voice,
     load_categories,
 )
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TasError
 from tas_core.system.files import whole_file, write_files
-from tas_core.system.processes import worker_pool
+from tas_core.system.processes import KILLED, in_order, in_processes
 
 BANK_FORMAT = 1
 _COLUMNS = ("length", "category", "source", "split")
@@ -184,12 +186,16 @@ class _Job:
         return self.subject[0].name if isinstance(self.subject, tuple) else self.subject.name
 
 
+def _refuse(job: _Job) -> NoReturn:
+    raise TasError(f"{job.name}: {KILLED}")
+
+
 def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Split, int]]]:
     """Render one source in a worker process.
 
     Returns:
-        A file of the int16 samples of all clips, one after another, and (category, source, split, length) of each:
-        not the samples themselves, for results of a pool have to be small.
+        A file of the int16 samples of all clips, one after another, and (category, source, split, length) of each.
+        Not the samples themselves: they wait until those of earlier sources are there, and not in memory.
     """
     from tas_core.datasets.sources.clips import DryClip
     from tas_core.datasets.sources.instruments import render_font
@@ -240,6 +246,9 @@ def build_bank(
         categories: what to render; None is everything in ``prompts/objects.yaml``.
         fonts: soundfonts to use.
         voices: voices to use.
+
+    Raises:
+        TasError: material is missing, or a process was killed.
     """
     categories = load_categories() if categories is None else categories
     how = (length_s, rate_hz, seed, categories)
@@ -253,9 +262,11 @@ def build_bank(
     columns: dict[str, list[int]] = {k: [] for k in ("start", "length", "category", "source", "split")}
     chunks: list[np.ndarray] = []
     position = 0
-    with tempfile.TemporaryDirectory(prefix="tas-bank-") as scratch, worker_pool(jobs) as pool:
-        render = partial(_render_job, scratch=Path(scratch))
-        for done, (path, rendered) in enumerate(pool.map(render, plan)):
+    with (
+        tempfile.TemporaryDirectory(prefix="tas-bank-") as scratch,
+        closing(in_processes(partial(_render_job, scratch=Path(scratch)), plan, jobs, killed=_refuse)) as found,
+    ):
+        for done, (path, rendered) in enumerate(in_order(found)):
             chunks.append(np.fromfile(path, np.int16))
             path.unlink()
             for category_name, source, split, length in rendered:

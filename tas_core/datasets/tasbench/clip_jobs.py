@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from typing import TypeVar
 
-from tas_core.system.processes import worker_pool
+from tas_core.system.processes import in_order, in_processes
 from tas_core.system.progress import Progress, ignore
 
 T = TypeVar("T")
@@ -26,10 +27,10 @@ def map_clips(
         work: takes the name of a clip; for more than one job a function that can be pickled, as can its results.
         clips: names.
         jobs: processes, at least 1.
-        progress: is told the share done, 0 to 1.
+        progress: told the fraction done, 0 to 1.
 
     Raises:
-        TasError: whatever ``work`` raises.
+        TasError: whatever ``work`` raises, or a process was killed.
     """
     results: list[T] = []
 
@@ -41,7 +42,7 @@ def map_clips(
         for clip in clips:
             take(work(clip))
         return results
-    with worker_pool(jobs) as pool:
-        for result in pool.map(work, clips, chunksize=8):
+    with closing(in_processes(work, clips, jobs)) as found:
+        for result in in_order(found):
             take(result)
     return results

@@ -13,10 +13,11 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import as_completed
+from contextlib import closing
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -44,7 +45,7 @@ from tas_core.datasets.tasbench.scenes import LENGTH_S, Scene, SceneObject, clip
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import make_folder, whole_folder, write_files
 from tas_core.system.partial_files import remove_stale
-from tas_core.system.processes import worker_pool
+from tas_core.system.processes import KILLED, in_processes
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.files import format_timeline
 
@@ -226,7 +227,7 @@ def write_clip(root: Path, scene: Scene, stems: np.ndarray) -> None:
         write_files({path: format_timeline(timeline, path).encode()})
 
 
-def _make(root: Path, seed: int, number: int, rate_hz: int) -> int:
+def _make(root: Path, seed: int, rate_hz: int, number: int) -> int:
     """Draw, render and write one clip, in a worker process."""
     try:
         write_clip(root, *render_scene(draw_scene(seed, number, rate_hz)))
@@ -299,7 +300,7 @@ def simulate(
         rate_hz: sample rate.
         splits: the parts to make; clips of the others are left out.
         jobs: processes.
-        progress: told the share done, 0 to 1.
+        progress: told the fraction done, 0 to 1.
 
     Raises:
         InputError: the folder holds something else, or cannot be written.
@@ -327,9 +328,12 @@ def _made(root: Path, seed: int, rate_hz: int, numbers: Sequence[int], jobs: int
     """Make clips in worker processes; yields the number of each as it is done."""
     if jobs == 1 or len(numbers) < 2:
         for number in numbers:
-            yield _make(root, seed, number, rate_hz)
+            yield _make(root, seed, rate_hz, number)
         return
-    with worker_pool(jobs) as pool:
-        futures = [pool.submit(_make, root, seed, number, rate_hz) for number in numbers]
-        for future in as_completed(futures):
-            yield future.result()
+    with closing(in_processes(partial(_make, root, seed, rate_hz), numbers, jobs, killed=_refuse)) as results:
+        for _, number in results:
+            yield number
+
+
+def _refuse(number: int) -> NoReturn:
+    raise TasError(f"clip {number:06d}: {KILLED}; complete clips stay")

@@ -85,7 +85,10 @@ def _computed(
 ) -> Generator[tuple[int, FileOutcome], None, None]:
     """Numbers and outcomes as they come; stopped where it is closed."""
     if jobs > 1:
-        yield from compute_in_processes(todo, settings, jobs)
+        numbers = list(todo)
+        with contextlib.closing(compute_in_processes(list(todo.values()), settings, jobs)) as computed:
+            for at, outcome in computed:
+                yield numbers[at], outcome
         return
     worker = FileWorker(settings)
     for number, task in todo.items():

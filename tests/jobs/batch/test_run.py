@@ -424,7 +424,7 @@ def test_a_process_that_is_killed_fails_its_file_and_another_goes_on(long_batch:
     err = process.communicate(timeout=200)[1]
     assert process.returncode == 1
     failure, summary = err.splitlines()
-    assert failure.endswith(": the process that worked on it was killed (out of memory? try fewer --jobs)")
+    assert failure.endswith(": the process that worked on it was killed (out of memory? try fewer processes)")
     assert summary == "19 of 20 done, 1 failed"
     assert leftovers(tmp_path / "out") == []
     check_whole(tmp_path / "out")
