@@ -108,25 +108,6 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     return Checkpoint(found.family, found.config, state, found.provenance, found.digest)
 
 
-def capture_rng(**generators: torch.Generator) -> dict[str, Tensor]:
-    """States of the global CPU generator ("torch") and of the named ones, as uint8 tensors."""
-    return {"torch": torch.get_rng_state()} | {name: gen.get_state() for name, gen in generators.items()}
-
-
-def restore_rng(states: Mapping[str, Tensor], **generators: torch.Generator) -> None:
-    """Put back what :func:`capture_rng` took; the same names are needed.
-
-    Raises:
-        CheckpointError: a generator was not captured, or its state does not fit.
-    """
-    try:
-        for name, generator in generators.items():
-            generator.set_state(states[name])
-        torch.set_rng_state(states["torch"])
-    except (KeyError, RuntimeError, TypeError) as error:
-        raise CheckpointError(f"the saved random state cannot be restored: {one_line(error)}") from error
-
-
 def _is_half(value: Tensor) -> bool:
     return value.dtype in (torch.float16, torch.bfloat16)
 

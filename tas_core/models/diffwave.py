@@ -121,11 +121,6 @@ class ResidualStack(nn.Module):
             for index in range(num_blocks * layers_per_block)
         )
 
-    @property
-    def receptive_field(self) -> int:
-        """Frames of x that one output frame depends on: 1 + 2 (sum of all dilations)."""
-        return 1 + (KERNEL - 1) * self.num_blocks * (2**self.layers_per_block - 1)
-
     def project_conditioner(self, conditioner: Tensor) -> list[Tensor]:
         """For each layer P_i c: (batch, conditioner_channel, frame) -> (batch, 2 channel, frame)."""
         layers = cast(Iterable[ResidualLayer], self.layers)

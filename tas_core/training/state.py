@@ -27,7 +27,7 @@ class TrainingState:
     Attributes:
         step: optimizer steps made so far.
         optimizer: what `optimizer.state_dict()` gave.
-        tensors: named groups of tensors, e.g. {"model": ..., "ema": ..., "rng": capture_rng(...)}.
+        tensors: named groups of tensors, e.g. {"model": ..., "ema": ..., "rng": {"torch": torch.get_rng_state()}}.
         extra: plain JSON values, e.g. the history of the validation loss.
     """
 

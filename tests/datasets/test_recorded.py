@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
-from torch.utils.data import DataLoader
 
-from tas_core.datasets.recorded import RecordedScenes
+from tas_core.datasets.recorded import PromptWindows, RecordedScenes, nearest_prompt
 from tas_core.datasets.tasbench.layout import TasBench
-from tas_core.datasets.windows import PromptWindows, TimelineWindows, collate, nearest_prompt
 from tas_core.errors import AudioError, InputError
 from tas_core.timeline.segments import Segment, Timeline
 from tests.conftest import Finished
@@ -35,7 +33,7 @@ def test_fairplays_own_layout_loads(fairplay: TasBench) -> None:
     windows = PromptWindows(fairplay, fairplay.split_clips("train"))
     assert len(windows) == len(SPLIT["train"])
     for index in range(len(windows)):
-        window = windows[index]
+        window = windows.at(index)
         assert window.clip == SPLIT["train"][index]
         assert window.mid.shape == window.side.shape == (16000,)
         assert window.mid.dtype == torch.float32
@@ -49,7 +47,7 @@ def test_a_window_is_the_clip_from_there_on(fairplay: TasBench) -> None:
 
     windows = PromptWindows(fairplay, CLIPS)
     for index, clip in enumerate(CLIPS):
-        window = windows[index]
+        window = windows.at(index)
         ears = soxr.resample(soundfile.read(fairplay.audio_path(clip))[0], 48000, 16000, quality="VHQ")
         # The window starts on a sample of the file, three of which are one of the window's.
         begin = round(window.start_s * 48000) / 3
@@ -66,56 +64,42 @@ def test_a_window_is_the_clip_from_there_on(fairplay: TasBench) -> None:
 
 
 def test_scaled_by_the_mix_alone(fairplay: TasBench) -> None:
-    window = PromptWindows(fairplay, CLIPS)[0]
+    window = PromptWindows(fairplay, CLIPS).at(0)
     assert float(window.mid.square().mean().sqrt()) == pytest.approx(0.1, rel=0.01)
     # Left twice as loud in the file changes mid and side, yet the scale still follows mid.
     path = fairplay.audio_path(CLIPS[0])
     samples, rate_hz = soundfile.read(path)
     soundfile.write(path, samples * [0.0, 0.5], rate_hz)
-    one_ear = PromptWindows(fairplay, CLIPS)[0]
+    one_ear = PromptWindows(fairplay, CLIPS).at(0)
     assert float(one_ear.mid.square().mean().sqrt()) == pytest.approx(0.1, rel=0.01)
     torch.testing.assert_close(one_ear.side, -one_ear.mid)
 
 
 def test_silence_is_not_blown_up(fairplay: TasBench) -> None:
     soundfile.write(fairplay.audio_path(CLIPS[0]), np.zeros((480000, 2)), 48000)
-    window = PromptWindows(fairplay, CLIPS)[0]
+    window = PromptWindows(fairplay, CLIPS).at(0)
     assert window.gain == 1.0
     assert not window.mid.any()
 
 
 def test_windows_depend_on_seed_epoch_and_index_only(fairplay: TasBench) -> None:
-    def starts(workers: int, seed: int = 0, epoch: int = 0) -> list[float]:
+    def starts(order: Sequence[int], seed: int = 0, epoch: int = 0) -> dict[int, float]:
         windows = PromptWindows(fairplay, CLIPS, seed=seed)
-        windows.set_epoch(epoch)
-        loader = DataLoader(windows, batch_size=2, num_workers=workers, collate_fn=collate)  # type: ignore[arg-type]
-        return [start for batch in loader for start in batch["start_s"]]
+        return {index: windows.at(index, epoch).start_s for index in order}
 
-    assert starts(0) == starts(0)
-    assert starts(0) == starts(2)
-    assert starts(0) != starts(0, seed=1)
-    assert starts(0) != starts(0, epoch=1)
+    every = range(len(CLIPS))
+    assert starts(every) == starts(every)
+    assert starts(every) == starts(every[::-1])  # whatever was read before
+    assert all(a != b for a, b in zip(starts(every).values(), starts(every, seed=1).values(), strict=True))
+    assert all(a != b for a, b in zip(starts(every).values(), starts(every, epoch=1).values(), strict=True))
 
 
 def test_a_short_clip_is_padded(fairplay: TasBench) -> None:
     soundfile.write(fairplay.audio_path(CLIPS[0]), np.full((24000, 2), 0.25), 48000)
-    window = PromptWindows(fairplay, CLIPS)[0]
+    window = PromptWindows(fairplay, CLIPS).at(0)
     assert window.start_s == 0
     assert window.mid[2000:7000].abs().min() > 0.05
     assert not window.mid[8100:].any()
-
-
-def test_timeline_windows_carry_the_whole_timeline(fairplay: TasBench) -> None:
-    windows = TimelineWindows(fairplay, CLIPS, window_s=6.0, hop_s=0.1)
-    window = windows[1]
-    names = [track.object for track in window.tracks]
-    assert names == [name for name in ("cello", "piano") if name in names]
-    times_s = window.start_s + np.arange(61) * 0.1
-    for track in window.tracks:
-        first = track.object == "cello"
-        held = (times_s < 5) if first else (times_s >= 5) & (times_s < 9.9)
-        np.testing.assert_array_equal(track.active, held)
-        assert (track.azimuth_deg[held] > 0).all() == first
 
 
 def test_nearest_prompt() -> None:
@@ -167,10 +151,10 @@ def test_bad_input(fairplay: TasBench) -> None:
     path = fairplay.audio_path(CLIPS[0])
     path.write_bytes(path.read_bytes()[:30])
     with pytest.raises(AudioError, match=r"000001\.wav: cannot be read"):
-        PromptWindows(fairplay, CLIPS)[0]
+        PromptWindows(fairplay, CLIPS).at(0)
     soundfile.write(path, np.zeros(480000), 48000)
     with pytest.raises(AudioError, match="1 channels, expected two"):
-        PromptWindows(fairplay, CLIPS)[0]
+        PromptWindows(fairplay, CLIPS).at(0)
     soundfile.write(path, np.full((480000, 2), np.nan), 48000, subtype="FLOAT")
     with pytest.raises(AudioError, match="no numbers"):
-        PromptWindows(fairplay, CLIPS)[0]
+        PromptWindows(fairplay, CLIPS).at(0)

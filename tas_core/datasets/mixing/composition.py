@@ -1,9 +1,9 @@
 """Scenes composed on the fly from a stem bank and a bank of rooms.
 
 :mod:`tas_core.datasets.mixing.draws` decides what is in a scene, on the CPU and keyed by (seed, step), so that a run
-resumed at step n sees the batches that it would have seen. Here the sounds of a batch are rendered all at once, on the
-device that holds the bank: a graphics processor, or the CPU. With s the stretch of a clip, e its tone curve and h_L,
-h_R the response of its place in a room, an object's sound is
+resumed at step n sees the batches that it would have seen. Here the sounds of a batch are rendered all at once, on
+the device that holds the bank: a graphics processor, or the CPU. With s the excerpt of a clip, e its tone curve and
+h_L, h_R the response of its place in a room, an object's sound is
 
     mid = (h_L + h_R) * e * s        side = (h_L - h_R) * e * s        and, dry,  mid = 2 e * s,  side = G mid.
 """
