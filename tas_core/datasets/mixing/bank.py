@@ -30,6 +30,7 @@ from safetensors.torch import save, save_file
 from torch import Tensor
 
 from tas_core.datasets.mixing import codec
+from tas_core.datasets.mixing.tensor_file import open_tensors
 from tas_core.datasets.sources.catalogue import (
     SOUNDFONTS,
     SPLITS,
@@ -131,20 +132,16 @@ class StemBank:
         Raises:
             InputError: no such file, not a bank, or a bank of another format.
         """
-        try:
-            with safe_open(str(path), "pt") as file:
-                meta = file.metadata() or {}
-                if meta.get("format") != str(BANK_FORMAT):
-                    raise InputError(f"{path}: stem bank format {meta.get('format')}, expected {BANK_FORMAT}")
-                tensors = _decode(file, meta["blocks"], split) if "blocks" in meta else {}
-                bank = StemBank(
-                    **{name: tensors[name] if tensors else file.get_tensor(name) for name in _TENSORS},
-                    categories=tuple(json.loads(meta["categories"])),
-                    sources=tuple(json.loads(meta["sources"])),
-                    sample_rate_hz=int(meta["sample_rate_hz"]),
-                )
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: not a readable stem bank ({error})") from error
+        with open_tensors(path, "not a readable stem bank") as (file, meta):
+            if meta.get("format") != str(BANK_FORMAT):
+                raise InputError(f"{path}: stem bank format {meta.get('format')}, expected {BANK_FORMAT}")
+            tensors = _decode(file, meta["blocks"], split) if "blocks" in meta else {}
+            bank = StemBank(
+                **{name: tensors[name] if tensors else file.get_tensor(name) for name in _TENSORS},
+                categories=tuple(json.loads(meta["categories"])),
+                sources=tuple(json.loads(meta["sources"])),
+                sample_rate_hz=int(meta["sample_rate_hz"]),
+            )
         return bank if split is None or tensors else bank.only(split)
 
 

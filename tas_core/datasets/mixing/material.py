@@ -11,7 +11,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from tas_core.datasets.mixing.bank import StemBank, build_bank
@@ -19,6 +18,7 @@ from tas_core.datasets.mixing.composition import SceneComposer
 from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.phrases import PhraseTable
 from tas_core.datasets.mixing.room_bank import RoomBank, RoomRecipe, build_rooms
+from tas_core.datasets.mixing.tensor_file import open_tensors
 from tas_core.datasets.sources.catalogue import SPLITS, Split, load_categories
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder
@@ -46,7 +46,9 @@ def build_material(
     make_folder(folder)
     remove_stale(folder)
     for path in sorted(folder.glob("*.safetensors")):
-        _check_whole(path)
+        # A file's header says how long it has to be: so one that was copied by half is found.
+        with open_tensors(path, "damaged", "remove it to have it made anew"):
+            pass
     bank_path = folder / "bank.safetensors"
     if not bank_path.exists():
         bank = build_bank(clips_per_source=clips_per_source, length_s=length_s, seed=seed, jobs=jobs, progress=progress)
@@ -58,15 +60,6 @@ def build_material(
     path = folder / f"phrases-{encoder_name}.safetensors"
     if not path.exists():
         PhraseTable.build(load_categories(), encode, encoder_name).save(path)
-
-
-def _check_whole(path: Path) -> None:
-    """Refuse a file that another program left half-copied; its header says how long it has to be."""
-    try:
-        with safe_open(str(path), "pt"):
-            pass
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path}: damaged ({error}); remove it to have it made anew") from error
 
 
 def room_recipe(split: Split, rooms: int, seed: int) -> RoomRecipe:

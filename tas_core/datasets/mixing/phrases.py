@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from tas_core.datasets.mixing.tensor_file import open_tensors
 from tas_core.datasets.sources.catalogue import Category
 from tas_core.errors import InputError
 from tas_core.system.files import write_files
@@ -64,9 +64,5 @@ class PhraseTable:
         Raises:
             InputError: no such file, or not a phrase table.
         """
-        try:
-            with safe_open(str(path), "pt") as file:
-                meta = file.metadata() or {}
-                return PhraseTable(tuple(json.loads(meta["phrases"])), file.get_tensor("features"), meta["encoder"])
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
-            raise InputError(f"{path}: not a readable phrase table ({error})") from error
+        with open_tensors(path, "not a readable phrase table") as (file, meta):
+            return PhraseTable(tuple(json.loads(meta["phrases"])), file.get_tensor("features"), meta["encoder"])

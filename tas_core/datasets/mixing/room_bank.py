@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from tas_core.acoustics.rooms import binaural_response, random_room
-from tas_core.errors import InputError
+from tas_core.datasets.mixing.tensor_file import open_tensors
 from tas_core.system.files import write_files
 
 
@@ -61,17 +60,13 @@ class RoomBank:
         Raises:
             InputError: no such file, or not a bank of rooms.
         """
-        try:
-            with safe_open(str(path), "pt") as file:
-                meta = file.metadata() or {}
-                if "recipe" in meta:
-                    return build_rooms(**json.loads(meta["recipe"]), jobs=os.cpu_count() or 1)
-                return RoomBank(
-                    **{k: file.get_tensor(k) for k in ("responses", "azimuth_deg", "rt60_s")},
-                    sample_rate_hz=int(meta["sample_rate_hz"]),
-                )
-        except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-            raise InputError(f"{path}: not a readable bank of rooms ({error})") from error
+        with open_tensors(path, "not a readable bank of rooms") as (file, meta):
+            if "recipe" in meta:
+                return build_rooms(**json.loads(meta["recipe"]), jobs=os.cpu_count() or 1)
+            return RoomBank(
+                **{k: file.get_tensor(k) for k in ("responses", "azimuth_deg", "rt60_s")},
+                sample_rate_hz=int(meta["sample_rate_hz"]),
+            )
 
 
 def build_rooms(
