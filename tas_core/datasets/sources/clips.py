@@ -1,14 +1,17 @@
-"""Dry mono clips: what every kind of source renders."""
+"""What all kinds of sources share: dry mono clips, their random generators, and the error for missing material."""
 
 from __future__ import annotations
 
+import subprocess
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import soxr
 
 from tas_core.datasets.sources.catalogue import Split
+from tas_core.errors import TasError
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ def source_rng(seed: int, *names: object) -> np.random.Generator:
     return np.random.default_rng([seed, digest])
 
 
-def _finish(samples: np.ndarray, from_hz: int, rate_hz: int, length_s: float) -> np.ndarray | None:
-    """Resample, cut, remove the mean and scale to peak 0.9; None where nothing sounds."""
+def finish_clip(samples: np.ndarray, from_hz: int, rate_hz: int, length_s: float) -> np.ndarray | None:
+    """Samples (time) resampled, cut to ``length_s``, without mean, float32, peak 0.9; None where nothing sounds."""
     if from_hz != rate_hz:
         samples = soxr.resample(samples, from_hz, rate_hz, quality="HQ")
     samples = samples[: round(length_s * rate_hz)].astype(np.float32)
@@ -39,3 +42,29 @@ def _finish(samples: np.ndarray, from_hz: int, rate_hz: int, length_s: float) ->
     if peak < 1e-3:
         return None
     return samples * (0.9 / peak)
+
+
+def missing_material(fault: str) -> TasError:
+    """The error for a source that cannot be rendered here: what is at fault, and how to install it."""
+    return TasError(f"{fault}; see scripts/install-material.sh")
+
+
+def run_synthesizer(command: Sequence[str], fault: str, stdin: bytes | None = None) -> bytes:
+    """What a synthesizer writes to its standard output.
+
+    Args:
+        command: the program and its arguments.
+        fault: what to say if it fails, such as "flite does not speak".
+        stdin: its input.
+
+    Raises:
+        TasError: it is not installed, or fails.
+    """
+    try:
+        return subprocess.run(command, input=stdin, capture_output=True, check=True).stdout
+    except OSError as error:
+        raise missing_material(f"{fault} ({error})") from error
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        reason = f"exit code {error.returncode}" + (f": {lines[-1].strip()}" if lines else "")
+        raise missing_material(f"{fault} ({reason})") from error

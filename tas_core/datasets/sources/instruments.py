@@ -1,8 +1,6 @@
-"""Dry mono sound of every category: soundfonts, speech synthesizers and recordings.
+"""Instruments: random music of a category, played by FluidSynth on soundfonts or by TiMidity++ on patch sets.
 
-Each ``render_*`` function yields :class:`DryClip` objects at :data:`SAMPLE_RATE_HZ`
-or any rate asked for. The synthesizers' own reverb and chorus are off: rooms
-are added later, by :mod:`tas_core.acoustics.rooms`.
+The synthesizers' own reverb and chorus are off: rooms are added later, by :mod:`tas_core.acoustics.rooms`.
 """
 
 from __future__ import annotations
@@ -11,11 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from tas_core.datasets.sources.catalogue import (
-    Category,
-    SoundFont,
-)
-from tas_core.datasets.sources.clips import DryClip, _finish, source_rng
+from tas_core.datasets.sources.catalogue import Category, SoundFont
+from tas_core.datasets.sources.clips import DryClip, finish_clip, missing_material, source_rng
 from tas_core.datasets.sources.melodies import Note, kit_pattern, melody, percussion_hits
 from tas_core.datasets.sources.timidity import PatchSynth
 from tas_core.errors import TasError
@@ -45,7 +40,7 @@ class FontSynth:
                 "pip install 'tas[simulate]' and apt-get install libfluidsynth3"
             ) from error
         if not font.path.exists():
-            raise TasError(f"{font.path}: soundfont {font.name} is not installed; see scripts/install-material.sh")
+            raise missing_material(f"{font.path}: soundfont {font.name} is not installed")
         self._synth = fluidsynth.Synth(samplerate=float(_SYNTH_RATE_HZ), gain=0.4)
         self._synth.setting("synth.reverb.active", 0)
         self._synth.setting("synth.chorus.active", 0)
@@ -137,7 +132,7 @@ def font_clip(
         samples = synth.render(percussion_hits(category.key, length_s, rng), length_s)
     else:
         samples = synth.render(kit_pattern(length_s, rng), length_s)
-    return None if samples is None else _finish(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
+    return None if samples is None else finish_clip(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
 
 
 def render_font(

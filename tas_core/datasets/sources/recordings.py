@@ -1,8 +1,7 @@
-"""Recordings that Debian packages carry."""
+"""Recordings that Debian packages carry: one-shots of a category, and how recordings become one clip."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -11,23 +10,40 @@ import numpy as np
 import soundfile as sf
 import soxr
 
+from tas_core.audio import read_audio, to_mono
 from tas_core.datasets.sources.catalogue import RECORDING_FOLDERS, Category, Split
-from tas_core.datasets.sources.clips import DryClip, _finish, source_rng
+from tas_core.datasets.sources.clips import DryClip, finish_clip, source_rng
 
 
 def _read_recording(path: Path) -> tuple[np.ndarray, int]:
+    """Mono samples, float32 (time), and their rate.
+
+    Raises:
+        AudioError: a telephone recording (G.722) cannot be read, or ffmpeg, which decodes it, is missing.
+    """
     if path.suffix == ".g722":
-        command = ["ffmpeg", "-v", "error", "-f", "g722", "-i", str(path), "-f", "s16le", "-"]
-        raw = subprocess.run(command, capture_output=True, check=True).stdout
-        return np.frombuffer(raw, "<i2").astype(np.float32) / 32768.0, 16000
+        found = read_audio(path)
+        return to_mono(found.samples), found.sample_rate_hz
+    # Not read_audio, which refuses files without samples: a few recordings are such, and drawn as any other.
     samples, rate_hz = sf.read(str(path), dtype="float32", always_2d=True)
     return samples.mean(axis=1), int(rate_hz)
 
 
-def _string_together(
+def join_recordings(
     files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator, *, vary: bool
 ) -> tuple[np.ndarray, tuple[Path, ...]]:
-    """Recordings one after another with short gaps, drawn from ``files``, and which; ``vary`` changes their speed."""
+    """Recordings drawn from ``files``, one after another with short gaps.
+
+    Args:
+        files: what to draw from, any of them several times.
+        length_s: of the result, at least.
+        rate_hz: of the result.
+        rng: draws files, gaps and speeds.
+        vary: whether each is played at a random speed, within a factor of 1.27.
+
+    Returns:
+        Samples, float32 (time), each recording at peak 1, and the files that are in them.
+    """
     pieces: list[np.ndarray] = []
     used: set[Path] = set()
     total = 0
@@ -68,8 +84,8 @@ def recording_clip(
     files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator
 ) -> tuple[np.ndarray | None, tuple[Path, ...]]:
     """Recorded one-shots in a row, at varied speeds: float32 (time), peak 0.9, and the files that were used."""
-    samples, used = _string_together(files, length_s, rate_hz, rng, vary=True)
-    return _finish(samples, rate_hz, rate_hz, length_s), used
+    samples, used = join_recordings(files, length_s, rate_hz, rng, vary=True)
+    return finish_clip(samples, rate_hz, rate_hz, length_s), used
 
 
 def render_recordings(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from tas_core.audio import read_audio, to_mono
 from tas_core.datasets.sources.catalogue import Voice
-from tas_core.datasets.sources.clips import DryClip, _finish, source_rng
-from tas_core.datasets.sources.recordings import _string_together
-from tas_core.errors import TasError
+from tas_core.datasets.sources.clips import DryClip, finish_clip, missing_material, run_synthesizer, source_rng
+from tas_core.datasets.sources.recordings import join_recordings
 from tas_core.timeline.vocabulary import words_file
 
 
@@ -22,24 +22,24 @@ def _sentences() -> tuple[str, ...]:
 
 
 def _speak(voice: Voice, rng: np.random.Generator) -> tuple[np.ndarray, int]:
-    """A few sentences by a speech synthesizer: samples (time) and rate."""
+    """A few sentences by a speech synthesizer: float32 samples (time) and their rate.
+
+    Raises:
+        TasError: it is not installed, or fails.
+    """
     text = " ".join(rng.choice(_sentences(), size=5, replace=False))
-    if voice.engine == "espeak":
-        pace = ["-s", str(int(rng.integers(120, 190))), "-p", str(int(rng.integers(25, 75)))]
-        return _synthesized(["espeak-ng", "-v", voice.argument, *pace, "--stdout", text])
-    stretch = f"duration_stretch={rng.uniform(0.85, 1.2):.2f}"
-    return _synthesized(["flite", "-voice", voice.argument, "--setf", stretch, "-o", "/dev/stdout", "-t", text])
-
-
-def _synthesized(command: Sequence[str]) -> tuple[np.ndarray, int]:
-    """Samples (time) and rate of the WAV that a program writes to a pipe, whose header does not know its length."""
-    try:
-        done = subprocess.run(command, capture_output=True, check=True).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise TasError(f"{command[0]} does not speak ({error}); see scripts/install-material.sh") from error
-    rate_hz = int.from_bytes(done[24:28], "little")
-    payload = done[done.find(b"data") + 8 :]
-    return np.frombuffer(payload[: len(payload) // 2 * 2], "<i2").astype(np.float32) / 32768.0, rate_hz
+    with tempfile.TemporaryDirectory(prefix="tas-speech-") as folder:
+        # To a file and not to a pipe, where a WAV header cannot say how long it is.
+        path = Path(folder) / "speech.wav"
+        if voice.engine == "espeak":
+            pace = ["-s", str(int(rng.integers(120, 190))), "-p", str(int(rng.integers(25, 75)))]
+            command = ["espeak-ng", "-v", voice.argument, *pace, "-w", str(path), text]
+        else:
+            pace = ["--setf", f"duration_stretch={rng.uniform(0.85, 1.2):.2f}"]
+            command = ["flite", "-voice", voice.argument, *pace, "-o", str(path), "-t", text]
+        run_synthesizer(command, f"{command[0]} does not speak")
+        found = read_audio(path)
+    return to_mono(found.samples), found.sample_rate_hz
 
 
 @lru_cache(maxsize=64)
@@ -55,17 +55,17 @@ def voice_files(voice: Voice) -> tuple[Path, ...]:
     for pattern in voice.patterns:
         found += sorted(p for p in Path(voice.argument).rglob(pattern) if p.stat().st_size > 3000)
     if not found:
-        raise TasError(f"{voice.argument}: no recordings of voice {voice.name}; see scripts/install-material.sh")
+        raise missing_material(f"{voice.argument}: no recordings of voice {voice.name}")
     return tuple(found)
 
 
 def voice_clip(voice: Voice, length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
     """Random sentences of one speaker: float32 (time), peak 0.9, at most ``length_s``; None where nothing sounds."""
     if voice.engine == "files":
-        samples, _ = _string_together(voice_files(voice), length_s, rate_hz, rng, vary=False)
-        return _finish(samples, rate_hz, rate_hz, length_s)
+        samples, _ = join_recordings(voice_files(voice), length_s, rate_hz, rng, vary=False)
+        return finish_clip(samples, rate_hz, rate_hz, length_s)
     samples, from_hz = _speak(voice, rng)
-    return _finish(samples, from_hz, rate_hz, length_s)
+    return finish_clip(samples, from_hz, rate_hz, length_s)
 
 
 def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from tas_core.datasets.sources.catalogue import SoundFont
+from tas_core.datasets.sources.clips import missing_material, run_synthesizer
 from tas_core.datasets.sources.melodies import Note
-from tas_core.errors import TasError
 
 _TICKS_A_SECOND = 10000
 _DRUM_CHANNEL = 9
@@ -28,9 +27,9 @@ class PatchSynth:
 
     def __init__(self, font: SoundFont, rate_hz: int) -> None:
         if not font.path.exists():
-            raise TasError(f"{font.path}: patch set {font.name} is not installed; see scripts/install-material.sh")
+            raise missing_material(f"{font.path}: patch set {font.name} is not installed")
         if shutil.which("timidity") is None:
-            raise TasError("timidity is not installed; see scripts/install-material.sh")
+            raise missing_material("timidity is not installed")
         self._font, self._rate_hz = font, rate_hz
         self._programs, self._keys = _listed(font.path)
 
@@ -58,10 +57,7 @@ class PatchSynth:
             return None
         song = standard_midi(notes, program, tuning_cents)
         command = ["timidity", "-c", str(self._font.path), "-OrM1sl", "-s", str(self._rate_hz), *_PLAIN, "-o", "-", "-"]
-        try:
-            done = subprocess.run(command, input=song, capture_output=True, check=True).stdout
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise TasError(f"timidity does not play ({error}); see scripts/install-material.sh") from error
+        done = run_synthesizer(command, "timidity does not play", song)
         samples = np.frombuffer(done[: len(done) // 2 * 2], "<i2").astype(np.float32) / 32768.0
         return samples[: round(duration_s * self._rate_hz)]
 
