@@ -264,7 +264,7 @@ def _places() -> dict[str, str | None]:
         return str(HF_HUB_CACHE)
 
     return {
-        "program": str(Path(__file__).resolve().parent),
+        "program": str(Path(__file__).resolve().parents[1]),
         "weights": str(WEIGHTS_FOLDER) if WEIGHTS_FOLDER.is_dir() else None,
         "text encoder": _or_none(lambda: str(_encoder_folder())),
         "cache of other text encoders": _or_none(hub_cache),
