@@ -1,5 +1,1 @@
-"""Scores of spatial quality: of models, floors and ceilings over a data set, and of anybody's files.
-
-:func:`tas_core.evaluation.runner.evaluate` compares systems,
-:func:`tas_core.evaluation.files.evaluate_files` scores files.
-"""
+"""How good outputs or models are: measures, systems to compare, runs over a data set."""

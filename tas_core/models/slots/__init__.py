@@ -1,0 +1,1 @@
+"""The default family: masks per clause over time and frequency, each put in its place by a measured head."""

@@ -1,0 +1,122 @@
+"""The house is as ``docs/ARCHITECTURE.md`` draws it: packages and their charters, who knows whom, where tests lie."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+CORE = ROOT / "tas_core"
+SOURCES = sorted(path for folder in (CORE, ROOT / "tas_cli") for path in folder.rglob("*.py"))
+PACKAGES = sorted(path.parent.name for path in CORE.glob("*/__init__.py"))
+
+PUBLIC = {
+    "tas_core",
+    "tas_core.audio",
+    "tas_core.timeline",
+    "tas_core.evaluation.metrics",
+    "tas_core.jobs.request",
+    "tas_core.jobs.spatialize",
+    "tas_core.jobs.batch.run",
+    "tas_core.training.run",
+    "tas_core.evaluation.runner",
+    "tas_core.evaluation.files",
+    "tas_core.reporting.plots.curves",
+    "tas_core.reporting.plots.figures",
+    "tas_core.reporting.report.page",
+    "tas_core.acoustics.fidelity",
+    "tas_core.models.registry",
+}
+"""Modules whose names other people may import; ``docs/API.md`` has the names."""
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text("utf-8"), str(path))
+
+
+def charter(folder: Path) -> str:
+    return " ".join((ast.get_docstring(tree(folder / "__init__.py")) or "").split())
+
+
+# ------------------------------------------------------------------ packages
+
+
+def test_the_core_holds_packages_and_two_loose_modules() -> None:
+    entries = {path.name for path in CORE.iterdir() if path.name != "__pycache__"}
+    assert entries - set(PACKAGES) == {"__init__.py", "conventions.py", "errors.py", "py.typed"}
+
+
+def test_every_package_says_what_it_is() -> None:
+    folders = {path.parent for path in CORE.rglob("*.py")}
+    assert [str(folder) for folder in sorted(folders) if not charter(folder)] == []
+
+
+def test_the_table_of_packages_is_their_charters() -> None:
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", text.split("\n## ")[1], re.MULTILINE))
+    assert rows == {name: charter(CORE / name) for name in PACKAGES}
+
+
+def test_every_package_has_its_row_and_none_escapes_the_contract() -> None:
+    linter = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
+    (layers,) = (c for c in linter["contracts"] if c["type"] == "layers" and c["containers"] == ["tas_core"])
+    assert layers["exhaustive"] is True
+    named = [name for row in layers["layers"] for name in row.split(" | ")]
+    assert sorted(named) == sorted([*PACKAGES, "conventions", "errors"])
+    text = (ROOT / "docs" / "ARCHITECTURE.md").read_text("utf-8")
+    assert "\n".join(layers["layers"]) in text
+
+
+# ------------------------------------------------------------------ modules
+
+
+def imported_modules() -> set[str]:
+    """All modules of the program that another one imports, also late or for types, or hands out by name."""
+    known = {module_name(path) for path in SOURCES}
+    found: set[str] = set()
+    for path in SOURCES:
+        own = module_name(path)
+        for node in ast.walk(tree(path)):
+            names: list[str] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            found |= {name for name in names if name in known and name != own}
+    return found
+
+
+def test_every_module_is_needed() -> None:
+    """By another one, by the people who may import it, or since it is where the program begins."""
+    modules = {module_name(path) for path in SOURCES if path.name != "__init__.py"}
+    assert modules - imported_modules() - PUBLIC - {"tas_cli.__main__"} == set()
+
+
+@pytest.mark.parametrize("name", sorted(PUBLIC))
+def test_public_modules_are_there(name: str) -> None:
+    assert importlib.import_module(name).__doc__
+
+
+# ------------------------------------------------------------------ tests
+
+
+def test_tests_mirror_the_packages() -> None:
+    """``tests/<package>/`` is where the tests of a package are; three folders are about something else."""
+    folders = {path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == {*PACKAGES, "cli", "data", "project", "support"}
+    assert {path.name for path in (ROOT / "tests").glob("*.py")} == {"__init__.py", "conftest.py"}
+    inner = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
+    tested = {folder.relative_to(ROOT / "tests") for folder in inner} - {Path("cli"), Path("project")}
+    assert [str(folder) for folder in sorted(tested) if not (CORE / folder).is_dir()] == []
