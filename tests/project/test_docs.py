@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import doctest
+import importlib
 import inspect
 import re
 import shlex
@@ -27,7 +29,10 @@ from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, 
 from tests.support.tiny import write_material
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "MODEL_CARD.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted(
+    [*(ROOT / f"{name}.md" for name in ("README", "MODEL_CARD", "CONTRIBUTING")), *(ROOT / "docs").glob("*.md")]
+)
+NOTES = [ROOT / "examples" / "README.md", ROOT / "tests" / "data" / "floor" / "README.md"]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^## (.*)$", re.MULTILINE)
@@ -74,7 +79,7 @@ def test_examples_of_the_api_page(folder: Path) -> None:
     names: dict[str, Any] = {}
     wrong = "".join(run_examples(heading, text, names) for heading, text in API.items() if heading != SLOW)
     assert not wrong, wrong
-    assert {"result", "timeline", "engine", "report", "metrics", "data"} <= set(names)  # they did run
+    assert {"result", "timeline", "model", "made", "metrics", "data"} <= set(names)  # they did run
 
 
 @pytest.mark.slow
@@ -91,15 +96,30 @@ def test_examples_of_training_and_evaluation(folder: Path) -> None:
 
 
 def test_the_api_page_names_all_that_the_package_offers() -> None:
-    offered = set(re.findall(r"`(\w+)`", " ".join(re.findall(r"^\| (`.*?) \|", API["Names"], re.MULTILINE))))
-    assert offered == set(tas_core.__all__)
-    signature = inspect.signature(tas_core.spatialize)
+    core, packages, modules = API["Names"].split("\n\n|")[1:]
+    rows = re.findall(r"^(?:\| )?(`.*?`) \|", core, re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == set(tas_core.__all__)
+    for name, members in re.findall(r"^\| `([\w.]+)` \| (.*?) \|$", packages, re.MULTILINE):
+        assert set(re.findall(r"`(\w+)`", members)) == set(importlib.import_module(name).__all__), name
+    public = re.findall(r"^\| `([\w.]+)` \| (.*?) \|$", modules, re.MULTILINE)
+    assert len(public) > 10
+    for name, members in public:
+        assert all(hasattr(importlib.import_module(name), member) for member in re.findall(r"`(\w+)`", members)), name
+
+
+def test_the_api_page_names_all_arguments_and_their_defaults() -> None:
+    """Those of the call, and the settings of a rendering that it takes as keywords."""
+    arguments = {name: p.default for name, p in inspect.signature(tas_core.spatialize).parameters.items()}
+    assert list(arguments).pop() == "settings"
+    del arguments["settings"]
+    arguments |= {field.name: field.default for field in dataclasses.fields(tas_core.RenderSettings)}
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", API["One call"].split("attribute of the result")[0], re.MULTILINE)
-    assert [name for name, _ in rows] == list(signature.parameters)
+    assert [name for name, _ in rows] == list(arguments)
     for name, default in rows:
-        value = signature.parameters[name].default
         if default.startswith("`"):
-            assert default == f"`{value!r}`".replace("'", '"')
+            assert default == f"`{arguments[name]!r}`".replace("'", '"')
+        elif not default.startswith("|"):  # in words
+            assert arguments[name] is None
 
 
 def test_the_api_page_names_every_measure() -> None:
@@ -190,7 +210,51 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_the_readme_leads_to_every_page() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     linked = {(ROOT / link).resolve() for link in re.findall(r"\]\(([\w/]+\.md)\)", text)}
-    assert set((ROOT / "docs").glob("*.md")) <= linked
+    assert {*(ROOT / "docs").glob("*.md"), ROOT / "CONTRIBUTING.md"} <= linked
+    first, *_ = re.findall(r"\]\(([\w/]+\.md)\)", sections(ROOT / "README.md")["How it works"])
+    assert first == "docs/ARCHITECTURE.md"
+
+
+_FOLDERS = ("benchmarks", "docs", "examples", "prompts", "scripts", "tas_cli", "tas_core", "tests")
+_PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(_FOLDERS)})/[\w./-]*")
+_PACKAGES = sorted(path.parent.name for path in (ROOT / "tas_core").glob("*/__init__.py"))
+
+
+def exists(name: str) -> bool:
+    """Whether a dotted name leads to a module, or to something that a module has."""
+    *parents, last = name.split(".")
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError:
+        if not parents or not exists(".".join(parents)):
+            return False
+        found: Any = tas_core
+        for part in name.split(".")[1:]:
+            if not hasattr(found, part):
+                return False
+            found = getattr(found, part)
+    return True
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTES], ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_path_and_module_that_is_named_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    paths = {match.rstrip(".") for match in _PATH.findall(text)}
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
+    spans = re.findall(r"`([^`\n]+)`", _FENCE.sub("", text))
+    alone = {span for span in spans if re.fullmatch(r"\w+\.(py|sh)", span)}
+    files = {path.name for folder in _FOLDERS for path in (ROOT / folder).rglob("*.*")}
+    assert alone <= files
+    modules = set(re.findall(r"\btas_core(?:\.[a-z]\w*)+", text))
+    modules |= {f"tas_core.{span}" for span in spans if re.fullmatch(rf"(?:{'|'.join(_PACKAGES)})(?:\.[a-z_]+)+", span)}
+    assert {name for name in modules if not exists(name)} == set()
+
+
+def test_the_drawing_of_the_main_job_names_modules_that_exist() -> None:
+    (drawing,) = (block for block in blocks(sections(ROOT / "docs" / "ARCHITECTURE.md")["The main job"], ""))
+    named = re.findall(rf"\b((?:{'|'.join(_PACKAGES)})\.[a-z_]+)", drawing)
+    assert len(named) > 6
+    assert [name for name in named if not exists(f"tas_core.{name}")] == []
 
 
 @pytest.mark.usefixtures("folder")
