@@ -109,6 +109,45 @@ def test_public_modules_are_there(name: str) -> None:
     assert importlib.import_module(name).__doc__
 
 
+def test_only_the_models_know_their_classes() -> None:
+    """Everybody else asks a model what it can do; ``SpatialModel`` is what all of them are (``models/base.py``)."""
+    classes = {
+        node.name
+        for path in (CORE / "models").rglob("*.py")
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.ClassDef) and node.name.endswith(("Model", "Net", "Config"))
+    } - {"SpatialModel"}
+    assert {"SlotsModel", "PaperModel"} <= classes
+    asked = []
+    for path in SOURCES:
+        if path.is_relative_to(CORE / "models"):
+            continue
+        for node in ast.walk(tree(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance":
+                names = {n.id for n in ast.walk(node.args[1]) if isinstance(n, ast.Name)}
+                asked += [f"{path.relative_to(ROOT)}:{node.lineno}: {name}" for name in names & classes]
+    assert asked == []
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """How many parameters a function has, ``self`` and ``cls`` not counted, ``**settings`` as one."""
+    given = function.args
+    names = [*given.posonlyargs, *given.args, *given.kwonlyargs, *filter(None, (given.vararg, given.kwarg))]
+    return len([name for name in names if name.arg not in ("self", "cls")])
+
+
+@pytest.mark.parametrize("package", ["inference", "jobs"])
+def test_at_most_seven_parameters(package: str) -> None:
+    """Settings travel as one object; the public ``spatialize`` takes its flat keywords as ``**settings``."""
+    long = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} has {parameters(node)}"
+        for path in sorted((CORE / package).rglob("*.py"))
+        for node in ast.walk(tree(path))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and parameters(node) > 7
+    ]
+    assert long == []
+
+
 # ------------------------------------------------------------------ tests
 
 
