@@ -6,6 +6,9 @@ After update number n (counted from 0) with live parameters p the average s is
 
 The ramp forgets the random start: without it the average of a short run would
 still be a tenth initialisation after 2300 steps at decay 0.999.
+
+``torch.optim.swa_utils.AveragedModel`` does not serve here: its first update is a copy, and it averages all buffers,
+counters and tables too, or none.
 """
 
 from __future__ import annotations

@@ -25,8 +25,14 @@ class SceneSource(Protocol):
         ...
 
 
-class _Prefetcher:
-    """Composes the next batches in other threads, one step each, while the present one is used."""
+class Prefetcher:
+    """Composes the next batches in other threads, one step each, while the present one is used.
+
+    Args:
+        composer: where batches come from.
+        batch_size: scenes in a batch.
+        workers: threads, and batches ahead.
+    """
 
     def __init__(self, composer: SceneSource, batch_size: int, workers: int) -> None:
         self._composer, self._batch_size, self._ahead = composer, batch_size, workers
@@ -36,6 +42,7 @@ class _Prefetcher:
         self._stream = torch.cuda.Stream(composer.device) if composer.device.type == "cuda" else None
 
     def get(self, step: int) -> SceneBatch:
+        """The batch of a step; steps are asked for in order."""
         for number in range(step, step + self._ahead + 1):
             if number not in self._coming:
                 self._coming[number] = self._pool.submit(self._compose, number)
@@ -55,4 +62,5 @@ class _Prefetcher:
         return batch
 
     def close(self) -> None:
+        """Stop composing."""
         self._pool.shutdown(cancel_futures=True)

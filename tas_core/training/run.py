@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import choose_device, keep_freed_memory
 from tas_core.system.files import make_folder
-from tas_core.training.trainer import TrainingConfig, train
+from tas_core.training.log import Report
+from tas_core.training.settings import TrainingConfig
+from tas_core.training.trainer import train
 
 
 def run_training(
@@ -24,14 +26,14 @@ def run_training(
     *,
     device: str = "auto",
     overrides: dict[str, Any],
-    progress: Callable[[int, dict[str, float]], None],
+    progress: Report,
     tensorboard: bool = False,
     **settings: Any,
 ) -> Path:
     """Train ``preset`` on the material in ``data``; returns the checkpoint folder.
 
     Args:
-        tensorboard: also write every logged figure to ``out``/tensorboard.
+        tensorboard: also write every logged metric to ``out``/tensorboard.
         overrides: settings of :class:`TrainingConfig` that replace the family's own.
         settings: further settings of :class:`TrainingConfig`.
 
@@ -57,27 +59,25 @@ def run_training(
 
 
 @contextmanager
-def _tensorboard(
-    out: Path, progress: Callable[[int, dict[str, float]], None]
-) -> Iterator[Callable[[int, dict[str, float]], None]]:
+def _tensorboard(out: Path, progress: Report) -> Iterator[Report]:
     """Yields ``progress`` with a second sink, a TensorBoard event file, made when there is something to write."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise TasError("--tensorboard needs the package tensorboard: pip install 'tas[logs]'") from error
+        raise TasError("a log for TensorBoard needs the package tensorboard: pip install 'tas[logs]'") from error
     folder = out / "tensorboard"
     if os.path.lexists(folder):
         make_folder(folder)  # refuses what is no folder before any work
     with ExitStack() as stack:
         writers: list[SummaryWriter] = []
 
-        def report(step: int, figures: dict[str, float]) -> None:
+        def report(step: int, metrics: dict[str, float]) -> None:
             if not writers:
                 make_folder(folder)
                 writers.append(SummaryWriter(str(folder)))
                 stack.callback(writers[0].close)
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 writers[0].add_scalar(name, value, step)
-            progress(step, figures)
+            progress(step, metrics)
 
         yield report

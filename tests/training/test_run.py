@@ -10,7 +10,7 @@ from tas_core.errors import InputError
 from tas_core.models.registry import PRESETS
 from tas_core.training import run as train_job
 from tas_core.training.run import run_training
-from tas_core.training.trainer import TrainingConfig
+from tas_core.training.settings import TrainingConfig
 from tests.support.tiny import TINY_SLOTS, write_material
 
 SETTINGS: dict[str, Any] = {

@@ -17,8 +17,9 @@ from tas_core.models.checkpoints import load_checkpoint
 from tas_core.models.registry import PRESETS, load_network
 from tas_core.timeline.segments import Timeline
 from tas_core.training import trainer as training
+from tas_core.training.settings import TrainingConfig, check_same_run, learning_rate_at
 from tas_core.training.state import TRAINING_FILE, load_training_state
-from tas_core.training.trainer import TrainingConfig, learning_rate_at, train
+from tas_core.training.trainer import train
 from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material
 
 CPU = torch.device("cpu")
@@ -364,9 +365,7 @@ def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, pres
 
 def test_a_run_from_before_a_setting_existed_goes_on(tmp_path: Path) -> None:
     """What it did not know of had the present default; another value is another run."""
-    from tas_core.training.trainer import _check_same_run
-
     earlier = {k: v for k, v in json.loads(json.dumps(asdict(TrainingConfig()))).items() if k != "fold"}
-    _check_same_run(earlier, TrainingConfig(), tmp_path)
+    check_same_run(earlier, TrainingConfig(), tmp_path)
     with pytest.raises(InputError, match=r"fold \(was 1, now 2\)"):
-        _check_same_run(earlier, TrainingConfig(fold=2), tmp_path)
+        check_same_run(earlier, TrainingConfig(fold=2), tmp_path)

@@ -122,7 +122,7 @@ TRAINING: Final[dict[str, Any]] = {
     "learning_rate": 2e-4,
     "weight_decay": 0.0,
 }
-"""What the paper's section 4.2 states, as settings of :class:`tas_core.training.trainer.TrainingConfig`."""
+"""What the paper's section 4.2 states, as settings of :class:`tas_core.training.settings.TrainingConfig`."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,52 @@
+"""The log of a run, ``log.jsonl``: an object per logged step, with the step and its metrics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from tas_core.system.files import write_files
+
+Report = Callable[[int, dict[str, float]], None]
+"""Takes the number of a step and its metrics by name."""
+
+
+class RunLog:
+    """The open log of a run; a context manager.
+
+    Args:
+        path: the file; made if missing.
+        start: step that the run goes on from. What an interrupted run logged after its last saved state is dropped,
+            since it will be logged again.
+        progress: is given each step's metrics too.
+
+    Raises:
+        TasError: what was logged before cannot be rewritten.
+    """
+
+    def __init__(self, path: Path, start: int, progress: Report) -> None:
+        if path.exists():
+            write_files({path: b"".join(line + b"\n" for line in path.read_bytes().splitlines() if _upto(line, start))})
+        self._file = path.open("a", encoding="utf-8")
+        self._progress = progress
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Log the metrics of a step."""
+        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+        self._file.flush()
+        self._progress(step, metrics)
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+
+def _upto(line: bytes, step: int) -> bool:
+    """Whether a line logs a step up to this one; not so a line that a kill cut off, or one of something else."""
+    try:
+        return bool(json.loads(line)["step"] <= step)
+    except (ValueError, TypeError, KeyError):
+        return False
