@@ -41,7 +41,7 @@ def train(
         out,
         preset,
         device=device,
-        overrides={k: v for k, v in chosen.items() if v is not None},
+        **{k: v for k, v in chosen.items() if v is not None},
         seed=seed,
         fold=fold,
         precision=precision,
@@ -52,8 +52,8 @@ def train(
         log_every=log_every,
         validate_every=validate_every,
         save_every=save_every,
-        progress=lambda step, figures: typer.echo(
-            f"{step:6d}  " + "  ".join(f"{k} {v:.4g}" for k, v in figures.items()), err=True
+        progress=lambda step, metrics: typer.echo(
+            f"{step:6d}  " + "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()), err=True
         ),
     )
     typer.echo(str(folder))

@@ -25,7 +25,6 @@ def run_training(
     preset: str,
     *,
     device: str = "auto",
-    overrides: dict[str, Any],
     progress: Report,
     tensorboard: bool = False,
     **settings: Any,
@@ -33,9 +32,13 @@ def run_training(
     """Train ``preset`` on the material in ``data``; returns the checkpoint folder.
 
     Args:
+        data: folder made by ``tas data bank``, or a data set in TASBench's layout.
+        out: run folder.
+        preset: name of a preset.
+        device: auto, cpu or cuda.
+        progress: is given every logged step and its metrics.
         tensorboard: also write every logged metric to ``out``/tensorboard.
-        overrides: settings of :class:`TrainingConfig` that replace the family's own.
-        settings: further settings of :class:`TrainingConfig`.
+        settings: of :class:`TrainingConfig`; they replace the family's own.
 
     Raises:
         InputError: unknown preset or precision, unusable data, or a run folder with other settings.
@@ -52,7 +55,7 @@ def run_training(
     if precision == "auto":
         # On CPUs without matrix units, products of bf16 take longer than those of fp32.
         precision = "bf16" if where.type == "cuda" else "fp32"
-    chosen = {**family.training, **overrides, **settings, "preset": preset, "precision": precision}
+    chosen = {**family.training, **settings, "preset": preset, "precision": precision}
     keep_freed_memory()
     with _tensorboard(out, progress) if tensorboard else nullcontext(progress) as report:
         return train(data, out, TrainingConfig(**chosen), device=where, encode=encode, progress=report)

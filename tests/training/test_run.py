@@ -14,7 +14,9 @@ from tas_core.training.settings import TrainingConfig
 from tests.support.tiny import TINY_SLOTS, write_material
 
 SETTINGS: dict[str, Any] = {
-    "overrides": {"steps": 3, "batch_size": 2, "window_s": 0.5},
+    "steps": 3,
+    "batch_size": 2,
+    "window_s": 0.5,
     "device": "cpu",
     "precision": "fp32",
     "log_every": 1,
@@ -39,14 +41,14 @@ def test_tensorboard_gets_every_figure_that_is_logged(data: Path, tmp_path: Path
         data,
         out,
         "tiny-slots",
-        progress=lambda step, figures: seen.append((step, figures)),
+        progress=lambda step, metrics: seen.append((step, metrics)),
         tensorboard=True,
         **SETTINGS,
     )
     events = EventAccumulator(str(out / "tensorboard"))
     events.Reload()
     written = [(e.step, e.value) for e in events.Scalars("separation_db")]
-    logged = [(step, figures["separation_db"]) for step, figures in seen if "separation_db" in figures]
+    logged = [(step, metrics["separation_db"]) for step, metrics in seen if "separation_db" in metrics]
     assert [step for step, _ in written] == [1, 2, 3]
     # The event file holds single precision.
     torch.testing.assert_close(
@@ -62,7 +64,7 @@ def test_without_data_nothing_is_made(tmp_path: Path, tensorboard: bool) -> None
         tmp_path / "empty",
         tmp_path / "run",
         "slots",
-        progress=lambda step, figures: None,
+        progress=lambda step, metrics: None,
         tensorboard=tensorboard,
         **SETTINGS,
     )
@@ -82,7 +84,7 @@ def test_an_unknown_precision_is_refused(data: Path, tmp_path: Path) -> None:
             data,
             tmp_path / "run",
             "tiny-slots",
-            progress=lambda step, figures: None,
+            progress=lambda step, metrics: None,
             **{**SETTINGS, "precision": "fp8"},
         )
     assert not (tmp_path / "run").exists()
@@ -105,5 +107,5 @@ def test_auto_precision_is_the_faster_one(
     monkeypatch.setattr(train_job, "train", caught)
     monkeypatch.setattr(train_job, "choose_device", lambda name: torch.device(name))
     settings = {**SETTINGS, "device": device, "precision": asked}
-    run_training(tmp_path, tmp_path / "run", "slots", progress=lambda step, figures: None, **settings)
+    run_training(tmp_path, tmp_path / "run", "slots", progress=lambda step, metrics: None, **settings)
     assert reached[0].precision == expected
