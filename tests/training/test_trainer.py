@@ -12,7 +12,9 @@ import torch
 
 from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.errors import InputError
-from tas_core.inference.stream import spatialize
+from tas_core.inference.engine import LoadedModel
+from tas_core.inference.settings import RenderSettings
+from tas_core.inference.stream import render
 from tas_core.models.checkpoints import load_checkpoint
 from tas_core.models.registry import PRESETS, load_network
 from tas_core.timeline.segments import Timeline
@@ -104,7 +106,8 @@ def test_a_run_leaves_a_log_and_a_checkpoint_that_works(data: Path, tmp_path: Pa
     model = load_network(str(folder))
     assert model.config == PRESETS[preset]
     x = 0.1 * np.random.default_rng(0).standard_normal(12000)
-    result = spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, HashEncoder(), steps=2)
+    loaded = LoadedModel.of(model, HashEncoder())
+    result = render(x, 16000, Timeline.from_prompt("cello on the left"), loaded, RenderSettings(steps=2))
     assert np.all(np.isfinite(result.ears))
     np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
     provenance = load_checkpoint(folder).provenance
@@ -358,7 +361,8 @@ def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, pres
     folder = train(data, tmp_path / "run", config, device=CPU, encode=Wide())
     model = load_network(str(folder))
     x = 0.1 * np.random.default_rng(0).standard_normal(16000)
-    result = spatialize(x, 16000, Timeline.from_prompt("cello on the left"), model, Wide(), steps=2)
+    loaded = LoadedModel.of(model, Wide())
+    result = render(x, 16000, Timeline.from_prompt("cello on the left"), loaded, RenderSettings(steps=2))
     assert np.all(np.isfinite(result.ears))
     np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
 
