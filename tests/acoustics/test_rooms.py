@@ -203,6 +203,28 @@ def test_the_head_is_resampled_as_by_a_resampler(rate_hz: int) -> None:
     assert error[0] < 5e-3
 
 
+@pytest.mark.parametrize("rate_hz", [16000, 22050, 48000])
+def test_the_head_is_resampled_by_its_formula(rate_hz: int) -> None:
+    """Against torchaudio's resampler with the same filter, which stands for the formula in the docstring."""
+    torchaudio = pytest.importorskip("torchaudio")
+    from tas_core.acoustics.hrtf import load_kemar
+    from tas_core.acoustics.rooms import _CUT, _KAISER_BETA, _LOBES, _head
+
+    kemar = load_kemar()
+    expected = torchaudio.functional.resample(
+        torch.from_numpy(kemar.hrir),
+        kemar.sample_rate_hz,
+        rate_hz,
+        lowpass_filter_width=_LOBES * _CUT,
+        rolloff=_CUT,
+        resampling_method="sinc_interp_kaiser",
+        beta=_KAISER_BETA,
+    )
+    expected = expected.numpy() * kemar.sample_rate_hz / rate_hz
+    # torchaudio keeps its kernel in single precision.
+    np.testing.assert_allclose(_head(rate_hz)[0], expected, rtol=0, atol=1e-7 * np.abs(expected).max())
+
+
 def test_rooms_are_the_same_for_any_number_of_jobs() -> None:
     one, three = (build_rooms(5, 2, length_s=0.1, seed=4, jobs=jobs) for jobs in (1, 3))
     for name in ("responses", "azimuth_deg", "rt60_s"):

@@ -56,6 +56,16 @@ def test_stft_agrees_with_scipy() -> None:
     np.testing.assert_allclose(ours[:, : theirs.shape[1]], theirs, rtol=0, atol=1e-10)
 
 
+def test_stft_is_torchaudios_to_the_bit() -> None:
+    functional = pytest.importorskip("torchaudio").functional
+    x = _noise(2, 5000)
+    window = torch.hann_window(800, dtype=x.dtype)
+    theirs = functional.spectrogram(x, 0, window, N_FFT, HOP, 800, None, False, True, "constant", True)
+    assert torch.equal(stft(x, N_FFT, HOP, 800), theirs)
+    back = functional.inverse_spectrogram(theirs, 5000, 0, window, N_FFT, HOP, 800, False, True, "constant", True)
+    assert torch.equal(istft(theirs, N_FFT, HOP, 5000, 800), back)
+
+
 def test_leading_axes_are_separate_signals() -> None:
     x = _noise(2, 3, 2000)
     whole = stft(x, N_FFT, HOP)
