@@ -34,8 +34,9 @@ from tas_core.audio.resampling import resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR, db_to_power, power_to_db
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.tasbench.scenes import Scene
-from tas_core.inference.bandwidth_extension import extend_band
-from tas_core.inference.stream import spatialize
+from tas_core.inference.bandwidth_extension import ModelBand, extend_bandwidth
+from tas_core.inference.engine import LoadedModel
+from tas_core.inference.stream import render
 from tas_core.models.slots.config import SlotsConfig
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.network import Separation
@@ -139,9 +140,9 @@ def ears_of(data: TasBench, clip: str) -> dict[str, np.ndarray]:
     times_s = np.arange(1 + len(low) // 256) * 256 / MODEL_HZ
     azimuth_deg = np.stack([item.azimuth_deg(times_s) for item in scene.objects])
     model = Ideal(stems_low, side_low, azimuth_deg).eval()
-    found = {"truth": truth, "objects": spatialize(x, RATE_HZ, true_timeline(scene), model, NoText()).ears}
+    found = {"truth": truth, "objects": render(x, RATE_HZ, true_timeline(scene), LoadedModel.of(model, NoText())).ears}
     for name, side in (
-        ("side signal alone", extend_band(x, low, side_low, RATE_HZ, MODEL_HZ).side),
+        ("side signal alone", extend_bandwidth(x, RATE_HZ, ModelBand(low, side_low, MODEL_HZ)).side),
         ("one value", one_value(x, low, side_low)),
     ):
         found[name] = np.stack([x + side / 2, x - side / 2])

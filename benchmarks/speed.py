@@ -24,7 +24,7 @@ import warnings
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import soundfile
@@ -34,11 +34,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tas_core.audio.resampling import resample
 from tas_core.evaluation.results import describe_machine
-from tas_core.inference.stream import Spatializer, encode_timeline
-from tas_core.models.registry import build_preset, load_network
+from tas_core.inference.engine import LoadedModel, load_model
+from tas_core.inference.settings import RenderSettings
+from tas_core.inference.stream import Spatializer
+from tas_core.models.registry import build_preset
 from tas_core.models.slots.model import SlotsModel
-from tas_core.models.text_encoders.base import CachedEncoder
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import keep_freed_memory
 from tas_core.timeline.files import format_timeline
 from tas_core.timeline.segments import Segment, Timeline
@@ -81,13 +81,13 @@ def matrix_product_rate(dtype: torch.dtype, size: int = 2048) -> float:
     return 2 * size**3 / best_s(lambda: a @ b, laps=8)
 
 
-def slots_run(model: SlotsModel, encoder: CachedEncoder, x: np.ndarray, steps: int, clauses: int) -> Callable[[], None]:
+def slots_run(model: LoadedModel, x: np.ndarray, steps: int, clauses: int) -> Callable[[], None]:
     """The whole of the main job but for files and loading."""
     spoken = timeline(clauses)
-    known = encode_timeline(spoken, model, encoder)
+    ready = model.encoding(spoken)
 
     def run() -> None:
-        for _ in Spatializer(len(x), RATE_HZ, spoken, model, known, steps=steps).ears([x]):
+        for _ in Spatializer(len(x), RATE_HZ, spoken, ready, RenderSettings(steps=steps)).ears([x]):
             pass
 
     return run
@@ -102,21 +102,20 @@ def counted(run: Callable[[], object]) -> float:
 
 def default_model(seconds: float) -> dict[str, Any]:
     """One step and more, on the same sound: time, arithmetic, and what each further clause costs."""
-    model = load_network("slots").eval()
-    assert isinstance(model, SlotsModel)
-    encoder = CachedEncoder(build_text_encoder(model.config.text_encoder))
+    model = load_model("slots", "cpu")
+    slots = cast(SlotsModel, model.network)
     x = sound(seconds)
-    found: dict[str, Any] = {"seconds_of_sound": seconds, "default_steps": model.default_steps, "steps": {}}
+    found: dict[str, Any] = {"seconds_of_sound": seconds, "default_steps": slots.default_steps, "steps": {}}
     for steps in (1, 2, 3, 6):
-        run = slots_run(model, encoder, x, steps, 2)
+        run = slots_run(model, x, steps, 2)
         found["steps"][steps] = {
             "real_time_factor": best_s(run) / seconds,
             "gflop_per_s_of_sound": counted(run) / seconds / 1e9,
         }
-    found["clauses"] = {count: best_s(slots_run(model, encoder, x, 1, count)) / seconds for count in (1, 2, 3, 4, 6, 8)}
+    found["clauses"] = {count: best_s(slots_run(model, x, 1, count)) / seconds for count in (1, 2, 3, 4, 6, 8)}
     few, many = found["clauses"][2], found["clauses"][8]
     found["cost_of_a_further_clause"] = (many - few) / 6 / few
-    found["network"] = network(model, seconds)
+    found["network"] = network(slots, seconds)
     return found
 
 

@@ -38,9 +38,9 @@ from tas_core.audio.reader import read_audio
 from tas_core.audio.resampling import to_mono
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR, power_to_db
 from tas_core.evaluation.results import describe_machine
-from tas_core.inference.engine import Engine, load_engine
-from tas_core.inference.stream import encode_timeline, spatialize
-from tas_core.models.description import read_description
+from tas_core.inference.engine import LoadedModel, load_model
+from tas_core.inference.settings import RenderSettings
+from tas_core.inference.stream import render
 from tas_core.models.pretrained import DEFAULT_MODEL
 from tas_core.timeline.files import format_timeline
 from tas_core.timeline.segments import Segment, Timeline
@@ -123,15 +123,14 @@ def most_above_db(found: tuple[np.ndarray, np.ndarray], stays: list[np.ndarray],
 class Throws:
     """One sound, thrown and staying."""
 
-    def __init__(self, engine: Engine, name: str, x: np.ndarray, rate_hz: int) -> None:
-        self._engine, self._name, self._x, self._rate_hz = engine, name, x, rate_hz
+    def __init__(self, model: LoadedModel, name: str, x: np.ndarray, rate_hz: int) -> None:
+        self._model, self._name, self._x, self._rate_hz = model, name, x, rate_hz
         self._stays: dict[float, tuple[np.ndarray, np.ndarray]] = {}
 
     def ears(self, timeline: Timeline, transition_s: float = 0.0) -> np.ndarray:
         """What the model makes, (ear, time)."""
-        model = self._engine.model
-        encoder = encode_timeline(timeline, model, self._engine.encoder)
-        return spatialize(self._x, self._rate_hz, timeline, model, encoder, transition_s=transition_s).ears
+        settings = RenderSettings(transition_s=transition_s)
+        return render(self._x, self._rate_hz, timeline, self._model, settings).ears
 
     def staying(self, azimuth_deg: float) -> np.ndarray:
         """The sound in one place, (ear, time)."""
@@ -186,11 +185,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file to write")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # a sine is not much of a tone to the model, and takes the mask all the same
-    engine = load_engine(DEFAULT_MODEL, "cpu")
+    model = load_model(DEFAULT_MODEL, "cpu")
     lengths: dict[str, float | None] = {"cut": None} | {f"{s:g} s": s for s in TRANSITIONS_S}
     rows: dict[str, dict[str, list[dict[str, float]]]] = {length: {} for length in lengths}
     for sound, (name, x, rate_hz) in sounds().items():
-        throws = Throws(engine, name, x, rate_hz)
+        throws = Throws(model, name, x, rate_hz)
         for length, transition_s in lengths.items():
             ears = throws.cut() if transition_s is None else throws.ears(thrown(name), transition_s)
             rows[length][sound] = throws.measured(ears, transition_s or 0.0)
@@ -199,7 +198,7 @@ def main() -> None:
     report: dict[str, Any] = {
         "machine": describe_machine("cpu", torch.get_num_threads(), 1),
         "model": DEFAULT_MODEL,
-        "model_digest": read_description(engine.folder).digest,
+        "model_digest": model.digest,
         "timeline": format_timeline(thrown("sound"), "timeline.yaml"),
         "shortest_without_click_s": min(without, default=None),
         "lengths": {length: totals[length] | {"sounds": rows[length]} for length in lengths},

@@ -34,7 +34,8 @@ class Targets:
         weight: how much a bin says about a stem, summing to one over the bins (or zero for silence).
         heard: which stems say anything, 0 or 1, (batch, clause + 1).
         cross: real part of conj(mixture) times stem, (batch, clause + 1, frame, freq).
-        side_cross: mixture times conj(side), complex (batch, frame, freq).
+        side_cross_real: real part of mixture times conj(side), (batch, frame, freq).
+        side_cross_imag: its imaginary part.
         stem_power: of all stems, (batch).
         side_power: of side, (batch).
         total_power: of the mixture, (batch), above zero.
@@ -51,7 +52,8 @@ class Targets:
     weight: Tensor
     heard: Tensor
     cross: Tensor
-    side_cross: Tensor
+    side_cross_real: Tensor
+    side_cross_imag: Tensor
     stem_power: Tensor
     side_power: Tensor
     total_power: Tensor
@@ -71,6 +73,7 @@ class Targets:
         ideal = each / each.sum(dim=1, keepdim=True).clamp_min(1e-12)
         weight = ideal * scaled.pow(0.6)
         total = weight.sum(dim=(2, 3), keepdim=True)
+        side_cross = mixture * side.conj()
         return cls(
             stems=stems,
             mixture=mixture,
@@ -83,7 +86,8 @@ class Targets:
             weight=weight / (total + 1e-6 * total.sum(dim=1, keepdim=True) + 1e-12),
             heard=(each.sum(dim=(2, 3)) > 1e-4 * each.sum(dim=(1, 2, 3))[:, None]).float(),
             cross=(mixture.conj()[:, None] * stems).real,
-            side_cross=mixture * side.conj(),
+            side_cross_real=side_cross.real,
+            side_cross_imag=side_cross.imag,
             stem_power=each.sum(dim=(1, 2, 3)),
             side_power=side.abs().square().sum(dim=(1, 2)),
             total_power=power.sum(dim=(1, 2)) + 1e-6,
@@ -95,18 +99,7 @@ class Targets:
 
 
 def scene_errors(
-    masks: Tensor,
-    directness: Tensor,
-    ideal: Tensor,
-    weight: Tensor,
-    power: Tensor,
-    cross: Tensor,
-    scaled: Tensor,
-    targets: Tensor,
-    gain_real: Tensor,
-    gain_imag: Tensor,
-    side_cross_real: Tensor,
-    side_cross_imag: Tensor,
+    masks: Tensor, directness: Tensor, want: Targets, gain_real: Tensor, gain_imag: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Errors per scene (the powers less their constants).
 
@@ -118,15 +111,15 @@ def scene_errors(
     With mixture X, stem S, mask m: |m X - S|^2 = m^2 |X|^2 - 2 m Re(X* S) + |S|^2, and with T the sum of masks
     times direction filters, times the directness, and side D: |T X - D|^2 = |T|^2 |X|^2 - 2 Re(T X D*) + |D|^2.
     """
-    error = (masks.square() * power[:, None] - 2 * masks * cross).sum(dim=(1, 2, 3))
-    compressed = ((masks * scaled + 1e-6).sqrt() - targets).square().sum(dim=1).mean(dim=(1, 2))
-    entropy = -(weight * (masks + 1e-4).log()).sum(dim=(2, 3))
+    error = (masks.square() * want.power[:, None] - 2 * masks * want.cross).sum(dim=(1, 2, 3))
+    compressed = ((masks * want.scaled + 1e-6).sqrt() - want.compressed).square().sum(dim=1).mean(dim=(1, 2))
+    entropy = -(want.weight * (masks + 1e-4).log()).sum(dim=(2, 3))
     side_errors = []
-    for shares, direct in ((masks, directness.detach()), (ideal, directness)):
-        real = (shares[:, :-1] * gain_real).sum(dim=1) * direct
-        imag = (shares[:, :-1] * gain_imag).sum(dim=1) * direct
-        turned = real * side_cross_real - imag * side_cross_imag
-        side_errors.append(((real.square() + imag.square()) * power - 2 * turned).sum(dim=(1, 2)))
+    for fractions, direct in ((masks, directness.detach()), (want.ideal, directness)):
+        real = (fractions[:, :-1] * gain_real).sum(dim=1) * direct
+        imag = (fractions[:, :-1] * gain_imag).sum(dim=1) * direct
+        turned = real * want.side_cross_real - imag * want.side_cross_imag
+        side_errors.append(((real.square() + imag.square()) * want.power - 2 * turned).sum(dim=(1, 2)))
     return error, compressed, entropy, side_errors[0], side_errors[1]
 
 

@@ -154,16 +154,9 @@ class SlotsModel(SpatialModel):
         error, compressed, entropy, side_error, direct_error = self._scene_errors(
             found.masks.float(),
             found.directness,
-            want.ideal,
-            want.weight,
-            want.power,
-            want.cross,
-            want.scaled,
-            want.compressed,
+            want,
             gain.real,
             gain.imag,
-            want.side_cross.real,
-            want.side_cross.imag,
         )
         separation = want.relative_db(error, want.stem_power)
         known = batch.side_known.float()
