@@ -55,6 +55,7 @@ _HOMES: Final = {
     "Timeline": "tas_core.timeline.segments",
     "load_model": "tas_core.inference.engine",
     "load_timeline": "tas_core.timeline.files",
+    "metrics": "tas_core.evaluation.metrics",
     "parse_prompt": "tas_core.timeline.prompts",
     "read_sofa": "tas_core.acoustics.sofa",
     "spatialize": "tas_core.inference.spatialize",
@@ -64,13 +65,10 @@ _HOMES: Final = {
 if not TYPE_CHECKING:  # to type checkers it would mean that every name exists
 
     def __getattr__(name: str) -> Any:
-        if name == "metrics":
-            value = import_module("tas_core.evaluation.metrics")
-        elif name in _HOMES:
-            value = getattr(import_module(_HOMES[name]), name)
-        else:
+        if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = value
+        home = import_module(_HOMES[name])
+        value = globals()[name] = home if name == "metrics" else getattr(home, name)
         return value
 
 

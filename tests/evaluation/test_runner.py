@@ -31,7 +31,7 @@ from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
 from tas_core.inference.baselines import mean_azimuth_deg
-from tas_core.inference.presence import Finding
+from tas_core.inference.presence import Detection
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline
@@ -715,11 +715,11 @@ class Hearing(Baseline):
         super().__init__("mono")
         object.__setattr__(self, "deaf_to", deaf_to)
 
-    def findings(self, clip: EvalClip, timeline: Timeline) -> tuple[Finding, ...]:
+    def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         assert clip.timeline != timeline
         names = dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses)
         return tuple(
-            Finding(name, start_s, end_s, 0.5, 0.0 if name in self.deaf_to and start_s == 1 else 1.0)
+            Detection(name, start_s, end_s, 0.5, 0.0 if name in self.deaf_to and start_s == 1 else 1.0)
             for name in names
             for start_s, end_s in ((0.0, 1.0), (1.0, 4.0))
         )

@@ -282,8 +282,8 @@ def test_blocks_do_not_show(
         assert ours.segment == theirs.segment
         assert ours.spl_difference_db == pytest.approx(theirs.spl_difference_db, abs=1e-3)
         assert ours.energy_shares == pytest.approx(theirs.energy_shares, abs=1e-5)
-    assert len(job.findings()) == (4 if family == "slots" else 0)
-    for found, expected in zip(job.findings(), whole.findings, strict=True):
+    assert len(job.detections()) == (4 if family == "slots" else 0)
+    for found, expected in zip(job.detections(), whole.detections, strict=True):
         assert (found.object, found.start_s, found.end_s) == (expected.object, expected.start_s, expected.end_s)
         assert found.energy_share == pytest.approx(expected.energy_share, abs=1e-5)
         assert found.presence == pytest.approx(expected.presence, abs=1e-4)

@@ -253,7 +253,7 @@ def test_the_timeline_beside_the_input_is_taken(job: Job, make_audio: Make, endi
     }
     beside = source.with_suffix(ending)
     beside.write_text(texts.get(ending, "prompts:\n  - {start: 0, end: 1, text: a tone on the left}\n"))
-    report = job(source, timeline_path=None)
+    report = job(source, timeline=None)
     assert [item.segment.text for item in report.segments] == ["a tone on the left"]
     assert find_timeline(source) == beside
 

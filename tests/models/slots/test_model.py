@@ -348,16 +348,6 @@ def test_a_model_without_networks_is_refused() -> None:
         SlotsModel(replace(TINY_SLOTS, networks=0))
 
 
-@torch.no_grad()
-def test_weights_from_before_there_could_be_several_networks_still_load(model: SlotsModel, tmp_path: Path) -> None:
-    old = {name.removeprefix("networks.0."): value for name, value in model.state_dict().items()}
-    config = {key: value for key, value in asdict(model.config).items() if key != "networks"}
-    save_checkpoint(tmp_path, "slots", config, old)
-    back = model_from_checkpoint(load_checkpoint(tmp_path))
-    assert back.config == model.config
-    assert all(torch.equal(value, model.state_dict()[name]) for name, value in back.state_dict().items())
-
-
 # ------------------------------------------------------------------ Eq. 6 to 8, once per clause
 
 
