@@ -13,7 +13,6 @@ A silent prediction is scored. What cannot lead to any score at all is refused w
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +21,7 @@ from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
 from tas_core.evaluation.results import Evaluation, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, file_measures
 from tas_core.inference.settings import check_seed
+from tas_core.system.folders import files_by_stem
 from tas_core.system.progress import Progress, ignore
 
 LENGTH_TOLERANCE_S: Final = 0.02
@@ -103,7 +103,10 @@ def _pairs(prediction: Path, reference: Path) -> tuple[list[tuple[str, Path, Pat
             raise InputError(f"{path}: no such file or folder")
     if not prediction.is_dir() and not reference.is_dir():
         return [(prediction.stem, prediction, reference)], {}
-    ours, theirs = _by_stem(prediction), _by_stem(reference)
+    ours, theirs = (
+        files_by_stem(path, ENDINGS, "audio") if path.is_dir() else {path.stem: path}
+        for path in (prediction, reference)
+    )
     # A single file is a question about that file, not about all that the folder holds besides.
     wanted = [stem for stem in sorted({*ours, *theirs}) if stem in ours or prediction.is_dir()]
     wanted = [stem for stem in wanted if stem in theirs or reference.is_dir()]
@@ -121,19 +124,8 @@ def _pairs(prediction: Path, reference: Path) -> tuple[list[tuple[str, Path, Pat
 
 
 def _by_stem(path: Path) -> dict[str, Path]:
-    if not path.is_dir():
-        return {path.stem: path}
-    found: dict[str, Path] = {}
-    for entry in sorted(os.scandir(path), key=lambda e: e.name):
-        file = Path(entry.path)
-        if file.suffix.lower() not in ENDINGS or entry.name.startswith(".") or not entry.is_file():
-            continue
-        if file.stem in found:
-            raise InputError(f"{path}: {found[file.stem].name} and {file.name} have the same stem, expected one")
-        found[file.stem] = file
-    if not found:
-        raise InputError(f"{path}: no audio files in the folder")
-    return found
+    """Files of a folder by their stems, or the one file."""
+    return files_by_stem(path, ENDINGS, "audio") if path.is_dir() else {path.stem: path}
 
 
 def _more(count: int) -> str:

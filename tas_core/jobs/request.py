@@ -6,7 +6,6 @@ So mistakes are answered at once.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import warnings
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.writer import check_output_path
@@ -29,32 +29,6 @@ if TYPE_CHECKING:
 
 SUBTYPES: Final = ("PCM_16", "PCM_24", "FLOAT")
 SIDECAR_ENDING: Final = ".tas.json"
-
-
-@dataclass(frozen=True)
-class Excerpt:
-    """Which part of an input is made binaural; checked when it is made.
-
-    Args:
-        channel: which channel of the input to take, counted from 1; None mixes all down.
-        start_s: where to begin, seconds.
-        duration_s: how much to make from there, seconds; None, and anything too long, is to the end.
-
-    Raises:
-        InputError: a value out of range.
-    """
-
-    channel: int | None = None
-    start_s: float = 0.0
-    duration_s: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.channel is not None and self.channel < 1:
-            raise InputError(f"the channel is {self.channel}, expected 1 or more")
-        if not 0 <= self.start_s < math.inf:
-            raise InputError(f"the start is {self.start_s} s, expected 0 or more")
-        if self.duration_s is not None and not 0 < self.duration_s < math.inf:
-            raise InputError(f"the duration is {self.duration_s} s, expected more than 0")
 
 
 @dataclass(frozen=True)
@@ -234,10 +208,11 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
     if request.stems is not None:
         _check_stems(request.stems, timeline, [*inputs, out], options.overwrite)
     with AudioReader(source) as reader:
-        _check_channel(reader, options.excerpt.channel)
         rate_hz = reader.sample_rate_hz
         num_samples = reader.count_frames()
-        passage = _passage(reader, num_samples, options.excerpt)
+        passage = options.excerpt.span(reader, num_samples)
+        if options.excerpt.channel is None and reader.num_channels > 1:
+            warnings.warn(f"{reader.name}: {reader.num_channels} channels mixed down to mono", stacklevel=3)
         timeline = timeline.resolved(num_samples / rate_hz)
         if timeline.overlapping(passage[0] / rate_hz, passage[1] / rate_hz) is None:
             span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
@@ -271,24 +246,6 @@ def read_head(path: Path | None) -> HrirSet | None:
     from tas_core.acoustics.sofa import read_sofa
 
     return read_sofa(path)
-
-
-def _check_channel(reader: AudioReader, channel: int | None) -> None:
-    if channel is None and reader.num_channels > 1:
-        warnings.warn(f"{reader.name}: {reader.num_channels} channels mixed down to mono", stacklevel=2)
-    elif channel is not None and channel > reader.num_channels:
-        raise InputError(f"{reader.name}: there is no channel {channel}, expected 1 to {reader.num_channels}")
-
-
-def _passage(reader: AudioReader, num_samples: int, excerpt: Excerpt) -> tuple[int, int]:
-    """Numbers of the first sample to make and of the end."""
-    rate_hz = reader.sample_rate_hz
-    start = round(excerpt.start_s * rate_hz)
-    if start >= num_samples:
-        duration_s = num_samples / rate_hz
-        raise InputError(f"{reader.name}: the start is {excerpt.start_s:g} s, expected less than {duration_s:g} s")
-    length = num_samples if excerpt.duration_s is None else max(1, round(excerpt.duration_s * rate_hz))
-    return start, min(num_samples, start + length)
 
 
 def _check_page(page: Path, request: FileRequest, inputs: list[Path], overwrite: bool) -> None:

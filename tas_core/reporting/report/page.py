@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import resample, to_mono
 from tas_core.errors import InputError
@@ -21,7 +22,6 @@ from tas_core.reporting.report.sounds import (
     LENGTH_TOLERANCE_S,
     MAX_PLAYED_S,
     TRACKS,
-    Part,
     Played,
     SoundFile,
     check_lengths,
@@ -106,18 +106,18 @@ def write_report(
     made = read_sound(output, mix_down=False)
     if made.num_channels != 2:
         raise InputError(f"{output}: {made.num_channels} channel{'s' * (made.num_channels != 1)}, expected 2")
-    part = Part(channel=channel) if start_s is None else Part(start_s, made.duration_s, channel)
-    given = read_sound(source, mix_down=True, part=part)
+    excerpt = Excerpt(channel=channel) if start_s is None else Excerpt(channel, start_s, made.duration_s)
+    given = read_sound(source, mix_down=True, excerpt=excerpt)
     check_lengths(given, made)
     whole_s = made.duration_s if start_s is None else given.file_frames / given.sample_rate_hz
     closed = timeline.resolved(whole_s)
-    played = play(given, made, closed, part.start_s)
+    played = play(given, made, closed, excerpt.start_s)
     places = _places(played, closed, stems)
     codec, files, gain = encode_tracks(played)
-    excerpt = made.duration_s > played.duration_s + LENGTH_TOLERANCE_S
+    shortened = made.duration_s > played.duration_s + LENGTH_TOLERANCE_S
     about = {
         **tables.file_rows("input", given),
-        **_part_rows(part),
+        **_excerpt_rows(excerpt),
         **tables.file_rows("output", made),
         **{f"stem of {name}": stem.name for name, stem in stems.items()},
         "page made by": f"tas {importlib.metadata.version('tas')}",
@@ -127,11 +127,11 @@ def write_report(
         _TEMPLATES,
         {
             "TITLE": tables.escaped(output.name).encode(),
-            "LEAD": _lead(given, made, _prompts_in(closed, part.start_s, made.duration_s)).encode(),
-            "EXCERPT": _excerpt_note(made, played).encode() if excerpt else b"",
+            "LEAD": _lead(given, made, _prompts_in(closed, excerpt.start_s, made.duration_s)).encode(),
+            "EXCERPT": _shortened_note(made, played).encode() if shortened else b"",
             "SUMMARY": tables.places_summary(places).encode(),
             "PLACES": tables.places_table(places).encode(),
-            "LEVELS": tables.levels_table(given, made, played, excerpt=excerpt).encode(),
+            "LEVELS": tables.levels_table(given, made, played, excerpt=shortened).encode(),
             "SUM": tables.mono_sum_note(played).encode(),
             "PROVENANCE": tables.provenance_table(provenance).encode(),
             "FILES": tables.provenance_table(about).encode(),
@@ -231,13 +231,15 @@ def _prompts_in(timeline: Timeline, start_s: float, duration_s: float) -> int:
     return 0 if found is None else len(found.segments)
 
 
-def _part_rows(part: Part) -> dict[str, str]:
+def _excerpt_rows(excerpt: Excerpt) -> dict[str, str]:
     """What of the input the output was made of, if not of all."""
     rows = {}
-    if part.duration_s is not None:
-        rows["input from, to"] = f"{tables.clock(part.start_s)}, {tables.clock(part.start_s + part.duration_s)}"
-    if part.channel is not None:
-        rows["input channel"] = str(part.channel)
+    if excerpt.duration_s is not None:
+        rows["input from, to"] = (
+            f"{tables.clock(excerpt.start_s)}, {tables.clock(excerpt.start_s + excerpt.duration_s)}"
+        )
+    if excerpt.channel is not None:
+        rows["input channel"] = str(excerpt.channel)
     return rows
 
 
@@ -248,7 +250,7 @@ def _lead(given: SoundFile, made: SoundFile, segments: int) -> str:
     return f"{source}, {prompts}, {tables.clock(made.duration_s)} at {rate}"
 
 
-def _excerpt_note(made: SoundFile, played: Played) -> str:
+def _shortened_note(made: SoundFile, played: Played) -> str:
     return (
         f'<p class="note">The files last {tables.clock(made.duration_s)}. This page plays, draws and measures their'
         f" first {tables.clock(played.duration_s)}; loudness, peaks and clipped samples are of the whole files.</p>"

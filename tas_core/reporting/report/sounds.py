@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import soundfile
 
+from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.loudness import LoudnessMeter
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import resample, to_mono
@@ -58,23 +59,8 @@ class MeasuredLevels:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The part of a file that something was made of.
-
-    Args:
-        start_s: where it begins, seconds.
-        duration_s: its length at most, seconds; None is to the end.
-        channel: which channel, counted from 1; None is all.
-    """
-
-    start_s: float = 0.0
-    duration_s: float | None = None
-    channel: int | None = None
-
-
-@dataclass(frozen=True)
 class SoundFile:
-    """A file, or a part of one: facts about all of it, and the samples of its beginning.
+    """A file, or an excerpt of one: facts about all of it, and the samples of its beginning.
 
     Attributes:
         path: where it is.
@@ -84,7 +70,7 @@ class SoundFile:
         sample_rate_hz: its own rate.
         num_channels: its own channels.
         file_frames: samples per channel in the file.
-        num_frames: samples per channel in the part, which all below is about.
+        num_frames: samples per channel in the excerpt, which all below is about.
         levels: of all of it.
         beginning: (channel, time), at most :data:`MAX_PLAYED_S`; one channel if the file was mixed down.
     """
@@ -102,39 +88,34 @@ class SoundFile:
 
     @property
     def duration_s(self) -> float:
-        """Length of the part, seconds."""
+        """Length of the excerpt, seconds."""
         return self.num_frames / self.sample_rate_hz
 
 
-def read_sound(path: Path, *, mix_down: bool, part: Part = Part()) -> SoundFile:  # noqa: B008 - frozen
+def read_sound(path: Path, *, mix_down: bool, excerpt: Excerpt = Excerpt()) -> SoundFile:  # noqa: B008 - frozen
     """Read a file block by block; memory depends on the samples that are kept only.
 
     Args:
         path: audio file.
         mix_down: whether to keep, and to measure the loudness of, the mean of its channels in both ears.
-        part: what to read of it.
+        excerpt: what to read of it.
 
     Raises:
         AudioError: as :class:`tas_core.audio.reader.AudioReader`; or a pipe, which cannot be read twice.
-        InputError: the file does not have the part.
+        InputError: as :meth:`tas_core.audio.excerpt.Excerpt.span`.
     """
     if path.is_fifo():
         raise AudioError(f"{path}: a pipe, expected a file that can be read again")
     with AudioReader(path) as reader:
         rate_hz, file_frames = reader.sample_rate_hz, reader.count_frames()
-        start = round(part.start_s * rate_hz)
-        if start >= file_frames:
-            raise InputError(f"{path}: the start is {part.start_s:g} s, expected less than {file_frames / rate_hz:g} s")
-        if part.channel is not None and part.channel > reader.num_channels:
-            raise InputError(f"{path}: there is no channel {part.channel}, expected 1 to {reader.num_channels}")
-        left = file_frames - start if part.duration_s is None else round(part.duration_s * rate_hz)
+        start, stop = excerpt.span(reader, file_frames)
         reader.seek(start)
-        channels = reader.num_channels if part.channel is None else 1
+        channels = reader.num_channels if excerpt.channel is None else 1
         loudness, peaks = LoudnessMeter(rate_hz, 2 if mix_down else channels), PeakMeter(rate_hz, channels)
         wanted = round(MAX_PLAYED_S * rate_hz)
         kept, count = [], 0
-        while (block := reader.read(min(_BLOCK_FRAMES, left - count))).shape[1]:
-            block = block if part.channel is None else block[part.channel - 1 : part.channel]
+        while (block := reader.read(min(_BLOCK_FRAMES, stop - start - count))).shape[1]:
+            block = block if excerpt.channel is None else block[excerpt.channel - 1 : excerpt.channel]
             peaks.add(block)
             used = to_mono(block)[None] if mix_down else block
             loudness.add(np.repeat(used, 2, axis=0) if mix_down else used)

@@ -26,6 +26,7 @@ from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page, flac_bytes, inert_json, sound_blocks
 from tas_core.reporting.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.system.files import check_new_file, write_files
+from tas_core.system.folders import files_by_stem
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.files import EXTENSIONS, load_timeline
 from tas_core.timeline.segments import Timeline
@@ -226,8 +227,8 @@ def _usable(
     for name in systems:
         if not name.strip() or not name.isprintable():
             raise InputError(f"{name!r} is not a name of a system, expected printable characters")
-    files = {name: _by_stem(folder, _SUFFIXES, "audio") for name, folder in systems.items()}
-    scenes = _by_stem(timelines, EXTENSIONS, "timeline")
+    files = {name: files_by_stem(folder, _SUFFIXES, "audio") for name, folder in systems.items()}
+    scenes = files_by_stem(timelines, EXTENSIONS, "timeline")
     everywhere = set(scenes).intersection(*files.values())
     unmatched = tuple(sorted(set(scenes).union(*files.values()) - everywhere))
     asked: dict[str, _Asked] = {}
@@ -251,23 +252,6 @@ def fixed_objects(timeline: Timeline) -> tuple[KeyObject, ...] | None:
             if clause.azimuth.is_moving or places.setdefault(clause.object, azimuth_deg) != azimuth_deg:
                 return None
     return tuple(KeyObject(name, azimuth_deg) for name, azimuth_deg in places.items())
-
-
-def _by_stem(folder: Path, suffixes: tuple[str, ...], kind: str) -> dict[str, Path]:
-    try:
-        found = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
-    except OSError as error:
-        raise InputError(f"{folder}: {error.strerror}, expected a folder of {kind} files") from error
-    files: dict[str, Path] = {}
-    for path in found:
-        if path.name.startswith("."):
-            continue
-        if path.stem in files:
-            raise InputError(f"{path}: {files[path.stem].name} has the same stem, expected one {kind} file per clip")
-        files[path.stem] = path
-    if not files:
-        raise InputError(f"{folder}: no {kind} files in it, expected {', '.join(suffixes)}")
-    return files
 
 
 # ---------------------------------------------------------------------------- sound

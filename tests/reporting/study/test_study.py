@@ -531,10 +531,10 @@ def no_common_clip(folder: Path) -> None:
     [
         (three_channels, (), r"000001\.wav: 3 channels, expected one or two"),
         (other_length, (), r"000001\.wav: lasts 0\.40 s, but .*000001\.wav lasts 0\.20 s"),
-        (same_stem, (), r"000001\.wav: 000001\.flac has the same stem"),
+        (same_stem, (), r"mono: 000001\.flac and 000001\.wav have the same stem, expected one audio file"),
         (bad_timeline, (), r"000001\.yaml:1:10: `prompts` is not a list"),
         (late_timeline, (), r"000001\.yaml:2:5: .*starts at 5 s"),
-        (empty_system, (), r"mono: no audio files in it"),
+        (empty_system, (), r"mono: no audio files in the folder"),
         (no_common_clip, (), r"timelines: 0 clips can be used, expected one or more \(5 are not in every folder"),
         (Path.exists, ("--clips", 4), r"timelines: 3 clips can be used, expected 4 or more"),
         (Path.exists, ("--system", "nofolder"), r"--system 'nofolder': expected NAME=FOLDER"),

@@ -1,0 +1,36 @@
+"""What is in a folder: its files, by their names without endings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from tas_core.errors import InputError
+
+
+def files_by_stem(folder: Path, endings: Collection[str], kind: str) -> dict[str, Path]:
+    """Files of a folder by their stems, sorted by name; hidden files, folders and other endings are passed over.
+
+    Args:
+        folder: where to look; folders in it are not looked into.
+        endings: of the files, in lower case and with the dot, such as ``.wav``.
+        kind: what the files are, in one word, for messages: "audio".
+
+    Raises:
+        InputError: the folder cannot be read, holds none of these files, or two of one stem.
+    """
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}, expected a folder of {kind} files") from error
+    files: dict[str, Path] = {}
+    for path in entries:
+        if path.suffix.lower() not in endings or path.name.startswith(".") or not path.is_file():
+            continue
+        if path.stem in files:
+            names = f"{files[path.stem].name} and {path.name}"
+            raise InputError(f"{folder}: {names} have the same stem, expected one {kind} file of each")
+        files[path.stem] = path
+    if not files:
+        raise InputError(f"{folder}: no {kind} files in the folder, expected {', '.join(endings)}")
+    return files
