@@ -1,7 +1,9 @@
 """HTML files that hold everything they need and ask no network for anything.
 
-A page is a template with marks such as ``@@STYLE@@``, one style and one script. Its policy forbids every request,
-and every script and style but those two. Data is JSON, and sounds are base64, in blocks that no browser runs.
+A page is a folder of this package with a template ``page.html`` (Jinja2) that extends ``base.html``, a style
+``page.css`` that goes on from ``shared.css``, and a script ``page.js``. The policy in its head forbids every request,
+and every script and style but those two. Whatever a template is given is text and is escaped; data is JSON, and sounds
+are base64, in blocks that no browser runs.
 """
 
 from __future__ import annotations
@@ -9,29 +11,47 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
-import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import soundfile
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
-def fill_page(folder: Path, parts: Mapping[str, bytes], *, policy: str = "") -> bytes:
+_FOLDER: Final = Path(__file__).resolve().parent
+_CONTROL: Final = {code: chr(0x2400 + code) for code in range(32)} | {0x7F: "\u2421"}
+
+
+def fill_page(
+    name: str,
+    data: Mapping[str, Any],
+    sounds: Mapping[str, bytes],
+    values: Mapping[str, Any] | None = None,
+    *,
+    policy: str = "",
+) -> bytes:
     """The HTML file, UTF-8.
 
     Args:
-        folder: holds ``page.html``, ``page.css`` and ``page.js``.
-        parts: mark -> HTML to put there. ``POLICY``, ``STYLE`` and ``SCRIPT`` are filled in here. What was filled in
-            is not searched for marks again.
+        name: of the page's folder, "report" or "study"; also the id of the block with the data.
+        data: what the script reads, plain JSON values.
+        sounds: name -> audio file, in blocks with the ids ``sound-<name>``; names are ASCII words.
+        values: what else the template shows.
         policy: further directives for the page's policy, such as ``media-src blob:``.
 
     Raises:
-        KeyError: the template has a mark that has no part.
+        jinja2.UndefinedError: the template shows a value that is not there.
+        ValueError: a number in the data is not finite, which JSON has no word for.
     """
-    template, style, script = ((folder / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
+    from markupsafe import Markup
+
+    style = _read("shared.css") + _read(f"{name}/page.css")
+    script = _read(f"{name}/page.js")
     directives = [
         "default-src 'none'",
         f"script-src {_source_hash(script)}",
@@ -40,29 +60,39 @@ def fill_page(folder: Path, parts: Mapping[str, bytes], *, policy: str = "") -> 
         "base-uri 'none'",
         "form-action 'none'",
     ]
-    known = {**parts, "POLICY": "; ".join(directives).encode(), "STYLE": style.encode(), "SCRIPT": script.encode()}
-    pieces = re.split(r"@@([A-Z]+)@@", template)
-    return b"".join(known[piece] if i % 2 else piece.encode() for i, piece in enumerate(pieces))
+    shown = {
+        **(values or {}),
+        "name": name,
+        "policy": "; ".join(directives),
+        "style": Markup(style),
+        "script": Markup(script),
+        "data": data,
+        "sounds": sounds,
+    }
+    # In pieces, so that a page of 200 MB is not in memory as text as well.
+    return b"".join(piece.encode() for piece in templates().get_template(f"{name}/page.html").generate(shown))
 
 
-def inert_json(value: Any) -> bytes:
-    """JSON that is plain ASCII and, inside HTML, nothing but text.
+@cache
+def templates() -> Environment:
+    """The templates of this package, by their paths in it.
 
-    Raises:
-        ValueError: a number is not finite, which JSON has no word for.
+    They escape what they show, also inside attributes; control characters become visible signs and lone surrogates
+    "?". The filter ``tojson`` gives ASCII that is inert in HTML, ``base64`` the bytes of a file.
     """
-    text = json.dumps(value, allow_nan=False)
-    for character in "<>&":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return text.encode("ascii")
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-
-def sound_blocks(sounds: Mapping[str, bytes]) -> bytes:
-    """Blocks with the ids ``sound-<name>``, each an audio file in base64; names are ASCII words."""
-    return b"\n".join(
-        b'<script id="sound-%s" type="text/plain">%s</script>' % (name.encode("ascii"), base64.b64encode(data))
-        for name, data in sounds.items()
+    made = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    made.policies["json.dumps_kwargs"] = {"allow_nan": False}
+    made.filters["base64"] = _base64
+    return made
 
 
 def flac_bytes(samples: np.ndarray, sample_rate_hz: int) -> bytes:
@@ -74,6 +104,23 @@ def flac_bytes(samples: np.ndarray, sample_rate_hz: int) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, whole.T, sample_rate_hz, format="FLAC", subtype="PCM_16")
     return file.getvalue()
+
+
+def _visible(value: Any) -> Any:
+    """Text without characters that nobody sees or that no file can hold; HTML as it is."""
+    if hasattr(value, "__html__"):
+        return value
+    return str(value).translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")
+
+
+def _base64(data: bytes) -> Markup:
+    from markupsafe import Markup
+
+    return Markup(base64.b64encode(data).decode("ascii"))
+
+
+def _read(path: str) -> str:
+    return (_FOLDER / path).read_text("utf-8")
 
 
 def _source_hash(text: str) -> str:

@@ -67,6 +67,7 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_workshop(wheel: Path) -> No
         *(f"tas_core/timeline/words/{path.name}" for path in (ROOT / "prompts").iterdir()),
         "tas_core/acoustics/kemar.safetensors",
         *(f"tas_core/reporting/{page}/page.{kind}" for page in ("report", "study") for kind in ("html", "css", "js")),
+        *(f"tas_core/reporting/{name}" for name in ("base.html", "shared.css", "report/tables.html")),
         "tas_core/models/weights/slots/config.json",
         "tas_core/models/weights/slots/model.safetensors",
     ]

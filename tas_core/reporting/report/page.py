@@ -14,7 +14,7 @@ from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import resample, to_mono
 from tas_core.errors import InputError
-from tas_core.reporting.html_page import fill_page, inert_json, sound_blocks
+from tas_core.reporting.html_page import fill_page
 from tas_core.reporting.plots.curves import AzimuthCurve, Source, SplCurve, plot_data
 from tas_core.reporting.report import tables
 from tas_core.reporting.report.places import SegmentPlaces, measure_places
@@ -23,7 +23,6 @@ from tas_core.reporting.report.sounds import (
     MAX_PLAYED_S,
     TRACKS,
     Played,
-    SoundFile,
     check_lengths,
     encode_tracks,
     play,
@@ -35,7 +34,6 @@ from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause
 from tas_core.timeline.segments import Timeline
 
-_TEMPLATES: Final = Path(__file__).resolve().parent
 _SUFFIXES: Final = (".html", ".htm")
 _WAVEFORM_BINS: Final = 1600
 _LARGEST_DB: Final = 99.0
@@ -113,32 +111,31 @@ def write_report(
     closed = timeline.resolved(whole_s)
     played = play(given, made, closed, excerpt.start_s)
     places = _places(played, closed, stems)
-    codec, files, gain = encode_tracks(played)
+    codec, sounds, gain = encode_tracks(played)
     shortened = made.duration_s > played.duration_s + LENGTH_TOLERANCE_S
-    about = {
-        **tables.file_rows("input", given),
-        **_excerpt_rows(excerpt),
-        **tables.file_rows("output", made),
+    files = {
+        **tables.file_facts("input", given),
+        **_excerpt_facts(excerpt),
+        **tables.file_facts("output", made),
         **{f"stem of {name}": stem.name for name, stem in stems.items()},
         "page made by": f"tas {importlib.metadata.version('tas')}",
         "sounds in the page": f"{codec}, {played.sample_rate_hz} Hz",
     }
-    page = fill_page(
-        _TEMPLATES,
-        {
-            "TITLE": tables.escaped(output.name).encode(),
-            "LEAD": _lead(given, made, _prompts_in(closed, excerpt.start_s, made.duration_s)).encode(),
-            "EXCERPT": _shortened_note(made, played).encode() if shortened else b"",
-            "SUMMARY": tables.places_summary(places).encode(),
-            "PLACES": tables.places_table(places).encode(),
-            "LEVELS": tables.levels_table(given, made, played, excerpt=shortened).encode(),
-            "SUM": tables.mono_sum_note(played).encode(),
-            "PROVENANCE": tables.provenance_table(provenance).encode(),
-            "FILES": tables.provenance_table(about).encode(),
-            "REPORT": inert_json(_data(played, gain)),
-            "AUDIO": sound_blocks(files),
-        },
-    )
+    shown = {
+        **tables.WORDS,
+        "source": given,
+        "output": made,
+        "played": played,
+        "prompts": _prompts_in(closed, excerpt.start_s, made.duration_s),
+        "shortened": shortened,
+        "places": places,
+        "summary": tables.places_summary(places),
+        "levels": tables.level_rows(given, made, played, shortened=shortened),
+        "mono_sum": tables.mono_sum_note(played),
+        "provenance": list(tables.facts(provenance)),
+        "files": list(tables.facts(files)),
+    }
+    page = fill_page("report", _data(played, gain), sounds, shown)
     write_files({path: page}, overwrite=overwrite)
     return path
 
@@ -223,38 +220,20 @@ def _places(played: Played, whole: Timeline, stems: Mapping[str, Path]) -> tuple
     return measure_places(ears, rate_hz, played.timeline, played.tracks["input"].ears[0], sounds)
 
 
-# ---------------------------------------------------------------------------- words
-
-
 def _prompts_in(timeline: Timeline, start_s: float, duration_s: float) -> int:
     found = timeline.overlapping(start_s, start_s + duration_s)
     return 0 if found is None else len(found.segments)
 
 
-def _excerpt_rows(excerpt: Excerpt) -> dict[str, str]:
+def _excerpt_facts(excerpt: Excerpt) -> dict[str, str]:
     """What of the input the output was made of, if not of all."""
-    rows = {}
+    facts = {}
     if excerpt.duration_s is not None:
-        rows["input from, to"] = (
-            f"{tables.clock(excerpt.start_s)}, {tables.clock(excerpt.start_s + excerpt.duration_s)}"
-        )
+        end_s = excerpt.start_s + excerpt.duration_s
+        facts["input from, to"] = f"{tables.clock(excerpt.start_s)}, {tables.clock(end_s)}"
     if excerpt.channel is not None:
-        rows["input channel"] = str(excerpt.channel)
-    return rows
-
-
-def _lead(given: SoundFile, made: SoundFile, segments: int) -> str:
-    rate = f"{made.sample_rate_hz / 1000:g}\u00a0kHz"
-    prompts = f"{segments} prompt{'s' * (segments != 1)}"
-    source = f"made of <bdi>{tables.escaped(given.path.name)}</bdi>"
-    return f"{source}, {prompts}, {tables.clock(made.duration_s)} at {rate}"
-
-
-def _shortened_note(made: SoundFile, played: Played) -> str:
-    return (
-        f'<p class="note">The files last {tables.clock(made.duration_s)}. This page plays, draws and measures their'
-        f" first {tables.clock(played.duration_s)}; loudness, peaks and clipped samples are of the whole files.</p>"
-    )
+        facts["input channel"] = str(excerpt.channel)
+    return facts
 
 
 # ---------------------------------------------------------------------------- numbers for the pictures

@@ -1,16 +1,16 @@
-"""The tables of a report as HTML. Whatever comes from a file, a name or a prompt goes through :func:`escaped`."""
+"""What the tables of a report say, in words and rows; ``tables.html`` makes HTML of it."""
 
 from __future__ import annotations
 
-import html
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from tas_core.acoustics.level_difference import SILENCE_DBFS
 from tas_core.conventions import LEFT_SIGN
-from tas_core.reporting.report.places import NEEDS_STEMS, MeasuredPlace, SegmentPlaces
+from tas_core.reporting.report.places import NEEDS_STEMS, SegmentPlaces
 from tas_core.reporting.report.sounds import MeasuredLevels, Played, SoundFile
 
 EXACT_DB: Final = -40.0
@@ -18,13 +18,6 @@ EXACT_DB: Final = -40.0
 
 _MINUS: Final = "\u2212"
 _NONE: Final = "\u2013"
-_CONTROL: Final = {code: chr(0x2400 + code) for code in range(32)} | {0x7F: "\u2421"}
-
-
-def escaped(text: object) -> str:
-    """Text for HTML, also inside attributes; control characters become visible signs, lone surrogates "?"."""
-    clean = str(text).translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")
-    return html.escape(clean)
 
 
 def clock(seconds: float) -> str:
@@ -33,14 +26,15 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{hundredths / 100:05.2f}"
 
 
-def number(value: float | None, unit: str, *, digits: int = 1, sign: bool = False) -> str:
+def number(value: float | None, unit: str = "", *, digits: int = 1, sign: bool = False) -> str:
     """A number with its unit and a real minus sign; a dash for None."""
     if value is None:
         return _NONE
+    unit = f"\u00a0{unit}" if unit else ""
     if math.isinf(value):
-        return ("+" if value > 0 else _MINUS) + "\u221e\u00a0" + unit
+        return ("+" if value > 0 else _MINUS) + "\u221e" + unit
     rounded = round(value, digits) + 0.0  # no -0.0
-    return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", _MINUS) + f"\u00a0{unit}"
+    return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", _MINUS) + unit
 
 
 def direction(azimuth_deg: float) -> str:
@@ -51,44 +45,17 @@ def direction(azimuth_deg: float) -> str:
     return f"{degrees}\u00b0 {'left' if azimuth_deg * LEFT_SIGN > 0 else 'right'}"
 
 
-# ---------------------------------------------------------------------------- places
-
-
-def places_table(segments: Sequence[SegmentPlaces]) -> str:
-    """Requested against measured, a group of rows per segment."""
-    groups = []
-    for number_, each in enumerate(segments):
-        segment = each.segment
-        span = f"{clock(segment.start_s)} \u2013 {clock(segment.end_s or 0.0)}"
-        level = number(each.spl_difference_db, "dB", sign=True)
-        rows = "".join(map(_place_row, each.places))
-        silent = f", below {SILENCE_DBFS:g} dBFS".replace("-", _MINUS) if each.spl_difference_db is None else ""
-        groups.append(
-            f'<tbody><tr class="segment"><th colspan="5" scope="rowgroup">'
-            f'<button type="button" class="seek" data-segment="{number_}" aria-label="Go to {span}">{span}</button> '
-            f"<bdi>{escaped(segment.text)}</bdi>"
-            f'<span class="level">L over R: {level}{silent}</span></th></tr>{rows}</tbody>'
-        )
-    return "".join(groups)
-
-
-def _place_row(place: MeasuredPlace) -> str:
-    part = f' <span class="part">{place.part}</span>' if place.part else ""
-    if place.measured_deg is None:
-        result = f'<td colspan="2" class="soft">{place.reason}</td><td class="verdict"><span>not measured</span></td>'
-    else:
-        apart = number(abs(place.measured_deg - place.requested_deg), "", digits=0).strip() + "\u00b0"
-        verdict = '<span class="pass">\u2713 pass</span>' if place.passed else '<span class="fail">\u2717 fail</span>'
-        basis = "" if place.basis == "whole sound" else ' <span class="part">by its stem</span>'
-        result = f'<td>{direction(place.measured_deg)}{basis}</td><td>{apart}</td><td class="verdict">{verdict}</td>'
-    return (
-        f'<tr><th scope="row"><bdi>{escaped(place.object)}</bdi>{part}</th>'
-        f"<td>{direction(place.requested_deg)}</td>{result}</tr>"
-    )
+WORDS: Final[Mapping[str, Callable[..., str] | float]] = {
+    "clock": clock,
+    "direction": direction,
+    "number": number,
+    "silence_dbfs": SILENCE_DBFS,
+}
+"""What the templates use of this module."""
 
 
 def places_summary(segments: Sequence[SegmentPlaces]) -> str:
-    """One sentence or two about :func:`places_table`."""
+    """One sentence or two about how many places were measured and passed."""
     places = [place for segment in segments for place in segment.places]
     if not places:
         return "No prompt holds in the part that this page plays."
@@ -107,25 +74,21 @@ def places_summary(segments: Sequence[SegmentPlaces]) -> str:
     return " ".join(parts)
 
 
-# ---------------------------------------------------------------------------- levels
-
-
-def levels_table(source: SoundFile, output: SoundFile, played: Played, *, excerpt: bool) -> str:
-    """Rows of levels: input, output and the plain head filter."""
-    files = (source.levels, output.levels)
+def level_rows(
+    source: SoundFile, output: SoundFile, played: Played, *, shortened: bool
+) -> list[tuple[str, Sequence[str]]]:
+    """Names and cells for input, output and the plain head filter."""
     tracks = [played.tracks[name] for name in ("input", "output", "hrtf")]
-    whole: list[MeasuredLevels | None] = [*files, None if excerpt else tracks[2].levels]
-    rows = [
+    whole: list[MeasuredLevels | None] = [source.levels, output.levels, None if shortened else tracks[2].levels]
+    rows: list[tuple[str, Sequence[str]]] = [
         ("Loudness", [number(None if each is None else each.loudness_lufs, "LUFS") for each in whole]),
         ("True peak", [number(None if each is None else each.true_peak_dbtp, "dBTP") for each in whole]),
         ("Clipped samples", [_NONE if each is None else f"{each.clipped}" for each in whole]),
     ]
-    if excerpt:
+    if shortened:
         rows.append(("Loudness of what is played here", [number(t.levels.loudness_lufs, "LUFS") for t in tracks]))
     rows.append(("Turned down to match", [number(track.match_db, "dB") for track in tracks]))
-    return "".join(
-        f'<tr><th scope="row">{name}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>' for name, cells in rows
-    )
+    return rows
 
 
 def mono_sum_note(played: Played) -> str:
@@ -144,42 +107,38 @@ def mono_sum_note(played: Played) -> str:
     )
 
 
-# ---------------------------------------------------------------------------- provenance
+@dataclass(frozen=True)
+class Fact:
+    """A row of a table of facts.
+
+    Attributes:
+        name: of the row.
+        values: plain values, shown side by side.
+        lines: in place of values, a list of more than plain values as JSON, which is folded away.
+        entries: how many entries that list has.
+    """
+
+    name: str
+    values: tuple[Any, ...] = ()
+    lines: tuple[str, ...] = ()
+    entries: int = 0
 
 
-def provenance_table(provenance: Mapping[str, Any]) -> str:
-    """A row per value; mappings within are rows of their own, lists of anything but plain values are folded away."""
-    return "".join(f'<tr><th scope="row">{name}</th><td>{value}</td></tr>' for name, value in _rows(provenance, ""))
-
-
-def _rows(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+def facts(values: Mapping[str, Any], prefix: str = "") -> Iterator[Fact]:
+    """A row for each value; mappings within are rows of their own, whose names begin with the mapping's name."""
     for key, value in values.items():
-        name = f"{prefix}{escaped(key)}"
+        name = f"{prefix}{key}"
         if isinstance(value, Mapping) and value:
-            yield from _rows(value, f"{name} \u203a ")
+            yield from facts(value, f"{name} \u203a ")
         elif isinstance(value, list | tuple) and any(isinstance(each, Mapping | list | tuple) for each in value):
-            text = json.dumps(value, indent=1, ensure_ascii=False)
-            lines = "\n".join(map(escaped, text.split("\n")))
-            entries = f"{len(value)} entr{'y' if len(value) == 1 else 'ies'}"
-            yield name, f"<details><summary>{entries}</summary><pre>{lines}</pre></details>"
-        elif isinstance(value, Mapping | list | tuple):
-            yield name, ", ".join(map(_plain, value)) or _NONE
+            lines = json.dumps(value, indent=1, ensure_ascii=False).split("\n")
+            yield Fact(name, lines=tuple(lines), entries=len(value))
         else:
-            yield name, _plain(value)
+            yield Fact(name, tuple(value) if isinstance(value, Mapping | list | tuple) else (value,))
 
 
-def _plain(value: Any) -> str:
-    if value is None:
-        return _NONE
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return escaped(f"{value:.6g}")
-    return f"<bdi>{escaped(value)}</bdi>"
-
-
-def file_rows(role: str, file: SoundFile) -> dict[str, str]:
-    """Facts about a file."""
+def file_facts(role: str, file: SoundFile) -> dict[str, str]:
+    """Names of rows and their values, about a file."""
     channels = {1: "mono", 2: "stereo"}.get(file.num_channels, f"{file.num_channels} channels")
     coding = f"{file.format} {file.subtype}, {file.sample_rate_hz} Hz"
     return {

@@ -23,7 +23,7 @@ from tas_core.audio.resampling import resample
 from tas_core.audio.writer import FORMATS, peak
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
-from tas_core.reporting.html_page import fill_page, flac_bytes, inert_json, sound_blocks
+from tas_core.reporting.html_page import fill_page, flac_bytes
 from tas_core.reporting.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
 from tas_core.system.files import check_new_file, write_files
 from tas_core.system.folders import files_by_stem
@@ -43,7 +43,6 @@ LENGTH_TOLERANCE_S: Final = 0.1
 
 _ITEM_NUMBERS: Final = range(1000, 10_000)
 _SUFFIXES: Final = (*FORMATS, ".mp3")
-_TEMPLATES: Final = Path(__file__).resolve().parent
 
 _TONE_RATE_HZ: Final = 16_000
 _TONE_S: Final = 0.8
@@ -192,19 +191,14 @@ def question(phrase: str) -> str:
 
 
 def render_page(study: Mapping[str, Any], sounds: Mapping[str, bytes]) -> bytes:
-    """The HTML file, UTF-8.
-
-    What comes from prompts is in the JSON only, in which ``<``, ``>`` and ``&`` are escaped, so that no text can
-    end the block or begin a tag. The policy in the page's head forbids every request, and every script and style
-    but the two of this page.
+    """The HTML file, UTF-8. What comes from prompts is in its data only.
 
     Args:
         study: "study": name of the study; "sets": how many clips; "items": number, set (from 1) and questions
             of each recording in order.
         sounds: item number or ``tone-left`` and ``tone-right`` -> FLAC file.
     """
-    parts = {"STUDY": inert_json(study), "AUDIO": sound_blocks(sounds)}
-    return fill_page(_TEMPLATES, parts, policy="media-src blob:")
+    return fill_page("study", study, sounds, policy="media-src blob:")
 
 
 # ---------------------------------------------------------------------------- clips

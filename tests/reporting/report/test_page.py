@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from jinja2 import UndefinedError
 
 from tas_core.acoustics.hrtf import direction_ratio
 from tas_core.audio.loudness import LoudnessMeter
@@ -24,12 +25,12 @@ from tas_core.audio.true_peak import FULL_SCALE, PeakMeter
 from tas_core.errors import InputError, TasError
 from tas_core.inference import baselines as plain_head
 from tas_core.inference.baselines import through_head
-from tas_core.reporting.html_page import inert_json
+from tas_core.reporting.html_page import templates
 from tas_core.reporting.report import page as job
 from tas_core.reporting.report import sounds
 from tas_core.reporting.report.page import report_file, write_report
 from tas_core.reporting.report.places import NEEDS_STEMS, TOO_LITTLE, measure_places
-from tas_core.reporting.report.tables import clock, direction, escaped, number, provenance_table
+from tas_core.reporting.report.tables import WORDS, clock, direction, facts, number
 from tas_core.timeline.files import EXTENSIONS, convert_timeline, format_timeline, parse_timeline
 from tas_core.timeline.segments import Timeline
 from tests.conftest import Finished
@@ -188,15 +189,31 @@ def test_words_and_numbers() -> None:
     assert number(-0.01, "dB", sign=True) == "0.0\u00a0dB"
     assert number(float("-inf"), "dB") == "\u2212\u221e\u00a0dB"
     assert number(None, "dB") == "\u2013"
-    assert escaped("a<b>&\"'\n\x00\ud800") == "a&lt;b&gt;&amp;&quot;&#x27;\u240a\u2400?"
+
+
+def test_what_a_template_shows_is_text() -> None:
+    def filled(template: str, value: object) -> str:
+        return templates().from_string(template).render(value=value)
+
+    assert filled("{{ value }}", "a<b>&\"'\n\x00\ud800") == "a&lt;b&gt;&amp;&#34;&#39;\u240a\u2400?"
+    assert filled("{{ value | tojson }}", {"b": "</script>&'\u2028", "a": 1}).isascii()
+    assert not re.search("[<>&]", filled("{{ value | tojson }}", "</script>&<!--"))
     with pytest.raises(ValueError, match="Out of range"):
-        inert_json(float("nan"))
+        filled("{{ value | tojson }}", float("nan"))
+    with pytest.raises(UndefinedError, match="'other' is undefined"):
+        filled("{{ other }}", 1)
 
 
 def test_provenance_of_any_shape_is_text() -> None:
-    table = provenance_table(
-        {"a<": {"b": 1.23456789, "c": None}, "list": [1, "x<y"], "deep": [{"k": "<b>\n"}], "empty": {}, "yes": True}
-    )
+    values = {
+        "a<": {"b": 1.23456789, "c": None},
+        "list": [1, "x<y"],
+        "deep": [{"k": "<b>\n"}],
+        "empty": {},
+        "yes": True,
+    }
+    macros = templates().get_template("report/tables.html").make_module(WORDS)
+    table = macros.facts(facts(values))
     cells = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', table, re.DOTALL)
     assert [name for name, _ in cells] == ["a&lt; › b", "a&lt; › c", "list", "deep", "empty", "yes"]
     values = dict(cells)
