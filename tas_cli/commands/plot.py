@@ -26,20 +26,11 @@ def plot(
     """Draw how binaural files sound over time, with their prompts."""
     import logging
 
-    from tas_core.reporting.plots.files import plot_files
+    from tas_core.reporting.plots.files import PlottedFiles, plot_files
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its font cache on first use
-    plot_files(
-        sources,
-        out,
-        kind,
-        timeline_paths=timeline,
-        reference=reference,
-        csv_out=csv,
-        labels=label,
-        title=title,
-        force=force,
-    )
+    files = PlottedFiles(sources, timeline, reference, label)
+    plot_files(files, out, kind, csv_out=csv, title=title, overwrite=force)
     for path in (out, csv):
         if path is not None:
             typer.echo(str(path))

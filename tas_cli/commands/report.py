@@ -30,7 +30,7 @@ def report(
 ) -> None:
     """Make one HTML page about one output: listen, compare, requested and measured places, levels."""
     from tas_core.errors import InputError
-    from tas_core.reporting.report.page import report_file
+    from tas_core.reporting.report.page import ReportedOutput, report_file
 
     stems: dict[str, Path] = {}
     for text in stem:
@@ -40,15 +40,6 @@ def report(
         if name in stems:
             raise InputError(f"--stem {text!r}: the object {name!r} is given twice")
         stems[name] = Path(path)
-    page = report_file(
-        output,
-        source,
-        timeline,
-        out,
-        stems=stems,
-        provenance_path=provenance,
-        start_s=start,
-        channel=channel,
-        force=force,
-    )
+    about = ReportedOutput(output, source, stems, start, channel)
+    page = report_file(out, about, timeline, provenance_path=provenance, overwrite=force)
     typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB")

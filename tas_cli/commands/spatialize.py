@@ -57,12 +57,13 @@ def spatialize(
     """Put every sound where the timeline says."""
     from tas_cli.configuration import was_given
     from tas_cli.output.spatialize import run_many, run_one
+    from tas_core.audio.excerpt import Excerpt
     from tas_core.audio.normalised_writer import Levels
     from tas_core.errors import InputError
     from tas_core.inference.settings import RenderSettings
     from tas_core.jobs.batch.inputs import find_inputs
     from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch, plan_requests
-    from tas_core.jobs.request import Excerpt, FileOptions, FileRequest, only_input
+    from tas_core.jobs.request import FileOptions, FileRequest, only_input
     from tas_core.jobs.spatialize import JobSettings
 
     options = FileOptions(

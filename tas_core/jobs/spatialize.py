@@ -284,20 +284,16 @@ def _write_sidecar(prepared: PreparedFile, model: LoadedModel, result: FileResul
 
 def _write_page(page: Path, prepared: PreparedFile, result: FileResult) -> None:
     """Write the report page of a rendered file."""
-    from tas_core.reporting.report.page import write_report
+    from tas_core.reporting.report.page import ReportedOutput, write_report
 
-    whole = result.duration_s * result.sample_rate_hz == prepared.num_samples
-    write_report(
-        page,
-        source=prepared.reader.path,
+    about = ReportedOutput(
         output=prepared.out,
-        timeline=prepared.timeline,
-        provenance=result.as_dict(),
+        source=prepared.reader.path,
         stems={stem.object: Path(stem.path) for stem in result.stems if stem.object is not None},
-        start_s=None if whole else result.start_s,
+        start_s=None if prepared.passage == (0, prepared.num_samples) else result.start_s,
         channel=prepared.options.excerpt.channel,
-        overwrite=prepared.options.overwrite,
     )
+    write_report(page, about, prepared.timeline, result.as_dict(), overwrite=prepared.options.overwrite)
 
 
 def _mono_pieces(reader: AudioReader, channel: int | None) -> Iterator[np.ndarray]:

@@ -230,8 +230,8 @@ def test_more_categories_than_bars(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("figure.jpg", "expected .png, .svg, .pdf"),
-        ("figure", "the picture would end in nothing, expected .png"),
+        ("figure.jpg", "expected one of .png, .svg, .pdf"),
+        ("figure", "figure: no extension, expected one of .png, .svg, .pdf"),
         ("missing/figure.png", "does not exist"),
         ("folder.png", "a folder, expected a file name"),
     ],

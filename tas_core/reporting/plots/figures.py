@@ -6,21 +6,16 @@ drawn as it is, never as a formula, and stays text in SVG and PDF.
 
 from __future__ import annotations
 
-import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
-from tas_core.errors import InputError
 from tas_core.reporting.plots.curves import PlotData
 from tas_core.reporting.plots.lettering import plain
 from tas_core.reporting.plots.page import Page
 from tas_core.reporting.plots.panels import TEXT_PT
-
-FORMATS: Final = ("png", "svg", "pdf")
-
-_DPI: Final = 150
+from tas_core.reporting.plots.pictures import STYLE, check_format, picture_bytes
 
 # Fonts for scripts that matplotlib's own has no letters for, the first ones installed win.
 _FALLBACK_FONTS: Final = (
@@ -43,7 +38,7 @@ def draw(data: PlotData, format: str = "png", title: str = "") -> bytes:
 
     Args:
         data: what to show.
-        format: one of :data:`FORMATS`.
+        format: one of :data:`tas_core.reporting.plots.pictures.FORMATS`.
         title: above the picture.
 
     Returns:
@@ -55,16 +50,13 @@ def draw(data: PlotData, format: str = "png", title: str = "") -> bytes:
     Raises:
         InputError: unknown format.
     """
-    if format not in FORMATS:
-        raise InputError(f"unknown format {format!r}; expected one of {', '.join(FORMATS)}")
+    check_format(format)
     with _settings(), _missing_glyphs(format) as missing:
-        figure = Page(data, plain(title)).figure()
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=format, dpi=_DPI, metadata=_metadata(data, format, title))
+        picture = picture_bytes(Page(data, plain(title)).figure(), format, _metadata(data, format, title))
     if missing:
         shown = " ".join(sorted(missing))
         warnings.warn(f"no installed font has the characters {shown}; the picture shows boxes instead", stacklevel=2)
-    return buffer.getvalue()
+    return picture
 
 
 @contextmanager
@@ -80,9 +72,7 @@ def _settings() -> Iterator[None]:
             {
                 "font.family": ["DejaVu Sans", *(f for f in _FALLBACK_FONTS if f in installed)],
                 "font.size": TEXT_PT,
-                "text.parse_math": False,
-                "svg.fonttype": "none",
-                "svg.hashsalt": "tas",
+                **STYLE,
                 "pdf.fonttype": 42,
                 "axes.formatter.use_mathtext": False,
             }
@@ -106,14 +96,10 @@ def _missing_glyphs(format: str) -> Iterator[set[str]]:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
 
 
-def _metadata(data: PlotData, format: str, title: str) -> dict[str, Any]:
-    """Title and description for those who do not see the picture, and no dates."""
+def _metadata(data: PlotData, format: str, title: str) -> dict[str, str]:
+    """Title and description for those who do not see the picture."""
     names = ", ".join(plain(curve.label) for curve in data.curves)
     prompts = "; ".join(plain(segment.text) for lane in data.lanes for segment in lane.segments)
     described = f"{_NAMES[data.kind]}: {names}" + (f". Prompts: {prompts}" if prompts else "")
     shown = plain(title) or _NAMES[data.kind]
-    if format == "pdf":
-        return {"Title": shown, "Subject": described, "CreationDate": None}
-    if format == "svg":
-        return {"Title": shown, "Description": described, "Date": None}
-    return {"Title": shown, "Description": described}
+    return {"Title": shown, "Subject" if format == "pdf" else "Description": described}

@@ -11,12 +11,14 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tas_core.audio.reader import read_audio
 from tas_core.errors import InputError
 from tas_core.reporting.plots.curves import PlotData, Source, check_kind, plot_data
+from tas_core.reporting.plots.pictures import picture_format
 from tas_core.system.files import check_new_file, same_file, write_files
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline
@@ -24,82 +26,97 @@ from tas_core.timeline.segments import Timeline
 if TYPE_CHECKING:
     from tas_core.reporting.plots.curves import Row
 
-FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
-"""Endings of pictures."""
-
 REFERENCE_LABEL = "reference"
 _LENGTH_TOLERANCE_S = 0.1
 
 
+@dataclass(frozen=True)
+class PlottedFiles:
+    """What a picture is made of.
+
+    Args:
+        sources: files of two channels, at least one.
+        timelines: none, one for all sources, or one for each.
+        reference: file of two channels to compare with.
+        labels: none, one for each source, or one more for the reference. By default file names without endings.
+    """
+
+    sources: Sequence[Path]
+    timelines: Sequence[Path] = ()
+    reference: Path | None = None
+    labels: Sequence[str] = ()
+
+    @property
+    def paths(self) -> list[Path]:
+        """All files that are read."""
+        return [*self.sources, *self.timelines, *([self.reference] if self.reference else [])]
+
+    def read(self) -> list[Source]:
+        """The sounds with their labels and timelines, the reference last.
+
+        Warns:
+            UserWarning: the reference is longer or shorter than a source by more than 0.1 s.
+
+        Raises:
+            InputError: files that cannot be read or drawn, or that do not fit together.
+        """
+        count = len(self.sources)
+        if len(self.timelines) not in (0, 1, count):
+            raise InputError(
+                f"{len(self.timelines)} timelines for {count} sounds, expected one for all or one for each"
+            )
+        names = _labels(self.sources, self.labels, self.reference)
+        timelines: list[Timeline | None] = [load_timeline(path) for path in self.timelines] or [None]
+        if len(timelines) == 1:
+            timelines *= count
+        sounds = [_read(*each) for each in zip(self.sources, names, timelines, strict=False)]
+        if self.reference is not None:
+            compared = _read(self.reference, names[-1], None, is_reference=True)
+            for path, sound in zip(self.sources, sounds, strict=True):
+                if abs(sound.duration_s - compared.duration_s) > _LENGTH_TOLERANCE_S:
+                    warnings.warn(
+                        f"{path} is {sound.duration_s:.2f} s long and the reference {self.reference}"
+                        f" {compared.duration_s:.2f} s; both are drawn from their beginnings",
+                        stacklevel=3,
+                    )
+            sounds.append(compared)
+        return sounds
+
+
 def plot_files(
-    sources: Sequence[Path],
-    out: Path,
-    kind: str,
-    *,
-    timeline_paths: Sequence[Path] = (),
-    reference: Path | None = None,
-    csv_out: Path | None = None,
-    labels: Sequence[str] = (),
-    title: str = "",
-    force: bool = False,
+    files: PlottedFiles, out: Path, kind: str, *, csv_out: Path | None = None, title: str = "", overwrite: bool = False
 ) -> PlotData:
     """Draw binaural files, and write the numbers of the picture as a table.
 
     Args:
-        sources: files of two channels, at least one.
-        out: picture; its ending is one of :data:`FORMATS`.
+        files: what is drawn.
+        out: picture; its ending is one of :data:`tas_core.reporting.plots.pictures.FORMATS`.
         kind: one of :data:`tas_core.reporting.plots.curves.KINDS`.
-        timeline_paths: none, one for all sources, or one for each.
-        reference: file of two channels to compare with.
         csv_out: table, see :func:`table`.
-        labels: none, one for each source, or one more for the reference. By default file names without endings.
         title: above the picture.
-        force: whether existing outputs may be replaced.
+        overwrite: whether existing outputs may be replaced.
 
     Warns:
-        UserWarning: the reference is longer or shorter than a source by more than 0.1 s (both are drawn from their
-            beginnings), no installed font has a character, or a timeline outlasts the sound.
+        UserWarning: as :meth:`PlottedFiles.read`; no installed font has a character, or a timeline outlasts the sound.
 
     Raises:
         InputError: anything about the request that cannot be carried out; nothing is written then.
         TasError: writing failed.
     """
     check_kind(kind)
-    if out.suffix.lower() not in FORMATS:
-        shown = f"the extension {out.suffix}" if out.suffix else "no extension"
-        raise InputError(f"{out}: {shown}, expected one of {', '.join(FORMATS)}")
-    inputs = [*sources, *timeline_paths, *([reference] if reference else [])]
-    check_new_file(out, inputs, overwrite=force)
+    format = picture_format(out)
+    check_new_file(out, files.paths, overwrite=overwrite)
     if csv_out is not None:
-        check_new_file(csv_out, inputs, overwrite=force)
+        check_new_file(csv_out, files.paths, overwrite=overwrite)
         if same_file(csv_out, out):
             raise InputError(f"{csv_out}: the table is the picture, expected another file")
-    if len(timeline_paths) not in (0, 1, len(sources)):
-        raise InputError(
-            f"{len(timeline_paths)} timelines for {len(sources)} sounds, expected one for all or one for each"
-        )
-    names = _labels(sources, labels, reference)
-    timelines: list[Timeline | None] = [load_timeline(path) for path in timeline_paths] or [None]
-    if len(timelines) == 1:
-        timelines *= len(sources)
-    sounds = [_read(path, label, timeline) for path, label, timeline in zip(sources, names, timelines, strict=False)]
-    if reference is not None:
-        compared = _read(reference, names[-1], None, is_reference=True)
-        for path, sound in zip(sources, sounds, strict=True):
-            if abs(sound.duration_s - compared.duration_s) > _LENGTH_TOLERANCE_S:
-                warnings.warn(
-                    f"{path} is {sound.duration_s:.2f} s long and the reference {reference}"
-                    f" {compared.duration_s:.2f} s; both are drawn from their beginnings",
-                    stacklevel=2,
-                )
-        sounds.append(compared)
-    data = plot_data(kind, sounds)
+    data = plot_data(kind, files.read())
     from tas_core.reporting.plots.figures import draw
 
-    contents = {out: draw(data, FORMATS[out.suffix.lower()], title=title)}
+    contents = {out: draw(data, format, title=title)}
     if csv_out is not None:
         contents[csv_out] = table(data).encode("utf-8", "replace")
-    write_files(contents, overwrite=force)
+    write_files(contents, overwrite=overwrite)
     return data
 
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tas_core.datasets.tasbench.statistics import DIRECTIONS, Statistics, shares
-from tas_core.errors import InputError
+from tas_core.reporting.plots.pictures import STYLE, picture_bytes, picture_format
 from tas_core.system.files import check_new_file, write_files
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-FORMATS: Final = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
-"""Endings of pictures."""
 
 MAX_CATEGORIES: Final = 24
 """More bars than this are too many to read; the title says how many there are."""
 
 # One colour, and every bar with its number: nothing is told by hue, so the picture can be printed in grey.
 _COLOUR: Final = "#0072b2"
-_DPI: Final = 150
 
 
 def check_figure_path(path: Path) -> None:
@@ -31,8 +26,7 @@ def check_figure_path(path: Path) -> None:
     Raises:
         InputError: unknown ending, a folder, or a folder that is missing or read-only.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: the picture would end in {path.suffix or 'nothing'}, expected {', '.join(FORMATS)}")
+    picture_format(path)
     check_new_file(path, overwrite=True)
 
 
@@ -41,7 +35,7 @@ def draw_statistics(statistics: Statistics, path: Path) -> None:
 
     Args:
         statistics: what to draw.
-        path: picture to write or replace; its ending is one of :data:`FORMATS`.
+        path: picture to write or replace; its ending is one of :data:`tas_core.reporting.plots.pictures.FORMATS`.
 
     Raises:
         InputError: as :func:`check_figure_path`.
@@ -60,9 +54,7 @@ def draw_statistics(statistics: Statistics, path: Path) -> None:
         "axes.titlelocation": "left",
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "text.parse_math": False,  # a dollar sign in a name is no formula
-        "svg.hashsalt": "tas",
-        "svg.fonttype": "none",
+        **STYLE,
     }
     # Without pyplot there is no state to clean up, and the canvas of a format draws without a screen.
     with matplotlib.rc_context(style):
@@ -84,11 +76,8 @@ def draw_statistics(statistics: Statistics, path: Path) -> None:
             x=0.01,
             horizontalalignment="left",
         )
-        buffer = io.BytesIO()
-        kind = FORMATS[path.suffix.lower()]
-        dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=dated)
-    write_files({path: buffer.getvalue()})
+        picture = picture_bytes(figure, picture_format(path))
+    write_files({path: picture})
 
 
 def _bars(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,7 @@ from tas_core.reporting.report.sounds import (
     MAX_PLAYED_S,
     TRACKS,
     Played,
+    SoundFile,
     check_lengths,
     encode_tracks,
     play,
@@ -57,40 +59,72 @@ def check_report_path(path: Path, inputs: Sequence[Path] = (), *, overwrite: boo
     check_new_file(path, inputs, overwrite=overwrite)
 
 
+@dataclass(frozen=True)
+class ReportedOutput:
+    """The file that a page is about, and what it was made of.
+
+    Args:
+        output: binaural file, two channels, as long as what it was made of (to 0.1 s).
+        source: what it was made of.
+        stems: object phrase -> the object's estimated stem, mixed down if it has more channels; see
+            :mod:`tas_core.reporting.report.places`.
+        start_s: where the output begins in the source, seconds, if it is a passage; None if it is all of it.
+        channel: which channel of the source it was made of, counted from 1; None is all, mixed down.
+    """
+
+    output: Path
+    source: Path
+    stems: Mapping[str, Path] = field(default_factory=dict)
+    start_s: float | None = None
+    channel: int | None = None
+
+    @property
+    def paths(self) -> list[Path]:
+        """All its files."""
+        return [self.source, self.output, *self.stems.values()]
+
+    def read(self) -> tuple[SoundFile, SoundFile, Excerpt]:
+        """The source as far as the output was made of it, the output, and which part of the source that is.
+
+        Raises:
+            InputError: files that cannot be read, or do not belong together.
+        """
+        made = read_sound(self.output, mix_down=False)
+        if made.num_channels != 2:
+            raise InputError(f"{self.output}: {made.num_channels} channel{'s' * (made.num_channels != 1)}, expected 2")
+        excerpt = Excerpt(self.channel)
+        if self.start_s is not None:
+            excerpt = Excerpt(self.channel, self.start_s, made.duration_s)
+        given = read_sound(self.source, mix_down=True, excerpt=excerpt)
+        check_lengths(given, made)
+        return given, made, excerpt
+
+
 def write_report(
-    path: Path,
-    *,
-    source: Path,
-    output: Path,
+    page: Path,
+    about: ReportedOutput,
     timeline: Timeline,
     provenance: Mapping[str, Any],
-    stems: Mapping[str, Path] | None = None,
-    start_s: float | None = None,
-    channel: int | None = None,
+    *,
     overwrite: bool = False,
 ) -> Path:
     """Write the page about one spatialized sound: one HTML file that asks no network for anything.
 
     It plays input, output and the plain head filter at one loudness, draws level difference and azimuth over the
-    prompts, sets measured places against those asked for, and gives levels and provenance. Of files longer than ten
+    prompts, sets measured places against requested ones, and gives levels and provenance. Of files longer than ten
     minutes it plays, draws and measures the beginning; levels are of the whole files. The same input gives the
     same bytes.
 
     Args:
-        path: ``.html`` or ``.htm``.
-        source: what the output was made of.
-        output: binaural file, two channels, as long as the source (to 0.1 s).
-        timeline: what was asked, with the times of the source.
+        page: ``.html`` or ``.htm``.
+        about: the output and what it was made of.
+        timeline: the requested places, with the times of the source.
         provenance: how the output was made, plain JSON values, such as those of
-            :meth:`tas_core.jobs.spatialize.FileReport.as_dict`.
-        stems: object phrase -> what the model took the object to be, mixed down if it has more channels; see
-            :mod:`tas_core.reporting.report.places`.
-        start_s: where the output begins in the source, seconds, if it is a passage; None if it is all of it.
-        channel: which channel of the source it was made of, counted from 1; None is all, mixed down.
+            :meth:`tas_core.jobs.result.FileResult.as_dict`.
         overwrite: whether an existing page may be replaced.
 
     Returns:
-        ``path``.
+        ``page``.
 
     Warns:
         TimelineWarning: as :meth:`tas_core.timeline.segments.Timeline.resolved`.
@@ -99,25 +133,19 @@ def write_report(
         InputError: anything about the request that cannot be carried out; nothing is written then.
         TasError: writing failed.
     """
-    stems = stems or {}
-    check_report_path(path, [source, output, *stems.values()], overwrite=overwrite)
-    made = read_sound(output, mix_down=False)
-    if made.num_channels != 2:
-        raise InputError(f"{output}: {made.num_channels} channel{'s' * (made.num_channels != 1)}, expected 2")
-    excerpt = Excerpt(channel=channel) if start_s is None else Excerpt(channel, start_s, made.duration_s)
-    given = read_sound(source, mix_down=True, excerpt=excerpt)
-    check_lengths(given, made)
-    whole_s = made.duration_s if start_s is None else given.file_frames / given.sample_rate_hz
+    check_report_path(page, about.paths, overwrite=overwrite)
+    given, made, excerpt = about.read()
+    whole_s = made.duration_s if about.start_s is None else given.file_frames / given.sample_rate_hz
     closed = timeline.resolved(whole_s)
     played = play(given, made, closed, excerpt.start_s)
-    places = _places(played, closed, stems)
+    places = _places(played, closed, about.stems)
     codec, sounds, gain = encode_tracks(played)
     shortened = made.duration_s > played.duration_s + LENGTH_TOLERANCE_S
     files = {
         **tables.file_facts("input", given),
         **_excerpt_facts(excerpt),
         **tables.file_facts("output", made),
-        **{f"stem of {name}": stem.name for name, stem in stems.items()},
+        **{f"stem of {name}": stem.name for name, stem in about.stems.items()},
         "page made by": f"tas {importlib.metadata.version('tas')}",
         "sounds in the page": f"{codec}, {played.sample_rate_hz} Hz",
     }
@@ -135,56 +163,37 @@ def write_report(
         "provenance": list(tables.facts(provenance)),
         "files": list(tables.facts(files)),
     }
-    page = fill_page("report", _data(played, gain), sounds, shown)
-    write_files({path: page}, overwrite=overwrite)
-    return path
+    write_files({page: fill_page("report", _data(played, gain), sounds, shown)}, overwrite=overwrite)
+    return page
 
 
 def report_file(
-    output: Path,
-    source: Path,
+    page: Path,
+    about: ReportedOutput,
     timeline_path: Path,
-    out: Path,
     *,
-    stems: Mapping[str, Path] | None = None,
     provenance_path: Path | None = None,
-    start_s: float | None = None,
-    channel: int | None = None,
-    force: bool = False,
+    overwrite: bool = False,
 ) -> Path:
     """:func:`write_report` with the timeline, and optionally the provenance, from files.
 
     Args:
-        output: binaural file.
-        source: what it was made of.
-        timeline_path: prompts with times, as for :func:`tas_core.timeline.formats.load_timeline`.
-        out: the page.
-        stems: as :func:`write_report`.
+        page: as :func:`write_report`.
+        about: as :func:`write_report`.
+        timeline_path: prompts with times, as for :func:`tas_core.timeline.files.load_timeline`.
         provenance_path: a JSON object, such as ``tas spatialize --json`` prints.
-        start_s: as :func:`write_report`.
-        channel: as :func:`write_report`.
-        force: whether an existing page may be replaced.
+        overwrite: as :func:`write_report`.
 
     Raises:
         InputError: also a timeline or a provenance that cannot be read.
         TasError: writing failed.
     """
-    check_report_path(out, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=force)
+    check_report_path(page, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=overwrite)
     timeline = load_timeline(timeline_path)
     provenance: dict[str, Any] = {"timeline": timeline_path.name}
     if provenance_path is not None:
         provenance |= _read_provenance(provenance_path)
-    return write_report(
-        out,
-        source=source,
-        output=output,
-        timeline=timeline,
-        provenance=provenance,
-        stems=stems,
-        start_s=start_s,
-        channel=channel,
-        overwrite=force,
-    )
+    return write_report(page, about, timeline, provenance, overwrite=overwrite)
 
 
 def _read_provenance(path: Path) -> dict[str, Any]:

@@ -24,7 +24,8 @@ from tas_core.reporting.plots.curves import (
     analytic_magnitude,
     plot_data,
 )
-from tas_core.reporting.plots.figures import FORMATS, draw
+from tas_core.reporting.plots.figures import draw
+from tas_core.reporting.plots.pictures import FORMATS
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
 
 RATE = 16_000

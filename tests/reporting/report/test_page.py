@@ -28,7 +28,7 @@ from tas_core.inference.baselines import through_head
 from tas_core.reporting.html_page import templates
 from tas_core.reporting.report import page as job
 from tas_core.reporting.report import sounds
-from tas_core.reporting.report.page import report_file, write_report
+from tas_core.reporting.report.page import ReportedOutput, report_file, write_report
 from tas_core.reporting.report.places import NEEDS_STEMS, TOO_LITTLE, measure_places
 from tas_core.reporting.report.tables import WORDS, clock, direction, facts, number
 from tas_core.timeline.files import EXTENSIONS, convert_timeline, format_timeline, parse_timeline
@@ -281,9 +281,13 @@ def material(tmp_path: Path) -> Path:
     return folder
 
 
+def write(page: Path, *, timeline: Timeline, provenance: dict[str, Any], overwrite: bool = False, **about: Any) -> Path:
+    return write_report(page, ReportedOutput(**about), timeline, provenance, overwrite=overwrite)
+
+
 def make(folder: Path, name: str = "page.html", **more: Any) -> Page:
     settings = {"source": folder / "in.wav", "output": folder / "out.wav", "timeline": TIMELINE, "provenance": {}}
-    assert write_report(folder / name, **(settings | more)) == folder / name
+    assert write(folder / name, **(settings | more)) == folder / name
     return Page(folder / name)
 
 
@@ -522,8 +526,8 @@ def test_the_page_of_a_passage_is_that_of_the_piece_cut_out(tmp_path: Path) -> N
     soundfile.write(tmp_path / "piece.wav", x[cut], RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "out.wav", through_head(x[cut], RATE, piece).T, RATE, subtype="FLOAT")
     common = {"output": tmp_path / "out.wav", "provenance": {}}
-    write_report(tmp_path / "a.html", source=tmp_path / "whole.wav", timeline=whole, start_s=0.5, channel=2, **common)
-    write_report(tmp_path / "b.html", source=tmp_path / "piece.wav", timeline=piece, **common)
+    write(tmp_path / "a.html", source=tmp_path / "whole.wav", timeline=whole, start_s=0.5, channel=2, **common)
+    write(tmp_path / "b.html", source=tmp_path / "piece.wav", timeline=piece, **common)
     made, expected = Page(tmp_path / "a.html"), Page(tmp_path / "b.html")
     texts = [segment.pop("text") for segment in made.report["segments"]]
     assert texts == [segment.text for segment in whole.segments]
@@ -540,7 +544,7 @@ def test_a_passage_may_have_no_prompt(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "whole.wav", x, RATE, subtype="FLOAT")
     soundfile.write(tmp_path / "out.wav", np.stack([x, x], axis=1)[RATE:], RATE, subtype="FLOAT")
     files = {"source": tmp_path / "whole.wav", "output": tmp_path / "out.wav"}
-    write_report(tmp_path / "a.html", timeline=scene((0, 1, "dog left")), provenance={}, start_s=1.0, **files)
+    write(tmp_path / "a.html", timeline=scene((0, 1, "dog left")), provenance={}, start_s=1.0, **files)
     page = Page(tmp_path / "a.html")
     assert page.report["segments"] == []
     assert "No prompt holds in the part that this page plays." in page.text
@@ -551,7 +555,7 @@ def test_a_passage_may_have_no_prompt(tmp_path: Path) -> None:
         ({"start_s": 1.5}, r"out\.wav: lasts 1\.00 s, but the source .* lasts 0\.50 s"),
     ):
         with pytest.raises(InputError, match=message):
-            write_report(tmp_path / "b.html", timeline=scene((1.5, 2, "dog left")), provenance={}, **more, **files)
+            write(tmp_path / "b.html", timeline=scene((1.5, 2, "dog left")), provenance={}, **more, **files)
     assert not (tmp_path / "b.html").exists()
 
 
@@ -559,8 +563,9 @@ def test_a_passage_may_have_no_prompt(tmp_path: Path) -> None:
 def test_a_timeline_of_any_format(material: Path, extension: str) -> None:
     scene = material / f"other{extension}"
     convert_timeline(material / "scene.yaml", scene)
-    report_file(material / "out.wav", material / "in.wav", scene, material / "page.html")
-    report_file(material / "out.wav", material / "in.wav", material / "scene.yaml", material / "same.html")
+    about = ReportedOutput(material / "out.wav", material / "in.wav")
+    report_file(material / "page.html", about, scene)
+    report_file(material / "same.html", about, material / "scene.yaml")
     page, same = (Page(material / name).report for name in ("page.html", "same.html"))
     assert page["segments"] == same["segments"]
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from matplotlib.image import imread
 
-from tas_core.reporting.report.page import write_report
+from tas_core.reporting.report.page import ReportedOutput, write_report
 from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline
 from tests.support.browser import ATTENTION_S, Browser, needs_chromium
@@ -173,13 +173,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = [f"  - {{start: {start}, text: {json.dumps(text)}}}" for start, text in prompts]
     timeline = parse_timeline("prompts:\n" + "\n".join(lines))
     provenance = {"model": EVIL, "seconds": {"sample": 0.5}, "segments": [{"text": EVIL}]}
-    return write_report(
-        folder / "page.html",
-        source=folder / "in.wav",
-        output=folder / "out.wav",
-        timeline=timeline,
-        provenance=provenance,
-    )
+    about = ReportedOutput(folder / "out.wav", folder / "in.wav")
+    return write_report(folder / "page.html", about, timeline, provenance)
 
 
 def difference_db(ears: np.ndarray) -> float:
@@ -391,10 +386,9 @@ def test_ogg_plays_as_well(listener: Listener, page: Path, monkeypatch: pytest.M
     monkeypatch.setattr(sounds, "MAX_FLAC_BYTES", 0)
     other = write_report(
         page.with_name("ogg.html"),
-        source=page.with_name("in.wav"),
-        output=page.with_name("out.wav"),
-        timeline=Timeline.from_prompt("cello on the right"),
-        provenance={},
+        ReportedOutput(page.with_name("out.wav"), page.with_name("in.wav")),
+        Timeline.from_prompt("cello on the right"),
+        {},
     )
     listener.open(other)
     listener.press(" ")
