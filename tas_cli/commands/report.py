@@ -15,7 +15,7 @@ def report(
     ),
     out: Path = typer.Option(..., "--out", "-o", help="HTML file to write."),
     stem: list[str] = typer.Option(
-        [], metavar="OBJECT=FILE", help="Sound of what an object was taken to be, to measure its places by; repeat."
+        [], metavar="OBJECT=FILE", help="An object's estimated stem, to measure its places by; repeat."
     ),
     start: float | None = typer.Option(
         None, min=0.0, help="Where OUTPUT begins in the source, in seconds, if it is a passage."

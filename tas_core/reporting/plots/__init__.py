@@ -1,4 +1,1 @@
-"""Pictures of binaural sound.
-
-:mod:`curves` makes arrays of sounds, and :mod:`figures` pictures of arrays: :mod:`panels` of curves on a :mod:`page`.
-"""
+"""Pictures of binaural sounds and of data sets: curves from sounds, figures from curves, files from figures."""

@@ -42,7 +42,7 @@ MAX_SOURCES: Final = 40
 _BLOCK: Final = 2**19
 _CONTEXT: Final = 2**15
 
-Row: TypeAlias = tuple[float | str, ...]
+TableRow: TypeAlias = tuple[float | str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Source:
         label: its name in the picture, unique among the sources.
         ears: (ear, time), full scale 1.
         sample_rate_hz: rate of the sound; sources of one picture may differ.
-        timeline: what was asked of it, if anything.
+        timeline: the requested places, if any.
         is_reference: whether it is what the others are compared with.
     """
 
@@ -80,7 +80,7 @@ class SplCurve:
 
     columns = ("spl_difference_db",)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """Time in seconds, label and dB of every window."""
         for time_s, value in zip(self.time_s.tolist(), self.spl_difference_db.tolist(), strict=True):
             yield time_s, self.label, value
@@ -97,7 +97,7 @@ class EnvelopeCurve:
 
     columns = ("left", "right")
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """Time in seconds, label, left and right of every window."""
         both = self.envelope[[LEFT_EAR, RIGHT_EAR]].T
         for time_s, (left, right) in zip(self.time_s.tolist(), both.tolist(), strict=True):
@@ -119,7 +119,7 @@ class DifferenceSpectrogram:
 
     columns = ("frequency_hz", "level_db")
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """Time in seconds, label, frequency in Hz and level in dB of every frame and frequency; nan for -inf."""
         frequencies = self.frequency_hz.tolist()
         levels = np.where(np.isfinite(self.level_db), self.level_db, np.nan)
@@ -129,8 +129,8 @@ class DifferenceSpectrogram:
 
 
 @dataclass(frozen=True)
-class AskedAzimuth:
-    """Where a timeline wants an object: ``azimuth_deg`` (window), nan where no prompt names it."""
+class RequestedAzimuth:
+    """Requested azimuth of an object: ``azimuth_deg`` (window), nan where no prompt names it."""
 
     object: str
     azimuth_deg: np.ndarray
@@ -140,24 +140,24 @@ class AskedAzimuth:
 class AzimuthCurve:
     """Estimated azimuth of the whole sound, degrees, positive left.
 
-    ``time_s`` (window), window centres; ``azimuth_deg`` (window), nan in silence; ``asked``: what the timeline
-    wants of each object at the same times; ``segments``: the timeline itself, all ends closed.
+    ``time_s`` (window), window centres; ``azimuth_deg`` (window), nan in silence; ``requested``: what the timeline
+    requests of each object at the same times; ``segments``: the timeline itself, all ends closed.
     """
 
     label: str
     time_s: np.ndarray
     azimuth_deg: np.ndarray
-    asked: tuple[AskedAzimuth, ...] = ()
+    requested: tuple[RequestedAzimuth, ...] = ()
     segments: tuple[Segment, ...] = ()
     is_reference: bool = False
 
     columns = ("object", "azimuth_deg")
 
-    def rows(self) -> Iterator[Row]:
-        """Time in seconds, label, object and degrees of every window: object "" is the estimate, the rest is asked."""
+    def rows(self) -> Iterator[TableRow]:
+        """Time in seconds, label, object and degrees of every window; object "" is the estimate."""
         for time_s, value in zip(self.time_s.tolist(), self.azimuth_deg.tolist(), strict=True):
             yield time_s, self.label, "", value
-        for track in self.asked:
+        for track in self.requested:
             for time_s, value in zip(self.time_s.tolist(), track.azimuth_deg.tolist(), strict=True):
                 if not math.isnan(value):
                     yield time_s, self.label, track.object, value
@@ -197,7 +197,7 @@ class PlotData:
         """Names of the columns of :meth:`rows`."""
         return "time_s", "label", *self.curves[0].columns
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[TableRow]:
         """The numbers as a table; silence is nan."""
         for curve in self.curves:
             yield from curve.rows()
@@ -266,8 +266,8 @@ def analytic_magnitude(signal: np.ndarray) -> np.ndarray:
     out = np.empty(len(signal))
     for start in range(0, len(signal), _BLOCK):
         first, stop = max(0, start - _CONTEXT), min(start + _BLOCK, len(signal))
-        piece = torch.from_numpy(np.array(signal[first : stop + _CONTEXT], np.float64))
-        out[start:stop] = envelope(piece).numpy()[start - first : stop - first]
+        block = torch.from_numpy(np.array(signal[first : stop + _CONTEXT], np.float64))
+        out[start:stop] = envelope(block).numpy()[start - first : stop - first]
     return out
 
 
@@ -337,13 +337,13 @@ def _azimuth(source: Source, window_s: float, segments: tuple[Segment, ...]) -> 
     spans_s = list(zip(edges_s[:-1].tolist(), edges_s[1:].tolist(), strict=True))
     found = object_azimuth_spans_deg(ears, ears[None], rate_hz, spans_s)[:, 0]
     time_s = np.minimum((edges_s[:-1] + edges_s[1:]) / 2, source.duration_s)
-    asked: list[AskedAzimuth] = []
+    requested: list[RequestedAzimuth] = []
     if segments:
         end_s = max(segment.end_s or 0.0 for segment in segments)
         inside = time_s < end_s
         for track in Timeline(segments).tracks(time_s, end_s):
-            asked.append(AskedAzimuth(track.object, np.where(track.active & inside, track.azimuth_deg, np.nan)))
-    return AzimuthCurve(source.label, time_s, found, tuple(asked), segments, source.is_reference)
+            requested.append(RequestedAzimuth(track.object, np.where(track.active & inside, track.azimuth_deg, np.nan)))
+    return AzimuthCurve(source.label, time_s, found, tuple(requested), segments, source.is_reference)
 
 
 # ---------------------------------------------------------------------------- helpers

@@ -24,7 +24,7 @@ from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline
 
 if TYPE_CHECKING:
-    from tas_core.reporting.plots.curves import Row
+    from tas_core.reporting.plots.curves import TableRow
 
 REFERENCE_LABEL = "reference"
 _LENGTH_TOLERANCE_S = 0.1
@@ -129,7 +129,7 @@ def table(data: PlotData) -> str:
     - ``envelope``: ``left`` and ``right``, full scale 1.
     - ``spectrogram``: ``frequency_hz`` and ``level_db``, a row per window and frequency; 0 dB is a sine of amplitude 1.
     - ``azimuth``: ``object`` and ``azimuth_deg``, positive left. An empty object is the estimate for the whole sound;
-      a row for every object that a prompt names at that time is what was asked.
+      a row for every object that a prompt names at that time is the requested azimuth.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -138,7 +138,7 @@ def table(data: PlotData) -> str:
     return text.getvalue()
 
 
-def _cells(row: Row) -> list[str]:
+def _cells(row: TableRow) -> list[str]:
     time_s, *values = row
     cells = [value if isinstance(value, str) else "" if math.isnan(value) else f"{value:.6g}" for value in values]
     return [f"{time_s:.6f}", *cells]

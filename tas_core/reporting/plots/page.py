@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from tas_core.reporting.plots.curves import Lane, PlotData
 from tas_core.reporting.plots.lettering import plain, text_width_in, wrapped
 from tas_core.reporting.plots.panels import (
-    HEARD,
+    ESTIMATE,
     QUIET_COLOR,
-    REFERENCE_HEARD,
+    REFERENCE_ESTIMATE,
     TEXT_PT,
     Panel,
     Panels,
@@ -41,7 +41,7 @@ _NOTES: Final = {
 
 
 class Page:
-    """Everything from top to bottom.
+    """The layout of a picture from top to bottom, in inches.
 
     Args:
         data: what to show.
@@ -109,11 +109,11 @@ class Page:
             return [(plain(curve.label), self.panels.styles[curve.label]) for curve in self.data.curves]
         if self.data.kind != "azimuth":
             return []
-        references = [(plain(c.label), REFERENCE_HEARD) for c in self.data.curves if c.is_reference]
+        references = [(plain(c.label), REFERENCE_ESTIMATE) for c in self.data.curves if c.is_reference]
         if not references and not self.panels.objects:
             return []
-        asked = [(f"asked: {plain(name)}", style) for name, style in self.panels.objects.items()]
-        return [("estimate", HEARD), *references, *asked]
+        requested = [(f"requested: {plain(name)}", style) for name, style in self.panels.objects.items()]
+        return [("estimate", ESTIMATE), *references, *requested]
 
     def _lane(self, lane: Lane) -> Panel:
         def lines(segment: Segment, most: int) -> list[str]:

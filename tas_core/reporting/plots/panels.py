@@ -40,7 +40,7 @@ _TICKS_KHZ: Final = (0, 0.5, 1, 2, 4, 8, 16, 32, 64)
 
 @dataclass(frozen=True)
 class Style:
-    """A line: matplotlib's words, width in points."""
+    """How a line looks, in matplotlib's terms; width in points."""
 
     color: str
     dashes: Any
@@ -49,13 +49,13 @@ class Style:
     order: float = 3.0
 
 
-HEARD: Final = Style("#0072B2", "-", "o", 0.6)
-REFERENCE_HEARD: Final = Style("#000000", "-", "", 1.6, 2.5)
+ESTIMATE: Final = Style("#0072B2", "-", "o", 0.6)
+REFERENCE_ESTIMATE: Final = Style("#000000", "-", "", 1.6, 2.5)
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A pair of axes to be: its height, the space above it, and what paints it."""
+    """A pair of axes before it is drawn: its height, the space above it, and the function that draws it."""
 
     height_in: float
     gap_in: float
@@ -63,7 +63,7 @@ class Panel:
 
 
 class Panels:
-    """What stands above the lanes of prompts.
+    """The panels of a picture, above the lanes of prompts.
 
     Args:
         data: what to show.
@@ -71,7 +71,7 @@ class Panels:
 
     Attributes:
         styles: lines of curves, by label.
-        objects: lines of what was asked of objects, by their phrase.
+        objects: lines of requested azimuths, by the object's phrase.
         image: the coloured cells of a spectrogram, once painted.
     """
 
@@ -169,7 +169,7 @@ class Panels:
         return [panel(curve) for curve in curves]
 
     def _azimuth_panels(self) -> list[Panel]:
-        """A panel for each sound: what was asked of each object, what was heard, and the reference in every panel."""
+        """A panel for each sound: requested azimuths of each object, the estimate, and the reference in every panel."""
         curves = [c for c in self.data.curves if isinstance(c, AzimuthCurve)]
         references = [c for c in curves if c.is_reference]
         sounds = [c for c in curves if not c.is_reference] or curves
@@ -190,11 +190,11 @@ class Panels:
                             solid_capstyle="butt",
                             zorder=style.order,
                         )
-                for heard in (*references, curve):
-                    style = REFERENCE_HEARD if heard.is_reference else HEARD
-                    _line(ax, heard.time_s, heard.azimuth_deg, style, 0, 1)
+                for estimate in (*references, curve):
+                    style = REFERENCE_ESTIMATE if estimate.is_reference else ESTIMATE
+                    _line(ax, estimate.time_s, estimate.azimuth_deg, style, 0, 1)
                     ax.plot(
-                        *(heard.time_s, heard.azimuth_deg),
+                        *(estimate.time_s, estimate.azimuth_deg),
                         linestyle="",
                         marker=style.marker,
                         markersize=3.5,
@@ -235,7 +235,7 @@ def curve_styles(curves: Sequence[Curve]) -> dict[str, Style]:
 
 
 def _object_styles(curves: Sequence[Curve]) -> dict[str, Style]:
-    """Lines of what was asked; later objects are narrower, so that objects at one place show side by side."""
+    """Lines of requested azimuths; later objects are narrower, so that objects at one place show side by side."""
     clauses = [
         clause for c in curves if isinstance(c, AzimuthCurve) for segment in c.segments for clause in segment.clauses
     ]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_CATEGORIES: Final = 24
 """More bars than this are too many to read; the title says how many there are."""
 
-# One colour, and every bar with its number: nothing is told by hue, so the picture can be printed in grey.
+# One colour, and every bar with its number: hue carries no meaning, so the picture can be printed in grey.
 _COLOUR: Final = "#0072b2"
 
 

@@ -288,16 +288,16 @@
     trace(pen, report.spl.time_s, report.spl.output, toY);
   };
 
-  const ASKED_COLOURS = 6;
+  const REQUESTED_COLOURS = 6;
   const DASHES = [[], [9, 5], [2, 5]];
-  const dashOf = (index) => Math.floor(index / ASKED_COLOURS + index) % DASHES.length;
+  const dashOf = (index) => Math.floor(index / REQUESTED_COLOURS + index) % DASHES.length;
   const drawAzimuth = () => {
     const { pen, height } = canvas("azimuth");
     const bottom = height - 20;
     const toY = (value) => bottom / 2 - (value / 90) * (bottom / 2 - 6);
     frame(pen, 0, bottom, [[90, "90\u00b0 L"], [45, "45\u00b0"], [0, "0\u00b0"], [-45, "45\u00b0"], [-90, "90\u00b0 R"]], toY, true);
     report.azimuth.asked.forEach((track, index) => {
-      pen.strokeStyle = colour("asked-" + (index % ASKED_COLOURS));
+      pen.strokeStyle = colour("requested-" + (index % REQUESTED_COLOURS));
       pen.lineWidth = 4;
       pen.setLineDash(DASHES[dashOf(index)]);
       for (const [from, to, first, last] of track.lines) {
@@ -473,7 +473,7 @@
   }));
   report.azimuth.asked.forEach(({ object }, index) => {
     const swatch = document.createElement("span");
-    swatch.className = `swatch asked-${index % ASKED_COLOURS} dash-${dashOf(index)}`;
+    swatch.className = `swatch requested-${index % REQUESTED_COLOURS} dash-${dashOf(index)}`;
     const name = document.createElement("bdi");
     name.textContent = object;
     const entry = document.createElement("span");
@@ -485,7 +485,7 @@
     return known.length ? `${known.reduce((a, b) => Math.min(a, b))} to ${known.reduce((a, b) => Math.max(a, b))}` : "silence";
   };
   byId("spl").setAttribute("aria-label", `Level of the left ear over the right over time, decibels: ${rangeOf(report.spl.output)} for the output`);
-  byId("azimuth").setAttribute("aria-label", `Azimuth over time, degrees, positive left: heard from ${rangeOf(report.azimuth.heard)}; lines are what the prompts ask. The table below has the numbers.`);
+  byId("azimuth").setAttribute("aria-label", `Azimuth over time, degrees, positive left: measured from ${rangeOf(report.azimuth.heard)}; lines are the requested places. The table below has the numbers.`);
 
   new ResizeObserver(draw).observe(byId("plots"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);

@@ -255,7 +255,7 @@ def _data(played: Played, gain: float) -> dict[str, Any]:
     spl = plot_data("spl", [Source(name, ears, rate_hz) for name, ears in sounds.items()])
     azimuth = plot_data("azimuth", [Source("output", sounds["output"], rate_hz)])
     output_spl, head_spl = (curve for curve in spl.curves if isinstance(curve, SplCurve))
-    (heard,) = (curve for curve in azimuth.curves if isinstance(curve, AzimuthCurve))
+    (estimate,) = (curve for curve in azimuth.curves if isinstance(curve, AzimuthCurve))
     return {
         "rate_hz": rate_hz,
         "duration_s": played.duration_s,
@@ -275,9 +275,9 @@ def _data(played: Played, gain: float) -> dict[str, Any]:
             "hrtf": _numbers(np.clip(head_spl.spl_difference_db, -_LARGEST_DB, _LARGEST_DB), 2),
         },
         "azimuth": {
-            "time_s": _numbers(heard.time_s, 4),
-            "heard": _numbers(heard.azimuth_deg, 1),
-            "asked": [{"object": name, "lines": lines} for name, lines in _asked(timeline).items()],
+            "time_s": _numbers(estimate.time_s, 4),
+            "heard": _numbers(estimate.azimuth_deg, 1),
+            "asked": [{"object": name, "lines": lines} for name, lines in _requested_lines(timeline).items()],
         },
         "segments": [
             {"start_s": segment.start_s, "end_s": segment.end_s, "text": segment.text}
@@ -286,14 +286,14 @@ def _data(played: Played, gain: float) -> dict[str, Any]:
     }
 
 
-def _asked(timeline: Timeline | None) -> dict[str, list[list[float]]]:
+def _requested_lines(timeline: Timeline | None) -> dict[str, list[list[float]]]:
     """Object -> lines from its place at the start of a segment to that at its end: start, end, degrees at both."""
-    asked: dict[str, list[list[float]]] = {}
+    lines: dict[str, list[list[float]]] = {}
     for segment in timeline.segments if timeline else ():
         for clause in segment.clauses:
             line = [segment.start_s, segment.end_s or 0.0, clause.azimuth.start_deg, clause.azimuth.end_deg]
-            asked.setdefault(clause.object, []).append(line)
-    return asked
+            lines.setdefault(clause.object, []).append(line)
+    return lines
 
 
 def _waveform(ears: np.ndarray) -> list[list[float]]:

@@ -1,15 +1,15 @@
-"""Requested against measured places, segment by segment, as far as an output tells them.
+"""Requested against measured places, segment by segment, as far as they can be measured in an output.
 
 The measure is that of ``tas eval`` (:mod:`tas_core.evaluation.metrics.azimuth`): level and phase differences of the
-ears, in the time-frequency bins that an object owns, against those of the measured head. Without stems nobody knows
-those bins, so
+ears, in the time-frequency bins that an object owns, against those of the measured head. Without stems these bins are
+not known, so
 
 * in a segment of one object the whole sound counts as that object;
 * in a segment of several nothing is measured, except objects with a stem.
 
-A stem is a mono sound of what the model took an object to be; an object owns the bins in which its stem is 10 dB above
-every other one and above the rest of the input. That judges where the sound was put, not whether it was rightly told
-apart. Of an object that moves, the first and the last quarter of the segment are measured.
+A stem is an object's estimated stem, a mono sound; an object owns the bins in which its stem is 10 dB above every other
+one and above the rest of the input. This measures where a sound was placed, not whether it was separated well. Of an
+object that moves, the first and the last quarter of the segment are measured.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Basis = Literal["whole sound", "stem"]
 
 @dataclass(frozen=True)
 class MeasuredPlace:
-    """Where one object was asked to be, and where it is heard.
+    """Requested and measured place of one object.
 
     Attributes:
         object: the object phrase.
@@ -58,7 +58,7 @@ class MeasuredPlace:
 
     @property
     def passed(self) -> bool | None:
-        """Whether it is heard on the side asked for: left, right, or center (within 15 degrees). None: not measured."""
+        """Whether it is on the requested side: left, right, or center (within 15 degrees). None: not measured."""
         if self.measured_deg is None:
             return None
         return bool(side_of(self.measured_deg) == side_of(self.requested_deg))
@@ -105,12 +105,12 @@ def _measured(
     segment: Segment, ears: np.ndarray, around: slice, sounds: Mapping[str, np.ndarray], rate_hz: int
 ) -> list[MeasuredPlace]:
     """Places of one segment; ``sounds`` are the stems, and under "" what they leave of the input."""
-    heard = ears[:, around]
+    mixture = ears[:, around]
     names = list(sounds)
     objects = np.repeat(np.stack([sounds[name][around] for name in names])[:, None], 2, axis=1)
     alone = len(segment.clauses) == 1 and segment.clauses[0].object not in sounds
     if alone:
-        names, objects = [segment.clauses[0].object], heard[None]
+        names, objects = [segment.clauses[0].object], mixture[None]
     places = []
     for clause in segment.clauses:
         for part, start_s, end_s, requested_deg in _parts(segment, clause.azimuth):
@@ -119,7 +119,7 @@ def _measured(
                 continue
             offset_s = around.start / rate_hz
             span_s = (max(0.0, start_s - offset_s), end_s - offset_s)
-            degrees = object_azimuth_spans_deg(heard, objects, rate_hz, [span_s])[0, names.index(clause.object)]
+            degrees = object_azimuth_spans_deg(mixture, objects, rate_hz, [span_s])[0, names.index(clause.object)]
             if math.isnan(degrees):
                 places.append(MeasuredPlace(clause.object, part, requested_deg, None, None, TOO_LITTLE))
             else:

@@ -1,4 +1,4 @@
-"""The sounds of a report: what the files hold, what the page plays, and how loud each is."""
+"""The sounds of a report: the files, the tracks that the page plays, and the levels of both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.segments import Timeline
 
 TRACKS: Final = ("input", "output", "hrtf")
-"""What a page plays, in the order of its keys."""
+"""Names of the tracks of a page, in the order of their keys."""
 
 MAX_PLAYED_S: Final = 600.0
 """Of longer files a page holds the beginning only: in a browser, ten minutes at 48 kHz already take 0.6 GB."""
@@ -45,7 +45,7 @@ _VORBIS_FRAMES: Final = 2**16  # longer blocks overflow libsndfile's stack
 
 @dataclass(frozen=True)
 class MeasuredLevels:
-    """What was measured of the levels of a sound.
+    """Measured levels of a sound.
 
     Attributes:
         loudness_lufs: as it is played, in both ears; None if too short or too quiet.
@@ -137,8 +137,8 @@ def read_sound(path: Path, *, mix_down: bool, excerpt: Excerpt = Excerpt()) -> S
 
 
 @dataclass(frozen=True)
-class Track:
-    """What a page plays under one key.
+class PlayedTrack:
+    """The sound that a page plays under one key.
 
     Attributes:
         ears: (ear, time) float32, full scale 1.
@@ -160,12 +160,12 @@ class Played:
         tracks: name -> track.
         sample_rate_hz: of all tracks.
         timeline: the segments that the page plays, all ends closed; None if it plays none.
-        mono_sum_error_db: level of what is left of (L + R) / 2 of the output without the input, over that of the
-            input, dB, after the gain that fits best; -inf where they are equal, None in silence.
+        mono_sum_error_db: level of the difference between (L + R) / 2 of the output and the input, over that of
+            the input, dB, after the gain that fits best; -inf where they are equal, None in silence.
         mono_sum_gain_db: that gain, dB; None where the two have nothing in common.
     """
 
-    tracks: Mapping[str, Track]
+    tracks: Mapping[str, PlayedTrack]
     sample_rate_hz: int
     timeline: Timeline | None
     mono_sum_error_db: float | None
@@ -178,7 +178,7 @@ class Played:
 
 
 def check_lengths(source: SoundFile, output: SoundFile) -> None:
-    """See that one can have been made of the other.
+    """Check that an output can have been made of a source.
 
     Raises:
         InputError: they differ in length by more than 0.1 s.
@@ -211,7 +211,7 @@ def play(source: SoundFile, output: SoundFile, timeline: Timeline, start_s: floa
     known = [each.loudness_lufs for each in levels.values() if each.loudness_lufs is not None]
     target = min(known) if len(known) == len(levels) else None
     tracks = {
-        name: Track(
+        name: PlayedTrack(
             sound,
             levels[name],
             None if target is None else target - (levels[name].loudness_lufs or 0.0),
@@ -258,7 +258,7 @@ def encode_tracks(played: Played) -> tuple[str, dict[str, bytes], float]:
 
 
 def _cut(timeline: Timeline, start_s: float, end_s: float) -> Timeline | None:
-    """What holds from one time to another, counted from the first; what moves is where it is at these times."""
+    """The segments from one time to another, with times from the first; paths of moving objects are cut as well."""
     found = timeline.overlapping(start_s, end_s)
     if found is None:
         return None
@@ -266,8 +266,8 @@ def _cut(timeline: Timeline, start_s: float, end_s: float) -> Timeline | None:
     for segment in found.segments:
         assert segment.end_s is not None
         first_s, last_s = max(segment.start_s, start_s), min(segment.end_s, end_s)
-        shares = [(time_s - segment.start_s) / (segment.end_s - segment.start_s) for time_s in (first_s, last_s)]
-        clauses = (replace(c, azimuth=AzimuthPath(*map(c.azimuth.at, shares))) for c in segment.clauses)
+        fractions = [(time_s - segment.start_s) / (segment.end_s - segment.start_s) for time_s in (first_s, last_s)]
+        clauses = (replace(c, azimuth=AzimuthPath(*map(c.azimuth.at, fractions))) for c in segment.clauses)
         segments.append(replace(segment, start_s=first_s - start_s, end_s=last_s - start_s, clauses=tuple(clauses)))
     return Timeline(tuple(segments))
 

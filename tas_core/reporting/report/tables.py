@@ -64,7 +64,7 @@ def places_summary(segments: Sequence[SegmentPlaces]) -> str:
     parts = []
     if judged:
         verb = "is" if sum(judged) == 1 else "are"
-        parts.append(f"{sum(judged)} of {len(judged)} measured places {verb} on the side asked for.")
+        parts.append(f"{sum(judged)} of {len(judged)} measured places {verb} on the requested side.")
     for reason in dict.fromkeys(place.reason for place in open_):
         count = sum(place.reason == reason for place in open_)
         if reason == NEEDS_STEMS:

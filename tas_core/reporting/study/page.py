@@ -54,7 +54,7 @@ _DETERMINED: Final = frozenset(
 
 
 @dataclass(frozen=True)
-class StudyReport:
+class StudyFiles:
     """What was made; ``as_dict`` gives plain values.
 
     Args:
@@ -93,7 +93,7 @@ def make_study(
     seed: int = 0,
     overwrite: bool = False,
     progress: Progress = ignore,
-) -> StudyReport:
+) -> StudyFiles:
     """Make the page of a listening study and its key.
 
     Each clip is a set: the files of all systems, in an order and under numbers drawn with the seed. The same
@@ -107,7 +107,7 @@ def make_study(
         clips: how many clips to draw; all by default.
         seed: seed of everything that is drawn, 0 or more.
         overwrite: whether existing files may be replaced.
-        progress: called with the share that is done, 0 to 1.
+        progress: called with the fraction that is done, 0 to 1.
 
     Raises:
         InputError: a folder, file or timeline that cannot be used, too few clips, or a page above 200 MB. Nothing
@@ -122,15 +122,15 @@ def make_study(
             check_new_file(path, overwrite=overwrite)
     elif not out.parent.is_dir():
         raise InputError(f"{out}: the folder {out.parent} does not exist")
-    files, asked, unmatched, moving = _usable(systems, timelines)
+    files, usable, unmatched, moving = _usable(systems, timelines)
     rng = np.random.default_rng(seed)
-    count = len(asked) if clips is None else clips
-    if not 1 <= count <= len(asked):
+    count = len(usable) if clips is None else clips
+    if not 1 <= count <= len(usable):
         raise InputError(
-            f"{timelines}: {len(asked)} clips can be used, expected {'one' if clips is None else count} or more"
+            f"{timelines}: {len(usable)} clips can be used, expected {'one' if clips is None else count} or more"
             f" ({len(unmatched)} are not in every folder, in {len(moving)} an object moves)"
         )
-    chosen = [sorted(asked)[i] for i in rng.permutation(len(asked))[:count]]
+    chosen = [sorted(usable)[i] for i in rng.permutation(len(usable))[:count]]
     if count * len(systems) > len(_ITEM_NUMBERS):
         raise InputError(f"{count * len(systems)} recordings, expected at most {len(_ITEM_NUMBERS)}; use fewer clips")
     numbers = rng.choice(np.array(_ITEM_NUMBERS), count * len(systems), replace=False).tolist()
@@ -140,8 +140,8 @@ def make_study(
     sounds = {"tone-left": _tone(LEFT_EAR), "tone-right": _tone(RIGHT_EAR)}
     size = 0
     for position, clip in enumerate(chosen):
-        coded = _encode_set({name: files[name][clip] for name in systems}, asked[clip])
-        questions = [question(each.object) for each in asked[clip].clip.objects]
+        coded = _encode_set({name: files[name][clip] for name in systems}, usable[clip])
+        questions = [question(each.object) for each in usable[clip].clip.objects]
         for i in rng.permutation(len(systems)):
             name = list(systems)[i]
             item = KeyItem(numbers[len(items)], clip, name)
@@ -158,7 +158,7 @@ def make_study(
 
     study = _digest(shown, sounds)
     page = render_page({"study": study, "sets": count, "items": shown}, sounds)
-    key = Key(FORMAT, study, seed, tuple(systems), tuple(asked[clip].clip for clip in chosen), tuple(items))
+    key = Key(FORMAT, study, seed, tuple(systems), tuple(usable[clip].clip for clip in chosen), tuple(items))
     if made_folder:
         try:
             out.mkdir()
@@ -171,7 +171,7 @@ def make_study(
             with contextlib.suppress(OSError):
                 out.rmdir()
         raise
-    return StudyReport(
+    return StudyFiles(
         page=str(page_path),
         key=str(key_path),
         study=study,
@@ -205,8 +205,8 @@ def render_page(study: Mapping[str, Any], sounds: Mapping[str, bytes]) -> bytes:
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """A clip with its timeline and what is asked about it."""
+class _UsableClip:
+    """A clip with its timeline and the objects that listeners are asked about."""
 
     clip: KeyClip
     timeline: Timeline
@@ -214,7 +214,7 @@ class _Asked:
 
 def _usable(
     systems: Mapping[str, Path], timelines: Path
-) -> tuple[dict[str, dict[str, Path]], dict[str, _Asked], tuple[str, ...], tuple[str, ...]]:
+) -> tuple[dict[str, dict[str, Path]], dict[str, _UsableClip], tuple[str, ...], tuple[str, ...]]:
     """Files per system and clip, clips that can be used, and those that cannot: unmatched and moving."""
     if not systems:
         raise InputError("no system, expected at least one name and folder")
@@ -225,7 +225,7 @@ def _usable(
     scenes = files_by_stem(timelines, EXTENSIONS, "timeline")
     everywhere = set(scenes).intersection(*files.values())
     unmatched = tuple(sorted(set(scenes).union(*files.values()) - everywhere))
-    asked: dict[str, _Asked] = {}
+    usable: dict[str, _UsableClip] = {}
     moving = []
     for clip in sorted(everywhere):
         timeline = load_timeline(scenes[clip])
@@ -233,8 +233,8 @@ def _usable(
         if objects is None:
             moving.append(clip)
         else:
-            asked[clip] = _Asked(KeyClip(clip, objects), timeline)
-    return files, asked, unmatched, tuple(moving)
+            usable[clip] = _UsableClip(KeyClip(clip, objects), timeline)
+    return files, usable, unmatched, tuple(moving)
 
 
 def fixed_objects(timeline: Timeline) -> tuple[KeyObject, ...] | None:
@@ -251,7 +251,7 @@ def fixed_objects(timeline: Timeline) -> tuple[KeyObject, ...] | None:
 # ---------------------------------------------------------------------------- sound
 
 
-def _encode_set(paths: Mapping[str, Path], asked: _Asked) -> dict[str, bytes]:
+def _encode_set(paths: Mapping[str, Path], clip: _UsableClip) -> dict[str, bytes]:
     """FLAC files of one clip by system, alike in rate, length and channels, with the level relations kept."""
     audio = {name: read_audio(path) for name, path in paths.items()}
     first = next(iter(paths))
@@ -264,7 +264,7 @@ def _encode_set(paths: Mapping[str, Path], asked: _Asked) -> dict[str, bytes]:
                 f"{path}: lasts {audio[name].duration_s:.2f} s, but {paths[first]} lasts"
                 f" {audio[first].duration_s:.2f} s, expected one length per clip"
             )
-    asked.timeline.resolved(max(each.duration_s for each in audio.values()))
+    clip.timeline.resolved(max(each.duration_s for each in audio.values()))
     rate_hz = min(MAX_RATE_HZ, max(each.sample_rate_hz for each in audio.values()))
     ears = {name: _ears(each, rate_hz) for name, each in audio.items()}
     length = max(each.shape[-1] for each in ears.values())

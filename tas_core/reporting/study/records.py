@@ -26,7 +26,7 @@ PLACES: Final[tuple[Side, ...]] = get_args(Side)
 
 @dataclass(frozen=True)
 class KeyObject:
-    """An object that is asked for, and the azimuth that the timeline asks for, degrees, positive left."""
+    """An object that listeners are asked about, and its requested azimuth, degrees, positive left."""
 
     object: str
     azimuth_deg: float
@@ -56,7 +56,7 @@ class KeyItem:
 
 @dataclass(frozen=True)
 class Key:
-    """What the page must not say: which number is which system.
+    """The key of a study, kept from the listeners: which number is which system.
 
     Args:
         format: version of this layout.
@@ -96,7 +96,7 @@ class Key:
 
 @dataclass(frozen=True)
 class HeadphoneCheck:
-    """Whether the listener told left tones from right ones in the last of so many attempts."""
+    """The last headphone check: whether left and right tones were told apart, and the number of attempts."""
 
     passed: bool
     attempts: int

@@ -1,7 +1,7 @@
 """From a key and listeners' answers to the two accuracies of a study.
 
-*rank-object* is the share of objects that were heard where the timeline asked for them, *rank-audio* the share of
-recordings in which all objects were. Chance is 1/3 for an object.
+*rank-object* is the fraction of objects that were heard in the requested place, *rank-audio* the fraction of recordings
+in which all objects were. Chance is 1/3 for an object.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RESAMPLES: Final = 2000
 
 @dataclass(frozen=True)
 class Accuracy:
-    """A share, and its bootstrap interval.
+    """A fraction of right answers, and its bootstrap interval.
 
     Args:
         value: right / asked, 0 to 1.
@@ -193,7 +193,7 @@ def _check_fit(path: Path, answers: Answers, key: Key) -> None:
         seen.add(each.item)
 
 
-# ---------------------------------------------------------------------------- figures
+# ---------------------------------------------------------------------------- accuracies
 
 
 def _complete(answers: Answers) -> dict[int, tuple[str | None, ...]]:
@@ -202,7 +202,7 @@ def _complete(answers: Answers) -> dict[int, tuple[str | None, ...]]:
 
 
 def _tally(key: Key, listeners: Sequence[Answers]) -> tuple[np.ndarray, np.ndarray]:
-    """Objects that are right and that were asked, both (system, listener, clip), int64."""
+    """Numbers of right answers and of questions, both (system, listener, clip), int64."""
     shape = (len(key.systems), len(listeners), len(key.clips))
     right, asked = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
     clips = {clip.clip: (position, clip.places) for position, clip in enumerate(key.clips)}
@@ -228,16 +228,16 @@ def _crossed_weights(
 def _accuracy(
     right: np.ndarray, asked: np.ndarray, weights: tuple[np.ndarray, np.ndarray], level: float
 ) -> Accuracy | None:
-    """Share of right ones, and its percentile interval over resamples of listeners and clips at once.
+    """Fraction of right answers, and its percentile interval over resamples of listeners and clips at once.
 
     A cell (listener, clip) counts as often as its listener was drawn times as often as its clip was
-    (Owen, "The pigeonhole bootstrap", 2007). Resamples that hold no answered cell say nothing and are left out.
+    (Owen, "The pigeonhole bootstrap", 2007). Resamples without an answered cell are left out.
     """
     if not asked.any():
         return None
     by_listener, by_clip = weights
     hits, tries = (np.einsum("rl,lc,rc->r", by_listener, cells, by_clip, optimize=True) for cells in (right, asked))
-    shares = hits[tries > 0] / tries[tries > 0]
+    fractions = hits[tries > 0] / tries[tries > 0]
     value = float(right.sum() / asked.sum())
-    low, high = np.quantile(shares, [(1 - level) / 2, (1 + level) / 2]) if shares.size else (value, value)
+    low, high = np.quantile(fractions, [(1 - level) / 2, (1 + level) / 2]) if fractions.size else (value, value)
     return Accuracy(value, float(low), float(high), int(right.sum()), int(asked.sum()))

@@ -162,13 +162,13 @@ def test_azimuth_of_rendered_noise_is_where_it_was_put(rate_hz: int) -> None:
         np.testing.assert_allclose(curve.azimuth_deg[5 * i : 5 * i + 5], place, atol=5)
     assert np.isnan(curve.azimuth_deg[21:]).all()
 
-    asked = {track.object: track.azimuth_deg for track in curve.asked}
+    asked = {track.object: track.azimuth_deg for track in curve.requested}
     assert list(asked) == ["noise", "dog"]
     np.testing.assert_array_equal(asked["noise"], [60] * 5 + [-30] * 5 + [np.nan] * 15)
     np.testing.assert_allclose(asked["dog"], [np.nan] * 5 + [44, 22, 0, -22, -44] + [np.nan] * 15, atol=1e-9)
     rows = list(data.rows())
     assert [row[2] for row in rows] == [""] * 25 + ["noise"] * 10 + ["dog"] * 5
-    assert {"asked: noise", "asked: dog", "estimate"} <= set(svg_texts(draw(data, "svg")))
+    assert {"requested: noise", "requested: dog", "estimate"} <= set(svg_texts(draw(data, "svg")))
 
 
 def test_a_timeline_longer_than_one_of_its_sounds_asks_only_as_long_as_it_sounds() -> None:
@@ -178,8 +178,8 @@ def test_a_timeline_longer_than_one_of_its_sounds_asks_only_as_long_as_it_sounds
     assert isinstance(first, AzimuthCurve)
     assert isinstance(second, AzimuthCurve)
     assert len(second.time_s) == 12
-    assert [int(np.isfinite(t.azimuth_deg).sum()) for t in first.asked] == [10, 5]
-    assert [int(np.isfinite(t.azimuth_deg).sum()) for t in second.asked] == [10, 0]
+    assert [int(np.isfinite(t.azimuth_deg).sum()) for t in first.requested] == [10, 5]
+    assert [int(np.isfinite(t.azimuth_deg).sum()) for t in second.requested] == [10, 0]
 
 
 # ------------------------------------------------------------------ all kinds

@@ -310,7 +310,7 @@ def test_the_page_plays_the_files_and_knows_how_loud_they_are(material: Path) ->
     assert all(len(ear) > 1000 for track in tracks.values() for ear in track["peaks"])
     assert max(tracks["output"]["peaks"][0]) == pytest.approx(np.abs(ears[:, 0]).max(), abs=1e-4)
     assert "is the input; what differs is" in page.text
-    assert "1 of 1 measured places is on the side asked for. 2 of 3 cannot be measured without stems." in page.text
+    assert "1 of 1 measured places is on the requested side. 2 of 3 cannot be measured without stems." in page.text
     assert hashlib.sha256((material / "in.wav").read_bytes()).hexdigest() in page.text
     assert "spatialiser off" in page.text
     assert {"model", "slots", "seed", "7"} <= set(re.split(r"\W+", page.text))
@@ -334,7 +334,7 @@ def test_stems_are_measured_by_their_own_bins(material: Path) -> None:
     soundfile.write(material / "cello.wav", soundfile.read(material / "in.wav")[0], RATE, subtype="FLOAT")
     page = make(material, stems={"Cello": material / "cello.wav"})
     # All of the sound is the cello's, and at the mean of -55 and 55 in the second segment: not on the right.
-    assert "1 of 2 measured places is on the side asked for. 1 of 3 cannot be measured without stems." in page.text
+    assert "1 of 2 measured places is on the requested side. 1 of 3 cannot be measured without stems." in page.text
     assert page.text.count("by its stem") == 2
     assert "stem of Cello" in page.text
 
