@@ -114,14 +114,7 @@ def make_study(
             is written then.
         TasError: writing failed.
     """
-    page_path = out if out.suffix.lower() in (".html", ".htm") else out / PAGE_NAME
-    key_path = page_path.with_name(KEY_NAME)
-    made_folder = page_path.parent == out and not out.exists()
-    if not made_folder:
-        for path in (page_path, key_path):
-            check_new_file(path, overwrite=overwrite)
-    elif not out.parent.is_dir():
-        raise InputError(f"{out}: the folder {out.parent} does not exist")
+    place = _Destination.of(out, overwrite)
     files, usable, unmatched, moving = _usable(systems, timelines)
     rng = np.random.default_rng(seed)
     count = len(usable) if clips is None else clips
@@ -151,7 +144,7 @@ def make_study(
             size += len(coded[name]) * 4 // 3
         if size > MAX_PAGE_BYTES:
             raise InputError(
-                f"{page_path}: the page would be larger than {MAX_PAGE_BYTES // 10**6} MB, reached by clip"
+                f"{place.page}: the page would be larger than {MAX_PAGE_BYTES // 10**6} MB, reached by clip"
                 f" {position + 1} of {count}; use fewer clips, shorter ones or a lower sample rate"
             )
         progress((position + 1) / count)
@@ -159,21 +152,10 @@ def make_study(
     study = _digest(shown, sounds)
     page = render_page({"study": study, "sets": count, "items": shown}, sounds)
     key = Key(FORMAT, study, seed, tuple(systems), tuple(usable[clip].clip for clip in chosen), tuple(items))
-    if made_folder:
-        try:
-            out.mkdir()
-        except OSError as error:
-            raise InputError(f"{out}: no folder can be made ({error.strerror})") from error
-    try:
-        write_files({key_path: key.as_json(), page_path: page}, overwrite=overwrite)
-    except BaseException:
-        if made_folder:
-            with contextlib.suppress(OSError):
-                out.rmdir()
-        raise
+    place.write(page, key, overwrite)
     return StudyFiles(
-        page=str(page_path),
-        key=str(key_path),
+        page=str(place.page),
+        key=str(place.key),
         study=study,
         clips=count,
         items=len(items),
@@ -199,6 +181,46 @@ def render_page(study: Mapping[str, Any], sounds: Mapping[str, bytes]) -> bytes:
         sounds: item number or ``tone-left`` and ``tone-right`` -> FLAC file.
     """
     return fill_page("study", study, sounds, policy="media-src blob:")
+
+
+# ---------------------------------------------------------------------------- files
+
+
+@dataclass(frozen=True)
+class _Destination:
+    """The files of a study, and the folder that has to be made for them, if any."""
+
+    page: Path
+    key: Path
+    folder: Path | None
+
+    @classmethod
+    def of(cls, out: Path, overwrite: bool) -> _Destination:
+        """The files that go with an output that was named, checked before any work."""
+        page = out if out.suffix.lower() in (".html", ".htm") else out / PAGE_NAME
+        key = page.with_name(KEY_NAME)
+        if page.parent == out and not out.exists():
+            if not out.parent.is_dir():
+                raise InputError(f"{out}: the folder {out.parent} does not exist")
+            return cls(page, key, out)
+        for path in (page, key):
+            check_new_file(path, overwrite=overwrite)
+        return cls(page, key, None)
+
+    def write(self, page: bytes, key: Key, overwrite: bool) -> None:
+        """Write both files or none; a folder that was made for them goes with them."""
+        if self.folder is not None:
+            try:
+                self.folder.mkdir()
+            except OSError as error:
+                raise InputError(f"{self.folder}: no folder can be made ({error.strerror})") from error
+        try:
+            write_files({self.key: key.as_json(), self.page: page}, overwrite=overwrite)
+        except BaseException:
+            if self.folder is not None:
+                with contextlib.suppress(OSError):
+                    self.folder.rmdir()
+            raise
 
 
 # ---------------------------------------------------------------------------- clips
