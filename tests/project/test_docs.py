@@ -250,6 +250,14 @@ def test_every_path_and_module_that_is_named_exists(page: Path) -> None:
     assert {name for name in modules if not exists(name)} == set()
 
 
+def test_what_the_changelog_says_that_names_are_now_exists() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("### API: modules and names")[1].split("\n### ")[0]
+    now = " ".join(re.findall(r"^\| .*? \| (.*) \|$", text, re.MULTILINE))
+    names = set(re.findall(r"\btas_core(?:\.\w+)+", now))
+    assert len(names) > 80
+    assert {name for name in names if not exists(name)} == set()
+
+
 def test_the_drawing_of_the_main_job_names_modules_that_exist() -> None:
     (drawing,) = (block for block in blocks(sections(ROOT / "docs" / "ARCHITECTURE.md")["The main job"], ""))
     named = re.findall(rf"\b((?:{'|'.join(_PACKAGES)})\.[a-z_]+)", drawing)
