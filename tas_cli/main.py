@@ -27,6 +27,7 @@ from tas_cli.commands import (
     train,
 )
 from tas_cli.configuration import configure
+from tas_cli.remedies import complaint
 from tas_core.errors import InputError, TasError
 
 app = typer.Typer(
@@ -114,7 +115,7 @@ def main() -> None:
         with _ended_by_signals():
             app()
     except TasError as error:
-        print(f"tas: error: {error}", file=sys.stderr)
+        print(f"tas: error: {complaint(error)}", file=sys.stderr)
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == 130:  # Typer ends an interrupted command without a word

@@ -2,16 +2,26 @@
 
 Every error raised on purpose derives from :class:`TasError` and carries one
 line of text that says what is wrong, where, and what was expected instead.
-The command line prints that line and exits with :attr:`TasError.exit_code`.
+The command line prints that line, with the option that helps, and exits with
+:attr:`TasError.exit_code`.
 """
 
 from __future__ import annotations
 
 
 class TasError(Exception):
-    """Something failed although the request itself made sense (exit code 1)."""
+    """Something failed although the request itself made sense (exit code 1).
+
+    Args:
+        message: what is wrong, where, and what was expected, in words that name no option of a program.
+        remedy: what would help, as a key such as "overwrite": a program looks up what it calls that.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy
 
 
 class InputError(TasError):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from tas_core.evaluation.systems import Row
 
 _DATA_OPTIONS = (
     *("model", "split", "fold", "folds", "captions", "names", "steps", "clips", "control", "control_clips"),
@@ -88,7 +92,8 @@ def evaluate(
             save_audio=save_audio,
         )
         with progress_bar("eval") as progress:
-            found = evaluate(TasBench(data), model or ["slots", "mono", "truth"], settings, out=out, progress=progress)
+            rows = [parse_row(text, steps) for text in model or ("slots", "mono", "truth")]
+            found = evaluate(TasBench(data), rows, settings, out=out, progress=progress)
     if json_file:
         import json
 
@@ -109,3 +114,34 @@ def _refuse_data_options(context: typer.Context) -> None:
     for name in _DATA_OPTIONS:
         if was_given(context, name):
             raise InputError(f"--{name.replace('_', '-')} goes with --data, not with PRED and REF")
+
+
+def parse_row(text: str, steps: int | None = None) -> Row:
+    """Read ``[NAME=]SOURCE[@STEPS]``; a folder that has this very name is taken as it is.
+
+    Args:
+        text: what was typed.
+        steps: for models that do not say their own.
+
+    Raises:
+        InputError: an empty name or source, or steps for something that has none.
+    """
+    from tas_core.errors import InputError
+    from tas_core.evaluation.systems import BASELINES, Row
+
+    name, source, own = text, text, None
+    if not Path(text).is_dir():
+        label, equals, rest = text.partition("=")
+        if equals:
+            name, source = label, rest
+        before, at, number = source.rpartition("@")
+        if at and number.isascii() and number.isdecimal() and not Path(source).is_dir():
+            source, own = before, int(number)
+    if not name.strip() or not source:
+        raise InputError(f"--model {text!r}: expected [NAME=]SOURCE[@STEPS]")
+    if own is None and source not in BASELINES:
+        own = steps
+    try:
+        return Row(name, source, own)
+    except InputError as error:
+        raise InputError(f"--model {text!r}: {error}") from error

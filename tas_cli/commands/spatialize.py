@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import typer
@@ -63,9 +64,11 @@ def spatialize(
     from tas_core.inference.settings import RenderSettings
     from tas_core.jobs.batch.inputs import find_inputs
     from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch, plan_requests
-    from tas_core.jobs.request import FileOptions, FileRequest, only_input
+    from tas_core.jobs.request import FileOptions, FileRequest
     from tas_core.jobs.spatialize import JobSettings
 
+    if prompt is not None:
+        _check_prompt(prompt)
     options = FileOptions(
         RenderSettings(steps=steps, seed=seed, width=width, transition_s=transition),
         Excerpt(channel, start, duration),
@@ -78,7 +81,7 @@ def spatialize(
     settings = JobSettings(options, model, device, command=("tas", *sys.argv[1:]))
     sources = sources or []
     if out is not None:
-        source = only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
+        source = _only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
         for name, flag in (("output_template", "--output-template"), ("fail_fast", "--fail-fast"), ("jobs", "--jobs")):
             if was_given(context, name):
                 raise InputError(f"{flag} is for many files, and --out names one")
@@ -102,3 +105,35 @@ def spatialize(
         skip_existing=skip_existing,
     )
     run_many(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=progress, as_json=json_output)
+
+
+def _only_input(sources: Sequence[Path], out: Path, *, named_elsewhere: bool) -> Path:
+    """The one input of an output that was named; ``named_elsewhere`` if there is a list, a manifest or a folder.
+
+    Raises:
+        InputError: there is not just one.
+    """
+    from tas_core.errors import InputError
+
+    instead = "expected --out-dir DIR in place of --out"
+    if named_elsewhere:
+        raise InputError("--out names the output of one IN, and a list, manifest or folder was given; " + instead)
+    if not sources:
+        raise InputError("no input, expected IN, --input-list FILE or --manifest FILE")
+    if len(sources) > 1:
+        named = ", ".join(map(str, sources[:2])) + ", ..." * (len(sources) > 2)
+        raise InputError(f"{out}: one output for {len(sources)} inputs ({named}), {instead}")
+    if sources[0].is_dir():
+        raise InputError(f"{sources[0]}: a folder of inputs, {instead}")
+    return sources[0]
+
+
+def _check_prompt(text: str) -> None:
+    """Raises :class:`PromptError`, with the name of the option before what is wrong."""
+    from tas_core.errors import PromptError
+    from tas_core.timeline.prompts import parse_prompt
+
+    try:
+        parse_prompt(text)
+    except PromptError as error:
+        raise PromptError(f"--prompt: {error}") from error

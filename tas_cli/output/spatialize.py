@@ -9,6 +9,7 @@ import typer
 
 from tas_cli.output.json_lines import print_json
 from tas_cli.output.progress import progress_bar
+from tas_cli.remedies import with_option
 from tas_core.jobs.batch.plan import BatchPlan
 from tas_core.jobs.batch.worker import FileOutcome
 from tas_core.jobs.result import FileResult
@@ -56,12 +57,13 @@ def run_many(
     def tell(outcome: FileOutcome) -> None:
         for warning in outcome.warnings:
             print(f"tas: warning: {warning}", file=sys.stderr)
+        error = with_option(outcome.error, outcome.remedy)
         if as_json:
-            print_json(outcome.as_dict())
+            print_json(outcome.as_dict() | ({"error": error} if error else {}))
         elif outcome.result is not None:
             typer.echo(f"{_head(outcome.result)}, {sum(outcome.result.seconds.values()):.1f} s of work")
-        if outcome.error:
-            print(f"tas: error: {outcome.error}", file=sys.stderr)
+        if error:
+            print(f"tas: error: {error}", file=sys.stderr)
 
     total = len(plan.requests)
     with progress_bar(f"{total} file{'s' * (total != 1)}", progress) as report_progress:

@@ -57,7 +57,7 @@ class Evaluation:
         clips: names of the clips that were judged.
         excluded: clips that were not judged at all, and why.
         notes: what a reader should know.
-        computed: pairs of row and clip that were computed in this run, rather than found in ``--out``.
+        computed: pairs of row and clip that were computed in this run, rather than in an earlier one.
         machine: device, threads, versions, date.
     """
 

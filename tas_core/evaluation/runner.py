@@ -47,8 +47,8 @@ def evaluate(
 
     Args:
         data: the data set.
-        rows: systems, ``[NAME=]SOURCE[@STEPS]`` or :class:`tas_core.evaluation.systems.Row`; differences are to the
-            first.
+        rows: systems, :class:`tas_core.evaluation.systems.Row` or the source of one by itself, which names it as well;
+            differences are to the first.
         settings: what to evaluate on, and how; by default :class:`EvaluationSettings` as it is.
         out: folder for results that a later run can go on from; made if missing. None keeps nothing.
         progress: told the share done, 0 to 1.
@@ -61,7 +61,7 @@ def evaluate(
     settings = settings or EvaluationSettings()
     wanted = named_rows(rows, settings)
     if settings.save_audio and out is None:
-        raise InputError("audio can be saved only with a folder to write to (--out)")
+        raise InputError("audio can be saved only with a folder to write to", remedy="out")
     folds = fold_clips(data, settings)
     chosen = drawn_clips(folds, settings)
     excluded: dict[str, str] = {}

@@ -29,7 +29,7 @@ class EvaluationSettings:
         jobs: processes; None is one per core. A GPU is used by one.
         device: "auto", "cpu" or "cuda".
         seed: of the choice of clips, of the models' noise and of the intervals.
-        save_audio: whether to keep the outputs under ``--out``.
+        save_audio: whether to keep the outputs, below the folder of the results.
 
     Raises:
         InputError: a value out of range.

@@ -26,7 +26,6 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -94,40 +93,22 @@ class Row:
         name: what the results call it.
         source: one of :data:`BASELINES`, a shipped model, or a checkpoint folder.
         steps: diffusion steps; None is the model's own default.
+
+    Raises:
+        InputError: an empty name or source, no steps, or steps for something that has none.
     """
 
     name: str
     source: str
     steps: int | None = None
 
-
-def parse_row(text: str, steps: int | None = None) -> Row:
-    """Read ``[NAME=]SOURCE[@STEPS]``; a folder that has this very name is taken as it is.
-
-    Args:
-        text: what was typed.
-        steps: for models that do not say their own.
-
-    Raises:
-        InputError: an empty name or source, or steps for something that has none.
-    """
-    name, source, own = text, text, None
-    if not Path(text).is_dir():
-        label, equals, rest = text.partition("=")
-        if equals:
-            name, source = label, rest
-        before, at, number = source.rpartition("@")
-        if at and number.isascii() and number.isdecimal() and not Path(source).is_dir():
-            source, own = before, int(number)
-    if not name.strip() or not source:
-        raise InputError(f"--model {text!r}: expected [NAME=]SOURCE[@STEPS]")
-    if source in BASELINES:
-        if own is not None:
-            raise InputError(f"--model {text!r}: {source} has no steps")
-        return Row(name, source)
-    if own == 0:
-        raise InputError(f"--model {text!r}: expected 1 step or more")
-    return Row(name, source, own or steps)
+    def __post_init__(self) -> None:
+        if not self.name.strip() or not self.source:
+            raise InputError("a system has no name or no source, expected both")
+        if self.steps is not None and self.source in BASELINES:
+            raise InputError(f"{self.source} has no steps")
+        if self.steps is not None and self.steps < 1:
+            raise InputError(f"{self.source}: {self.steps} steps, expected 1 or more")
 
 
 # ---------------------------------------------------------------------------- floors and ceilings

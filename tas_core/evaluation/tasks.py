@@ -21,7 +21,7 @@ from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import can_swap, clip_digest, has_stems
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import Row, System, parse_row
+from tas_core.evaluation.systems import BASELINES, Row, System
 
 RESULTS_FORMAT: Final = 2
 """To be raised whenever a measure or a baseline changes: older results are then computed anew."""
@@ -50,18 +50,20 @@ class Outcome:
 
 
 def named_rows(rows: Sequence[str | Row], settings: EvaluationSettings) -> list[Row]:
-    """Rows as they were asked for, each with a name of its own.
+    """Rows as they were requested, each with a name of its own; a text is the name and the source in one.
 
     Raises:
-        InputError: no rows, two of one name, or one that cannot be read.
+        InputError: no rows, or two of one name.
     """
-    found = [parse_row(row, settings.steps) if isinstance(row, str) else row for row in rows]
+    found = [
+        Row(row, row, None if row in BASELINES else settings.steps) if isinstance(row, str) else row for row in rows
+    ]
     if not found:
         raise InputError("no systems to compare, expected at least one")
     seen: set[str] = set()
     for row in found:
         if file_name(row.name) in seen:
-            raise InputError(f"two rows are called '{row.name}'; give one another name, as in NAME={row.source}")
+            raise InputError(f"two rows are called '{row.name}'; give one another name", remedy="system_name")
         seen.add(file_name(row.name))
     return found
 

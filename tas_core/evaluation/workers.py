@@ -150,7 +150,7 @@ def _fail(job: Job, lost: Sequence[Task]) -> NoReturn:
     first = f"{job.rows[lost[0].row].name}, clip {lost[0].clip}"
     more = f" (and {len(lost) - 1} more)" if len(lost) > 1 else ""
     kept = "" if job.out is None else f"; all other results are kept in {job.out}, run it again for the rest"
-    raise TasError(f"{first}{more}: {KILLED}{kept}")
+    raise TasError(f"{first}{more}: {KILLED}{kept}", remedy="jobs")
 
 
 def _use_one_thread() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -142,42 +142,19 @@ def find_timeline(source: Path) -> Path:
         AudioError: there is no such input.
         InputError: no timeline, or more than one.
     """
-    hint = "expected --timeline FILE or --prompt TEXT"
     if str(source) == STANDARD_STREAM:
-        raise InputError(f"no timeline: {hint}")
+        raise InputError("no timeline: expected one, or a prompt", remedy="prompt")
     if not source.name or not os.path.exists(source):
         raise AudioError(f"{source}: no such file")
     found = [path for path in map(source.with_suffix, EXTENSIONS) if path.is_file() and path != source]
     if not found:
         endings = ", ".join(EXTENSIONS)
-        raise InputError(f"no timeline: {hint}, or a file {source.with_suffix('')} with the ending {endings}")
+        beside = f"a file {source.with_suffix('')} with the ending {endings}"
+        raise InputError(f"no timeline: expected {beside}, or one from elsewhere, or a prompt", remedy="prompt")
     if len(found) > 1:
-        raise InputError(f"more than one timeline beside {source}: {', '.join(map(str, found))}; {hint}")
+        named = ", ".join(map(str, found))
+        raise InputError(f"more than one timeline beside {source}: {named}; expected one, or a prompt", remedy="prompt")
     return found[0]
-
-
-def only_input(sources: Sequence[Path], out: Path, *, named_elsewhere: bool) -> Path:
-    """The one input of an output that was named.
-
-    Args:
-        sources: inputs.
-        out: the output.
-        named_elsewhere: whether inputs or outputs come from a list, a manifest or a folder.
-
-    Raises:
-        InputError: there is not just one.
-    """
-    instead = "expected --out-dir DIR in place of --out"
-    if named_elsewhere:
-        raise InputError("--out names the output of one IN, and a list, manifest or folder was given; " + instead)
-    if not sources:
-        raise InputError("no input, expected IN, --input-list FILE or --manifest FILE")
-    if len(sources) > 1:
-        named = ", ".join(map(str, sources[:2])) + ", ..." * (len(sources) > 2)
-        raise InputError(f"{out}: one output for {len(sources)} inputs ({named}), {instead}")
-    if os.path.isdir(sources[0]):
-        raise InputError(f"{sources[0]}: a folder of inputs, {instead}")
-    return sources[0]
 
 
 @contextlib.contextmanager
@@ -232,7 +209,7 @@ def read_prompts(timeline_path: Path | None, prompt: str | None) -> Timeline:
     try:
         return Timeline.from_prompt(prompt or "")
     except PromptError as error:
-        raise PromptError(f"--prompt: {error}") from error
+        raise PromptError(f"prompt: {error}") from error
 
 
 def read_head(path: Path | None) -> HrirSet | None:

@@ -58,7 +58,7 @@ def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrit
 
 def file_exists(path: str | Path) -> InputError:
     """What to raise where an output exists and may not be replaced."""
-    return InputError(f"{path}: the file exists, expected a new name or permission to overwrite it (--force)")
+    return InputError(f"{path}: the file exists, expected a new name or permission to overwrite it", remedy="overwrite")
 
 
 def make_folder(path: Path) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from tas_core.errors import TasError
 
-KILLED: Final = "the process that worked on it was killed (out of memory? try fewer processes)"
+KILLED: Final = "the process that worked on it was killed (out of memory?), try fewer processes"
 """What to say of a task whose process did not live to give a result."""
 
 _PATIENCE_S: Final = 10.0
@@ -33,7 +33,7 @@ ResultT = TypeVar("ResultT")
 
 
 def _refuse(task: object) -> NoReturn:
-    raise TasError(f"{task}: {KILLED}")
+    raise TasError(f"{task}: {KILLED}", remedy="jobs")
 
 
 def in_processes(

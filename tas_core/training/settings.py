@@ -69,4 +69,6 @@ def check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) -
     changed = sorted(k for k in now if k not in _FREE and earlier.get(k) != now[k])
     if changed:
         listed = ", ".join(f"{k} (was {earlier.get(k)!r}, now {now[k]!r})" for k in changed)
-        raise InputError(f"{out}: holds a run with other settings: {listed}; choose another folder to start afresh")
+        raise InputError(
+            f"{out}: holds a run with other settings: {listed}; choose another folder to start afresh", remedy="out"
+        )

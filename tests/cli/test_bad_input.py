@@ -323,7 +323,7 @@ def test_an_error_about_weights_fits_a_screen(
     [
         ("--model", "no-such-model", "unknown model 'no-such-model'; expected one of .*or a checkpoint folder"),
         ("--device", "tpu", "unknown device 'tpu'; expected one of auto, cpu, cuda"),
-        ("--device", "cuda", "torch finds no CUDA device; use --device cpu"),
+        ("--device", "cuda", r"torch finds no CUDA device; use the CPU \(--device cpu\)"),
     ],
 )
 def test_model_and_device_names_are_checked(

@@ -212,7 +212,7 @@ def test_requests_that_cannot_be_drawn(tas: Run, ears: Files, make_timeline: Mak
         ((sound, "-t", tmp_path / "no.yaml", *spl), r"no\.yaml: cannot read the timeline"),
         ((sound, "-t", late, *spl), r"l\.yaml:2:5: the segment starts at 5 s"),
         ((sound, sound, sound, "-t", scene, "-t", late, *spl), "2 timelines for 3 sounds, expected one for all or one"),
-        ((sound, mono, "--label", "a", *spl), "--label is given 1 times for 2 sounds, expected one for each"),
+        ((sound, mono, "--label", "a", *spl), r"1 label for 2 sounds, expected one for each \(--label\)"),
         ((sound, sound, *spl), r"the label '.*in\.wav' is given twice, .*\(--label\)"),
         ((sound, "--label", "a", "--label", "a", "--reference", sound, *spl), "the label 'a' is given twice"),
         ((sound, "-k", "spl", "-o", tmp_path / "out.gif"), r"the extension \.gif, expected one of \.png, \.svg, \.pdf"),

@@ -142,7 +142,7 @@ def test_a_reader_that_leaves_is_no_traceback(make_audio: Make, tiny_model: Path
 def test_standard_input_needs_a_prompt_and_a_sound(tas_process: Run, tmp_path: Path) -> None:
     done = tas_process("spatialize", "-", "-o", tmp_path / "out.wav")
     assert done.code == 2
-    assert done.error_line == "no timeline: expected --timeline FILE or --prompt TEXT"
+    assert done.error_line == "no timeline: expected one, or a prompt (--timeline FILE or --prompt TEXT)"
     with open(os.devnull) as nothing:
         command = [str(TAS), "spatialize", "-", "-p", PROMPT, "-o", str(tmp_path / "out.wav")]
         done = subprocess.run(command, stdin=nothing, capture_output=True, text=True, timeout=60)

@@ -29,7 +29,7 @@ from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import BASELINES, Baseline, Row, parse_row
+from tas_core.evaluation.systems import BASELINES, Baseline, Row
 from tas_core.inference.baselines import mean_azimuth_deg
 from tas_core.inference.presence import Detection
 from tas_core.models.text_encoders.registry import build_text_encoder
@@ -57,7 +57,7 @@ def own(scored: TasBench, tmp_path: Path) -> TasBench:
 @pytest.fixture(scope="session")
 def table(scored: TasBench, tiny_model: Path) -> Evaluation:
     """All floors and ceilings and an untrained model, with control."""
-    rows = ["truth", f"tiny={tiny_model}", *(name for name in BASELINES if name != "truth")]
+    rows = ["truth", Row("tiny", str(tiny_model)), *(name for name in BASELINES if name != "truth")]
     return evaluate(scored, rows, replace(ONE, control=True))
 
 
@@ -326,7 +326,7 @@ def test_a_second_run_computes_nothing(scored: TasBench, tmp_path: Path, monkeyp
     assert without_speed(again) == without_speed(first)
     assert again.row("pan").objects == first.row("pan").objects
     # Another name is the same system; other captions and control are more to do.
-    assert evaluate(scored, ["x=mono"], ONE, out=tmp_path / "o").computed == 0
+    assert evaluate(scored, [Row("x", "mono")], ONE, out=tmp_path / "o").computed == 0
     assert evaluate(scored, ["pan"], replace(ONE, control=True), out=tmp_path / "o").computed == 5
     assert evaluate(scored, ["pan"], replace(ONE, captions="coarse"), out=tmp_path / "o").computed == 5
 
@@ -357,7 +357,7 @@ def test_an_interrupted_run_is_gone_on_with(scored: TasBench, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_processes_change_nothing(scored: TasBench, tiny_model: Path) -> None:
-    rows = [f"tiny={tiny_model}", f"sampled={tiny_model}@3", "oracle-mask"]
+    rows = [Row("tiny", str(tiny_model)), Row("sampled", str(tiny_model), 3), "oracle-mask"]
     shares: list[float] = []
     one = evaluate(scored, rows, replace(ONE, control=True, control_clips=1))
     two = evaluate(scored, rows, replace(ONE, control=True, control_clips=1, jobs=2), progress=shares.append)
@@ -461,7 +461,7 @@ def test_outputs_are_kept(scored: TasBench, tmp_path: Path) -> None:
     path.unlink()
     assert evaluate(scored, ["my pan=pan"], settings, out=tmp_path / "o").computed == 1
     assert path.exists()
-    with pytest.raises(InputError, match="--out"):
+    with pytest.raises(InputError, match="only with a folder to write to"):
         evaluate(scored, ["pan"], settings)
 
 
@@ -551,21 +551,15 @@ def test_all_folds(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ the request itself
 
 
-def test_rows_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a=b@3").mkdir()
-    (tmp_path / "run@7").mkdir()
-    assert parse_row("slots@5") == Row("slots@5", "slots", 5)
-    assert parse_row("new=runs/x/checkpoint@2") == Row("new", "runs/x/checkpoint", 2)
-    assert parse_row("slots", 4) == Row("slots", "slots", 4)
-    assert parse_row("slots@2", 4) == Row("slots@2", "slots", 2)
-    assert parse_row("mono", 4) == Row("mono", "mono", None)
-    assert parse_row("floor=mono") == Row("floor", "mono")
-    assert parse_row("a=b@3") == Row("a=b@3", "a=b@3")
-    assert parse_row("x=run@7") == Row("x", "run@7")
-    for text in ("", "=slots", "x=", "mono@2", "slots@0"):
-        with pytest.raises(InputError, match="--model"):
-            parse_row(text)
+def test_rows_that_cannot_be() -> None:
+    for name, source, steps, message in (
+        ("", "slots", None, "no name"),
+        ("x", "", None, "no source"),
+        ("mono", "mono", 2, "mono has no steps"),
+        ("slots", "slots", 0, "expected 1 or more"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Row(name, source, steps)
 
 
 @pytest.mark.parametrize(
@@ -604,7 +598,7 @@ def test_more_steps_than_a_model_has(scored: TasBench, tmp_path: Path, tas: Call
     done = tas("eval", "--data", scored.root, "--jobs", 1, "--model", f"p={folder}@9")
     assert done.code == 2
     assert "takes at most 5" in done.error_line
-    table = evaluate(scored, [f"p={folder}@2"], replace(ONE, clips=1))
+    table = evaluate(scored, [Row("p", str(folder), 2)], replace(ONE, clips=1))
     assert table.row("p").about["steps"] == 2
     assert mean(table, "p", "real_time_factor") > 0
 

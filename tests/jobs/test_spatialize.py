@@ -260,11 +260,10 @@ def test_the_timeline_beside_the_input_is_taken(job: Job, make_audio: Make, endi
 
 def test_without_any_timeline_or_with_several_nothing_is_guessed(make_audio: Make) -> None:
     source = make_audio("voice.wav")
-    with pytest.raises(
-        InputError, match=r"no timeline: expected --timeline FILE or --prompt TEXT, or a file .*voice wi"
-    ):
+    with pytest.raises(InputError, match=r"no timeline: expected a file .*voice with .*, or a prompt$") as found:
         find_timeline(source)
-    with pytest.raises(InputError, match="no timeline: expected --timeline FILE or --prompt TEXT$"):
+    assert found.value.remedy == "prompt"
+    with pytest.raises(InputError, match="no timeline: expected one, or a prompt$"):
         find_timeline(Path("-"))
     for ending in (".yaml", ".srt"):
         source.with_suffix(ending).touch()
@@ -280,7 +279,7 @@ def test_a_prompt_is_a_timeline_of_one(job: Job, make_audio: Make, make_timeline
     job(source, "prompt.wav", prompt=PROMPT)
     job(source, "timeline.wav", timeline=make_timeline(f"start: 0, text: '{PROMPT}'"))
     assert (tmp_path / "prompt.wav").read_bytes() == (tmp_path / "timeline.wav").read_bytes()
-    with pytest.raises(PromptError, match="^--prompt: "):
+    with pytest.raises(PromptError, match="^prompt: "):
         job(source, "bad.wav", prompt="cello on the lefft")
     with pytest.raises(InputError, match="a timeline and a prompt were given"):
         job(source, "bad.wav", prompt=PROMPT, timeline=tmp_path / "scene.yaml")

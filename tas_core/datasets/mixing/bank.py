@@ -184,7 +184,7 @@ class _Job:
 
 
 def _refuse(job: _Job) -> NoReturn:
-    raise TasError(f"{job.name}: {KILLED}")
+    raise TasError(f"{job.name}: {KILLED}", remedy="jobs")
 
 
 def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Split, int]]]:

@@ -102,7 +102,7 @@ def import_annotations(
     if existing and not overwrite:
         more = f", and {len(existing) - 1} more do" if len(existing) > 1 else ""
         raise InputError(
-            f"{existing[0]}: the timeline exists{more}; expected none, or permission to overwrite (--force)"
+            f"{existing[0]}: the timeline exists{more}; expected none, or permission to overwrite", remedy="overwrite"
         )
 
     contents: dict[Path, bytes] = {}

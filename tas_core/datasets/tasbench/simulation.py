@@ -336,4 +336,4 @@ def _made(root: Path, seed: int, rate_hz: int, numbers: Sequence[int], jobs: int
 
 
 def _refuse(number: int) -> NoReturn:
-    raise TasError(f"clip {number:06d}: {KILLED}; complete clips stay")
+    raise TasError(f"clip {number:06d}: {KILLED}; complete clips stay", remedy="jobs")

@@ -71,11 +71,14 @@ def find_inputs(
     found: list[BatchInput] = []
     for source in named:
         if str(source) == STANDARD_STREAM:
-            raise InputError("standard input is one of several inputs, or has no --out; expected files and folders")
+            raise InputError(
+                "standard input is one of several inputs, or has no output of its own; expected files and folders",
+                remedy="output",
+            )
         found += _find_audio(source, without) if os.path.isdir(source) else [BatchInput(source)]
     if not found:
         where = "no input" if input_list is None else f"{_name(input_list)}: no paths"
-        raise InputError(f"{where}, expected IN, --input-list FILE or --manifest FILE")
+        raise InputError(f"{where}, expected files, folders, a list or a manifest", remedy="input")
     return tuple(found)
 
 

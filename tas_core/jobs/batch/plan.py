@@ -147,7 +147,10 @@ def plan_requests(
         first = _existing(requests[min(complete | partial)], sidecar)[0]
         more = len(complete | partial) - 1
         also = f" (and those of {more} more input{'s' * (more > 1)})" if more else ""
-        raise InputError(f"{first}: the file exists{also}, expected --skip-existing, --force or another folder")
+        raise InputError(
+            f"{first}: the file exists{also}, expected another folder, or permission to skip or to overwrite it",
+            remedy="skip_existing",
+        )
     return nothing
 
 
@@ -167,7 +170,7 @@ def _request(
     else:
         if destinations.folder is None:
             where = f"{item.where}: no 'out', " if item.where else ""
-            raise InputError(f"{where}expected --out-dir DIR for the outputs")
+            raise InputError(f"{where}expected a folder for the outputs", remedy="out_dir")
         below, complaint = _filled(fields, destinations.template, item.source, number)
         name = item.folder / below
         out = destinations.folder / name
@@ -231,7 +234,8 @@ def _check_apart(requests: Sequence[FileRequest], refused: Collection[int], side
                 other = owners[key][1].source
                 raise InputError(
                     f"{path}: the output for both {other} and {request.source}; expected names apart, such as by"
-                    " {parent} or {index} in --output-template"
+                    " {parent} or {index} in the template of their names",
+                    remedy="output_template",
                 )
             owners[key] = (path, request)
 

@@ -34,7 +34,7 @@ def compute_in_processes(
 
 
 def _killed(task: FileTask) -> FileOutcome:
-    return FileOutcome(task.request, error=f"{task.request.source}: {KILLED}")
+    return FileOutcome(task.request, error=f"{task.request.source}: {KILLED}", remedy="jobs")
 
 
 def _use_threads(threads: int) -> None:

@@ -21,6 +21,7 @@ class FileOutcome:
         request: what was requested.
         result: of a file that was made.
         error: why it failed, one line; empty if it did not.
+        remedy: what would help, see :class:`tas_core.errors.TasError`.
         skipped: whether it was complete already.
         warnings: what there is to say about it.
     """
@@ -30,6 +31,7 @@ class FileOutcome:
     error: str = ""
     skipped: bool = False
     warnings: tuple[str, ...] = ()
+    remedy: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the result, or ``input`` with ``error`` or ``skipped``."""
@@ -54,17 +56,18 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
         InputError: the model cannot be used, which is wrong with the whole batch.
     """
     _ = worker.model
-    result, error = None, ""
+    result, error, remedy = None, "", None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"tas_core(\..*)?")
         try:
             result = worker.make(task.request, overwrite=task.overwrite, progress=progress)
         except TasError as problem:
-            error = str(problem)
+            error, remedy = str(problem), problem.remedy
         except Exception as problem:  # one file must not end a night's work
             error = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}"
     source = str(task.request.source)
     if error and source not in error:
         error = f"{source}: {error}"
-    return FileOutcome(task.request, result, error, warnings=tuple(str(warning.message) for warning in caught))
+    said = tuple(str(warning.message) for warning in caught)
+    return FileOutcome(task.request, result, error, warnings=said, remedy=remedy)

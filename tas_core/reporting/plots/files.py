@@ -157,7 +157,8 @@ def _labels(sources: Sequence[Path], labels: Sequence[str], reference: Path | No
     wanted = len(sources) + (reference is not None)
     if labels:
         if len(labels) not in (len(sources), wanted):
-            raise InputError(f"--label is given {len(labels)} times for {len(sources)} sounds, expected one for each")
+            count = f"{len(labels)} label{'s' * (len(labels) != 1)}"
+            raise InputError(f"{count} for {len(sources)} sounds, expected one for each", remedy="label")
         names = list(labels)
         if len(names) < wanted:
             names.append(REFERENCE_LABEL)
@@ -168,5 +169,7 @@ def _labels(sources: Sequence[Path], labels: Sequence[str], reference: Path | No
             names = [*names, str(reference) if REFERENCE_LABEL in names else REFERENCE_LABEL]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"the label {name!r} is given twice, expected a different one for each sound (--label)")
+            raise InputError(
+                f"the label {name!r} is given twice, expected a different one for each sound", remedy="label"
+            )
     return names

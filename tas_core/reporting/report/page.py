@@ -202,9 +202,11 @@ def _read_provenance(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path}: cannot read the provenance: {error.strerror}") from error
     except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error}), expected what 'tas spatialize --json' prints") from error
+        raise InputError(
+            f"{path}: not JSON ({error}), expected an object that says how a file was made", remedy="provenance"
+        ) from error
     if not isinstance(value, dict):
-        raise InputError(f"{path}: not a JSON object, expected what 'tas spatialize --json' prints")
+        raise InputError(f"{path}: not a JSON object, expected one that says how a file was made", remedy="provenance")
     return value
 
 

@@ -64,7 +64,7 @@ def test_a_folder_that_cannot_serve_is_refused(tmp_path: Path) -> None:
         find_inputs([tmp_path / "none"])
     with pytest.raises(InputError, match="none: the folder of inputs is that of outputs"):
         find_inputs([tmp_path / "none"], without=[tmp_path / "x" / ".." / "none"])
-    with pytest.raises(InputError, match="no input, expected IN, --input-list FILE or --manifest FILE"):
+    with pytest.raises(InputError, match="no input, expected files, folders, a list or a manifest"):
         find_inputs()
     with pytest.raises(InputError, match="standard input is one of several inputs"):
         find_inputs([Path("a.wav"), Path("-")])
@@ -122,7 +122,7 @@ def test_a_manifest_is_relative_to_its_folder(tmp_path: Path) -> None:
     assert (second.out, second.prompt) == (tmp_path / "out/b.binaural.wav", None)
     assert second.timeline_path == tmp_path / "b.srt"
     assert third.prompt == "a cat on the right"
-    with pytest.raises(InputError, match=r"m\.jsonl:3: no 'out', expected --out-dir DIR"):
+    with pytest.raises(InputError, match=r"m\.jsonl:3: no 'out', expected a folder for the outputs"):
         plan_batch(found, Destinations())
 
 
@@ -292,7 +292,7 @@ def test_existing_outputs_are_an_error_or_left_out_or_replaced(tmp_path: Path) -
     sources = files(tmp_path, "a.wav", "b.wav", "c.wav")
     files(tmp_path / "out", "b.binaural.wav", "c.binaural.wav")
     with pytest.raises(
-        InputError, match=r"b\.binaural\.wav: the file exists \(and those of 1 more input\), expected --s"
+        InputError, match=r"b\.binaural\.wav: the file exists \(and those of 1 more input\), expected another folder"
     ):
         plan(sources, tmp_path / "out")
     assert plan(sources, tmp_path / "out", skip_existing=True).skipped == {1, 2}

@@ -62,7 +62,7 @@ def break_three(sounds: list[Path]) -> dict[Path, str]:
     return {
         cut: f"tas: error: {cut}: the file is cut off: its header says 4800 bytes of samples, but it holds 956",
         text: f"tas: error: {text}: not an audio file that can be read: ",
-        alone: f"tas: error: {alone}: no timeline: expected --timeline FILE or --prompt TEXT, or a file ",
+        alone: f"tas: error: {alone}: no timeline: expected a file {alone.with_suffix('')} with the ending ",
     }
 
 
@@ -205,7 +205,8 @@ def test_outputs_that_exist_are_found_before_anything_is_computed(
     done = tas("spatialize", *sounds, "-p", PROMPT, "--out-dir", tmp_path)
     assert (done.code, done.out) == (2, "")
     assert done.error_line == (
-        f"{tmp_path}/v01.binaural.wav: the file exists, expected --skip-existing, --force or another folder"
+        f"{tmp_path}/v01.binaural.wav: the file exists, expected another folder, or permission to skip or to overwrite"
+        " it (--skip-existing or --force)"
     )
     assert sorted(os.listdir(tmp_path)) == ["in", "v01.binaural.wav"]
 
@@ -424,7 +425,9 @@ def test_a_process_that_is_killed_fails_its_file_and_another_goes_on(long_batch:
     err = process.communicate(timeout=200)[1]
     assert process.returncode == 1
     failure, summary = err.splitlines()
-    assert failure.endswith(": the process that worked on it was killed (out of memory? try fewer processes)")
+    assert failure.endswith(
+        ": the process that worked on it was killed (out of memory?), try fewer processes (fewer --jobs)"
+    )
     assert summary == "19 of 20 done, 1 failed"
     assert leftovers(tmp_path / "out") == []
     check_whole(tmp_path / "out")

@@ -1,0 +1,34 @@
+"""What the command line calls the remedies of errors: the core says what would help, here stands by which option."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tas_core.errors import TasError
+
+OPTIONS: Final = {
+    "device": "--device cpu",
+    "input": "IN, --input-list FILE or --manifest FILE",
+    "jobs": "fewer --jobs",
+    "label": "--label",
+    "out": "--out",
+    "out_dir": "--out-dir DIR",
+    "output": "--out FILE names the output of one input",
+    "output_template": "--output-template",
+    "overwrite": "--force",
+    "prompt": "--timeline FILE or --prompt TEXT",
+    "provenance": "'tas spatialize --json' prints one",
+    "skip_existing": "--skip-existing or --force",
+    "system_name": "--model NAME=SYSTEM",
+}
+"""By the keys of :attr:`tas_core.errors.TasError.remedy`."""
+
+
+def complaint(error: TasError) -> str:
+    """The message of an error, and behind it in brackets the option that helps, if one does."""
+    return with_option(str(error), error.remedy)
+
+
+def with_option(message: str, remedy: str | None) -> str:
+    """A message, and behind it in brackets the option of its remedy, if it has one."""
+    return f"{message} ({OPTIONS[remedy]})" if remedy in OPTIONS else message
