@@ -1,6 +1,6 @@
 """What packing costs: signal-to-noise ratios of the clips in a packed folder against the bank that it was made from.
 
-    tas data pack runs/bank runs/travel
+    tas data pack runs/bank --out runs/travel
     python benchmarks/packed_material.py --data runs/bank --pack runs/travel --out benchmarks/results/packed.json
 
 snr_db is the mean over clips of 10 log10 (signal power / error power); segmental_db the same in segments of 32 ms

@@ -28,8 +28,9 @@ FOR_ALL: Final[Mapping[str, type]] = {"model": str, "device": str, "jobs": int}
 """Options that mean the same in every command which has them, and the type by which they are known."""
 
 _PER_CALL: Final = (
-    *("force", "overwrite", "skip-existing"),  # what happens to files that are there is said for one call
+    *("force", "skip-existing"),  # what happens to files that are there is said for one call
     *("prompt", "channel", "start", "duration", "sidecar"),  # what one input is, and what is wanted of it
+    "version",
 )
 _WORDS: Final = {
     "1": True,
@@ -49,7 +50,7 @@ class Setting:
     """An option that can be configured.
 
     Attributes:
-        command: words after ``tas``, such as ("data", "bank").
+        command: words after ``tas``, such as ("data", "bank"); none for an option of the whole program.
         option: long name without dashes in front, such as "text-encoder".
         parameter: name by which Typer knows it.
         kind: bool, int, float or str.
@@ -57,6 +58,7 @@ class Setting:
         low: smallest value, of numbers.
         high: largest value, of numbers.
         default: value where nothing else is said.
+        choices: all values, of an option that has to be one of some.
     """
 
     command: tuple[str, ...]
@@ -67,6 +69,7 @@ class Setting:
     low: float | None
     high: float | None
     default: Any
+    choices: tuple[str, ...] = ()
 
     @property
     def variable(self) -> str:
@@ -83,6 +86,8 @@ class Setting:
         """What a value has to be, in words."""
         if self.many:
             return "a list, each " + _NAMES[self.kind]
+        if self.choices:
+            return "one of " + ", ".join(self.choices)
         limits = {"from": self.low, "to": self.high}
         return " ".join(
             [_NAMES[self.kind], *(f"{word} {value:g}" for word, value in limits.items() if value is not None)]
@@ -102,7 +107,7 @@ class Setting:
 
     def _fits(self, value: Any) -> bool:
         if isinstance(value, bool) or self.kind in (bool, str):
-            return type(value) is self.kind
+            return type(value) is self.kind and (not self.choices or value in self.choices)
         if not isinstance(value, (int, float) if self.kind is float else int):
             return False
         low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
@@ -230,15 +235,15 @@ def find_settings(program: Any, command: tuple[str, ...] = ()) -> Iterator[Setti
     """
     for name, inner in getattr(program, "commands", {}).items():
         yield from find_settings(inner, (*command, name))
-    if not command or program.callback is None:
+    if program.callback is None:
         return
     hints = typing.get_type_hints(inspect.unwrap(program.callback))
     for parameter in program.params:
-        kind, many = _plain(hints.get(parameter.name))
+        kind, many, choices = _plain(hints.get(parameter.name))
         option = _long_name(parameter)
         if kind is not None and option and not parameter.required and option not in _PER_CALL:
             low, high = getattr(parameter, "min", None), getattr(parameter, "max", None)
-            yield Setting(command, option, parameter.name, kind, many, low, high, parameter.default)
+            yield Setting(command, option, parameter.name, kind, many, low, high, parameter.default, choices)
 
 
 def _long_name(parameter: Any) -> str:
@@ -246,14 +251,18 @@ def _long_name(parameter: Any) -> str:
     return next((name[2:] for name in parameter.opts if name.startswith("--")), "")
 
 
-def _plain(hint: Any) -> tuple[type | None, bool]:
-    """Type of one value and whether there are many; None for types that cannot be configured."""
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        inner = [each for each in typing.get_args(hint) if each is not types.NoneType]
-        return _plain(inner[0]) if len(inner) == 1 else (None, False)
-    if typing.get_origin(hint) is list:
-        return _plain(typing.get_args(hint)[0])[0], True
-    return (hint if hint in _NAMES else None), False
+def _plain(hint: Any) -> tuple[type | None, bool, tuple[str, ...]]:
+    """Type of one value (None if it cannot be configured), whether there are many, and the choices if they are few."""
+    origin, inner = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        some = [each for each in inner if each is not types.NoneType]
+        return _plain(some[0]) if len(some) == 1 else (None, False, ())
+    if origin is list:
+        kind, _, choices = _plain(inner[0])
+        return kind, True, choices
+    if origin is typing.Literal:
+        return str, False, inner
+    return (hint if hint in _NAMES else None), False, ()
 
 
 def _read_file(path: Path, program: Any, settings: Sequence[Setting]) -> dict[str, Value]:
@@ -304,5 +313,7 @@ def _read_table(
             owner = next((".".join(s.command) for s in settings if s.option == key and not command), "")
             if owner and not near:
                 hint = f"expected it in the table of a command, such as [{owner}]"
+            if command and any(s.option == key and not s.command for s in settings):
+                hint = "expected it before the first table, for all commands"
             what = f"table [{name}]" if isinstance(value, dict) else f"key {name!r}"
             raise InputError(f"{path}: unknown {what}, {hint}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import typer
 
+from tas_cli.choices import Progress
 from tas_cli.commands import (
     config,
     data,
@@ -26,7 +27,8 @@ from tas_cli.commands import (
     timeline,
     train,
 )
-from tas_cli.configuration import configure
+from tas_cli.configuration import configure, was_given
+from tas_cli.help import GroupedCommand
 from tas_cli.remedies import complaint
 from tas_core.errors import InputError, TasError
 
@@ -37,14 +39,15 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("spatialize")(spatialize.spatialize)
+app.command("spatialize", cls=GroupedCommand)(spatialize.spatialize)
 app.command("plot")(plot.plot)
 app.command("report", short_help="Make one HTML page to listen, compare and measure.")(report.report)
-app.command("eval", short_help="Say in numbers how good outputs or models are.")(eval.evaluate)
 app.command("train", short_help="Train a model, or go on with it.")(train.train)
 app.command("doctor", short_help="Say what is installed, and whether it works.")(doctor.doctor)
 app.command("config", short_help="Show configured values and their origin.")(config.config)
+app.add_typer(eval.app, name="eval", short_help="Say in numbers how good outputs or models are.")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 app.add_typer(study.app, name="study")
@@ -65,6 +68,9 @@ def tas(
     version: bool = typer.Option(  # noqa: ARG001 (its callback ends the program)
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
+    progress: Progress = typer.Option(
+        "auto", help="What stderr says while a command works: auto is a bar on a terminal, json a line per step."
+    ),
 ) -> None:
     """Make mono sound binaural by following words: 'cello on the left, piano on the right'."""
     try:
@@ -72,6 +78,9 @@ def tas(
     except InputError:
         if context.invoked_subcommand != "doctor":  # it reports what is wrong among its checks
             raise
+    if not was_given(context, "progress"):
+        progress = (context.default_map or {}).get("progress", progress)
+    context.obj = progress  # for all commands
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -6,26 +6,32 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.choices import PlotKind
+
 
 def plot(
     sources: list[Path] = typer.Argument(..., metavar="AUDIO...", help="Binaural files, two channels each."),
-    kind: str = typer.Option(..., "--kind", "-k", help="spl, envelope, spectrogram or azimuth."),
-    out: Path = typer.Option(..., "--out", "-o", help="Picture to write: .png, .svg or .pdf."),
+    kind: PlotKind = typer.Option(..., "--kind", "-k", help="What to draw, see docs/PLOTS.md."),
+    out: Path = typer.Option(..., "--out", "-o", metavar="FILE", help="Picture to write: .png, .svg or .pdf."),
     timeline: list[Path] = typer.Option(
         [],
         "--timeline",
         "-t",
+        metavar="FILE",
         help="Prompts with times to show below: yaml, srt, vtt, txt; one for all sounds, or one for each in turn.",
     ),
-    reference: Path | None = typer.Option(None, help="Binaural file to compare with."),
-    csv: Path | None = typer.Option(None, help="Also write the numbers of the picture as a table."),
-    label: list[str] = typer.Option([], help="Name of each sound in turn, and of the reference; default: file names."),
+    reference: Path | None = typer.Option(None, metavar="FILE", help="Binaural file to compare with."),
+    csv: Path | None = typer.Option(None, metavar="FILE", help="Also write the numbers of the picture as a table."),
+    label: list[str] = typer.Option(
+        [], help="Name of each sound in turn, and of the reference.  [default: file names]"
+    ),
     title: str = typer.Option("", help="Title of the picture."),
-    force: bool = typer.Option(False, "--force", "--overwrite", help="Overwrite existing outputs."),
+    force: bool = typer.Option(False, "--force", help="Overwrite existing outputs."),
 ) -> None:
     """Draw how binaural files sound over time, with their prompts."""
     import logging
 
+<<<<<<< HEAD
     from tas_core.reporting.plots.files import PlottedFiles, plot_files
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its font cache on first use
@@ -34,3 +40,21 @@ def plot(
     for path in (out, csv):
         if path is not None:
             typer.echo(str(path))
+=======
+    from tas_cli.output.terminal import print_paths
+    from tas_core.reporting.plots.files import plot_files
+
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its font cache on first use
+    plot_files(
+        sources,
+        out,
+        kind,
+        timeline_paths=timeline,
+        reference=reference,
+        csv_out=csv,
+        labels=label,
+        title=title,
+        force=force,
+    )
+    print_paths(out, csv)
+>>>>>>> ca47a88 (The command line is of one piece)

@@ -9,11 +9,11 @@ import typer
 
 def report(
     output: Path = typer.Argument(..., metavar="OUTPUT", help="Binaural file, two channels."),
-    source: Path = typer.Option(..., "--source", "-s", help="Audio file that OUTPUT was made of."),
+    source: Path = typer.Option(..., "--source", "-s", metavar="FILE", help="Audio file that OUTPUT was made of."),
     timeline: Path = typer.Option(
-        ..., "--timeline", "-t", help="Prompts with times that OUTPUT was made by: yaml, srt, vtt, txt."
+        ..., "--timeline", "-t", metavar="FILE", help="Prompts with times that OUTPUT was made by: yaml, srt, vtt, txt."
     ),
-    out: Path = typer.Option(..., "--out", "-o", help="HTML file to write."),
+    out: Path = typer.Option(..., "--out", "-o", metavar="FILE", help="HTML file to write."),
     stem: list[str] = typer.Option(
         [], metavar="OBJECT=FILE", help="An object's estimated stem, to measure its places by; repeat."
     ),
@@ -24,11 +24,12 @@ def report(
         None, min=1, help="Channel of the source that OUTPUT was made of, counted from 1.  [default: all, mixed down]"
     ),
     provenance: Path | None = typer.Option(
-        None, help="JSON object to show: how OUTPUT was made, as 'tas spatialize --json' prints it."
+        None, metavar="FILE", help="JSON object to show: how OUTPUT was made, as 'tas spatialize --json' prints it."
     ),
     force: bool = typer.Option(False, "--force", help="Overwrite an existing page."),
 ) -> None:
     """Make one HTML page about one output: listen, compare, requested and measured places, levels."""
+<<<<<<< HEAD
     from tas_core.errors import InputError
     from tas_core.reporting.report.page import ReportedOutput, report_file
 
@@ -43,3 +44,22 @@ def report(
     about = ReportedOutput(output, source, stems, start, channel)
     page = report_file(out, about, timeline, provenance_path=provenance, overwrite=force)
     typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB")
+=======
+    from tas_cli.output.report import print_page
+    from tas_cli.pairs import named_paths
+    from tas_core.reporting.report.page import report_file
+
+    stems = named_paths(stem, "--stem", "OBJECT=FILE", "object")
+    page = report_file(
+        output,
+        source,
+        timeline,
+        out,
+        stems=stems,
+        provenance_path=provenance,
+        start_s=start,
+        channel=channel,
+        force=force,
+    )
+    print_page(page)
+>>>>>>> ca47a88 (The command line is of one piece)

@@ -8,52 +8,150 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.choices import ClipMode, Device, Subtype
+from tas_cli.commands.models import shipped
+
+_INPUT, _OUTPUT, _RENDERING, _LEVELS, _MANY = "Input", "Output", "Rendering", "Levels", "Many files"
+
 
 def spatialize(
     context: typer.Context,
     sources: list[Path] = typer.Argument(
         None, metavar="IN", show_default=False, help="Audio or video files, or folders of them; - is standard input."
     ),
-    out: Path | None = typer.Option(None, "--out", "-o", help="Binaural file to write; - is WAV on standard output."),
     timeline: Path | None = typer.Option(
-        None, "--timeline", "-t", help="Prompts with times: yaml, srt, vtt, txt.  [default: the one beside IN]"
+        None,
+        "--timeline",
+        "-t",
+        metavar="FILE",
+        help="Prompts with times: yaml, srt, vtt, txt.  [default: the one beside IN]",
+        rich_help_panel=_INPUT,
     ),
-    prompt: str | None = typer.Option(None, "--prompt", "-p", help="One prompt for all of it, in place of a timeline."),
-    out_dir: Path | None = typer.Option(None, "--out-dir", help="Folder of the outputs, for any number of inputs."),
-    output_template: str = typer.Option(
-        "{stem}.binaural.{ext}", help="Names of the outputs in --out-dir: {stem}, {ext}, {parent}, {index}."
+    prompt: str | None = typer.Option(
+        None,
+        "--prompt",
+        "-p",
+        metavar="TEXT",
+        help="One prompt for all of it, in place of a timeline.",
+        rich_help_panel=_INPUT,
     ),
-    input_list: Path | None = typer.Option(None, help="File with a path on each line; - is standard input."),
-    manifest: Path | None = typer.Option(
-        None, help="File with a JSON object on each line: audio, timeline or prompt, out; - is standard input."
+    channel: int | None = typer.Option(
+        None, min=1, help="Take one channel, counted from 1.  [default: mix down]", rich_help_panel=_INPUT
     ),
-    skip_existing: bool = typer.Option(False, "--skip-existing", help="Leave out inputs whose output is there."),
-    fail_fast: bool = typer.Option(
-        False, "--fail-fast/--keep-going", help="Of several inputs, end with the first failure, or do the others."
+    start: float = typer.Option(
+        0.0, min=0.0, help="Begin here, in seconds; times of the timeline stay.", rich_help_panel=_INPUT
     ),
-    jobs: int = typer.Option(1, "--jobs", "-j", min=1, help="Processes for several inputs, at most one per core."),
-    channel: int | None = typer.Option(None, min=1, help="Take one channel, counted from 1.  [default: mix down]"),
-    start: float = typer.Option(0.0, min=0.0, help="Begin here, in seconds; times of the timeline stay."),
-    duration: float | None = typer.Option(None, min=0.0, help="Make so many seconds.  [default: to the end]"),
-    gain: float = typer.Option(0.0, min=-100.0, max=100.0, help="Gain in dB."),
-    loudness: float | None = typer.Option(None, min=-70.0, max=0.0, help="Integrated loudness wanted, in LUFS."),
-    clip: str = typer.Option("rescale", help="Beyond full scale: rescale all of it, clamp samples, or error."),
-    subtype: str | None = typer.Option(None, help="PCM_16, PCM_24 or FLOAT.  [default: as IN]"),
-    hrtf: Path | None = typer.Option(None, help="SOFA file of the head to hear with.  [default: built in]"),
-    width: float = typer.Option(1.0, min=0.0, max=2.0, help="Factor of the difference between the ears; 0 is mono."),
-    transition: float = typer.Option(0.0, min=0.0, help="Seconds that places take to change between two prompts."),
-    model: str = typer.Option("slots", help="Name of a shipped model, or a checkpoint folder."),
-    steps: int | None = typer.Option(None, min=1, max=1000, help="Diffusion steps; default: the model's own."),
-    seed: int = typer.Option(0, min=0, help="Seed of noise and dither."),
-    device: str = typer.Option("auto", help="auto, cpu or cuda."),
-    stems: Path | None = typer.Option(None, help="Folder for one file per object; with --out-dir, of such folders."),
-    report: Path | None = typer.Option(None, help="HTML page to listen and compare; with --out-dir, folder of pages."),
-    sidecar: bool = typer.Option(False, "--sidecar", help="Also write OUT.tas.json: how OUT was made."),
-    force: bool = typer.Option(False, "--force", help="Overwrite existing outputs."),
+    duration: float | None = typer.Option(
+        None, min=0.0, help="Make so many seconds.  [default: to the end]", rich_help_panel=_INPUT
+    ),
+    out: Path | None = typer.Option(
+        None,
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Binaural file to write; - is WAV on standard output.",
+        rich_help_panel=_OUTPUT,
+    ),
+    stems: Path | None = typer.Option(
+        None,
+        metavar="DIR",
+        help="Folder for one file per object; with --out-dir, of such folders.",
+        rich_help_panel=_OUTPUT,
+    ),
+    report: Path | None = typer.Option(
+        None,
+        metavar="FILE",
+        help="HTML page to listen and compare; with --out-dir, folder of pages.",
+        rich_help_panel=_OUTPUT,
+    ),
+    sidecar: bool = typer.Option(
+        False, "--sidecar", help="Also write OUT.tas.json: how OUT was made.", rich_help_panel=_OUTPUT
+    ),
+    subtype: Subtype | None = typer.Option(
+        None, help="Sample encoding of the output.  [default: as IN]", rich_help_panel=_OUTPUT
+    ),
+    force: bool = typer.Option(False, "--force", help="Overwrite existing outputs.", rich_help_panel=_OUTPUT),
     json_output: bool = typer.Option(
-        False, "--json", help="Print a JSON object per file on stdout; with -o -, on stderr."
+        False,
+        "--json",
+        help="Print a JSON object per file on stdout; with -o -, on stderr.",
+        rich_help_panel=_OUTPUT,
     ),
-    progress: str = typer.Option("auto", help="On stderr: auto (a bar on a terminal), bar, json or off."),
+    model: str = typer.Option(
+        "slots",
+        help="Name of a shipped model, or a checkpoint folder.",
+        autocompletion=shipped,
+        rich_help_panel=_RENDERING,
+    ),
+    steps: int | None = typer.Option(
+        None, min=1, max=1000, help="Diffusion steps.  [default: the model's own]", rich_help_panel=_RENDERING
+    ),
+    seed: int = typer.Option(0, min=0, help="Seed of noise and dither.", rich_help_panel=_RENDERING),
+    device: Device = typer.Option("auto", help="Where the model computes.", rich_help_panel=_RENDERING),
+    hrtf: Path | None = typer.Option(
+        None,
+        metavar="FILE",
+        help="SOFA file of the head to hear with.  [default: built in]",
+        rich_help_panel=_RENDERING,
+    ),
+    width: float = typer.Option(
+        1.0,
+        min=0.0,
+        max=2.0,
+        help="Factor of the difference between the ears; 0 is mono.",
+        rich_help_panel=_RENDERING,
+    ),
+    transition: float = typer.Option(
+        0.0, min=0.0, help="Seconds that places take to change between two prompts.", rich_help_panel=_RENDERING
+    ),
+    gain: float = typer.Option(0.0, min=-100.0, max=100.0, help="Gain in dB.", rich_help_panel=_LEVELS),
+    loudness: float | None = typer.Option(
+        None, min=-70.0, max=0.0, help="Integrated loudness wanted, in LUFS.", rich_help_panel=_LEVELS
+    ),
+    clip: ClipMode = typer.Option(
+        "rescale",
+        help="Beyond full scale: rescale all of it, clamp samples, or error.",
+        rich_help_panel=_LEVELS,
+    ),
+    out_dir: Path | None = typer.Option(
+        None,
+        "--out-dir",
+        metavar="DIR",
+        help="Folder of the outputs, for any number of inputs.",
+        rich_help_panel=_MANY,
+    ),
+    output_template: str = typer.Option(
+        "{stem}.binaural.{ext}",
+        metavar="TEXT",
+        help="Names of the outputs in --out-dir: {stem}, {ext}, {parent}, {index}.",
+        rich_help_panel=_MANY,
+    ),
+    input_list: Path | None = typer.Option(
+        None, metavar="FILE", help="File with a path on each line; - is standard input.", rich_help_panel=_MANY
+    ),
+    manifest: Path | None = typer.Option(
+        None,
+        metavar="FILE",
+        help="File with a JSON object on each line: audio, timeline or prompt, out; - is standard input.",
+        rich_help_panel=_MANY,
+    ),
+    skip_existing: bool = typer.Option(
+        False, "--skip-existing", help="Leave out inputs whose output is there.", rich_help_panel=_MANY
+    ),
+    fail_fast: bool = typer.Option(
+        False,
+        "--fail-fast/--keep-going",
+        help="Of several inputs, end with the first failure, or do the others.",
+        rich_help_panel=_MANY,
+    ),
+    jobs: int = typer.Option(
+        1,
+        "--jobs",
+        "-j",
+        min=1,
+        help="Processes, at most one per core; each takes the memory of a model.",
+        rich_help_panel=_MANY,
+    ),
 ) -> None:
     """Put every sound where the timeline says."""
     from tas_cli.configuration import was_given
@@ -88,7 +186,7 @@ def spatialize(
         request = FileRequest(source, out, timeline, prompt, stems, report)
         # What exists is refused in its turn, where nothing is to be left out.
         one = plan_requests([request], sidecar=sidecar, skip_existing=True) if skip_existing else BatchPlan((request,))
-        run_one(one, settings, progress=progress, as_json=json_output)
+        run_one(one, settings, progress=context.obj, as_json=json_output)
         return
     destinations = Destinations(out_dir, output_template, stems, report)
     if out_dir is None and manifest is None:
@@ -104,7 +202,7 @@ def spatialize(
         overwrite=force,
         skip_existing=skip_existing,
     )
-    run_many(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=progress, as_json=json_output)
+    run_many(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=context.obj, as_json=json_output)
 
 
 def _only_input(sources: Sequence[Path], out: Path, *, named_elsewhere: bool) -> Path:

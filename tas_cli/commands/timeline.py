@@ -6,9 +6,6 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.output.json_lines import print_json
-from tas_core.audio.reader import audio_duration_s
-
 app = typer.Typer(
     help="Look into timelines, and convert them: YAML, SubRip, WebVTT, Audacity labels.",
     no_args_is_help=True,
@@ -24,29 +21,30 @@ def timeline() -> None:
 @app.command("check")
 def check(
     path: Path = typer.Argument(..., metavar="FILE", help="Timeline: .yaml, .yml, .srt, .vtt or .txt."),
-    audio: Path | None = typer.Option(None, help="Audio that it is for; its length closes the last end."),
+    audio: Path | None = typer.Option(
+        None, metavar="FILE", help="Audio that it is for; its length closes the last end."
+    ),
     json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
 ) -> None:
     """Say what was understood: segments, objects, azimuths, and time without a prompt."""
+    from tas_cli.output.json_lines import ResultOutput
+    from tas_cli.output.timeline import print_check
+    from tas_core.audio.reader import audio_duration_s
     from tas_core.timeline.check import check_timeline
 
-    result = check_timeline(path, None if audio is None else audio_duration_s(audio))
-    if json_output:
-        print_json(result.as_dict())
-        return
-    from tas_cli.output.timeline import print_check
-
-    print_check(result)
+    found = check_timeline(path, None if audio is None else audio_duration_s(audio))
+    ResultOutput(json_output).put(found.as_dict(), lambda: print_check(found))
 
 
 @app.command("convert")
 def convert(
     source: Path = typer.Argument(..., metavar="IN", help="Timeline: .yaml, .yml, .srt, .vtt or .txt."),
-    out: Path = typer.Argument(..., metavar="OUT", help="Timeline to write; the ending sets the format."),
+    out: Path = typer.Option(..., "--out", "-o", metavar="FILE", help="Timeline to write; the ending sets the format."),
     force: bool = typer.Option(False, "--force", help="Overwrite an existing output."),
 ) -> None:
     """Write a timeline in another format; times are kept to 1 ms, comments and styles are not."""
+    from tas_cli.output.terminal import print_paths
     from tas_core.timeline.files import convert_timeline
 
     convert_timeline(source, out, overwrite=force)
-    typer.echo(str(out))
+    print_paths(out)

@@ -6,10 +6,15 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.choices import Device, Precision
+
 
 def train(
-    data: Path = typer.Option(..., help="Folder made by 'tas data bank' or 'tas data pack'."),
-    out: Path = typer.Option(..., "--out", "-o", help="Run folder; an earlier run in it is gone on with."),
+    context: typer.Context,
+    data: Path = typer.Option(..., metavar="DIR", help="Folder made by 'tas data bank' or 'tas data pack'."),
+    out: Path = typer.Option(
+        ..., "--out", "-o", metavar="DIR", help="Run folder; an earlier run in it is gone on with."
+    ),
     preset: str = typer.Option("slots", help="slots, paper, mono2binaural, apnet, or a variant; see docs/MODELS.md."),
     steps: int | None = typer.Option(None, min=1, help="Training steps."),
     batch_size: int | None = typer.Option(None, min=1, help="Scenes per step."),
@@ -17,8 +22,8 @@ def train(
     learning_rate: float | None = typer.Option(None, min=0.0, help="Peak learning rate of AdamW."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, scenes and noise."),
     fold: int = typer.Option(1, min=1, help="Number of the split, for a data set in TASBench's layout."),
-    device: str = typer.Option("auto", help="auto, cpu or cuda."),
-    precision: str = typer.Option("auto", help="bf16 (mixed), fp32, or auto: bf16 on CUDA, else fp32."),
+    device: Device = typer.Option("auto", help="Where to compute."),
+    precision: Precision = typer.Option("auto", help="Numbers: bf16 is mixed; auto is bf16 on CUDA, else fp32."),
     compile_model: bool = typer.Option(False, "--compile", help="Compile the network; pays after minutes."),
     init: str | None = typer.Option(None, help="Start from this model or checkpoint instead of afresh."),
     workers: int = typer.Option(1, min=1, help="Threads that compose scenes ahead."),
@@ -28,6 +33,8 @@ def train(
     save_every: int = typer.Option(100, min=1, help="Steps between checkpoints."),
 ) -> None:
     """Train a model on scenes composed on the fly; kill it and run it again to go on."""
+    from tas_cli.output.terminal import print_paths
+    from tas_cli.output.train import training_progress
     from tas_core.training.run import run_training
 
     chosen = {
@@ -52,8 +59,6 @@ def train(
         log_every=log_every,
         validate_every=validate_every,
         save_every=save_every,
-        progress=lambda step, metrics: typer.echo(
-            f"{step:6d}  " + "  ".join(f"{k} {v:.4g}" for k, v in metrics.items()), err=True
-        ),
+        progress=training_progress(context.obj),
     )
-    typer.echo(str(folder))
+    print_paths(folder)

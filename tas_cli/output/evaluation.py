@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import sys
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from tas_cli.output.terminal import is_terminal
+from tas_cli.output.json_lines import ResultOutput
+from tas_cli.output.tables import print_table
 from tas_core.evaluation.metrics import Interval
 from tas_core.evaluation.results import GROUPS, Evaluation, RowResult
 from tas_core.evaluation.scoring import GROUPED, MEASURES
@@ -18,30 +17,31 @@ _ARROWS = {"higher": "\u2191", "lower": "\u2193"}
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
-    """Print means, intervals and differences to the first row; what was left out goes to stderr."""
+    """Print means, intervals and differences to the first row."""
     rows = evaluation.rows
-    table = Table("measure")
-    for row in rows:
-        table.add_column(Text(row.name), justify="right")
+    lines: list[tuple[str | Text, ...]] = []
     for group, measures in MEASURES.items():
-        lines = []
+        lines.append(())
         for measure, better in measures.items():
             if any(measure in row.measures for row in rows):
                 cells = [_cell(row.measures.get(measure), row.differences.get(measure)) for row in rows]
-                lines.append((f"{measure} {_ARROWS[better]}" + _count(evaluation, measure), cells))
+                lines.append((f"{measure} {_ARROWS[better]}" + _count(evaluation, measure), *cells))
         if group == "direction":
             lines += _by_group(rows)
-        for label, cells in lines:
-            table.add_row(Text(label), *cells)
-        if lines:
-            table.add_section()
-    # Into a pipe or a file the table goes as wide as it is.
-    console = Console() if is_terminal(sys.stdout) else Console(width=36 + 28 * len(rows))
-    console.print(table)
+        if not lines[-1]:
+            lines.pop()
+    names = [row.name for row in rows]
+    print_table(("measure", *names), lines[1:], right=names)
     count = len(evaluation.clips)
-    print(f"{count} {'clip' if count == 1 else 'clips'}; brackets: 95 % bootstrap intervals over clips")
+    print(f"\n{count} {'clip' if count == 1 else 'clips'}; brackets: 95 % bootstrap intervals over clips")
     if len(rows) > 1:
         print(f"+ and -: paired differences to {rows[0].name}")
+
+
+def put_evaluation(evaluation: Evaluation, output: ResultOutput) -> None:
+    """Say on stderr what was left out, and give the comparison to people, programs and files."""
+    print_exclusions(evaluation)
+    output.put(evaluation.as_dict(), lambda: print_evaluation(evaluation))
 
 
 def print_exclusions(evaluation: Evaluation) -> None:
@@ -55,13 +55,13 @@ def print_exclusions(evaluation: Evaluation) -> None:
         print(f"tas: note: {note}", file=sys.stderr)
 
 
-def _by_group(rows: tuple[RowResult, ...]) -> list[tuple[str, list[Text]]]:
-    lines = []
+def _by_group(rows: tuple[RowResult, ...]) -> list[tuple[str | Text, ...]]:
+    lines: list[tuple[str | Text, ...]] = []
     for measure in (name for name in GROUPED if name != "rank_audio"):
         for group in GROUPS:
             if any(measure in row.groups.get(group, {}) for row in rows):
                 cells = [_cell(row.groups.get(group, {}).get(measure), None) for row in rows]
-                lines.append((f"  {measure}, {group}", cells))
+                lines.append((f"  {measure}, {group}", *cells))
     return lines
 
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from tas_cli.output.tables import print_table
 from tas_core.datasets.tasbench.statistics import Statistics, shares
 
 
 def print_statistics(statistics: Statistics) -> None:
     """Print all figures; categories that are not one of ``prompts/objects.yaml`` get an asterisk."""
-    console = Console()
     rows = {
         "clips": f"{statistics.clips:,}",
         "clips with a timeline": f"{statistics.annotated_clips:,}",
@@ -25,34 +21,28 @@ def print_statistics(statistics: Statistics) -> None:
         "frames in which nothing sounds": f"{100 * statistics.silent_frame_share:.1f} %",
         "clips in which something moves": f"{100 * statistics.moving_clip_share:.1f} %",
     }
-    overview = Table("", "", show_header=False)
-    overview.columns[1].justify = "right"
-    for name, value in rows.items():
-        overview.add_row(name, value)
-    console.print(overview)
-
-    categories = _table("category", "clips", "object-frames")
-    for count in statistics.categories:
-        label = Text(count.name if count.known else f"{count.name} *")
-        categories.add_row(label, f"{count.clips:,}", f"{count.object_frames:,}")
-    console.print(categories)
+    print_table(("data set", "value"), rows.items(), right=("value",))
+    print()
+    counted = ("clips", "object-frames")
+    print_table(
+        ("category", *counted),
+        [
+            (count.name if count.known else f"{count.name} *", f"{count.clips:,}", f"{count.object_frames:,}")
+            for count in statistics.categories
+        ],
+        right=counted,
+    )
     if not all(count.known for count in statistics.categories):
-        console.print("* in no category of the catalogue, or in several")
-
-    console.print(_counts("objects in a clip", "clips", statistics.objects_per_clip))
-    console.print(_counts("categories in a clip", "clips", statistics.categories_per_clip))
-    console.print(_counts("direction", "object-frames", statistics.directions))
-
-
-def _counts(name: str, unit: str, counts: Mapping[Any, int]) -> Table:
-    table = _table(name, unit, "share")
-    for (key, count), part in zip(counts.items(), shares(counts).values(), strict=True):
-        table.add_row(Text(str(key)), f"{count:,}", f"{100 * part:.1f} %")
-    return table
+        print("* in no category of the catalogue, or in several")
+    _print_counts("objects in a clip", "clips", statistics.objects_per_clip)
+    _print_counts("categories in a clip", "clips", statistics.categories_per_clip)
+    _print_counts("direction", "object-frames", statistics.directions)
 
 
-def _table(name: str, *columns: str) -> Table:
-    table = Table(name)
-    for column in columns:
-        table.add_column(column, justify="right")
-    return table
+def _print_counts(name: str, unit: str, counts: Mapping[Any, int]) -> None:
+    print()
+    rows = [
+        (str(key), f"{count:,}", f"{100 * part:.1f} %")
+        for (key, count), part in zip(counts.items(), shares(counts).values(), strict=True)
+    ]
+    print_table((name, unit, "share"), rows, right=(unit, "share"))

@@ -322,7 +322,6 @@ def test_an_error_about_weights_fits_a_screen(
     ("option", "value", "message"),
     [
         ("--model", "no-such-model", "unknown model 'no-such-model'; expected one of .*or a checkpoint folder"),
-        ("--device", "tpu", "unknown device 'tpu'; expected one of auto, cpu, cuda"),
         ("--device", "cuda", r"torch finds no CUDA device; use the CPU \(--device cpu\)"),
     ],
 )

@@ -61,14 +61,19 @@ def in_effect(tas: Run, command: str, option: str) -> tuple[Any, str]:
 def options(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, inner in getattr(command, "commands", {}).items():
         yield from options(inner, (*words, name))
-    if words:
-        yield from ((words, each) for each in command.params if each.param_type_name == "option")
+    yield from (
+        (words, each)
+        for each in command.params
+        if each.param_type_name == "option" and not each.name.endswith("_completion")  # those are Typer's
+    )
 
 
 def other_value(setting: Setting) -> Any:
     """A valid value that is not the default."""
     if setting.kind is bool:
         return not setting.default
+    if setting.choices:
+        return next(choice for choice in setting.choices if choice != setting.default)
     if setting.kind is str:
         return ["b", "a"] if setting.many else "another"
     low = 0 if setting.low is None else setting.low
@@ -121,7 +126,7 @@ def test_a_model_for_all_commands_is_used_and_leaves_lists_of_systems_alone(
     timeline = make_timeline("start: 0, text: a tone on the left")
     done = tas("spatialize", make_audio(), "-t", timeline, "-o", tmp_path / "out.wav")
     assert json.loads(done.out)["model"] == str(tiny_model)
-    assert in_effect(tas, "eval", "model") == ([], "default")
+    assert in_effect(tas, "eval data", "model") == ([], "default")
 
 
 def test_a_variable_turns_off_what_the_file_turns_on(
@@ -144,26 +149,26 @@ def test_which_file_is_read(
 ) -> None:
     path, other = configured("jobs = 3"), tmp_path / "other.toml"
     other.write_text("jobs = 4")
-    assert in_effect(tas, "eval", "jobs") == (3, f"{path}: jobs")
+    assert in_effect(tas, "eval data", "jobs") == (3, f"{path}: jobs")
     monkeypatch.setenv("TAS_CONFIG", str(other))
-    assert in_effect(tas, "eval", "jobs") == (4, f"{other}: jobs")
+    assert in_effect(tas, "eval data", "jobs") == (4, f"{other}: jobs")
     monkeypatch.setenv("TAS_CONFIG", os.devnull)
-    assert in_effect(tas, "eval", "jobs") == (None, "default")
+    assert in_effect(tas, "eval data", "jobs") == (None, "default")
     monkeypatch.delenv("TAS_CONFIG")
     monkeypatch.setenv("XDG_CONFIG_HOME", "xdg")  # relative, which XDG says to ignore
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert in_effect(tas, "eval", "jobs") == (None, "default")
+    assert in_effect(tas, "eval data", "jobs") == (None, "default")
     home = tmp_path / "home" / ".config" / "tas"
     home.mkdir(parents=True)
     (home / "config.toml").write_text("jobs = 5")
-    assert in_effect(tas, "eval", "jobs") == (5, f"{home / 'config.toml'}: jobs")
+    assert in_effect(tas, "eval data", "jobs") == (5, f"{home / 'config.toml'}: jobs")
 
 
 # ------------------------------------------------------------------ every option of every command
 
 
-OF_A_CALL = {"force", "overwrite", "skip-existing", "prompt", "channel", "start", "duration", "sidecar"}
+OF_A_CALL = {"version", "force", "skip-existing", "prompt", "channel", "start", "duration", "sidecar"}
 
 
 def test_every_option_is_configurable_or_belongs_to_a_call() -> None:
@@ -195,7 +200,8 @@ def test_every_value_reaches_its_command(
         tables: dict[str, list[str]] = {}
         for s in SETTINGS:
             tables.setdefault(".".join(s.command), []).append(f"{s.option} = {json.dumps(other_value(s))}")
-        text = "\n".join(f"[{name}]\n" + "\n".join(lines) for name, lines in tables.items())
+        text = "\n".join(tables.pop(""))
+        text += "".join(f"\n[{name}]\n" + "\n".join(lines) for name, lines in tables.items())
         assert tomllib.loads(text)
         configured(text)
     else:
@@ -205,13 +211,15 @@ def test_every_value_reaches_its_command(
     context = PROGRAM.make_context("tas", [], resilient_parsing=True)
     context.default_map = load_configuration(PROGRAM).default_map()
     given = {}
-    for s in SETTINGS:
+    for s in [s for s in SETTINGS if s.command]:
         inner, command = context, PROGRAM
         for word in s.command:
             command = command.commands[word]
             inner = command.make_context(word, [], parent=inner, resilient_parsing=True)
         given[s.variable] = inner.params[s.parameter]
-    assert given == {s.variable: other_value(s) for s in SETTINGS}
+    assert given == {s.variable: other_value(s) for s in SETTINGS if s.command}
+    for s in [s for s in SETTINGS if not s.command]:  # the callback of the program sees to these
+        assert context.default_map[s.parameter] == other_value(s)
 
 
 # ------------------------------------------------------------------ what is refused
@@ -232,10 +240,15 @@ def test_every_value_reaches_its_command(
         ("[spatialize]\nsteps = true", "spatialize.steps: expected a whole number from 1 to 1000, not bool True"),
         ("[spatialize]\njson = 1", "spatialize.json: expected true or false, not int 1"),
         ("[train]\nlearning-rate = nan", "train.learning-rate: expected a number from 0, not float nan"),
-        ("[eval]\nmodel = 'slots'", "eval.model: expected a list, each a string, not str 'slots'"),
-        ("[eval]\nmodel = ['slots', 3]", "eval.model: expected a list, each a string, not list ['slots', 3]"),
-        ("device = 3", "device: expected a string, not int 3"),
-        ("[device]\nname = 'cpu'", "device: expected a string, not dict {'name': 'cpu'}"),
+        ("[eval.data]\nmodel = 'slots'", "eval.data.model: expected a list, each a string, not str 'slots'"),
+        ("[eval.data]\nmodel = ['slots', 3]", "eval.data.model: expected a list, each a string, not list ['slots', 3]"),
+        ("device = 3", "device: expected one of auto, cpu, cuda, not int 3"),
+        ("device = 'tpu'", "device: expected one of auto, cpu, cuda, not str 'tpu'"),
+        ("[device]\nname = 'cpu'", "device: expected one of auto, cpu, cuda, not dict {'name': 'cpu'}"),
+        ("model = 3", "model: expected a string, not int 3"),
+        ("progress = 'dots'", "progress: expected one of auto, bar, json, off, not str 'dots'"),
+        ("[spatialize]\nprogress = 'off'", "unknown key 'spatialize.progress', expected it before the first table, fo"),
+        ("[eval]\nsplit = 'val'", "unknown key 'eval.split', expected some of data, files"),
         ("jobs = 0", "jobs: expected a whole number from 1, not int 0"),
         ("spatialize = 3", "spatialize: expected a table [spatialize], not int 3"),
         ("[spatialize]\nforce = true", "spatialize.force: --force belongs to a call and cannot be configured"),
@@ -277,6 +290,8 @@ def test_a_file_that_cannot_be_read_is_one_line(tas: Run, tmp_path: Path, monkey
         ("TAS_SPATIALIZE_JSON", "maybe", "true or false"),
         ("TAS_TRAIN_WINDOW", "inf", "a number from 0.5 to 30"),
         ("TAS_JOBS", "1.5", "a whole number from 1"),
+        ("TAS_DEVICE", "tpu", "one of auto, cpu, cuda"),
+        ("TAS_PROGRESS", "dots", "one of auto, bar, json, off"),
     ],
 )
 def test_a_wrong_variable_is_one_line_with_its_name(
@@ -308,13 +323,14 @@ def test_the_table_names_command_option_value_origin_and_variable(
     tas: Run, configured: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = configured("[data.bank]\njobs = 7")
-    monkeypatch.setenv("TAS_EVAL_MODEL", "slots mono")
+    monkeypatch.setenv("TAS_EVAL_DATA_MODEL", "slots mono")
     file, head, first, second = tas("config").out.splitlines()
     assert file == f"file: {path}"
     assert head.split() == ["command", "option", "value", "from", "variable"]
-    assert first.split() == ["tas", "eval", "--model", '["slots",', '"mono"]', "TAS_EVAL_MODEL", "TAS_EVAL_MODEL"]
-    assert second.split()[:4] == ["tas", "data", "bank", "--jobs"]
-    assert f"{path}: data.bank.jobs" in second
+    bank, data = sorted((first, second), key=lambda line: "--model" in line)
+    assert data.split() == ["tas", "eval", "data", "--model", '["slots",', '"mono"]', *2 * ["TAS_EVAL_DATA_MODEL"]]
+    assert bank.split()[:4] == ["tas", "data", "bank", "--jobs"]
+    assert f"{path}: data.bank.jobs" in bank
 
 
 def test_where_nothing_is_configured_nothing_is_read_or_made(nothing_configured: Path, tmp_path: Path) -> None:
@@ -362,6 +378,9 @@ def completion(shell: str, *words: str) -> str:
         (("tas", "spatialize", "--mo"), {"--model"}),
         (("tas", "models", "in"), {"info"}),
         (("tas", "models", "path", "sl"), {"slots"}),
+        (("tas", "spatialize", "--model", "sl"), {"slots"}),
+        (("tas", "spatialize", "--clip", ""), {"rescale", "clamp", "error"}),
+        (("tas", "eval", "data", "--captions", "d"), {"degrees"}),
     ],
 )
 def test_commands_options_and_models_are_completed(words: tuple[str, ...], offered: set[str]) -> None:

@@ -69,7 +69,7 @@ def problems(data: TasBench) -> list[tuple[str, str, str]]:
 def test_fair_play_with_timelines_has_no_fault(tas: Run, tmp_path: Path) -> None:
     write_fairplay(tmp_path)
     write_timelines(tmp_path, {f"00000{i}": [PROMPT] for i in range(1, 6)})
-    done = tas("data", "check", tmp_path, "--json", tmp_path / "report.json")
+    done = tas("data", "check", tmp_path, "--save", tmp_path / "report.json")
     assert done == Finished(0, "", "5 clips, 0 errors, 0 warnings\n")
     assert json.loads((tmp_path / "report.json").read_text()) == {
         "clips": 5,
@@ -235,8 +235,12 @@ def test_splits_that_do_not_fit(tas: Run, tmp_path: Path) -> None:
         ("error", "splits/split3/val.h5", "shares 1 clip (000001) with train.h5"),
         ("warning", "splits/split3", "2 clips (000002, 000003) in none of train, val, test"),
     ]
-    done = tas("data", "check", tmp_path, "--json", tmp_path / "r.json")
+    done = tas("data", "check", tmp_path, "--save", tmp_path / "r.json")
     assert done.code == 1
+    printed = tas("data", "check", tmp_path, "--json")
+    assert (printed.code, printed.err) == (1, done.err)
+    assert json.loads(printed.out) == json.loads((tmp_path / "r.json").read_text())
+    assert "(--force)" in tas("data", "check", tmp_path, "--save", tmp_path / "r.json").error_line
     assert len(done.out.splitlines()) == 4
     assert done.err == "3 clips, 3 errors, 1 warnings\n"
     report = json.loads((tmp_path / "r.json").read_text())
@@ -403,6 +407,6 @@ def refused(tas: Run, *arguments: object) -> str:
 def test_requests_that_make_no_sense(tas: Run, tmp_path: Path) -> None:
     assert "no folder binaural_audios in it" in refused(tas, tmp_path)
     data = make(tmp_path / "data")
-    assert "does not exist" in refused(tas, data.root, "--json", tmp_path / "missing" / "report.json")
-    assert "a folder, expected a file name" in refused(tas, data.root, "--json", tmp_path)
+    assert "does not exist" in refused(tas, data.root, "--save", tmp_path / "missing" / "report.json")
+    assert "a folder, expected a file name" in refused(tas, data.root, "--save", tmp_path)
     assert tas("data", "check", data.root, "--jobs", 0).code == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -145,7 +146,7 @@ def test_data_sets_that_cannot_be_counted(tas: Run, tmp_path: Path) -> None:
 
 def cells(out: str) -> list[list[str]]:
     """Rows of all tables, as texts of their cells."""
-    return [[cell.strip() for cell in line.strip("│┃| ").replace("┃", "│").split("│")] for line in out.splitlines()]
+    return [re.split(r" {2,}", line.strip()) for line in out.splitlines()]
 
 
 def test_tables_say_what_was_counted(tas: Run, tmp_path: Path) -> None:
@@ -184,7 +185,14 @@ def test_names_are_no_markup(tas: Run, tmp_path: Path) -> None:
 def test_json_has_all_figures(tas: Run, tmp_path: Path) -> None:
     data = make(tmp_path)
     (tmp_path / "stats.json").write_text("of an earlier run")
-    assert tas("data", "stats", tmp_path, "--json", tmp_path / "stats.json").code == 0
+    done = tas("data", "stats", tmp_path, "--save", tmp_path / "stats.json")
+    assert done.error_line.endswith(
+        "stats.json: the file exists, expected a new name or permission to overwrite it (--force)"
+    )
+    assert (tmp_path / "stats.json").read_text() == "of an earlier run"
+    done = tas("data", "stats", tmp_path, "--json", "--save", tmp_path / "stats.json", "--force")
+    assert done.code == 0
+    assert json.loads(done.out) == json.loads((tmp_path / "stats.json").read_text())
     found = json.loads((tmp_path / "stats.json").read_text())
     assert found == json.loads(json.dumps(dataset_statistics(data).as_dict()))
     assert found["directions"] == {"left": 60, "center": 500, "right": 90}
@@ -202,7 +210,8 @@ def test_pictures(tas: Run, tmp_path: Path, ending: str, begins: bytes) -> None:
     assert tas("data", "stats", tmp_path, "--figure", path).code == 0
     first = path.read_bytes()
     assert first.startswith(begins)
-    assert tas("data", "stats", tmp_path, "--figure", path).code == 0
+    assert "(--force)" in tas("data", "stats", tmp_path, "--figure", path).error_line
+    assert tas("data", "stats", tmp_path, "--figure", path, "--force").code == 0
     assert path.read_bytes() == first
     assert not list(tmp_path.glob(".*"))
 

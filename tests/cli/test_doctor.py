@@ -162,7 +162,9 @@ def test_a_device_that_is_not_there_fails(tas: Run) -> None:
     found = failed(tas, "--device", "cuda")
     assert found.keys() == {"device", "self-test"}
     assert "no CUDA device" in found["device"]
-    assert "unknown device 'tpu'" in failed(tas, "--device", "tpu")["device"]
+    refused = tas("doctor", "--device", "tpu")
+    assert (refused.code, refused.out) == (2, "")
+    assert "'tpu' is not one of 'auto', 'cpu', 'cuda'" in refused.err
 
 
 def test_a_wrong_configuration_is_reported_among_the_checks(

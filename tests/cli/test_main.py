@@ -108,7 +108,25 @@ def test_help_names_every_command_and_option_of_the_main_job(tas: Run) -> None:
     assert {line.split()[0] for line in overview.out.splitlines() if line.startswith("  ")} >= {"spatialize", "train"}
     page = tas("spatialize", "--help").out
     documented = set(re.findall(r"--[a-z]+", (Path(__file__).parents[2] / "docs" / "SPATIALIZE.md").read_text()))
-    assert set(re.findall(r"--[a-z]+", page)) - {"--help"} == documented
+    assert set(re.findall(r"(?<!\w)--[a-z]+", page)) - {"--help"} == documented - {"--progress"}  # of every command
+    assert "--progress" in overview.out
+    for words in ((), ("spatialize",), ("data", "bank")):
+        assert tas(*words, "-h").out == tas(*words, "--help").out
+
+
+def test_options_of_the_main_job_stand_under_headings(tas: Run) -> None:
+    page = tas("spatialize", "--help").out
+    sections = dict(re.findall(r"^(\w[\w ]*):\n((?:  .*\n)+)", page, re.MULTILINE))
+    assert list(sections) == ["Arguments", "Input", "Output", "Rendering", "Levels", "Many files", "Options"]
+    for heading, option in (
+        ("Input", "-p, --prompt TEXT"),
+        ("Output", "-o, --out FILE"),
+        ("Rendering", "--device <auto|cpu|cuda>"),
+        ("Levels", "--clip <rescale|clamp|error>"),
+        ("Many files", "--out-dir DIR"),
+        ("Options", "-h, --help"),
+    ):
+        assert f"  {option} " in sections[heading]
 
 
 # ------------------------------------------------------------------ the report

@@ -202,11 +202,8 @@ def test_options_reach_the_job(
         (["-p", PROMPT, "--duration", "0"], "the duration is 0.0 s, expected more than 0"),
         (["-p", PROMPT, "--start", "1"], "the start is 1 s, expected less than 1 s"),
         (["-p", PROMPT, "--channel", "2"], "there is no channel 2, expected 1 to 1"),
-        (["-p", PROMPT, "--clip", "wrap"], "unknown clip mode 'wrap'; expected one of rescale, clamp, error"),
-        (["-p", PROMPT, "--subtype", "PCM_12"], "unknown subtype 'PCM_12'"),
         (["-p", PROMPT, "--transition", "inf"], "transition is inf s; expected 0 or more"),
         (["-p", PROMPT, "--transition", "0.1", "--model", "paper-small"], "only slots models take a transition"),
-        (["-p", PROMPT, "--progress", "dots"], "unknown progress 'dots'; expected one of auto, bar, json, off"),
     ],
 )
 def test_impossible_options_are_answered_in_a_line(
@@ -227,6 +224,25 @@ def test_impossible_options_are_answered_in_a_line(
     assert sorted(os.listdir(tmp_path)) == ["in.wav", "scene.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "known"),
+    [
+        ("--clip", "wrap", "'rescale', 'clamp', 'error'"),
+        ("--subtype", "PCM_12", "'PCM_16', 'PCM_24', 'FLOAT'"),
+        ("--device", "tpu", "'auto', 'cpu', 'cuda'"),
+    ],
+)
+def test_only_what_is_listed_can_be_chosen(
+    tas: Run, make_audio: Make, tmp_path: Path, option: str, value: str, known: str
+) -> None:
+    done = tas("spatialize", make_audio(), "-p", PROMPT, "-o", tmp_path / "out.wav", option, value)
+    assert (done.code, done.out) == (2, "")
+    line = done.err.splitlines()[-1]
+    assert line.startswith(f"Error: Invalid value for '{option}': ")
+    assert f"'{value}' is not one of {known}" in line
+    assert os.listdir(tmp_path) == ["in.wav"]
+
+
 @pytest.mark.parametrize("seconds", ["-0.1", "nan", "soon"])
 def test_transitions_that_are_no_lengths_are_usage_errors(
     tas: Run, make_audio: Make, tmp_path: Path, seconds: str
@@ -245,7 +261,7 @@ def test_progress_for_programs_is_a_line_of_json_per_step(
 ) -> None:
     monkeypatch.setattr("tas_core.inference.stream._BLOCK_S", 2)
     arguments = (make_audio(seconds=20.0), "-p", PROMPT, "-o", tmp_path / "out.wav", "--model", tiny_model)
-    done = tas("spatialize", *arguments, "--progress", "json")
+    done = tas("--progress", "json", "spatialize", *arguments)
     lines = [json.loads(line) for line in done.err.splitlines()]
     assert {line["file"] for line in lines} == {"in.wav"}
     shares = [line["done"] for line in lines]
@@ -258,8 +274,28 @@ def test_progress_for_programs_is_a_line_of_json_per_step(
 def test_a_bar_is_drawn_where_there_is_no_terminal_if_asked_for(
     tas: Run, make_audio: Make, tiny_model: Path, tmp_path: Path, mode: str, drawn: bool
 ) -> None:
-    arguments = (make_audio(), "-p", PROMPT, "-o", tmp_path / "out.wav", "--model", tiny_model, "--progress", mode)
-    done = tas("spatialize", *arguments)
+    arguments = (make_audio(), "-p", PROMPT, "-o", tmp_path / "out.wav", "--model", tiny_model)
+    done = tas("--progress", mode, "spatialize", *arguments)
     assert done.code == 0
     assert ("━" in done.err) == drawn
     assert ("in.wav" in done.err) == drawn
+
+
+def test_progress_is_chosen_for_all_commands(tas: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.support.fairplay import write_fairplay, write_timelines
+
+    write_fairplay(tmp_path)
+    write_timelines(tmp_path, {f"00000{i}": ["start: 0, text: a dog left"] for i in range(1, 6)})
+    done = tas("--progress", "json", "data", "check", tmp_path, "--jobs", 1)
+    *lines, summary = done.err.splitlines()
+    assert summary == "5 clips, 0 errors, 0 warnings"
+    assert [json.loads(line) for line in (lines[0], lines[-1])] == [
+        {"file": "check", "done": 0.0},
+        {"file": "check", "done": 1.0},
+    ]
+    monkeypatch.setenv("TAS_PROGRESS", "json")
+    assert tas("data", "check", tmp_path, "--jobs", 1).err == done.err
+    assert tas("--progress", "off", "data", "check", tmp_path, "--jobs", 1).err == summary + "\n"
+    refused = tas("--progress", "dots", "data", "check", tmp_path)
+    assert (refused.code, refused.out) == (2, "")
+    assert "'dots' is not one of 'auto', 'bar', 'json', 'off'" in refused.err.splitlines()[-1]

@@ -87,7 +87,7 @@ def test_a_full_disk_behind_stdout_is_one_line(run: Run, make_timeline: Make, wo
 
 def test_stderr_may_be_closed(tmp_path: Path) -> None:
     """As some schedulers start programs; the next file opened would get its number, and what is printed there."""
-    command = f'exec "{TAS}" eval missing.wav missing.wav 2>&-'
+    command = f'exec "{TAS}" eval files missing.wav missing.wav 2>&-'
     assert subprocess.run(["bash", "-c", command], cwd=tmp_path, timeout=60, check=False).returncode == 2
 
 

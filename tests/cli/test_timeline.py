@@ -222,7 +222,7 @@ def test_neither_command_loads_torch(scene: str) -> None:
         "try:\n    main()\n"
         "finally:\n    print(*sys.modules.keys() & {'torch', 'transformers'}, file=sys.stderr)\n"
     )
-    for arguments in (["check", scene], ["convert", scene, "out.vtt"]):
+    for arguments in (["check", scene], ["convert", scene, "-o", "out.vtt"]):
         command = [sys.executable, "-c", program, "timeline", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         assert done.stderr.split() == []
@@ -233,7 +233,7 @@ def test_neither_command_loads_torch(scene: str) -> None:
 
 @pytest.mark.parametrize("out", ["out.yaml", "out.yml", "out.srt", "out.vtt", "out.txt", "OUT.VTT"])
 def test_convert_writes_what_is_read_back(tas: Run, scene: str, out: str) -> None:
-    done = tas("timeline", "convert", scene, out)
+    done = tas("timeline", "convert", scene, "--out", out)
     assert (done.code, done.out, done.err) == (0, f"{out}\n", "")
     found, expected = load_timeline(out), load_timeline(scene)
     # Audacity has no line breaks within a label; a semicolon means the same.
@@ -247,24 +247,26 @@ def test_the_examples_survive_every_format(tas: Run, tmp_path: Path) -> None:
     for example in sorted((ROOT / "examples").glob("*.yaml")):
         paths = [example, *(tmp_path / f"{example.stem}{end}" for end in (".srt", ".txt", ".vtt", ".yml"))]
         for source, out in zip(paths, paths[1:], strict=False):
-            assert tas("timeline", "convert", source, out).code == 0
+            assert tas("timeline", "convert", source, "-o", out).code == 0
         assert load_timeline(paths[-1]) == load_timeline(example)
 
 
 def test_convert_overwrites_only_by_force(tas: Run, scene: str) -> None:
     Path("out.vtt").write_text("mine")
-    assert refused(tas, "convert", scene, "out.vtt").startswith("out.vtt: the file exists")
+    assert refused(tas, "convert", scene, "-o", "out.vtt").startswith("out.vtt: the file exists")
     assert Path("out.vtt").read_text() == "mine"
-    assert tas("timeline", "convert", scene, "out.vtt", "--force").code == 0
+    assert tas("timeline", "convert", scene, "-o", "out.vtt", "--force").code == 0
     assert Path("out.vtt").read_text().startswith("WEBVTT\n")
-    assert "the output is the input" in refused(tas, "convert", scene, scene, "--force")
+    assert "the output is the input" in refused(tas, "convert", scene, "-o", scene, "--force")
 
 
 def test_convert_refuses_what_it_cannot_write(tas: Run, scene: str, make_timeline: Make) -> None:
-    assert refused(tas, "convert", scene, "out.ass").startswith("out.ass: the extension .ass, expected a timeline: ")
-    assert "the folder" in refused(tas, "convert", scene, "no/out.vtt")
+    assert refused(tas, "convert", scene, "-o", "out.ass").startswith(
+        "out.ass: the extension .ass, expected a timeline: "
+    )
+    assert "the folder" in refused(tas, "convert", scene, "-o", "no/out.vtt")
     short = make_timeline("start: 0, end: 0.0004, text: dog left")
-    assert refused(tas, "convert", short, "out.srt").startswith(
+    assert refused(tas, "convert", short, "-o", "out.srt").startswith(
         f"{short}:2:5: the segment at 0 s lasts less than a step"
     )
     assert sorted(os.listdir()) == ["scene.srt", "scene.yaml"]

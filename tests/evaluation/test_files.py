@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def test_what_does_not_belong_is_named_and_counted(folders: tuple[Path, Path], t
     write(ref / "left.wav", theirs)
     (pred / "notes.txt").write_text("no audio")
     target = pred.parent / "scores.json"
-    done = tas("eval", pred, ref, "--json", target)
+    done = tas("eval", "files", pred, ref, "--save", target)
     assert done.code == 0
     report = json.loads(target.read_text())
     assert report["clips"] == ["a", "b", "c", "nearly"]
@@ -158,12 +159,10 @@ def test_difference_of_levels_over_time() -> None:
         (lambda pred, ref: (pred, ref.parent / "others"), "has the stem of a reference"),
         (lambda pred, ref: (pred.parent / "twice", ref), "have the same stem"),
         (lambda pred, ref: (pred.parent / "bad.wav", ref / "a.wav"), "no pair can be scored; bad: "),
-        (lambda pred, ref: (pred, "--data", pred), "expected PRED and REF, or --data"),
-        (lambda pred, ref: (pred,), "expected PRED and REF, or --data"),
-        (lambda pred, ref: (), "expected PRED and REF, or --data"),
-        (lambda pred, ref: (pred, ref, "--model", "mono"), "--model goes with --data"),
-        (lambda pred, ref: (pred, ref, "--save-audio"), "--save-audio goes with --data"),
-        (lambda pred, ref: (pred / "a.wav", ref / "a.wav", "--json", ref / "a.wav"), "the output is the input"),
+        (lambda pred, ref: (pred / "a.wav", ref / "a.wav", "--save", ref / "a.wav"), "the output is the input"),
+        (lambda pred, ref: (pred / "a.wav", ref / "a.wav", "--save", ref / "a.wav", "--force"), "is the input"),
+        (lambda pred, ref: (pred / "a.wav", ref / "a.wav", "--save", pred / "a.wav"), "the output is the input"),
+        (lambda pred, ref: (pred, ref, "--save", pred / "b.wav"), r"the file exists, .* \(--force\)"),
     ],
 )
 def test_bad_requests_are_one_line(
@@ -175,7 +174,36 @@ def test_bad_requests_are_one_line(
     write(root / "twice" / "a.wav", pair()[1])
     soundfile.write(root / "twice" / "a.flac", pair()[1].T, RATE_HZ)
     (root / "bad.wav").write_bytes(b"RIFF")
-    done = tas("eval", *spoil(*folders))
+    done = tas("eval", "files", *spoil(*folders))
     assert done.code == 2
-    assert message in done.error_line
+    assert re.search(message, done.error_line)
     assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("files", "ours"), "Missing argument 'REF'"),
+        (("files", "ours", "theirs", "--model", "mono"), "No such option: --model"),
+        (("data", "bench", "theirs"), "unexpected extra argument"),
+        (("ours", "theirs"), "No such command 'ours'"),
+    ],
+)
+def test_files_and_data_sets_do_not_mix(tas: Callable[..., Finished], arguments: tuple[str, ...], message: str) -> None:
+    done = tas("eval", *arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err.splitlines()[-1]
+
+
+def test_one_object_on_stdout_is_what_is_saved(folders: tuple[Path, Path], tas: Callable[..., Finished]) -> None:
+    target = folders[0].parent / "scores.json"
+    done = tas("eval", "files", *folders, "--json", "--save", target)
+    assert (done.code, done.err) == (0, "")
+    assert json.loads(done.out) == json.loads(target.read_text())
+    assert len(done.out.splitlines()) == 1
+    before = target.read_bytes()
+    assert tas("eval", "files", *folders, "--save", target).error_line.endswith("(--force)")
+    assert target.read_bytes() == before
+    target.write_text("of an earlier run")
+    assert tas("eval", "files", *folders, "--save", target, "--force").code == 0
+    assert json.loads(target.read_text())["clips"] == json.loads(before)["clips"]

@@ -452,14 +452,14 @@ def test_fewer_clips_are_the_first_of_more(scored: TasBench) -> None:
 
 def test_outputs_are_kept(scored: TasBench, tmp_path: Path) -> None:
     settings = replace(ONE, clips=1, save_audio=True)
-    table = evaluate(scored, ["my pan=pan"], settings, out=tmp_path / "o")
+    table = evaluate(scored, [Row("my pan", "pan")], settings, out=tmp_path / "o")
     path = tmp_path / "o" / "audio" / "my_pan" / f"{table.clips[0]}.wav"
     ears, rate_hz = soundfile.read(path)
     truth, _ = soundfile.read(scored.audio_path(table.clips[0]))
     assert rate_hz == 16000
     np.testing.assert_allclose(ears.mean(axis=1), truth.mean(axis=1), atol=1e-6)
     path.unlink()
-    assert evaluate(scored, ["my pan=pan"], settings, out=tmp_path / "o").computed == 1
+    assert evaluate(scored, [Row("my pan", "pan")], settings, out=tmp_path / "o").computed == 1
     assert path.exists()
     with pytest.raises(InputError, match="only with a folder to write to"):
         evaluate(scored, ["pan"], settings)
@@ -567,23 +567,33 @@ def test_rows_that_cannot_be() -> None:
     [
         (["--model", "nobody"], "unknown model 'nobody'"),
         (["--model", "mono", "--model", "mono"], "two rows are called 'mono'"),
-        (["--split", "dev"], "unknown split 'dev'"),
         (["--split", "val", "--model", "mono"], "the part 'val' has no clips"),
         (["--fold", "4", "--model", "mono"], "no such split file"),
-        (["--captions", "long"], "unknown captions 'long'"),
-        (["--names", "odd"], "unknown names 'odd'"),
-        (["--stft", "middle"], "unknown stft 'middle'"),
-        (["--model", "mono", "--json", "no/such/folder.json"], "does not exist"),
+        (["--model", "mono", "--save", "no/such/folder.json"], "does not exist"),
         (["--model", "mono", "--save-audio"], "--out"),
     ],
 )
 def test_bad_requests_are_one_line(
     scored: TasBench, tas: Callable[..., Finished], arguments: list[str], message: str
 ) -> None:
-    done = tas("eval", "--data", scored.root, "--jobs", 1, *arguments)
+    done = tas("eval", "data", scored.root, "--jobs", 1, *arguments)
     assert done.code == 2
     assert message in done.error_line
     assert done.out == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("split", "dev"), ("captions", "long"), ("names", "odd"), ("stft", "middle")]
+)
+def test_only_what_is_listed_can_be_chosen(
+    scored: TasBench, tas: Callable[..., Finished], option: str, value: str
+) -> None:
+    done = tas("eval", "data", scored.root, "--jobs", 1, f"--{option}", value)
+    assert (done.code, done.out) == (2, "")
+    assert f"Invalid value for '--{option}'" in done.err.splitlines()[-1]
+    assert f"'{value}' is not one of " in done.err.splitlines()[-1]
+    with pytest.raises(InputError, match=f"unknown {option} '{value}'"):
+        EvaluationSettings(**{option: value})
 
 
 def test_more_steps_than_a_model_has(scored: TasBench, tmp_path: Path, tas: Callable[..., Finished]) -> None:
@@ -595,7 +605,7 @@ def test_more_steps_than_a_model_has(scored: TasBench, tmp_path: Path, tas: Call
 
     config = replace(TINY_PAPER, text_encoder="minilm", text_width=384)
     folder = save_checkpoint(tmp_path / "p", "paper", asdict(config), PaperModel(config).state_dict())
-    done = tas("eval", "--data", scored.root, "--jobs", 1, "--model", f"p={folder}@9")
+    done = tas("eval", "data", scored.root, "--jobs", 1, "--model", f"p={folder}@9")
     assert done.code == 2
     assert "takes at most 5" in done.error_line
     table = evaluate(scored, [Row("p", str(folder), 2)], replace(ONE, clips=1))
@@ -606,7 +616,7 @@ def test_more_steps_than_a_model_has(scored: TasBench, tmp_path: Path, tas: Call
 def test_the_command_and_its_json(scored: TasBench, tmp_path: Path, tas: Callable[..., Finished]) -> None:
     target = tmp_path / "scores.json"
     done = tas(
-        "eval", "--data", scored.root, "--model", "floor=mono", "--model", "truth", "--json", target, "--jobs", 1,
+        "eval", "data", scored.root, "--model", "floor=mono", "--model", "truth", "--save", target, "--jobs", 1,
         "--clips", 3, "--out", tmp_path / "o", "--device", "cpu",
     )  # fmt: skip
     assert done.code == 0
@@ -644,7 +654,7 @@ def test_folders_that_cannot_be_made_are_found_before_anything_is_computed(
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "audio").touch()
     for out, message in ((tmp_path / "file", "not a folder"), (tmp_path / "out", "audio/mono: no folder can be made")):
-        done = tas("eval", "--data", scored.root, "-m", "mono", "--clips", 1, "--jobs", 1, "--out", out, "--save-audio")
+        done = tas("eval", "data", scored.root, "-m", "mono", "--clips", 1, "--jobs", 1, "--out", out, "--save-audio")
         assert done.code == 2
         assert message in done.error_line
 
@@ -673,7 +683,7 @@ def test_words_are_encoded_once_for_all_clips(
 def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finished]) -> None:
     clip = own.clips()[0]
     own.audio_path(clip).write_bytes(b"")
-    done = tas("eval", "--data", own.root, "--model", "mono", "--jobs", 1)
+    done = tas("eval", "data", own.root, "--model", "mono", "--jobs", 1)
     assert done.code == 0
     assert done.err.startswith(f"tas: excluded: {clip}: ")
     assert len(done.err.splitlines()) == 1

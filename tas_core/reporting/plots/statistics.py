@@ -20,28 +20,40 @@ MAX_CATEGORIES: Final = 24
 _COLOUR: Final = "#0072b2"
 
 
-def check_figure_path(path: Path) -> None:
-    """Find out before any work whether a picture can be written; an existing one will be replaced.
+def check_figure_path(path: Path, *, overwrite: bool = True) -> None:
+    """Find out before any work whether a picture can be written, and, with ``overwrite``, replace an existing one.
 
     Raises:
-        InputError: unknown ending, a folder, or a folder that is missing or read-only.
+        InputError: unknown ending, a folder, a folder that is missing or read-only, or a picture that may not be
+            replaced.
     """
+<<<<<<< HEAD
     picture_format(path)
     check_new_file(path, overwrite=True)
+=======
+    if path.suffix.lower() not in FORMATS:
+        raise InputError(f"{path}: the picture would end in {path.suffix or 'nothing'}, expected {', '.join(FORMATS)}")
+    check_new_file(path, overwrite=overwrite)
+>>>>>>> ca47a88 (The command line is of one piece)
 
 
-def draw_statistics(statistics: Statistics, path: Path) -> None:
+def draw_statistics(statistics: Statistics, path: Path, *, overwrite: bool = True) -> None:
     """Draw a data set's figures; the same figures give the same bytes.
 
     Args:
         statistics: what to draw.
+<<<<<<< HEAD
         path: picture to write or replace; its ending is one of :data:`tas_core.reporting.plots.pictures.FORMATS`.
+=======
+        path: picture to write; its ending is one of :data:`FORMATS`.
+        overwrite: whether an existing picture is replaced.
+>>>>>>> ca47a88 (The command line is of one piece)
 
     Raises:
         InputError: as :func:`check_figure_path`.
         TasError: the file cannot be written.
     """
-    check_figure_path(path)
+    check_figure_path(path, overwrite=overwrite)
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -76,8 +88,16 @@ def draw_statistics(statistics: Statistics, path: Path) -> None:
             x=0.01,
             horizontalalignment="left",
         )
+<<<<<<< HEAD
         picture = picture_bytes(figure, picture_format(path))
     write_files({path: picture})
+=======
+        buffer = io.BytesIO()
+        kind = FORMATS[path.suffix.lower()]
+        dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=dated)
+    write_files({path: buffer.getvalue()}, overwrite=overwrite)
+>>>>>>> ca47a88 (The command line is of one piece)
 
 
 def _bars(

@@ -184,7 +184,7 @@ def test_the_command_packs(source: Path, tmp_path: Path) -> None:
 
     out = tmp_path / "pack"
     done = CliRunner().invoke(
-        app, ["pack", str(source), str(out), "--megabytes", "0.5", "--excerpt", "1", "--rooms", "4"]
+        app, ["pack", str(source), "--out", str(out), "--megabytes", "0.5", "--excerpt", "1", "--rooms", "4"]
     )
     assert done.exit_code == 0, done.output
     assert str(out) in done.output

@@ -82,8 +82,8 @@ def test_a_list_is_a_path_per_line_whatever_the_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", ": no paths, expected IN"),
-        (b"\n\n", ": no paths, expected IN"),
+        (b"", ": no paths, expected files"),
+        (b"\n\n", ": no paths, expected files"),
         (b"a.wav\nRIFF\0\0", ":2: a zero byte, expected a text file with a path on each line"),
         (b"-\n", "standard input is one of several inputs"),
         (None, ": cannot be read (No such file or directory)"),

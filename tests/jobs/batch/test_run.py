@@ -148,7 +148,7 @@ def test_warnings_and_progress_of_many_files(tas: Run, tiny_model: Path, tmp_pat
     for path in paths:
         soundfile.write(path, tone(0.3, 8000, channels=2).T, 8000)
     arguments = ("spatialize", *paths, "-p", PROMPT, "--model", tiny_model, "--out-dir", tmp_path / "out")
-    done = tas(*arguments, "--progress", "json")
+    done = tas("--progress", "json", *arguments)
     assert done.code == 0
     lines = done.err.splitlines()
     assert [line for line in lines if line.startswith("tas: ")] == [
@@ -158,7 +158,7 @@ def test_warnings_and_progress_of_many_files(tas: Run, tiny_model: Path, tmp_pat
     assert {share["file"] for share in shares} == {"2 files"}
     assert [share["done"] for share in shares] == sorted({share["done"] for share in shares})
     assert (shares[0]["done"], shares[-1]["done"]) == (0, 1)
-    done = tas(*arguments, "--progress", "bar", "--force")
+    done = tas("--progress", "bar", *arguments, "--force")
     assert "2 files" in done.err
     assert len(done.out.splitlines()) == 2  # where the bar is on stderr, results still are on stdout
 

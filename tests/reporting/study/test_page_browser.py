@@ -217,7 +217,7 @@ def test_a_listener_with_a_keyboard_takes_part(
         assert each.plays == 1
         assert each.listened_s == pytest.approx(lengths[item.clip], abs=0.05)
 
-    done = tas("study", "score", study / "key.json", file, "--json", tmp_path / "scores.json")
+    done = tas("study", "score", study / "key.json", file, "--save", tmp_path / "scores.json")
     assert done.code == 0, done
     scores = {each["system"]: each for each in json.loads((tmp_path / "scores.json").read_text())["systems"]}
     assert (scores["placed"]["rank_object"]["right"], scores["placed"]["rank_object"]["asked"]) == (6, 6)

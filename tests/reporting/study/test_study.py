@@ -383,14 +383,14 @@ def test_failed_headphone_checks_are_left_out_unless_asked_for(
     tas: Run, write: Callable[..., list[Path]], tmp_path: Path
 ) -> None:
     key, *files = write(listener("a", ALL_RIGHT), listener("b", {**ALL_RIGHT, 11: "rl"}, passed=False))
-    done = tas("study", "score", key, *files, "--json", tmp_path / "scores.json")
+    done = tas("study", "score", key, *files, "--save", tmp_path / "scores.json")
     assert done.code == 0, done
     assert f"1 failed the headphone check, not counted: {files[1]}" in done.out
     report = json.loads((tmp_path / "scores.json").read_text())
     assert (report["listeners"], report["failed_check"]) == (1, [str(files[1])])
     assert report["systems"][0]["rank_object"]["value"] == 1.0
 
-    done = tas("study", "score", key, *files, "--include-failed", "--json", tmp_path / "scores.json", "--force")
+    done = tas("study", "score", key, *files, "--include-failed", "--save", tmp_path / "scores.json", "--force")
     assert "1 failed the headphone check, included" in done.out
     report = json.loads((tmp_path / "scores.json").read_text())
     assert report["listeners"] == 2
@@ -451,7 +451,7 @@ def test_answers_are_refused(case: str, tas: Run, write: Callable[..., list[Path
     key, good, bad = write(listener("b", ALL_RIGHT), "" if case == "not UTF-8" else content)
     if case == "not UTF-8":
         bad.write_bytes(b'{"\xff": 1}')
-    line = refused(tas, tmp_path, "study", "score", key, good, bad, "--json", tmp_path / "scores.json")
+    line = refused(tas, tmp_path, "study", "score", key, good, bad, "--save", tmp_path / "scores.json")
     assert re.search(rf"^1 of 2 files cannot be scored: {re.escape(str(bad))}: .*{message}", line), line
     assert len(line) < 500
 
@@ -491,9 +491,9 @@ def test_missing_files_and_existing_outputs_of_scoring(
     key, file = write(listener("a", ALL_RIGHT))
     assert "No such file" in refused(tas, tmp_path, "study", "score", tmp_path / "no.json", file)
     assert "No such file" in refused(tas, tmp_path, "study", "score", key, tmp_path / "no.json")
-    assert "the output is the input" in refused(tas, tmp_path, "study", "score", key, file, "--json", file, "--force")
+    assert "the output is the input" in refused(tas, tmp_path, "study", "score", key, file, "--save", file, "--force")
     (tmp_path / "there.json").write_text("precious")
-    assert "the file exists" in refused(tas, tmp_path, "study", "score", key, file, "--json", tmp_path / "there.json")
+    assert "the file exists" in refused(tas, tmp_path, "study", "score", key, file, "--save", tmp_path / "there.json")
 
 
 def three_channels(folder: Path) -> None:

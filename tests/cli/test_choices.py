@@ -1,0 +1,46 @@
+"""What options choose from is what the core takes; what a command prints is printed by ``tas_cli.output``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+import tas_cli
+from tas_cli import choices
+from tas_core.audio.normalised_writer import CLIP_MODES
+from tas_core.datasets.sources.catalogue import SPLITS
+from tas_core.evaluation.clips import CAPTIONS, NAMES
+from tas_core.evaluation.scoring import STFTS
+from tas_core.jobs.request import SUBTYPES
+from tas_core.models.text_encoders.registry import TEXT_ENCODERS
+from tas_core.reporting.plots.curves import KINDS
+from tas_core.system.devices import DEVICES
+
+COMMANDS = sorted((Path(tas_cli.__file__).parent / "commands").glob("*.py"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "known"),
+    [
+        (choices.Device, DEVICES),
+        (choices.ClipMode, CLIP_MODES),
+        (choices.Subtype, SUBTYPES),
+        (choices.TextEncoder, TEXT_ENCODERS),
+        (choices.Split, SPLITS),
+        (choices.SplitOrAll, ("all", *SPLITS)),
+        (choices.Captions, CAPTIONS),
+        (choices.Names, NAMES),
+        (choices.Stft, STFTS),
+        (choices.PlotKind, KINDS),
+    ],
+)
+def test_choices_are_those_of_the_core(choice: Any, known: Any) -> None:
+    assert get_args(choice) == tuple(known)
+
+
+@pytest.mark.parametrize("module", COMMANDS, ids=lambda module: module.stem)
+def test_no_command_prints(module: Path) -> None:
+    assert not re.search(r"\bprint\(|\becho\(|\bprint_json\(|sys\.std(out|err)", module.read_text(encoding="utf-8"))
