@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from tas_cli.options import AsJson
+
 
 def config(
     context: typer.Context,
     show_all: bool = typer.Option(False, "--all", help="Every option that can be configured, with its variable."),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
+    json_output: AsJson = False,
 ) -> None:
     """Show the configuration file, the values in effect and where each comes from."""
     from tas_cli.configuration import load_configuration

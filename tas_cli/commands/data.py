@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from tas_cli.choices import SplitOrAll, TextEncoder
+from tas_cli.options import AsJson, Force, Jobs, Save
 
 app = typer.Typer(
     help="Make training material and data sets, and look into them.", no_args_is_help=True, rich_markup_mode=None
@@ -26,7 +27,7 @@ def bank(
     length: float = typer.Option(8.0, min=3.0, max=60.0, help="Length of a clip in seconds."),
     rooms: int = typer.Option(500, min=4, help="Simulated rooms."),
     seed: int = typer.Option(0, min=0, help="Seed of melodies and rooms."),
-    jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="Processes.  [default: one per core]"),
+    jobs: Jobs = None,
     text_encoder: TextEncoder = typer.Option("minilm", help="Encoder of the phrases."),
 ) -> None:
     """Render dry stems of every category, simulate rooms and encode phrases, for 'tas train'."""
@@ -58,7 +59,7 @@ def simulate(
     seed: int = typer.Option(0, min=0, max=10**9, help="Seed of everything random."),
     rate: int = typer.Option(48000, min=8000, max=48000, help="Sample rate in Hz."),
     split: SplitOrAll = typer.Option("all", help="Make only this part."),
-    jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="Processes.  [default: one per core]"),
+    jobs: Jobs = None,
 ) -> None:
     """Simulate binaural clips with stems and annotations (TASBench-Sim)."""
     from tas_cli.output.progress import progress_bar
@@ -127,10 +128,10 @@ def import_annotations(
 def check(
     context: typer.Context,
     folder: Path = typer.Argument(..., metavar="DIR", help="Data set in TASBench's layout."),
-    jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="Processes.  [default: one per core]"),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
-    save: Path | None = typer.Option(None, metavar="FILE", help="Also write that object here."),
-    force: bool = typer.Option(False, "--force", help="Overwrite an existing FILE."),
+    jobs: Jobs = None,
+    json_output: AsJson = False,
+    save: Save = None,
+    force: Force = False,
 ) -> None:
     """Find what is wrong with a data set; exit code 1 if it has an error."""
     from tas_cli.output.data import put_problems
@@ -154,11 +155,11 @@ def check(
 def stats(
     context: typer.Context,
     folder: Path = typer.Argument(..., metavar="DIR", help="Data set in TASBench's layout."),
-    jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="Processes.  [default: one per core]"),
+    jobs: Jobs = None,
     figure: Path | None = typer.Option(None, metavar="FILE", help="Also draw the figures: .png, .svg or .pdf."),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
-    save: Path | None = typer.Option(None, metavar="FILE", help="Also write that object here."),
-    force: bool = typer.Option(False, "--force", help="Overwrite existing files."),
+    json_output: AsJson = False,
+    save: Save = None,
+    force: Force = False,
 ) -> None:
     """Count categories, objects, directions and annotations of a data set."""
     from tas_cli.output.json_lines import ResultOutput

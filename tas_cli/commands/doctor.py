@@ -7,12 +7,13 @@ from dataclasses import replace
 import typer
 
 from tas_cli.choices import Device
+from tas_cli.options import AsJson
 
 
 def doctor(
     context: typer.Context,
     device: Device = typer.Option("auto", help="Where the self-test computes."),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
+    json_output: AsJson = False,
 ) -> None:
     """Say what is installed and configured, and try it on a second of sound; exit code 1 if something is wrong."""
     from tas_cli.configuration import load_configuration

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tas_cli.choices import Captions, Device, Names, Split, Stft
+from tas_cli.choices import Captions, Device, Names, Split
+from tas_cli.options import AnyStft, AsJson, Force, Jobs, NoNormalise, Save
 
 if TYPE_CHECKING:
     from tas_core.evaluation.systems import Row
@@ -25,12 +26,12 @@ def files(
     context: typer.Context,
     prediction: Path = typer.Argument(..., metavar="PRED", help="Binaural file or folder to score."),
     reference: Path = typer.Argument(..., metavar="REF", help="The truth: a file, or a folder of such."),
-    no_normalise: bool = typer.Option(False, "--no-normalise", help="Paper's six measures at the level as it is."),
-    stft: Stft = typer.Option("short", help="Transform behind amp and pha: 512/160/400, or long, 2048/160/640."),
+    no_normalise: NoNormalise = False,
+    stft: AnyStft = "short",
     seed: int = typer.Option(0, min=0, help="Seed of the intervals."),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
-    save: Path | None = typer.Option(None, metavar="FILE", help="Also write that object here."),
-    force: bool = typer.Option(False, "--force", help="Overwrite an existing FILE."),
+    json_output: AsJson = False,
+    save: Save = None,
+    force: Force = False,
 ) -> None:
     """Score binaural files against references.
 
@@ -76,14 +77,14 @@ def data(
         None, "--out", "-o", metavar="DIR", help="Folder to keep results in; a later run goes on there."
     ),
     save_audio: bool = typer.Option(False, "--save-audio", help="Keep the outputs below --out."),
-    jobs: int | None = typer.Option(None, "--jobs", "-j", min=1, help="Processes.  [default: one per core]"),
+    jobs: Jobs = None,
     device: Device = typer.Option("auto", help="Where models compute."),
-    no_normalise: bool = typer.Option(False, "--no-normalise", help="Paper's six measures at the level as it is."),
-    stft: Stft = typer.Option("short", help="Transform behind amp and pha: 512/160/400, or long, 2048/160/640."),
+    no_normalise: NoNormalise = False,
+    stft: AnyStft = "short",
     seed: int = typer.Option(0, min=0, help="Seed of the choice of clips, the noise and the intervals."),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
-    save: Path | None = typer.Option(None, metavar="FILE", help="Also write that object here."),
-    force: bool = typer.Option(False, "--force", help="Overwrite an existing FILE."),
+    json_output: AsJson = False,
+    save: Save = None,
+    force: Force = False,
 ) -> None:
     """Compare models, floors and ceilings on a data set."""
     from tas_cli.output.evaluation import put_evaluation

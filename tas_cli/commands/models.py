@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.options import AsJson
+
 app = typer.Typer(help="Look at models: the shipped ones and your own.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -24,7 +26,7 @@ def shipped(incomplete: str) -> list[str]:
 @app.command("list")
 def list_command(
     folders: list[Path] | None = typer.Argument(None, metavar="[DIR]...", help="Also list checkpoints in and below."),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
+    json_output: AsJson = False,
 ) -> None:
     """List the shipped models, and the checkpoints below folders."""
     from tas_cli.output.json_lines import ResultOutput
@@ -38,7 +40,7 @@ def list_command(
 @app.command("info")
 def info(
     name: str = typer.Argument(..., help="A shipped model, or a checkpoint folder.", autocompletion=shipped),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
+    json_output: AsJson = False,
 ) -> None:
     """Say what is known of a model, and check its weights against their hash."""
     from tas_cli.output.json_lines import ResultOutput

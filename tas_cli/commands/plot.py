@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from tas_cli.choices import PlotKind
+from tas_cli.options import Force
 
 
 def plot(
@@ -26,7 +27,7 @@ def plot(
         [], help="Name of each sound in turn, and of the reference.  [default: file names]"
     ),
     title: str = typer.Option("", help="Title of the picture."),
-    force: bool = typer.Option(False, "--force", help="Overwrite existing outputs."),
+    force: Force = False,
 ) -> None:
     """Draw how binaural files sound over time, with their prompts."""
     import logging

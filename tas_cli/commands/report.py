@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.options import Force
+
 
 def report(
     output: Path = typer.Argument(..., metavar="OUTPUT", help="Binaural file, two channels."),
@@ -26,7 +28,7 @@ def report(
     provenance: Path | None = typer.Option(
         None, metavar="FILE", help="JSON object to show: how OUTPUT was made, as 'tas spatialize --json' prints it."
     ),
-    force: bool = typer.Option(False, "--force", help="Overwrite an existing page."),
+    force: Force = False,
 ) -> None:
     """Make one HTML page about one output: listen, compare, requested and measured places, levels."""
 <<<<<<< HEAD

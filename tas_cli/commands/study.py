@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.options import AsJson, Force, Save
+
 app = typer.Typer(help="Ask listeners where they hear what.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -46,9 +48,9 @@ def score(
     answers: list[Path] = typer.Argument(..., metavar="ANSWERS.json...", help="One file per listener."),
     include_failed: bool = typer.Option(False, "--include-failed", help="Count failed headphone checks as well."),
     seed: int = typer.Option(0, min=0, help="Seed of the bootstrap."),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
-    save: Path | None = typer.Option(None, metavar="FILE", help="Also write that object here."),
-    force: bool = typer.Option(False, "--force", help="Overwrite an existing FILE."),
+    json_output: AsJson = False,
+    save: Save = None,
+    force: Force = False,
 ) -> None:
     """Print how often listeners heard objects where the timelines put them, by system, with 95 % intervals."""
     from tas_cli.output.json_lines import ResultOutput

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.options import AsJson, Force
+
 app = typer.Typer(
     help="Look into timelines, and convert them: YAML, SubRip, WebVTT, Audacity labels.",
     no_args_is_help=True,
@@ -24,7 +26,7 @@ def check(
     audio: Path | None = typer.Option(
         None, metavar="FILE", help="Audio that it is for; its length closes the last end."
     ),
-    json_output: bool = typer.Option(False, "--json", help="Print one JSON object on stdout."),
+    json_output: AsJson = False,
 ) -> None:
     """Say what was understood: segments, objects, azimuths, and time without a prompt."""
     from tas_cli.output.json_lines import ResultOutput
@@ -40,7 +42,7 @@ def check(
 def convert(
     source: Path = typer.Argument(..., metavar="IN", help="Timeline: .yaml, .yml, .srt, .vtt or .txt."),
     out: Path = typer.Option(..., "--out", "-o", metavar="FILE", help="Timeline to write; the ending sets the format."),
-    force: bool = typer.Option(False, "--force", help="Overwrite an existing output."),
+    force: Force = False,
 ) -> None:
     """Write a timeline in another format; times are kept to 1 ms, comments and styles are not."""
     from tas_cli.output.terminal import print_paths
