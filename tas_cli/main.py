@@ -13,7 +13,6 @@ from typing import Any
 
 import typer
 
-from tas_cli.choices import Progress
 from tas_cli.commands import (
     config,
     data,
@@ -29,6 +28,7 @@ from tas_cli.commands import (
 )
 from tas_cli.configuration import configure, was_given
 from tas_cli.help import GroupedCommand
+from tas_cli.options import Progress
 from tas_cli.remedies import complaint
 from tas_core.errors import InputError, TasError
 

@@ -1,13 +1,30 @@
-"""Options that several commands have in common."""
+"""What options take: the values to choose from, pairs of a name and a file, and the options that commands share.
+
+Typer lists, completes and checks choices; each is what the core takes, which a test compares. Nothing heavy is loaded.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from tas_cli.choices import Stft
+from tas_core.errors import InputError
+
+Progress = Literal["auto", "bar", "json", "off"]
+Device = Literal["auto", "cpu", "cuda"]
+ClipMode = Literal["rescale", "clamp", "error"]
+Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
+Precision = Literal["auto", "bf16", "fp32"]
+TextEncoder = Literal["minilm", "clip", "bert", "t5"]
+Split = Literal["train", "val", "test"]
+SplitOrAll = Literal["all", "train", "val", "test"]
+Captions = Literal["own", "coarse", "words", "degrees"]
+Names = Literal["trained", "held-out"]
+Stft = Literal["short", "long"]
+PlotKind = Literal["spl", "envelope", "spectrogram", "azimuth"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Save = Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Also write that object here.")]
@@ -15,3 +32,26 @@ Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files."
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes.  [default: one per core]")]
 NoNormalise = Annotated[bool, typer.Option("--no-normalise", help="Paper's six measures at the level as it is.")]
 AnyStft = Annotated[Stft, typer.Option("--stft", help="Transform of amp and pha: 512/160/400, or long, 2048/160/640.")]
+
+
+def named_paths(texts: Sequence[str], option: str, form: str, what: str) -> dict[str, Path]:
+    """Paths by their names.
+
+    Args:
+        texts: each ``NAME=PATH``.
+        option: what they were given by, for messages.
+        form: how one is written, for messages.
+        what: what the name is of, for messages.
+
+    Raises:
+        InputError: a text of another form, or two of one name.
+    """
+    found: dict[str, Path] = {}
+    for text in texts:
+        name, _, path = text.partition("=")
+        if not name.strip() or not path:
+            raise InputError(f"{option} {text!r}: expected {form}")
+        if name in found:
+            raise InputError(f"{option} {text!r}: the {what} {name!r} is given twice")
+        found[name] = Path(path)
+    return found

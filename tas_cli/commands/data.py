@@ -6,8 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.choices import SplitOrAll, TextEncoder
-from tas_cli.options import AsJson, Force, Jobs, Save
+from tas_cli.options import AsJson, Force, Jobs, Save, SplitOrAll, TextEncoder
 
 app = typer.Typer(
     help="Make training material and data sets, and look into them.", no_args_is_help=True, rich_markup_mode=None

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import typer
 
-from tas_cli.choices import Device
-from tas_cli.options import AsJson
+from tas_cli.options import AsJson, Device
 
 
 def doctor(

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tas_cli.choices import Captions, Device, Names, Split
-from tas_cli.options import AnyStft, AsJson, Force, Jobs, NoNormalise, Save
+from tas_cli.options import AnyStft, AsJson, Captions, Device, Force, Jobs, Names, NoNormalise, Save, Split
 
 if TYPE_CHECKING:
     from tas_core.evaluation.systems import Row

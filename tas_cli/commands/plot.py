@@ -6,8 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.choices import PlotKind
-from tas_cli.options import Force
+from tas_cli.options import Force, PlotKind
 
 
 def plot(

@@ -32,6 +32,7 @@ def report(
 ) -> None:
     """Make one HTML page about one output: listen, compare, requested and measured places, levels."""
 <<<<<<< HEAD
+<<<<<<< HEAD
     from tas_core.errors import InputError
     from tas_core.reporting.report.page import ReportedOutput, report_file
 
@@ -47,8 +48,10 @@ def report(
     page = report_file(out, about, timeline, provenance_path=provenance, overwrite=force)
     typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB")
 =======
+=======
+    from tas_cli.options import named_paths
+>>>>>>> 32104b2 (Tables: tests; what options take stands in one module)
     from tas_cli.output.report import print_page
-    from tas_cli.pairs import named_paths
     from tas_core.reporting.report.page import report_file
 
     stems = named_paths(stem, "--stem", "OBJECT=FILE", "object")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.choices import ClipMode, Device, Subtype
 from tas_cli.commands.models import shipped
+from tas_cli.options import ClipMode, Device, Subtype
 
 _INPUT, _OUTPUT, _RENDERING, _LEVELS, _MANY = "Input", "Output", "Rendering", "Levels", "Many files"
 

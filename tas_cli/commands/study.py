@@ -31,9 +31,9 @@ def make(
     force: bool = typer.Option(False, "--force", help="Overwrite an existing page and key."),
 ) -> None:
     """Make one HTML page that plays the systems' files under random numbers, and the key to the numbers."""
+    from tas_cli.options import named_paths
     from tas_cli.output.progress import progress_bar
     from tas_cli.output.study import print_study
-    from tas_cli.pairs import named_paths
     from tas_core.reporting.study.page import make_study
 
     systems = named_paths(system, "--system", "NAME=FOLDER", "name")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.choices import Device, Precision
+from tas_cli.options import Device, Precision
 
 
 def train(

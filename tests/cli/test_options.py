@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 import tas_cli
-from tas_cli import choices
+from tas_cli import options
 from tas_core.audio.normalised_writer import CLIP_MODES
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.evaluation.clips import CAPTIONS, NAMES
@@ -25,16 +25,16 @@ COMMANDS = sorted((Path(tas_cli.__file__).parent / "commands").glob("*.py"))
 @pytest.mark.parametrize(
     ("choice", "known"),
     [
-        (choices.Device, DEVICES),
-        (choices.ClipMode, CLIP_MODES),
-        (choices.Subtype, SUBTYPES),
-        (choices.TextEncoder, TEXT_ENCODERS),
-        (choices.Split, SPLITS),
-        (choices.SplitOrAll, ("all", *SPLITS)),
-        (choices.Captions, CAPTIONS),
-        (choices.Names, NAMES),
-        (choices.Stft, STFTS),
-        (choices.PlotKind, KINDS),
+        (options.Device, DEVICES),
+        (options.ClipMode, CLIP_MODES),
+        (options.Subtype, SUBTYPES),
+        (options.TextEncoder, TEXT_ENCODERS),
+        (options.Split, SPLITS),
+        (options.SplitOrAll, ("all", *SPLITS)),
+        (options.Captions, CAPTIONS),
+        (options.Names, NAMES),
+        (options.Stft, STFTS),
+        (options.PlotKind, KINDS),
     ],
 )
 def test_choices_are_those_of_the_core(choice: Any, known: Any) -> None:
