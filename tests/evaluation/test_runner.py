@@ -672,7 +672,7 @@ def test_words_are_encoded_once_for_all_clips(
             read.extend(texts)
             return encoder(texts)
 
-    monkeypatch.setattr(systems, "build_text_encoder", lambda _: Counting())
+    monkeypatch.setattr("tas_core.models.text_encoders.registry.build_text_encoder", lambda _: Counting())
     system = systems.build_system(Row("tiny", str(tiny_model)), torch.device("cpu"))
     for name in scored.split_clips("test")[:2] * 2:
         clip = read_clip(scored, name)
