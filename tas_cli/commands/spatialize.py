@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -221,7 +222,7 @@ def _only_input(sources: Sequence[Path], out: Path, *, named_elsewhere: bool) ->
     if len(sources) > 1:
         named = ", ".join(map(str, sources[:2])) + ", ..." * (len(sources) > 2)
         raise InputError(f"{out}: one output for {len(sources)} inputs ({named}), {instead}")
-    if sources[0].is_dir():
+    if os.path.isdir(sources[0]):
         raise InputError(f"{sources[0]}: a folder of inputs, {instead}")
     return sources[0]
 
