@@ -31,30 +31,10 @@ def plot(
     """Draw how binaural files sound over time, with their prompts."""
     import logging
 
-<<<<<<< HEAD
+    from tas_cli.output.terminal import print_paths
     from tas_core.reporting.plots.files import PlottedFiles, plot_files
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its font cache on first use
     files = PlottedFiles(sources, timeline, reference, label)
     plot_files(files, out, kind, csv_out=csv, title=title, overwrite=force)
-    for path in (out, csv):
-        if path is not None:
-            typer.echo(str(path))
-=======
-    from tas_cli.output.terminal import print_paths
-    from tas_core.reporting.plots.files import plot_files
-
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its font cache on first use
-    plot_files(
-        sources,
-        out,
-        kind,
-        timeline_paths=timeline,
-        reference=reference,
-        csv_out=csv,
-        labels=label,
-        title=title,
-        force=force,
-    )
     print_paths(out, csv)
->>>>>>> ca47a88 (The command line is of one piece)

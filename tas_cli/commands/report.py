@@ -31,40 +31,11 @@ def report(
     force: Force = False,
 ) -> None:
     """Make one HTML page about one output: listen, compare, requested and measured places, levels."""
-<<<<<<< HEAD
-<<<<<<< HEAD
-    from tas_core.errors import InputError
+    from tas_cli.options import named_paths
+    from tas_cli.output.report import print_page
     from tas_core.reporting.report.page import ReportedOutput, report_file
 
-    stems: dict[str, Path] = {}
-    for text in stem:
-        name, equals, path = text.partition("=")
-        if not equals or not name.strip() or not path:
-            raise InputError(f"--stem {text!r}: expected OBJECT=FILE")
-        if name in stems:
-            raise InputError(f"--stem {text!r}: the object {name!r} is given twice")
-        stems[name] = Path(path)
+    stems = named_paths(stem, "--stem", "OBJECT=FILE", "object")
     about = ReportedOutput(output, source, stems, start, channel)
     page = report_file(out, about, timeline, provenance_path=provenance, overwrite=force)
-    typer.echo(f"{page}: {page.stat().st_size / 1e6:.1f} MB")
-=======
-=======
-    from tas_cli.options import named_paths
->>>>>>> 32104b2 (Tables: tests; what options take stands in one module)
-    from tas_cli.output.report import print_page
-    from tas_core.reporting.report.page import report_file
-
-    stems = named_paths(stem, "--stem", "OBJECT=FILE", "object")
-    page = report_file(
-        output,
-        source,
-        timeline,
-        out,
-        stems=stems,
-        provenance_path=provenance,
-        start_s=start,
-        channel=channel,
-        force=force,
-    )
     print_page(page)
->>>>>>> ca47a88 (The command line is of one piece)

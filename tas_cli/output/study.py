@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from tas_cli.output.tables import print_table
 
 if TYPE_CHECKING:
-    from tas_core.reporting.study.page import StudyReport
+    from tas_core.reporting.study.page import StudyFiles
     from tas_core.reporting.study.scoring import Accuracy, StudyScores
 
 
-def print_study(made: StudyReport) -> None:
+def print_study(made: StudyFiles) -> None:
     """Say what was made, and which clips are not in it."""
     print(f"{made.page}: {made.items} recordings, {made.clips} clips, {made.page_bytes / 1e6:.1f} MB")
     print(f"{made.key}: which number is which system; keep it from the listeners")

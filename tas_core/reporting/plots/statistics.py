@@ -27,14 +27,8 @@ def check_figure_path(path: Path, *, overwrite: bool = True) -> None:
         InputError: unknown ending, a folder, a folder that is missing or read-only, or a picture that may not be
             replaced.
     """
-<<<<<<< HEAD
     picture_format(path)
-    check_new_file(path, overwrite=True)
-=======
-    if path.suffix.lower() not in FORMATS:
-        raise InputError(f"{path}: the picture would end in {path.suffix or 'nothing'}, expected {', '.join(FORMATS)}")
     check_new_file(path, overwrite=overwrite)
->>>>>>> ca47a88 (The command line is of one piece)
 
 
 def draw_statistics(statistics: Statistics, path: Path, *, overwrite: bool = True) -> None:
@@ -42,12 +36,8 @@ def draw_statistics(statistics: Statistics, path: Path, *, overwrite: bool = Tru
 
     Args:
         statistics: what to draw.
-<<<<<<< HEAD
-        path: picture to write or replace; its ending is one of :data:`tas_core.reporting.plots.pictures.FORMATS`.
-=======
-        path: picture to write; its ending is one of :data:`FORMATS`.
+        path: picture to write; its ending is one of :data:`tas_core.reporting.plots.pictures.FORMATS`.
         overwrite: whether an existing picture is replaced.
->>>>>>> ca47a88 (The command line is of one piece)
 
     Raises:
         InputError: as :func:`check_figure_path`.
@@ -88,16 +78,8 @@ def draw_statistics(statistics: Statistics, path: Path, *, overwrite: bool = Tru
             x=0.01,
             horizontalalignment="left",
         )
-<<<<<<< HEAD
         picture = picture_bytes(figure, picture_format(path))
-    write_files({path: picture})
-=======
-        buffer = io.BytesIO()
-        kind = FORMATS[path.suffix.lower()]
-        dated = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
-        figure.savefig(buffer, format=kind, dpi=_DPI, metadata=dated)
-    write_files({path: buffer.getvalue()}, overwrite=overwrite)
->>>>>>> ca47a88 (The command line is of one piece)
+    write_files({path: picture}, overwrite=overwrite)
 
 
 def _bars(
