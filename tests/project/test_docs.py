@@ -79,7 +79,7 @@ def test_examples_of_the_api_page(folder: Path) -> None:
     names: dict[str, Any] = {}
     wrong = "".join(run_examples(heading, text, names) for heading, text in API.items() if heading != SLOW)
     assert not wrong, wrong
-    assert {"result", "timeline", "model", "made", "metrics", "data"} <= set(names)  # they did run
+    assert {"result", "timeline", "model", "report", "metrics", "data"} <= set(names)  # they did run
 
 
 @pytest.mark.slow
