@@ -86,7 +86,7 @@ class FileRequest:
         timeline_path: the timeline; without it and a prompt, the one beside the input, see :func:`find_timeline`.
         prompt: one prompt for the whole input in place of a timeline.
         stems: folder for the objects' estimated stems, if they are wanted, see :mod:`tas_core.jobs.stems`.
-        page: HTML file for the report page, if one is wanted, see :func:`tas_core.reporting.report.write_report`.
+        page: HTML file for the report page, if one is wanted, see :func:`tas_core.reporting.report.page.write_report`.
     """
 
     source: Path

@@ -69,7 +69,7 @@ def fake_ears(monkeypatch: pytest.MonkeyPatch, change: Callable[[np.ndarray, str
         sign = 1 if "left" in text else -1
         return Result(change(np.stack([mono * (1 + 0.5 * sign), mono * (1 - 0.5 * sign)]), text))
 
-    monkeypatch.setattr("tas_core.inference.stream.spatialize", spatialize)
+    monkeypatch.setattr("tas_core.inference.stream.render", spatialize)
 
 
 def test_all_is_well_here(tas: Run) -> None:
