@@ -1,11 +1,10 @@
-"""Writing two ears of which nobody knows yet how loud they get, in constant memory."""
+"""Loudness and peak normalisation of two ears while they are written, in constant memory."""
 
 from __future__ import annotations
 
 import math
 import tempfile
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,8 +12,9 @@ from typing import IO, Any, Final
 
 import numpy as np
 
+from tas_core.audio.formats import AudioFormat, full_scale, loses_depth
 from tas_core.audio.loudness import LoudnessMeter
-from tas_core.audio.writer import AudioWriter, full_scale, loses_depth, output_name, output_subtype, peak
+from tas_core.audio.writer import AudioWriter, output_name, peak
 from tas_core.conventions import amplitude_to_db, db_to_amplitude
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM
@@ -53,7 +53,7 @@ class Levels:
             raise InputError("a gain and a loudness were given, expected one of them")
 
 
-class LevelledWriter:
+class NormalisedWriter:
     """A file of two ears at the level that was asked for and that its format holds; a context manager.
 
     Where the gain depends on what is still to come, samples wait in a nameless file in the output's folder. Nothing
@@ -61,14 +61,10 @@ class LevelledWriter:
 
     Args:
         path: the output, as :class:`tas_core.audio.writer.AudioWriter`.
-        sample_rate_hz: sample rate.
-        num_frames: samples per ear that will be written.
-        subtype: sample encoding of the input.
-        to_subtype: that of the output; None is the nearest to the input's that its format has. Integers of fewer bits
-            than the input had are dithered.
+        form: what it holds, two channels.
+        source_subtype: sample encoding of the input; integers of fewer bits than it had are dithered.
         levels: gain, loudness, and what to do beyond full scale.
         seed: of the dither.
-        tags: as :class:`tas_core.audio.writer.AudioWriter`.
         overwrite: whether an existing file may be replaced.
 
     Attributes:
@@ -90,40 +86,33 @@ class LevelledWriter:
     def __init__(
         self,
         path: str | Path,
-        sample_rate_hz: int,
-        num_frames: int,
-        subtype: str,
+        form: AudioFormat,
+        source_subtype: str,
         *,
-        to_subtype: str | None = None,
         levels: Levels = Levels(),  # noqa: B008 - frozen
         seed: int = 0,
-        tags: Mapping[str, str] | None = None,
         overwrite: bool = False,
     ) -> None:
         self.path = Path(path)
         self.name = output_name(path)
-        self.subtype = to_subtype or output_subtype(path, subtype)
+        self.subtype = form.subtype
         self.gain = db_to_amplitude(levels.gain_db)
         self.peak = 0.0
         self.clamped = 0
         self.loudness_lufs: float | None = None
         self._levels = levels
-        self._rate_hz = sample_rate_hz
+        self._rate_hz = form.sample_rate_hz
         self._received = 0
-        self._most = 0.0  # how far samples go before any gain, in parts of full scale
+        self._most = 0.0  # how far samples go before any gain, as a fraction of full scale
         self._most_at = 0
-        self._meter = None if levels.loudness_lufs is None else LoudnessMeter(sample_rate_hz)
+        self._meter = None if levels.loudness_lufs is None else LoudnessMeter(form.sample_rate_hz)
         self._limit = full_scale(self.subtype)
         self._dtype = np.dtype("f8" if self.subtype in ("PCM_24", "PCM_32", "DOUBLE") else "f4")
         self._writer = AudioWriter(
             path,
-            sample_rate_hz,
-            2,
-            num_frames,
-            self.subtype,
+            form,
             overwrite=overwrite,
-            dither_seed=seed if loses_depth(subtype, self.subtype) else None,
-            tags=tags,
+            dither_seed=seed if loses_depth(source_subtype, form.subtype) else None,
         )
         self._waiting: IO[Any] | None = None
         if self._meter is not None or (math.isfinite(self._limit) and levels.clip == "rescale"):
@@ -147,7 +136,7 @@ class LevelledWriter:
         except OSError as error:
             raise self._failed(error) from error
 
-    def __enter__(self) -> LevelledWriter:
+    def __enter__(self) -> NormalisedWriter:
         self._writer.__enter__()
         return self
 

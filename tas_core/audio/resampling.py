@@ -1,4 +1,4 @@
-"""Channels and rates: mixing down, and resampling with libsoxr."""
+"""Channels and rates: two ears, mixing down, and resampling with libsoxr."""
 
 from __future__ import annotations
 
@@ -6,6 +6,22 @@ import math
 
 import numpy as np
 import soxr
+
+from tas_core.errors import AudioError
+
+
+def require_ears(name: object, num_channels: int) -> None:
+    """See that a sound is one of two ears.
+
+    Args:
+        name: of the sound in the message, such as its path.
+        num_channels: channels that it has.
+
+    Raises:
+        AudioError: not two.
+    """
+    if num_channels != 2:
+        raise AudioError(f"{name}: {num_channels} channel{'s' * (num_channels != 1)}, expected two, left and right")
 
 
 def to_mono(samples: np.ndarray) -> np.ndarray:

@@ -7,12 +7,11 @@ nothing is clipped without permission. The path ``-`` is standard output, as WAV
 from __future__ import annotations
 
 import contextlib
-import math
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn
@@ -20,28 +19,13 @@ from typing import Final, NoReturn
 import numpy as np
 import soundfile
 
+from tas_core.audio.formats import PCM_BITS, AudioFormat, output_container, output_subtype
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM, check_new_file, file_exists, partial_file
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
 
-FORMATS: Final = {
-    ".wav": "WAV",
-    ".flac": "FLAC",
-    ".ogg": "OGG",
-    ".aiff": "AIFF",
-    ".aif": "AIFF",
-    ".caf": "CAF",
-    ".w64": "W64",
-    ".rf64": "RF64",
-}
-"""Output extensions. MP3 is read but not written: its encoder changes the length."""
-
-_PCM_BITS: Final = {"PCM_U8": 8, "PCM_S8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-_DEPTHS: Final = ("PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE")
-_COMPANDED: Final = ("ULAW", "ALAW", "ADPCM", "GSM", "G72", "DWVW", "DPCM", "VOX", "NMS", "ALAC_16")
-_LOSSY_BITS: Final = 24
 _TAGS: Final = {"title", "copyright", "artist", "comment", "date", "album", "license", "tracknumber", "genre"}
 """What libsndfile carries, but for the name of the program that wrote the input."""
 _BLOCK_FRAMES: Final = 2**16
@@ -55,17 +39,6 @@ def peak(samples: np.ndarray) -> float:
 def output_name(path: str | Path) -> str:
     """An output in messages."""
     return "standard output" if str(path) == STANDARD_STREAM else str(path)
-
-
-def full_scale(subtype: str) -> float:
-    """Largest sample that an encoding holds; infinity for floating point. The smallest is -1 for all others."""
-    return math.inf if subtype in ("FLOAT", "DOUBLE") else 1.0 - 2.0 ** (1 - _PCM_BITS.get(subtype, 16))
-
-
-def loses_depth(read: str, written: str) -> bool:
-    """Whether writing integers drops bits of what was read: ``FLOAT`` to ``PCM_24``, ``PCM_24`` to ``PCM_16``."""
-    depth = math.inf if read in ("FLOAT", "DOUBLE") else _PCM_BITS.get(_nearest_depth(read), _LOSSY_BITS)
-    return _PCM_BITS.get(written, math.inf) < depth
 
 
 def check_output_path(
@@ -83,7 +56,7 @@ def check_output_path(
         InputError: unknown extension, a folder, a missing or read-only folder, an existing file, an input, a terminal
             for standard output, or the format has no such subtype.
     """
-    container = _format(path)
+    container = output_container(path)
     if subtype is not None and not soundfile.check_format(container, subtype):
         known = ", ".join(soundfile.available_subtypes(container))
         raise InputError(f"{path}: {container} has no {subtype}, expected one of {known}")
@@ -91,30 +64,6 @@ def check_output_path(
         check_new_file(path, inputs, overwrite)
     elif sys.stdout is None or sys.stdout.isatty():
         raise InputError("standard output is a terminal, expected a pipe or a file to write the sound to")
-
-
-def output_subtype(path: str | Path, subtype: str) -> str:
-    """Sample encoding for an output: that of the input where the format has it, else the nearest.
-
-    Deeper is nearer than shallower. Companded speech codes count as 16 bit and lossy codecs as 24 bit.
-
-    Raises:
-        InputError: unknown extension.
-    """
-    container = _format(path)
-    if container == "OGG":
-        return "VORBIS"
-    subtype = _nearest_depth(subtype)
-    i = _DEPTHS.index(subtype)
-    same = [s for s in _DEPTHS if _PCM_BITS.get(s) == _PCM_BITS.get(subtype, -1)]
-    candidates = (subtype, *same, *_DEPTHS[i:], *reversed(_DEPTHS[:i]))
-    return next(s for s in candidates if soundfile.check_format(container, s))
-
-
-def _nearest_depth(subtype: str) -> str:
-    if subtype in _DEPTHS:
-        return subtype
-    return "PCM_16" if any(name in subtype for name in _COMPANDED) else f"PCM_{_LOSSY_BITS}"
 
 
 class AudioWriter:
@@ -131,15 +80,11 @@ class AudioWriter:
 
     Args:
         path: the output; its extension chooses the format.
-        sample_rate_hz: sample rate.
-        num_channels: channels, 2 for (ear, time).
-        num_frames: samples per channel that will be written.
-        subtype: sample encoding that the format has, see :func:`output_subtype`.
+        form: rate, channels, samples, encoding and tags; the container has to have the encoding.
         overwrite: whether an existing file may be replaced.
         allow_clipping: whether samples beyond full scale may be limited in integer formats.
             They are never limited silently: look at :func:`peak` first, and scale or choose ``FLOAT``.
         dither_seed: seed of the dither for integer formats; None for plain rounding.
-        tags: title, artist, comment and so on, by libsndfile's names; what the format does not carry is left out.
 
     Raises:
         InputError: as :func:`check_output_path`, or the format has no such subtype, rate or length; when the context
@@ -149,29 +94,23 @@ class AudioWriter:
     def __init__(
         self,
         path: str | Path,
-        sample_rate_hz: int,
-        num_channels: int,
-        num_frames: int,
-        subtype: str,
+        form: AudioFormat,
         *,
         overwrite: bool = False,
         allow_clipping: bool = False,
         dither_seed: int | None = None,
-        tags: Mapping[str, str] | None = None,
     ) -> None:
-        check_output_path(path, overwrite=overwrite, subtype=subtype)
+        check_output_path(path, overwrite=overwrite, subtype=form.subtype)
         self.path = Path(path)
         self.name = output_name(path)
-        self.sample_rate_hz = sample_rate_hz
-        self.num_frames = num_frames
-        self.subtype = subtype
+        self.form = form
         self.allow_clipping = allow_clipping
         self._overwrite = overwrite
         self._written = 0
         self._dither = None if dither_seed is None else np.random.default_rng(dither_seed)
-        container = _format(path)
-        sample_bytes = {"FLOAT": 32, "DOUBLE": 64, **_PCM_BITS}.get(subtype, 16) // 8
-        if num_frames * num_channels * sample_bytes > MAX_CHUNK_BYTES:
+        container = output_container(path)
+        sample_bytes = {"FLOAT": 32, "DOUBLE": 64, **PCM_BITS}.get(form.subtype, 16) // 8
+        if form.num_frames * form.num_channels * sample_bytes > MAX_CHUNK_BYTES:
             if container == "AIFF":
                 raise InputError(f"{path}: AIFF holds at most 4 GiB, expected wav, flac, caf or w64")
             container = "RF64" if container == "WAV" else container
@@ -180,15 +119,21 @@ class AudioWriter:
         self._partial = partial_file(path, folder)
         try:
             self._file = soundfile.SoundFile(
-                os.fsencode(self._partial.path), "w", sample_rate_hz, num_channels, subtype, format=container
+                os.fsencode(self._partial.path),
+                "w",
+                form.sample_rate_hz,
+                form.num_channels,
+                form.subtype,
+                format=container,
             )
-            for name in sorted(_TAGS & (tags or {}).keys()):
+            for name in sorted(_TAGS & form.tags.keys()):
                 with contextlib.suppress(soundfile.LibsndfileError):  # a format without tags
-                    setattr(self._file, name, (tags or {})[name])
+                    setattr(self._file, name, form.tags[name])
         except soundfile.LibsndfileError as error:
             self._partial.remove()
             raise InputError(
-                f"{path}: {container} {subtype} cannot hold {num_channels} channels at {sample_rate_hz} Hz"
+                f"{path}: {container} {form.subtype} cannot hold {form.num_channels} channels at"
+                f" {form.sample_rate_hz} Hz"
                 f" ({error.error_string})"
             ) from error
         except BaseException:
@@ -230,10 +175,10 @@ class AudioWriter:
             self._partial.remove()
 
     def _finish(self) -> None:
-        if self._written != self.num_frames:
-            raise TasError(f"{self.name}: {self._written} samples written, expected {self.num_frames}")
+        if self._written != self.form.num_frames:
+            raise TasError(f"{self.name}: {self._written} samples written, expected {self.form.num_frames}")
         with soundfile.SoundFile(os.fsencode(self._partial.path)) as check:
-            if check.frames != self.num_frames:  # libsndfile does not report each failed write
+            if check.frames != self.form.num_frames:  # libsndfile does not report each failed write
                 raise TasError(f"{self.name}: the file could not be written completely; is the disk full?")
         with open(self._partial.path, "rb+") as file:
             if self._target is None:
@@ -251,16 +196,16 @@ class AudioWriter:
         level = peak(block)  # NaN where a sample is
         if not level < np.inf:
             raise TasError(f"{self.name}: the samples to write are not finite numbers")
-        bounded = self.subtype not in ("FLOAT", "DOUBLE", "VORBIS", "OPUS")
+        bounded = self.form.subtype not in ("FLOAT", "DOUBLE", "VORBIS", "OPUS")
         if bounded and level > 1.0 and not self.allow_clipping:
             raise TasError(
-                f"{self.name}: the output peaks at {level:.3f} near {self._written / self.sample_rate_hz:.3f} s,"
-                f" expected at most 1 in {self.subtype}; lower the level, allow clipping, or choose FLOAT"
+                f"{self.name}: the output peaks at {level:.3f} near {self._written / self.form.sample_rate_hz:.3f} s,"
+                f" expected at most 1 in {self.form.subtype}; lower the level, allow clipping, or choose FLOAT"
             )
 
     def _quantized(self, block: np.ndarray) -> np.ndarray:
         """Integers rounded to the nearest, so that without dither what was read from PCM is written back bit by bit."""
-        if (bits := _PCM_BITS.get(self.subtype)) is None:
+        if (bits := PCM_BITS.get(self.form.subtype)) is None:
             return block
         scale = 2.0 ** (bits - 1)
         steps = block.astype(np.float64) * scale
@@ -301,21 +246,8 @@ def write_audio(
     num_channels, num_frames = samples.shape
     with AudioWriter(
         path,
-        sample_rate_hz,
-        num_channels,
-        num_frames,
-        output_subtype(path, subtype),
+        AudioFormat(sample_rate_hz, num_channels, num_frames, output_subtype(path, subtype)),
         overwrite=overwrite,
         allow_clipping=allow_clipping,
     ) as writer:
         writer.write(samples)
-
-
-def _format(path: str | Path) -> str:
-    if str(path) == STANDARD_STREAM:
-        return "WAV"
-    extension = Path(path).suffix.lower()
-    if extension not in FORMATS:
-        shown = f"the extension {extension}" if extension else "no extension"
-        raise InputError(f"{path}: {shown}, expected one of {', '.join(FORMATS)}")
-    return FORMATS[extension]

@@ -16,7 +16,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from tas_core.audio.resampling import resample
+from tas_core.audio.resampling import require_ears, resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.datasets.sources.catalogue import Split
 from tas_core.datasets.tasbench.layout import TasBench
@@ -153,8 +153,7 @@ class PromptWindows:
             info = soundfile.info(os.fsencode(path))
         except (soundfile.SoundFileError, OSError) as error:
             raise AudioError(f"{path}: cannot be read ({error})") from error
-        if info.channels != 2:
-            raise AudioError(f"{path}: {info.channels} channels, expected two, left and right")
+        require_ears(path, info.channels)
         length_s = info.frames / info.samplerate
         rng = np.random.default_rng([self.seed, epoch, index])
         return float(rng.uniform(0, max(0.0, length_s - self.window_s)))

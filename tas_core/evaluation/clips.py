@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from tas_core.audio.reader import read_audio
-from tas_core.audio.resampling import resample
+from tas_core.audio.resampling import require_ears, resample
 from tas_core.conventions import db_to_amplitude
 from tas_core.datasets.sources.catalogue import Category, load_categories
 from tas_core.datasets.sources.clips import source_rng
@@ -186,13 +186,10 @@ def read_ears(path: object) -> np.ndarray:
     """A binaural file at 16 kHz, (ear, time) float64.
 
     Raises:
-        AudioError: unreadable, or with samples that are no numbers.
-        InputError: not two channels.
+        AudioError: unreadable, with samples that are no numbers, or not two channels.
     """
     audio = read_audio(str(path))
-    if len(audio.samples) != 2:
-        channels = len(audio.samples)
-        raise InputError(f"{path}: {channels} channel{'s' * (channels != 1)}, expected two, left and right")
+    require_ears(path, len(audio.samples))
     return resample(audio.samples.astype(np.float64), audio.sample_rate_hz, RATE_HZ)
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from tas_core.audio.formats import READABLE
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
 from tas_core.evaluation.results import Evaluation, describe_machine, row_result
@@ -25,8 +26,6 @@ from tas_core.system.folders import files_by_stem
 from tas_core.system.progress import Progress, ignore
 
 LENGTH_TOLERANCE_S: Final = 0.02
-ENDINGS: Final = (".wav", ".flac", ".ogg", ".opus", ".aif", ".aiff", ".aifc", ".mp3", ".w64", ".rf64", ".caf", ".au")
-"""Files with other endings in a folder are passed over."""
 
 
 def evaluate_files(
@@ -104,7 +103,7 @@ def _pairs(prediction: Path, reference: Path) -> tuple[list[tuple[str, Path, Pat
     if not prediction.is_dir() and not reference.is_dir():
         return [(prediction.stem, prediction, reference)], {}
     ours, theirs = (
-        files_by_stem(path, ENDINGS, "audio") if path.is_dir() else {path.stem: path}
+        files_by_stem(path, READABLE, "audio") if path.is_dir() else {path.stem: path}
         for path in (prediction, reference)
     )
     # A single file is a question about that file, not about all that the folder holds besides.
@@ -125,7 +124,7 @@ def _pairs(prediction: Path, reference: Path) -> tuple[list[tuple[str, Path, Pat
 
 def _by_stem(path: Path) -> dict[str, Path]:
     """Files of a folder by their stems, or the one file."""
-    return files_by_stem(path, ENDINGS, "audio") if path.is_dir() else {path.stem: path}
+    return files_by_stem(path, READABLE, "audio") if path.is_dir() else {path.stem: path}
 
 
 def _more(count: int) -> str:

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 import numpy as np
 
-from tas_core.audio.normalised_writer import LevelledWriter
+from tas_core.audio.formats import AudioFormat, output_subtype
+from tas_core.audio.normalised_writer import NormalisedWriter
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import to_mono
 from tas_core.conventions import amplitude_to_db
@@ -174,7 +175,7 @@ def process_file(
 
     Warns:
         UserWarning: an object that the timeline names is not in the sound; as
-            :class:`tas_core.audio.normalised_writer.LevelledWriter`.
+            :class:`tas_core.audio.normalised_writer.NormalisedWriter`.
 
     Raises:
         InputError: a file that is damaged; nothing is written then.
@@ -198,7 +199,7 @@ class _Rendered:
     """A rendered file: what rendered it, what wrote it, the files of stems, and seconds taken by each step."""
 
     job: Spatializer
-    writer: LevelledWriter
+    writer: NormalisedWriter
     stems: tuple[StemFile, ...]
     seconds: dict[str, float]
 
@@ -209,7 +210,7 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
 
     began = time.perf_counter()
     reader, options, (start, stop) = prepared.reader, prepared.options, prepared.passage
-    rate_hz = reader.sample_rate_hz
+    rate_hz, subtype = reader.sample_rate_hz, options.subtype or output_subtype(prepared.out, reader.subtype)
     model = model.encoding(prepared.timeline)
     encoded = time.perf_counter()
     job = Spatializer(
@@ -223,15 +224,12 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
                 StemWriter(prepared.request.stems, job.stem_names, rate_hz, stop - start, overwrite=options.overwrite)
             )
         writer = stack.enter_context(
-            LevelledWriter(
+            NormalisedWriter(
                 prepared.out,
-                rate_hz,
-                stop - start,
+                AudioFormat(rate_hz, 2, stop - start, subtype, reader.tags),
                 reader.subtype,
-                to_subtype=options.subtype,
                 levels=options.levels,
                 seed=options.render.seed,
-                tags=reader.tags,
                 overwrite=options.overwrite,
             )
         )

@@ -13,6 +13,7 @@ from typing import Final
 
 import numpy as np
 
+from tas_core.audio.formats import AudioFormat
 from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError
 from tas_core.system.files import check_new_file
@@ -96,10 +97,8 @@ class StemWriter:
                     raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
                 # Runs last, and succeeds only where no file was finished.
                 stack.callback(_remove_empty, Path(folder))
-            self._writers = [
-                stack.enter_context(AudioWriter(path, sample_rate_hz, 1, num_frames, "FLOAT", overwrite=overwrite))
-                for path in self.paths
-            ]
+            form = AudioFormat(sample_rate_hz, 1, num_frames, "FLOAT")
+            self._writers = [stack.enter_context(AudioWriter(path, form, overwrite=overwrite)) for path in self.paths]
             self._open = stack.pop_all()
 
     def write(self, stems: Mapping[int, np.ndarray], num_frames: int) -> None:

@@ -11,7 +11,8 @@ import pyloudnorm
 import pytest
 import soundfile
 
-from tas_core.audio.normalised_writer import LevelledWriter, Levels
+from tas_core.audio.formats import AudioFormat, output_subtype
+from tas_core.audio.normalised_writer import Levels, NormalisedWriter
 from tas_core.errors import InputError, TasError
 
 RATE = 8000
@@ -22,8 +23,11 @@ def _ears(level: float, samples: int = 5000) -> np.ndarray:
     return level * ears / np.abs(ears).max()
 
 
-def _write(path: Path, ears: np.ndarray, subtype: str, size: int = 700, **options: object) -> LevelledWriter:
-    with LevelledWriter(path, RATE, ears.shape[1], subtype, **options) as writer:  # type: ignore[arg-type]
+def _write(
+    path: Path, ears: np.ndarray, subtype: str, size: int = 700, to_subtype: str | None = None, **options: object
+) -> NormalisedWriter:
+    form = AudioFormat(RATE, 2, ears.shape[1], to_subtype or output_subtype(path, subtype))
+    with NormalisedWriter(path, form, subtype, **options) as writer:  # type: ignore[arg-type]
         for at in range(0, ears.shape[1], size):
             writer.write(ears[:, at : at + size])
     return writer
@@ -65,7 +69,7 @@ def test_floating_point_keeps_what_is_above_full_scale(tmp_path: Path) -> None:
 @pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
 def test_an_error_leaves_nothing_behind(tmp_path: Path, subtype: str) -> None:
     def stop() -> None:
-        with LevelledWriter(tmp_path / "a.wav", RATE, 100, subtype) as writer:
+        with NormalisedWriter(tmp_path / "a.wav", AudioFormat(RATE, 2, 100, subtype), subtype) as writer:
             writer.write(_ears(0.5, 50))
             raise RuntimeError("stop")
 
@@ -77,7 +81,7 @@ def test_an_error_leaves_nothing_behind(tmp_path: Path, subtype: str) -> None:
 def test_too_few_samples_are_an_error(tmp_path: Path) -> None:
     with (
         pytest.raises(TasError, match="60 samples written, expected 100"),
-        LevelledWriter(tmp_path / "a.wav", RATE, 100, "PCM_16") as writer,
+        NormalisedWriter(tmp_path / "a.wav", AudioFormat(RATE, 2, 100, "PCM_16"), "PCM_16") as writer,
     ):
         writer.write(_ears(0.5, 60))
     assert os.listdir(tmp_path) == []
@@ -85,11 +89,12 @@ def test_too_few_samples_are_an_error(tmp_path: Path) -> None:
 
 def test_an_existing_file_is_kept(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"mine")
+    form = AudioFormat(RATE, 2, 100, "PCM_16")
     with pytest.raises(InputError, match="exists"):
-        LevelledWriter(tmp_path / "a.wav", RATE, 100, "PCM_16")
+        NormalisedWriter(tmp_path / "a.wav", form, "PCM_16")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with LevelledWriter(tmp_path / "a.wav", RATE, 100, "PCM_16", overwrite=True) as writer:
+        with NormalisedWriter(tmp_path / "a.wav", form, "PCM_16", overwrite=True) as writer:
             assert (tmp_path / "a.wav").read_bytes() == b"mine"  # until all is there
             writer.write(_ears(0.5, 100))
     assert soundfile.info(tmp_path / "a.wav").frames == 100

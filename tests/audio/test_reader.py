@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.audio import writer as audio_output
+from tas_core.audio.formats import AudioFormat, output_subtype
 from tas_core.audio.reader import Audio, AudioReader, read_audio
 from tas_core.audio.resampling import resample, resampled_length, to_mono
-from tas_core.audio.writer import AudioWriter, check_output_path, output_subtype, peak, write_audio
+from tas_core.audio.writer import AudioWriter, check_output_path, peak, write_audio
 from tas_core.errors import AudioError, InputError, TasError
 from tas_core.system.files import same_file
 
@@ -86,7 +87,7 @@ def test_deep_files_are_read_in_double_precision(tmp_path: Path) -> None:
 def test_blocks_make_the_same_file_as_one_piece(tmp_path: Path) -> None:
     samples = noise(2, 5000)
     write_audio(tmp_path / "whole.wav", samples, RATE, "PCM_16")
-    with AudioWriter(tmp_path / "blocks.wav", RATE, 2, 5000, "PCM_16") as writer:
+    with AudioWriter(tmp_path / "blocks.wav", AudioFormat(RATE, 2, 5000, "PCM_16")) as writer:
         for start in range(0, 5000, 777):
             writer.write(samples[:, start : start + 777])
     assert (tmp_path / "whole.wav").read_bytes() == (tmp_path / "blocks.wav").read_bytes()
@@ -292,28 +293,6 @@ def test_the_input_is_never_overwritten_through_any_name(tmp_path: Path) -> None
     assert same_file(tmp_path / "new.wav", tmp_path / "sub/../new.wav")
 
 
-@pytest.mark.parametrize(
-    ("name", "subtype", "expected"),
-    [
-        ("a.wav", "PCM_16", "PCM_16"),
-        ("a.wav", "PCM_S8", "PCM_U8"),
-        ("a.wav", "DOUBLE", "DOUBLE"),
-        ("a.flac", "PCM_24", "PCM_24"),
-        ("a.flac", "PCM_U8", "PCM_S8"),
-        ("a.flac", "FLOAT", "PCM_24"),
-        ("a.flac", "PCM_32", "PCM_24"),
-        ("a.ogg", "PCM_16", "VORBIS"),
-        ("a.wav", "VORBIS", "PCM_24"),
-        ("a.wav", "MPEG_LAYER_III", "PCM_24"),
-        ("a.wav", "ULAW", "PCM_16"),
-        ("a.wav", "MS_ADPCM", "PCM_16"),
-        ("a.rf64", "PCM_S8", "PCM_U8"),
-    ],
-)
-def test_the_depth_of_the_input_is_kept_where_possible(name: str, subtype: str, expected: str) -> None:
-    assert output_subtype(name, subtype) == expected
-
-
 def test_a_float_input_can_be_written_as_flac(tmp_path: Path) -> None:
     write_audio(tmp_path / "a.flac", noise(), RATE, "FLOAT")
     assert read_audio(tmp_path / "a.flac").subtype == "PCM_24"
@@ -363,7 +342,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Pat
     path.write_bytes(b"old")
 
     def interrupted() -> None:
-        with AudioWriter(path, RATE, 2, 2000, "PCM_16", overwrite=True) as writer:
+        with AudioWriter(path, AudioFormat(RATE, 2, 2000, "PCM_16"), overwrite=True) as writer:
             writer.write(noise())
             assert left_behind(tmp_path)
             raise error
@@ -376,7 +355,7 @@ def test_an_interrupted_write_leaves_the_old_file_and_nothing_else(tmp_path: Pat
 
 def test_a_file_that_is_too_short_does_not_appear(tmp_path: Path) -> None:
     def short() -> None:
-        with AudioWriter(tmp_path / "a.wav", RATE, 2, 2000, "PCM_16") as writer:
+        with AudioWriter(tmp_path / "a.wav", AudioFormat(RATE, 2, 2000, "PCM_16")) as writer:
             writer.write(noise(frames=1999))
 
     with pytest.raises(TasError, match="1999 samples written, expected 2000"):
@@ -422,7 +401,7 @@ def test_what_a_format_cannot_hold_is_refused(
     tmp_path: Path, name: str, channels: int, subtype: str, what: str
 ) -> None:
     with pytest.raises(InputError, match=what):
-        AudioWriter(tmp_path / name, RATE, channels, 1000, subtype)
+        AudioWriter(tmp_path / name, AudioFormat(RATE, channels, 1000, subtype))
     assert os.listdir(tmp_path) == []
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from tas_core.audio.formats import AudioFormat
 from tas_core.audio.reader import AudioReader, read_audio
-from tas_core.audio.writer import AudioWriter, check_output_path, full_scale, loses_depth, write_audio
+from tas_core.audio.writer import AudioWriter, check_output_path, write_audio
 from tas_core.errors import AudioError, InputError
 from tests.conftest import tone
 
@@ -21,7 +22,8 @@ TAGS = {"title": "Zwei Töne", "artist": "Somebody", "comment": "for tests", "da
 
 def write(path: Path, ears: np.ndarray, subtype: str, seed: int | None = 0, size: int = 10**9) -> np.ndarray:
     """What was written, in steps of the encoding, (ear, time)."""
-    with AudioWriter(path, RATE, len(ears), ears.shape[1], subtype, dither_seed=seed, overwrite=True) as writer:
+    form = AudioFormat(RATE, len(ears), ears.shape[1], subtype)
+    with AudioWriter(path, form, dither_seed=seed, overwrite=True) as writer:
         for at in range(0, ears.shape[1], size):
             writer.write(ears[:, at : at + size])
     bits = int(subtype.removeprefix("PCM_"))
@@ -96,33 +98,6 @@ def test_dither_at_full_scale_does_not_wrap_around(tmp_path: Path) -> None:
     assert found[:, 500:].max() <= -(2**15) + 2
 
 
-@pytest.mark.parametrize(
-    ("read", "written", "lost"),
-    [
-        ("PCM_16", "PCM_16", False),
-        ("PCM_16", "PCM_24", False),
-        ("PCM_24", "PCM_24", False),
-        ("PCM_24", "PCM_16", True),
-        ("PCM_32", "PCM_24", True),
-        ("FLOAT", "PCM_24", True),
-        ("FLOAT", "FLOAT", False),
-        ("DOUBLE", "FLOAT", False),
-        ("MPEG_LAYER_III", "PCM_24", False),
-        ("VORBIS", "PCM_16", True),
-        ("ULAW", "PCM_16", False),
-        ("FLOAT", "VORBIS", False),
-    ],
-)
-def test_depth_is_lost_where_there_are_fewer_bits(read: str, written: str, lost: bool) -> None:
-    assert loses_depth(read, written) is lost
-
-
-def test_full_scale_is_the_largest_integer() -> None:
-    assert full_scale("PCM_16") == 32767 / 32768
-    assert full_scale("PCM_24") == 1 - 2.0**-23
-    assert full_scale("FLOAT") == np.inf
-
-
 # ------------------------------------------------------------------ tags
 
 
@@ -140,7 +115,7 @@ def test_full_scale_is_the_largest_integer() -> None:
 )
 def test_tags_are_kept_where_the_format_can(tmp_path: Path, name: str, subtype: str, kept: str) -> None:
     """All but the program that wrote the input, which did not write the output."""
-    with AudioWriter(tmp_path / name, RATE, 2, 100, subtype, tags=TAGS) as writer:
+    with AudioWriter(tmp_path / name, AudioFormat(RATE, 2, 100, subtype, TAGS)) as writer:
         writer.write(np.zeros((2, 100)))
     with AudioReader(tmp_path / name) as reader:
         assert reader.num_frames == 100

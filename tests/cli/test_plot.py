@@ -203,9 +203,9 @@ def test_requests_that_cannot_be_drawn(tas: Run, ears: Files, make_timeline: Mak
     (tmp_path / "link.png").symlink_to(sound)
     spl = ("-k", "spl", "-o", out)
     for arguments, message in [
-        ((mono, *spl), rf"{mono}: 1 channel, expected 2, left and right"),
-        ((many, *spl), rf"{many}: 4 channels, expected 2, left and right"),
-        ((sound, "--reference", mono, *spl), rf"{mono}: 1 channel, expected 2"),
+        ((mono, *spl), rf"{mono}: 1 channel, expected two, left and right"),
+        ((many, *spl), rf"{many}: 4 channels, expected two, left and right"),
+        ((sound, "--reference", mono, *spl), rf"{mono}: 1 channel, expected two"),
         ((tmp_path / "no.wav", *spl), r"no\.wav: No such file"),
         ((tmp_path / "empty.wav", *spl), "the file is empty"),
         ((sound, "-t", tmp_path / "no.yaml", *spl), r"no\.yaml: cannot read the timeline"),

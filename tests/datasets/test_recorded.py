@@ -153,7 +153,7 @@ def test_bad_input(fairplay: TasBench) -> None:
     with pytest.raises(AudioError, match=r"000001\.wav: cannot be read"):
         PromptWindows(fairplay, CLIPS).at(0)
     soundfile.write(path, np.zeros(480000), 48000)
-    with pytest.raises(AudioError, match="1 channels, expected two"):
+    with pytest.raises(AudioError, match="1 channel, expected two, left and right"):
         PromptWindows(fairplay, CLIPS).at(0)
     soundfile.write(path, np.full((480000, 2), np.nan), 48000, subtype="FLOAT")
     with pytest.raises(AudioError, match="no numbers"):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +93,35 @@ def test_rates_are_brought_to_16_khz(tmp_path: Path) -> None:
     paths = write(tmp_path / "pred" / "a.wav", low), write(tmp_path / "ref" / "a.wav", theirs, 44_100)
     found = evaluate_files(*paths, normalise=False).row("prediction").values["a"]
     assert found["snr_db"] == pytest.approx(float(snr_db(low, resample(theirs, 44_100, RATE_HZ))))
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_what_ffmpeg_reads_is_scored_as_what_it_decodes_to(tmp_path: Path) -> None:
+    """Files that ``tas spatialize`` takes from a folder are taken here too."""
+    ours, theirs = pair(seconds=2.0, rate_hz=48_000)
+    for name, ending, codec in (("a", ".m4a", "alac"), ("b", ".webm", "libopus"), ("c", ".WV", "wavpack")):
+        write(tmp_path / "ref" / f"{name}.wav", theirs, 48_000)
+        write(tmp_path / "made" / f"{name}.wav", ours, 48_000)
+        (tmp_path / "pred").mkdir(exist_ok=True)
+        command = ["ffmpeg", "-v", "error", "-i", tmp_path / "made" / f"{name}.wav", "-c:a", codec]
+        subprocess.run([*command, tmp_path / "pred" / f"{name}{ending}"], check=True)
+    (tmp_path / "pred" / "notes.txt").write_text("not a sound")
+    table, made = (evaluate_files(tmp_path / folder, tmp_path / "ref") for folder in ("pred", "made"))
+    assert (table.clips, table.excluded) == (("a", "b", "c"), {})
+    snr_db, made_db = (
+        {clip: each["snr_db"] for clip, each in t.row("prediction").values.items()} for t in (table, made)
+    )
+    assert snr_db["a"] == pytest.approx(made_db["a"], abs=1e-3)  # lossless, of 32 or 24 bits
+    assert snr_db["c"] == pytest.approx(made_db["c"], abs=1e-3)
+    assert snr_db["b"] == pytest.approx(made_db["b"], abs=3)
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_one_name_for_a_sound_and_a_film_is_refused(folders: tuple[Path, Path]) -> None:
+    ours, theirs = folders
+    (ours / "a.mp4").write_bytes((ours / "b.wav").read_bytes())
+    with pytest.raises(InputError, match=r"pred: a\.mp4 and a\.wav have the same stem, expected one"):
+        evaluate_files(ours, theirs)
 
 
 def test_what_does_not_belong_is_named_and_counted(folders: tuple[Path, Path], tas: Callable[..., Finished]) -> None:

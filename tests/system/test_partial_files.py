@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tas_core.audio.formats import AudioFormat
 from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import whole_folder, write_files
@@ -99,7 +100,7 @@ def test_a_file_that_appears_while_another_is_made_is_kept(tmp_path: Path) -> No
     out = tmp_path / "out.wav"
 
     def made_meanwhile() -> None:
-        with AudioWriter(out, 16_000, 1, 10, "FLOAT") as writer:
+        with AudioWriter(out, AudioFormat(16_000, 1, 10, "FLOAT")) as writer:
             writer.write(np.zeros((1, 10)))
             out.write_text("mine")
 

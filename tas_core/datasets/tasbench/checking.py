@@ -15,6 +15,7 @@ from typing import Final, Literal
 import numpy as np
 
 from tas_core.audio.reader import Audio, AudioReader, read_audio
+from tas_core.audio.resampling import require_ears
 from tas_core.conventions import db_to_power, power_to_db
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.datasets.tasbench.clip_jobs import map_clips
@@ -134,9 +135,10 @@ def _check_clip(data: TasBench, clip: str, *, length_s: float, annotated: bool, 
         problems.append(_from_error(data, path, error))
     else:
         duration_s = num_frames / rate_hz
-        if num_channels != 2:
-            channels = f"{num_channels} channel{'s' if num_channels > 1 else ''}"
-            problems.append(Problem("error", name, f"{channels}, expected two, left and right"))
+        try:
+            require_ears(path, num_channels)
+        except InputError as error:
+            problems.append(_from_error(data, path, error))
         if abs(duration_s - length_s) > LENGTH_TOLERANCE_S:
             low, high = length_s - LENGTH_TOLERANCE_S, length_s + LENGTH_TOLERANCE_S
             problems.append(Problem("warning", name, f"{duration_s:.3f} s long, expected {low:g} to {high:g} s"))

@@ -8,18 +8,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
+from tas_core.audio.formats import is_readable
 from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict
 from tas_core.system.files import STANDARD_STREAM, same_file
 from tas_core.timeline.segments import Timeline
-
-AUDIO_EXTENSIONS: Final = frozenset(
-    ".wav .wave .flac .ogg .oga .opus .aif .aiff .aifc .caf .w64 .rf64 .mp3 .au .snd"
-    " .m4a .m4b .aac .ac3 .wma .wv .ape .mka .mp4 .m4v .mov .mkv .webm .avi".split()
-)
-"""What is taken from a folder: what libsndfile reads, and what ffmpeg is usually asked to."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +163,7 @@ def _find_audio(root: Path, without: Sequence[Path]) -> list[BatchInput]:
             if not name.startswith(".") and not any(same_file(os.path.join(here, name), other) for other in without)
         )
         for name in sorted(files):
-            if not name.startswith(".") and Path(name).suffix.lower() in AUDIO_EXTENSIONS:
+            if not name.startswith(".") and is_readable(name):
                 source = Path(here, name)
                 found.append(BatchInput(source, folder=source.parent.relative_to(root)))
     if not found:

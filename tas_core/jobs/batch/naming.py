@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from tas_core.audio.writer import FORMATS
+from tas_core.audio.formats import WRITABLE
 from tas_core.errors import InputError
 
 DEFAULT_TEMPLATE: Final = "{stem}.binaural.{ext}"
@@ -47,7 +47,7 @@ def _filled(
     fields: Sequence[tuple[str, str | None, str]], template: str, source: Path, number: int
 ) -> tuple[PurePosixPath, str]:
     """Name of the output of an input, by its number, below the folder of outputs, and why it is none, if so."""
-    extension = source.suffix if source.suffix.lower() in FORMATS else ".wav"
+    extension = source.suffix if source.suffix.lower() in WRITABLE else ".wav"
     values = {"stem": source.stem, "ext": extension[1:], "parent": Path(os.path.abspath(source)).parent.name}
     name = "".join(
         text + ("" if key is None else values[key] if key != "index" else format(number, width))

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from tas_core.audio.resampling import resample
+from tas_core.audio.resampling import require_ears, resample
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR, power_to_db
 from tas_core.errors import InputError
 from tas_core.timeline.segments import Segment, Timeline
@@ -356,9 +356,7 @@ def _check(sources: Sequence[Source]) -> None:
         raise InputError(f"{len(sources)} sounds for one picture, expected at most {MAX_SOURCES}")
     seen = set()
     for source in sources:
-        if source.ears.ndim != 2 or len(source.ears) != 2:
-            channels = source.ears.shape[0] if source.ears.ndim == 2 else 1
-            raise InputError(f"{source.label}: {channels} channel{'s' * (channels != 1)}, expected 2, left and right")
+        require_ears(source.label, len(source.ears) if source.ears.ndim == 2 else 1)
         if source.ears.shape[-1] == 0:
             raise InputError(f"{source.label}: no samples")
         if source.label in seen:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tas_core.audio.reader import read_audio
+from tas_core.audio.resampling import require_ears
 from tas_core.errors import InputError
 from tas_core.reporting.plots.curves import PlotData, Source, check_kind, plot_data
 from tas_core.reporting.plots.pictures import picture_format
@@ -146,9 +147,7 @@ def _cells(row: TableRow) -> list[str]:
 
 def _read(path: Path, label: str, timeline: Timeline | None, is_reference: bool = False) -> Source:
     audio = read_audio(path)
-    channels = len(audio.samples)
-    if channels != 2:
-        raise InputError(f"{path}: {channels} channel{'s' * (channels != 1)}, expected 2, left and right")
+    require_ears(path, len(audio.samples))
     return Source(label, audio.samples, audio.sample_rate_hz, timeline, is_reference)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.reader import AudioReader
-from tas_core.audio.resampling import resample, to_mono
+from tas_core.audio.resampling import require_ears, resample, to_mono
 from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page
 from tas_core.reporting.plots.curves import AzimuthCurve, Source, SplCurve, plot_data
@@ -90,8 +90,7 @@ class ReportedOutput:
             InputError: files that cannot be read, or do not belong together.
         """
         made = read_sound(self.output, mix_down=False)
-        if made.num_channels != 2:
-            raise InputError(f"{self.output}: {made.num_channels} channel{'s' * (made.num_channels != 1)}, expected 2")
+        require_ears(self.output, made.num_channels)
         excerpt = Excerpt(self.channel)
         if self.start_s is not None:
             excerpt = Excerpt(self.channel, self.start_s, made.duration_s)

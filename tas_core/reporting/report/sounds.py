@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,10 +13,10 @@ import numpy as np
 import soundfile
 
 from tas_core.audio.excerpt import Excerpt
-from tas_core.audio.loudness import LoudnessMeter
+from tas_core.audio.levels import LevelMeter, MeasuredLevels, levels_of
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import resample, to_mono
-from tas_core.audio.true_peak import FULL_SCALE, PeakMeter
+from tas_core.audio.true_peak import FULL_SCALE
 from tas_core.audio.writer import peak
 from tas_core.conventions import amplitude_to_db, power_to_db
 from tas_core.errors import AudioError, InputError
@@ -41,21 +40,6 @@ LENGTH_TOLERANCE_S: Final = 0.1
 
 _BLOCK_FRAMES: Final = 2**18
 _VORBIS_FRAMES: Final = 2**16  # longer blocks overflow libsndfile's stack
-
-
-@dataclass(frozen=True)
-class MeasuredLevels:
-    """Measured levels of a sound.
-
-    Attributes:
-        loudness_lufs: as it is played, in both ears; None if too short or too quiet.
-        true_peak_dbtp: over all channels of the file; None for digital silence.
-        clipped: samples at full scale next to another one, over all channels.
-    """
-
-    loudness_lufs: float | None
-    true_peak_dbtp: float | None
-    clipped: int
 
 
 @dataclass(frozen=True)
@@ -111,16 +95,14 @@ def read_sound(path: Path, *, mix_down: bool, excerpt: Excerpt = Excerpt()) -> S
         start, stop = excerpt.span(reader, file_frames)
         reader.seek(start)
         channels = reader.num_channels if excerpt.channel is None else 1
-        loudness, peaks = LoudnessMeter(rate_hz, 2 if mix_down else channels), PeakMeter(rate_hz, channels)
+        meter = LevelMeter(rate_hz, channels, mix_down=mix_down)
         wanted = round(MAX_PLAYED_S * rate_hz)
         kept, count = [], 0
         while (block := reader.read(min(_BLOCK_FRAMES, stop - start - count))).shape[1]:
             block = block if excerpt.channel is None else block[excerpt.channel - 1 : excerpt.channel]
-            peaks.add(block)
-            used = to_mono(block)[None] if mix_down else block
-            loudness.add(np.repeat(used, 2, axis=0) if mix_down else used)
+            meter.add(block)
             if count < wanted:
-                kept.append(used[:, : wanted - count])
+                kept.append((to_mono(block)[None] if mix_down else block)[:, : wanted - count])
             count += block.shape[1]
         return SoundFile(
             path=path,
@@ -131,7 +113,7 @@ def read_sound(path: Path, *, mix_down: bool, excerpt: Excerpt = Excerpt()) -> S
             num_channels=reader.num_channels,
             file_frames=file_frames,
             num_frames=count,
-            levels=MeasuredLevels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped),
+            levels=meter.levels(),
             beginning=np.concatenate(kept, axis=1),
         )
 
@@ -226,16 +208,7 @@ def _levels(samples: np.ndarray, sample_rate_hz: int, file: SoundFile | None) ->
     """Levels of samples (channel, time); those of a file if they are all of it."""
     if file is not None and (file.num_frames, file.sample_rate_hz) == (samples.shape[-1], sample_rate_hz):
         return file.levels
-    loudness, peaks = LoudnessMeter(sample_rate_hz, len(samples)), PeakMeter(sample_rate_hz, len(samples))
-    for start in range(0, samples.shape[-1], _BLOCK_FRAMES):
-        loudness.add(samples[:, start : start + _BLOCK_FRAMES])
-        peaks.add(samples[:, start : start + _BLOCK_FRAMES])
-    return MeasuredLevels(_known(loudness.integrated_lufs()), peaks.true_peak_dbtp, peaks.clipped)
-
-
-def _known(level_lufs: float) -> float | None:
-    """A loudness, None for silence."""
-    return level_lufs if math.isfinite(level_lufs) else None
+    return levels_of(samples, sample_rate_hz)
 
 
 def encode_tracks(played: Played) -> tuple[str, dict[str, bytes], float]:

@@ -18,9 +18,10 @@ from typing import Any, Final
 
 import numpy as np
 
+from tas_core.audio.formats import READABLE
 from tas_core.audio.reader import Audio, read_audio
 from tas_core.audio.resampling import resample
-from tas_core.audio.writer import FORMATS, peak
+from tas_core.audio.writer import peak
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page, flac_bytes
@@ -42,7 +43,6 @@ LENGTH_TOLERANCE_S: Final = 0.1
 """Files of one set may differ by this much in length; shorter ones end in silence."""
 
 _ITEM_NUMBERS: Final = range(1000, 10_000)
-_SUFFIXES: Final = (*FORMATS, ".mp3")
 
 _TONE_RATE_HZ: Final = 16_000
 _TONE_S: Final = 0.8
@@ -243,7 +243,7 @@ def _usable(
     for name in systems:
         if not name.strip() or not name.isprintable():
             raise InputError(f"{name!r} is not a name of a system, expected printable characters")
-    files = {name: files_by_stem(folder, _SUFFIXES, "audio") for name, folder in systems.items()}
+    files = {name: files_by_stem(folder, READABLE, "audio") for name, folder in systems.items()}
     scenes = files_by_stem(timelines, EXTENSIONS, "timeline")
     everywhere = set(scenes).intersection(*files.values())
     unmatched = tuple(sorted(set(scenes).union(*files.values()) - everywhere))

@@ -229,9 +229,9 @@ def test_a_timeline_that_outlasts_the_sound_warns() -> None:
         ([], "no sound to plot"),
         ([duet("a")] * 41, "41 sounds for one picture, expected at most 40"),
         ([duet("a"), duet("a")], "the label 'a' is given twice"),
-        ([Source("m", np.zeros((1, 100)), RATE)], "m: 1 channel, expected 2"),
-        ([Source("m", np.zeros(100), RATE)], "m: 1 channel, expected 2"),
-        ([Source("m", np.zeros((6, 100)), RATE)], "m: 6 channels, expected 2"),
+        ([Source("m", np.zeros((1, 100)), RATE)], "m: 1 channel, expected two, left and right"),
+        ([Source("m", np.zeros(100), RATE)], "m: 1 channel, expected two, left and right"),
+        ([Source("m", np.zeros((6, 100)), RATE)], "m: 6 channels, expected two, left and right"),
         ([Source("m", np.zeros((2, 0)), RATE)], "m: no samples"),
     ],
 )
