@@ -92,11 +92,11 @@ class LoudnessMeter:
         else:
             sums = np.convolve(steps, np.ones(_STEPS_PER_BLOCK), mode="valid")
             blocks = sums * _STEPS_PER_S / (_STEPS_PER_BLOCK * self._rate_hz)
-        heard = blocks[blocks > _power(_ABSOLUTE_GATE_LUFS)]
-        if not len(heard):
+        gated = blocks[blocks > _power(_ABSOLUTE_GATE_LUFS)]
+        if not len(gated):
             return -math.inf
-        gate_lufs = max(_ABSOLUTE_GATE_LUFS, _loudness_lufs(heard) + _RELATIVE_GATE_LU)
-        return _loudness_lufs(heard[heard > _power(gate_lufs)])
+        gate_lufs = max(_ABSOLUTE_GATE_LUFS, _loudness_lufs(gated) + _RELATIVE_GATE_LU)
+        return _loudness_lufs(gated[gated > _power(gate_lufs)])
 
     def _weighted(self) -> np.ndarray:
         """The present block (channel, time) after both filters."""

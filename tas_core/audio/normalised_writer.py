@@ -30,7 +30,7 @@ class Levels:
 
     Args:
         gain_db: gain of both ears, dB, -100 to 100.
-        loudness_lufs: integrated loudness of the two ears that is wanted instead, LUFS, -70 to 0.
+        loudness_lufs: integrated loudness of the two ears that is requested instead, LUFS, -70 to 0.
         clip: what to do if an ear would pass full scale in an integer format: ``rescale`` turns the whole file down
             by one gain, ``clamp`` limits the samples that do, ``error`` writes nothing.
 
@@ -54,7 +54,7 @@ class Levels:
 
 
 class NormalisedWriter:
-    """A file of two ears at the level that was asked for and that its format holds; a context manager.
+    """A file of two ears at the requested level, or the highest that its format holds; a context manager.
 
     Where the gain depends on what is still to come, samples wait in a nameless file in the output's folder. Nothing
     appears under the name before all is written.
@@ -72,11 +72,11 @@ class NormalisedWriter:
         gain: what the ears were multiplied by, once all is written.
         peak: largest magnitude in the file.
         clamped: samples that were limited, each ear counted.
-        loudness_lufs: of the file, LUFS, if a loudness was asked for; None in silence.
+        loudness_lufs: of the file, LUFS, if a loudness was requested; None in silence.
 
     Warns:
         UserWarning: by how much the file was turned down to hold the ears, or how many samples were limited; the
-            loudness asked for cannot be had.
+            requested loudness cannot be had.
 
     Raises:
         InputError: as :class:`tas_core.audio.writer.AudioWriter`.
@@ -189,7 +189,7 @@ class NormalisedWriter:
             self.loudness_lufs = measured_lufs + amplitude_to_db(self.gain)
 
     def _match_loudness(self) -> float | None:
-        """Set the gain that gives the loudness asked for; returns the loudness before, None where there is none."""
+        """Set the gain that gives the requested loudness; returns the loudness before it, None where there is none."""
         if self._meter is None or self._levels.loudness_lufs is None:
             return None
         measured_lufs = self._meter.integrated_lufs()
@@ -200,7 +200,7 @@ class NormalisedWriter:
         return measured_lufs
 
     def _hold(self) -> None:
-        """Do what was asked for ears that pass full scale."""
+        """Do what was requested for ears that pass full scale."""
         if self._levels.clip == "error":
             raise TasError(
                 f"{self.name}: {self._reach}, beyond full scale in {self.subtype}; "

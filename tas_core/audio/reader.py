@@ -121,7 +121,7 @@ class AudioReader:
             self._stack = stack.pop_all()
 
     def read(self, num_frames: int) -> np.ndarray:
-        """The next samples, (channel, time); less than asked only at the end of the file.
+        """The next samples, (channel, time); fewer than requested only at the end of the file.
 
         Raises:
             AudioError: the file is damaged, or a sample is not a finite number.

@@ -50,7 +50,7 @@ def check_output_path(
         path: the output; its extension chooses the format.
         inputs: files that must not be overwritten.
         overwrite: whether an existing file may be replaced.
-        subtype: sample encoding that the format has to have, if one was asked for.
+        subtype: sample encoding that the format has to have, if one was requested.
 
     Raises:
         InputError: unknown extension, a folder, a missing or read-only folder, an existing file, an input, a terminal

@@ -19,7 +19,7 @@ def choose_device(name: str) -> torch.device:
     """``auto`` is CUDA where there is one, else the CPU.
 
     Raises:
-        InputError: unknown name, or CUDA asked for and not there.
+        InputError: unknown name, or CUDA requested and not there.
     """
     if name not in DEVICES:
         raise InputError(f"unknown device '{name}'; expected one of {', '.join(DEVICES)}")

@@ -33,6 +33,7 @@ from tas_core.evaluation.systems import BASELINES, Baseline, Row
 from tas_core.inference.baselines import mean_azimuth_deg
 from tas_core.inference.presence import Detection
 from tas_core.models.text_encoders.registry import build_text_encoder
+from tas_core.system.processes import KILLED
 from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline
 from tests.conftest import Finished
@@ -400,9 +401,7 @@ def test_a_process_that_is_killed_costs_its_task_only(scored: TasBench, tmp_path
     rows, out = ["mono", "hrtf"], tmp_path / "o"
     with pytest.raises(TasError) as caught:
         evaluate(scored, rows, replace(ONE, jobs=2), out=out if kept else None, progress=kill)
-    said = re.fullmatch(
-        r"(mono|hrtf), clip (\w+): the process that worked on it was killed \(.*\)(.*)", str(caught.value)
-    )
+    said = re.fullmatch(rf"(mono|hrtf), clip (\w+): {re.escape(KILLED)}(.*)", str(caught.value))
     assert said is not None
     assert said[2] in scored.clips()
     assert not set(multiprocessing.active_children()) - before
