@@ -20,7 +20,7 @@ from torch import Tensor
 
 from tas_core.conventions import power_to_db
 from tas_core.datasets.mixing.bank import StemBank
-from tas_core.datasets.mixing.packing import _excerpt
+from tas_core.datasets.mixing.packing import liveliest_excerpt
 from tas_core.datasets.sources.catalogue import SPLITS, load_categories
 
 SEGMENT = 512
@@ -40,7 +40,7 @@ def best_match(bank: StemBank, clips: list[int], coded: Tensor) -> tuple[float, 
     """Ratios against the excerpt, of those of one source, that the coded clip was made from."""
     found = []
     for clip in clips:
-        excerpt = _excerpt(bank, clip, len(coded)).float() / 32767
+        excerpt = liveliest_excerpt(bank, clip, len(coded)).float() / 32767
         if len(excerpt) == len(coded):
             found.append(ratios_db(excerpt, coded))
     return max(found)

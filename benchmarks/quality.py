@@ -1,4 +1,4 @@
-"""Every row of the paper's tables, trained at one budget on one material and judged on one data set, in one command.
+"""Every row of the paper's tables, trained at one budget on one material and evaluated on one data set, in one command.
 
     python benchmarks/quality.py --material bank --data bench --runs runs/quality --budget cpu
 
@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Budget:
-    """What every learned row gets: steps of ``batch_size`` windows of ``window_s``, and how it is judged."""
+    """What every learned row gets: steps of ``batch_size`` windows of ``window_s``, and how it is evaluated."""
 
     suffix: str
     steps: int
@@ -114,7 +114,9 @@ def train_row(preset: str, budget: Budget, material: Path, run: Path, *, device:
         run,
         preset,
         device=device,
-        overrides={"steps": budget.steps, "batch_size": budget.batch_size, "window_s": budget.window_s},
+        steps=budget.steps,
+        batch_size=budget.batch_size,
+        window_s=budget.window_s,
         warmup_steps=max(1, budget.steps // 20),
         ema_decay=0.999 if budget.steps > 1000 else 0.98,
         precision=budget.precision,
@@ -139,7 +141,7 @@ def missing_encoder(preset: str) -> str | None:
 
 
 def sampling_steps(preset: str, budget: Budget) -> int | None:
-    """Network evaluations when judged; None is the model's own number."""
+    """Network evaluations in the comparison; None is the model's own number."""
     return budget.sampling_steps if preset_family(preset) == "paper" else None
 
 
@@ -286,10 +288,10 @@ def main() -> None:
         )
         shown = [0.0]
 
-        def tell(share: float, shown: list[float] = shown) -> None:
-            if share - shown[0] >= 0.05:
-                shown[0] = share
-                print(f"  judged {share:.0%}", flush=True)
+        def tell(fraction: float, shown: list[float] = shown) -> None:
+            if fraction - shown[0] >= 0.05:
+                shown[0] = fraction
+                print(f"  evaluated {fraction:.0%}", flush=True)
 
         found = figures_of(evaluate(data, rows, settings, out=base / "evaluation", progress=tell))
         for entry in found["rows"]:

@@ -32,16 +32,15 @@ def bank(
     """Render dry stems of every category, simulate rooms and encode phrases, for 'tas train'."""
     from tas_cli.output.data import material_progress
     from tas_cli.output.terminal import print_paths
+    from tas_core.datasets.mixing.bank import BankSettings
     from tas_core.datasets.mixing.material import build_material
     from tas_core.models.text_encoders.registry import build_text_encoder
     from tas_core.system.processes import usable_cores
 
     build_material(
         out,
-        clips_per_source=clips,
-        length_s=length,
+        BankSettings(clips_per_source=clips, length_s=length, seed=seed),
         rooms=rooms,
-        seed=seed,
         jobs=jobs or usable_cores(),
         encode=build_text_encoder(text_encoder),
         encoder_name=text_encoder,
@@ -87,16 +86,12 @@ def pack(
     """Make a small copy of training material, with coded clips, for a machine that takes few bytes."""
     from tas_cli.output.data import packing_progress
     from tas_cli.output.terminal import print_paths
-    from tas_core.datasets.mixing.packing import pack_material
+    from tas_core.datasets.mixing.packing import PackSettings, pack_material
 
     pack_material(
         source,
         out,
-        megabytes=megabytes,
-        excerpt_s=excerpt,
-        rooms=rooms,
-        seed=seed,
-        with_test=test,
+        PackSettings(megabytes=megabytes, excerpt_s=excerpt, rooms=rooms, seed=seed, with_test=test),
         progress=packing_progress(context.obj),
     )
     print_paths(out)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tas_cli.output.tables import print_table
-from tas_core.datasets.tasbench.statistics import Statistics, shares
+from tas_core.datasets.tasbench.statistics import Statistics, fractions
 
 
 def print_statistics(statistics: Statistics) -> None:
@@ -43,6 +43,6 @@ def _print_counts(name: str, unit: str, counts: Mapping[Any, int]) -> None:
     print()
     rows = [
         (str(key), f"{count:,}", f"{100 * part:.1f} %")
-        for (key, count), part in zip(counts.items(), shares(counts).values(), strict=True)
+        for (key, count), part in zip(counts.items(), fractions(counts).values(), strict=True)
     ]
     print_table((name, unit, "share"), rows, right=(unit, "share"))

@@ -1,4 +1,4 @@
-"""How near the ears that this program makes come to those of the head they are made with.
+"""Fidelity of rendered ears to the measured head that they are rendered with.
 
 The program keeps (L + R) / 2 = x. A source s that a head hears as H_L s and H_R s comes out as
 
@@ -54,7 +54,7 @@ class HeadFidelity:
 
 
 def head_fidelity(head: HrirSet, n_fft: int = 1024, sample_rate_hz: int = 16000) -> HeadFidelity:
-    """Compare what a model with this transform makes of a head with the head.
+    """Deviations of what a model with this transform renders from the head itself.
 
     Args:
         head: the head.

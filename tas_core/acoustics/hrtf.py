@@ -29,7 +29,7 @@ SPEED_OF_SOUND_M_S = 343.0
 _LOWEST_MEASURED_HZ = 200.0
 _FINE_FFT = 2048
 _HIGHEST_HZ = 20000.0
-_HIGHEST_SHARE = 0.45
+_HIGHEST_FRACTION = 0.45
 """Above 20 kHz, and above 0.45 of its rate, a measurement is that of a filter."""
 
 
@@ -144,6 +144,6 @@ def level_panning(azimuth_deg: np.ndarray, freqs_hz: np.ndarray, *, head: HrirSe
     Above 20 kHz, or 0.45 of the head's sample rate, it stays as it is there.
     """
     head = head or load_kemar()
-    highest_hz = min(_HIGHEST_HZ, _HIGHEST_SHARE * head.sample_rate_hz)
+    highest_hz = min(_HIGHEST_HZ, _HIGHEST_FRACTION * head.sample_rate_hz)
     level = np.abs(head.horizontal(azimuth_deg, np.minimum(freqs_hz, highest_hz)))
     return (level[:, LEFT_EAR] - level[:, RIGHT_EAR]) / level.sum(axis=1)

@@ -40,10 +40,10 @@ class Room:
         return float(np.sqrt(1 - absorption))
 
 
-def random_room(rng: np.random.Generator, *, dry_share: float = 0.12) -> Room:
-    """A room of 3 to 9 m with RT60 0.1 to 0.6 s, or, for ``dry_share`` of them, no reflections."""
+def random_room(rng: np.random.Generator, *, dry_fraction: float = 0.12) -> Room:
+    """A room of 3 to 9 m with RT60 0.1 to 0.6 s, or, for ``dry_fraction`` of them, no reflections."""
     size = (float(rng.uniform(4, 9)), float(rng.uniform(4, 8)), float(rng.uniform(2.5, 3.6)))
-    rt60 = 0.0 if rng.random() < dry_share else float(rng.uniform(0.1, 0.6))
+    rt60 = 0.0 if rng.random() < dry_fraction else float(rng.uniform(0.1, 0.6))
     listener = (
         float(size[0] * rng.uniform(0.15, 0.4)),
         float(size[1] * rng.uniform(0.4, 0.6)),

@@ -212,7 +212,7 @@ def _delays(file: h5py.File, count: int, path: str) -> np.ndarray:
 
 
 def _delayed(hrir: np.ndarray, delays: np.ndarray, rate_hz: int, path: str) -> np.ndarray:
-    """Responses (direction, ear, tap) with their delays in samples (direction, ear), less what all of them share."""
+    """Responses (direction, ear, tap) with their delays in samples (direction, ear), less the delay common to all."""
     delays = delays - np.floor(delays.min())
     if not delays.any():
         return hrir
@@ -252,7 +252,7 @@ def _check_sides(ears: np.ndarray, azimuth_deg: np.ndarray, path: str) -> None:
 
 
 def _up_to_the_sides(azimuth_deg: np.ndarray, ears: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same with a direction at either side, where the measurement ends before and does not go on behind."""
+    """Directions and ears with one at 90 degrees on either side; the last one stands in where it was not measured."""
     for side_deg in (-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG):
         beyond = azimuth_deg * np.sign(side_deg) >= MAX_AZIMUTH_DEG - _SAME_DEG
         near = beyond & (np.abs(azimuth_deg) <= MAX_AZIMUTH_DEG + _WIDEST_GAP_DEG)

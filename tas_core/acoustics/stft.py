@@ -35,7 +35,7 @@ def istft(spectrum: Tensor, n_fft: int, hop: int, length: int, win_length: int |
 
 
 def mean_square_scale(n_fft: int) -> float:
-    """What the sum over the bins 0 to n_fft / 2 of a squared spectrogram is divided by to give mean squares.
+    """Divisor that turns the sum of a squared spectrogram over the bins 0 to n_fft / 2 into a mean square.
 
     The squares of a periodic Hann window sum to 3/8 of its length; half of the spectrum is there.
     """

@@ -42,7 +42,7 @@ class Prefetcher:
         self._stream = torch.cuda.Stream(composer.device) if composer.device.type == "cuda" else None
 
     def get(self, step: int) -> SceneBatch:
-        """The batch of a step; steps are asked for in order."""
+        """The batch of a step; steps come in order."""
         for number in range(step, step + self._ahead + 1):
             if number not in self._coming:
                 self._coming[number] = self._pool.submit(self._compose, number)

@@ -53,7 +53,7 @@ def learning_rate_at(step: int, config: TrainingConfig) -> float:
 
 
 def check_same_run(earlier: dict[str, Any], config: TrainingConfig, out: Path) -> None:
-    """A run may be made longer, logged or saved differently; everything else has to be as it was.
+    """Refuse to go on with a run under other settings; only its length, logging, saving and speed may change.
 
     Args:
         earlier: settings of the run in ``out``, as JSON has them.

@@ -161,9 +161,8 @@ class _Run:
         began = time.perf_counter()
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate_at(self.step, self.config)
-        losses = _losses(
-            compute, feed.get(self.step), numbered_seed(self.config.seed, self.step), self.config.precision
-        )
+        seed = numbered_seed(self.config.seed, self.step)
+        losses = _losses(compute, feed.get(self.step), seed, self.config.precision)
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)

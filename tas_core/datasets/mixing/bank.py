@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -168,19 +168,49 @@ def _decode(file: safe_open, blocks: str, split: Split | None) -> dict[str, Tens
 
 
 @dataclass(frozen=True)
+class BankSettings:
+    """What a bank is rendered from, and how; with the installed material, all that it depends on.
+
+    Attributes:
+        clips_per_source: clips of a category from one soundfont. Synthesized voices give three times as many, and
+            voices of real people, whose material is long, eight times.
+        length_s: of a clip, at most.
+        rate_hz: of the bank.
+        seed: of melodies, sentences and levels.
+        categories: what to render; by default everything in ``prompts/objects.yaml``.
+        fonts: soundfonts to use.
+        voices: voices to use.
+    """
+
+    clips_per_source: int = 4
+    length_s: float = 8.0
+    rate_hz: int = 16000
+    seed: int = 0
+    categories: tuple[Category, ...] = field(default_factory=load_categories)
+    fonts: tuple[SoundFont, ...] = SOUNDFONTS
+    voices: tuple[Voice, ...] = VOICES
+
+
+@dataclass(frozen=True)
 class _Job:
-    """One source to render: a soundfont, a voice, or the recordings of a category in a split."""
+    """One source to render, and so many clips of it: a soundfont, a voice, or a category's recordings in a split."""
 
     subject: SoundFont | Voice | tuple[Category, Split]
     clips: int
-    length_s: float
-    rate_hz: int
-    seed: int
-    categories: tuple[Category, ...]
+    settings: BankSettings
 
     @property
     def name(self) -> str:
         return self.subject[0].name if isinstance(self.subject, tuple) else self.subject.name
+
+
+def _jobs(settings: BankSettings) -> list[_Job]:
+    """All sources, in the order in which a bank has them."""
+    clips = settings.clips_per_source
+    found = [_Job(font, clips, settings) for font in settings.fonts]
+    found += [_Job(voice, clips * (8 if voice.engine == "files" else 3), settings) for voice in settings.voices]
+    recorded = [category for category in settings.categories if category.kind == "recording"]
+    return found + [_Job((category, split), clips, settings) for category in recorded for split in SPLITS]
 
 
 def _refuse(job: _Job) -> NoReturn:
@@ -200,61 +230,41 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     from tas_core.datasets.sources.speech import render_voice
 
     found: Iterator[DryClip]
+    c = job.settings
     if isinstance(job.subject, SoundFont):
-        found = render_font(job.subject, job.categories, job.clips, job.length_s, job.rate_hz, job.seed)
+        found = render_font(job.subject, c.categories, job.clips, c.length_s, c.rate_hz, c.seed)
     elif isinstance(job.subject, Voice):
-        found = render_voice(job.subject, job.clips, job.length_s, job.rate_hz, job.seed)
+        found = render_voice(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)
     else:
         category, split = job.subject
-        found = render_recordings(category, split, job.clips, job.length_s, job.rate_hz, job.seed)
+        found = render_recordings(category, split, job.clips, c.length_s, c.rate_hz, c.seed)
     handle, name = tempfile.mkstemp(dir=scratch)
     with os.fdopen(handle, "wb") as file:
         clips = []
-        for c in found:
-            np.round(c.samples * 32767).astype(np.int16).tofile(file)
-            clips.append((c.category, c.source, c.split, len(c.samples)))
+        for clip in found:
+            np.round(clip.samples * 32767).astype(np.int16).tofile(file)
+            clips.append((clip.category, clip.source, clip.split, len(clip.samples)))
     return Path(name), clips
 
 
 def build_bank(
+    settings: BankSettings,
     *,
-    clips_per_source: int,
-    length_s: float = 8.0,
-    rate_hz: int = 16000,
-    seed: int = 0,
     jobs: int = 2,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
-    categories: tuple[Category, ...] | None = None,
-    fonts: Sequence[SoundFont] = SOUNDFONTS,
-    voices: Sequence[Voice] = VOICES,
 ) -> StemBank:
     """Render every category from every soundfont, voice and recording.
 
-    The result depends on the arguments and the installed material, not on ``jobs``.
-    Synthesized voices give three times as many clips, and voices of real people, whose material is long, eight times.
-
     Args:
-        clips_per_source: clips of a category from one soundfont.
-        length_s: of a clip.
-        rate_hz: of the bank.
-        seed: of melodies, sentences and levels.
+        settings: what to render; the result depends on it and the installed material, not on ``jobs``.
         jobs: processes.
         progress: told (sources done, of how many, name).
-        categories: what to render; None is everything in ``prompts/objects.yaml``.
-        fonts: soundfonts to use.
-        voices: voices to use.
 
     Raises:
         TasError: material is missing, or a process was killed.
     """
-    categories = load_categories() if categories is None else categories
-    how = (length_s, rate_hz, seed, categories)
-    plan = [_Job(font, clips_per_source, *how) for font in fonts]
-    plan += [_Job(voice, clips_per_source * (8 if voice.engine == "files" else 3), *how) for voice in voices]
-    for category in categories:
-        if category.kind == "recording":
-            plan += [_Job((category, split), clips_per_source, *how) for split in SPLITS]
-    names = [c.name for c in categories]
+    plan = _jobs(settings)
+    names = [c.name for c in settings.categories]
     sources: list[str] = []
     columns: dict[str, list[int]] = {k: [] for k in ("start", "length", "category", "source", "split")}
     chunks: list[np.ndarray] = []
@@ -280,6 +290,6 @@ def build_bank(
         samples=torch.from_numpy(np.concatenate(chunks)),
         categories=tuple(names),
         sources=tuple(sources),
-        sample_rate_hz=rate_hz,
+        sample_rate_hz=settings.rate_hz,
         **{k: torch.tensor(v) for k, v in columns.items()},
     )

@@ -19,11 +19,15 @@ from torch import Tensor
 
 from tas_core.acoustics.hrtf import direction_ratio
 from tas_core.conventions import db_to_power
-from tas_core.datasets.mixing.bank import StemBank
-from tas_core.datasets.mixing.draws import MAX_CLAUSES, TONE_POINTS, CompositionConfig, SceneDrawer, SceneDraws
-from tas_core.datasets.mixing.phrases import PhraseTable
-from tas_core.datasets.mixing.room_bank import RoomBank
-from tas_core.datasets.sources.catalogue import Category, Split
+from tas_core.datasets.mixing.draws import (
+    MAX_CLAUSES,
+    TONE_POINTS,
+    CompositionConfig,
+    Material,
+    SceneDrawer,
+    SceneDraws,
+)
+from tas_core.datasets.sources.catalogue import Split
 from tas_core.datasets.tasbench.layout import ACTIVE_DB, FRAME_S
 from tas_core.models.scene_batch import SceneBatch
 
@@ -31,14 +35,19 @@ _RAMP_S = 0.02
 
 
 class SceneComposer:
-    """Composes batches of scenes; the same (seed, step) gives the same batch."""
+    """Composes batches of scenes; the same (seed, step) gives the same batch.
+
+    Args:
+        material: what scenes are made of.
+        split: whose clips and rooms these are.
+        config: how scenes are drawn.
+        seed: of everything drawn.
+        device: where sounds are rendered; the CPU by default.
+    """
 
     def __init__(
         self,
-        bank: StemBank,
-        rooms: RoomBank,
-        phrases: PhraseTable,
-        categories: tuple[Category, ...],
+        material: Material,
         split: Split,
         config: CompositionConfig | None = None,
         seed: int = 0,
@@ -46,13 +55,14 @@ class SceneComposer:
     ) -> None:
         self.config = config or CompositionConfig()
         self.device = device or torch.device("cpu")
+        bank = material.bank
         self.rate_hz = bank.sample_rate_hz
-        self._drawer = SceneDrawer(bank, rooms.azimuth_deg, phrases, categories, split, self.config, seed)
+        self._drawer = SceneDrawer(material, split, self.config, seed)
         used = torch.cat([bank.source[clips] for clips in bank.clips_of(split).values()]).unique()
         self._sources = [bank.sources[int(i)] for i in used]
         self._samples = bank.samples.to(self.device)
-        self._responses = rooms.responses.to(self.device)
-        self._features = phrases.features.to(self.device)
+        self._responses = material.rooms.responses.to(self.device)
+        self._features = material.phrases.features.to(self.device)
         self._ratio = torch.from_numpy(_ratio_table(self.rate_hz)).to(self.device)
 
     @property
@@ -87,7 +97,7 @@ class SceneComposer:
         rest = torch.zeros(scenes, window, device=device)
         if len(named) < count:
             rest = torch.cat([mid, mid.new_zeros(1, window)])[draws.rest.to(device)].sum(dim=1)
-        # A clause for the rest: its parts come from several places, so no one place is right for it.
+        # A clause for the rest: its parts come from several places, so there is no one side signal to learn.
         spoken = torch.nonzero(draws.rest_slot >= 0)[:, 0]
         stem_mid[spoken.to(device), draws.rest_slot[spoken].to(device)] = rest[spoken.to(device)]
         rest[spoken.to(device)] = 0
@@ -110,14 +120,14 @@ class SceneComposer:
         )
 
     def _signals(self, draws: SceneDraws) -> Tensor:
-        """Stretches of clips at their speed, gated and at their level, (signal, time)."""
+        """Excerpts of clips at their speed, gated and at their level, (signal, time)."""
         device, window = self.device, self.window
         signals = torch.empty(len(draws.start), window, device=device)
-        for stretched in (False, True):
-            at = torch.nonzero((draws.span != window) == stretched)[:, 0]
+        for faster_or_slower in (False, True):
+            at = torch.nonzero((draws.span != window) == faster_or_slower)[:, 0]
             start, span = draws.start[at].to(device), draws.span[at].to(device)
-            if stretched:
-                signals[at.to(device)] = _stretched(self._samples, start, span, window)
+            if faster_or_slower:
+                signals[at.to(device)] = _at_speed(self._samples, start, span, window)
             else:
                 signals[at.to(device)] = _cut(self._samples, start, window)
         gated = torch.nonzero((draws.gate[:, 0] > 0) | (draws.gate[:, 1] < window))[:, 0]
@@ -145,13 +155,13 @@ class SceneComposer:
 
 
 def _cut(samples: Tensor, start: Tensor, window: int) -> Tensor:
-    """Stretches of ``window`` int16 samples (time) as they are, (signal, time), full scale 1."""
+    """Excerpts of ``window`` int16 samples (time) as they are, (signal, time), full scale 1."""
     index = start[:, None] + torch.arange(window, device=samples.device)
     return samples.index_select(0, index.view(-1)).view(index.shape).float().div_(32767.0)
 
 
-def _stretched(samples: Tensor, start: Tensor, span: Tensor, window: int) -> Tensor:
-    """Stretches of int16 samples (time), linearly interpolated to ``window`` samples, (signal, time), full scale 1."""
+def _at_speed(samples: Tensor, start: Tensor, span: Tensor, window: int) -> Tensor:
+    """Excerpts of int16 samples (time), linearly interpolated to ``window`` samples, (signal, time), full scale 1."""
     # Double precision, since single would misplace samples by up to 1/256 of their distance.
     ratio = span[:, None].double() / window
     position = torch.arange(window, device=samples.device, dtype=torch.float64) * ratio

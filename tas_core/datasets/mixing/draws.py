@@ -15,8 +15,9 @@ from torch import Tensor
 from tas_core.conventions import db_to_amplitude
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.phrases import REST_PHRASES, PhraseTable
+from tas_core.datasets.mixing.room_bank import RoomBank
 from tas_core.datasets.sources.catalogue import Category, Split
-from tas_core.datasets.tasbench.captions import STYLE_SHARES, STYLES, Captioner, Placed
+from tas_core.datasets.tasbench.captions import STYLE_FRACTIONS, STYLES, CaptionedObject, Captioner
 
 MAX_CLAUSES = 5
 TONE_POINTS = 8
@@ -27,10 +28,22 @@ _TONE_DB = 9.0
 
 
 @dataclass(frozen=True)
-class CompositionConfig:
-    """How scenes are drawn. Shares and probabilities are in 0..1, levels in dB.
+class Material:
+    """What scenes are made of: dry stems, rooms, names of objects, and the categories that both speak of."""
 
-    ``object_shares`` are the shares of scenes with 1, 2, 3, 4 objects.
+    bank: StemBank
+    rooms: RoomBank
+    phrases: PhraseTable
+    categories: tuple[Category, ...]
+
+
+@dataclass(frozen=True)
+class CompositionConfig:
+    """How scenes are drawn. Fractions (``_share``) and probabilities are in 0..1, levels in dB.
+
+    ``object_shares`` are the fractions of scenes with 1, 2, 3, 4 objects; ``odd_name_share`` is how often a single
+    sound goes by the name of something else, ``rest_clause_share`` how often a clause stands for what is unnamed,
+    ``absent_share`` how often one names what does not sound.
     """
 
     window_s: float = 3.0
@@ -55,8 +68,8 @@ class SceneDraws:
     """The decisions for a batch. All tensors are on the CPU.
 
     Attributes:
-        start: (signal) int64, first sample in the bank of the stretch that sounds.
-        span: (signal) int64, samples of the stretch; it is stretched linearly to the window, which changes its speed.
+        start: (signal) int64, first sample in the bank of the excerpt that sounds.
+        span: (signal) int64, samples of the excerpt; interpolated linearly to the window, which changes its speed.
         gate: (signal, 2), where in the window, in samples, the sound fades in and out.
         gain: (signal), root mean square of the sound while it is active; negative means inverted.
         tone_db: (signal, 8), tone curve at points an octave apart, the last at half the sample rate.
@@ -100,20 +113,18 @@ class SceneDrawer:
 
     def __init__(
         self,
-        bank: StemBank,
-        room_azimuth_deg: Tensor,
-        phrases: PhraseTable,
-        categories: Sequence[Category],
+        material: Material,
         split: Split,
         config: CompositionConfig,
         seed: int,
     ) -> None:
+        bank, phrases = material.bank, material.phrases
         self.config, self.seed, self.phrases = config, seed, phrases
         self.rate_hz = bank.sample_rate_hz
         self.window = round(config.window_s * bank.sample_rate_hz)
-        self.room_azimuth_deg = room_azimuth_deg.numpy()
+        self.room_azimuth_deg = material.rooms.azimuth_deg.numpy()
         clips = bank.clips_of(split)
-        by_name = {c.name: c for c in categories}
+        by_name = {c.name: c for c in material.categories}
         self.numbers = sorted(clips)
         self.clips = {n: clips[n].tolist() for n in self.numbers}
         self.rows: dict[int, list[int]] = {}
@@ -124,7 +135,7 @@ class SceneDrawer:
             self.rows[number] = phrases.rows(words).tolist()
             kind = category.kind
             self.kinds.append(f"{kind} {category.program // 8}" if category.program is not None else kind)
-        # Only names that this split may use: held-out words must not slip in as odd names.
+        # Only names that this split may use: held-out words must not slip in as wrong names.
         self.all_rows = sorted({row for rows in self.rows.values() for row in rows})
         self.rest_rows = phrases.rows(REST_PHRASES).tolist()
         self.weights = np.array([_frequency(by_name[bank.categories[n]]) for n in self.numbers])
@@ -168,9 +179,9 @@ class SceneDrawer:
         """One prompt per scene, in all wordings of TASBench-Sim."""
         captions = []
         for scene in scenes:
-            words = Captioner(STYLES[_pick(np.array(STYLE_SHARES), rng)], rng)
+            words = Captioner(STYLES[_pick(np.array(STYLE_FRACTIONS), rng)], rng)
             named = [(self.phrases.phrases[c.row].lower(), c.azimuth_deg) for c in scene.clauses]
-            captions.append(words.caption([Placed(name, azimuth, azimuth) for name, azimuth in named]))
+            captions.append(words.caption([CaptionedObject(name, azimuth, azimuth) for name, azimuth in named]))
         return tuple(captions)
 
     def _scene(self, index: int, signals: list[tuple], rng: np.random.Generator) -> _Scene:
@@ -227,7 +238,7 @@ class SceneDrawer:
         return chosen
 
     def _signal(self, clip: int, rng: np.random.Generator) -> tuple:
-        """Stretch, gate, gain and tone of one sound: (start, span, gate, gain, tone_db)."""
+        """Excerpt, gate, gain and tone of one sound: (start, span, gate, gain, tone_db)."""
         c, window = self.config, self.window
         speed = 1.0
         if c.augment and _chance(c.speed_share, rng):
@@ -297,8 +308,8 @@ def _pick(weights: np.ndarray, rng: np.random.Generator) -> int:
     return int(np.searchsorted(total, rng.random() * total[-1], side="right"))
 
 
-def _chance(share: float, rng: np.random.Generator) -> bool:
-    return bool(rng.random() < share)
+def _chance(probability: float, rng: np.random.Generator) -> bool:
+    return bool(rng.random() < probability)
 
 
 def _frequency(category: Category) -> float:

@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from tas_core.datasets.mixing.bank import StemBank, build_bank
+from tas_core.datasets.mixing.bank import BankSettings, StemBank, build_bank
 from tas_core.datasets.mixing.composition import SceneComposer
-from tas_core.datasets.mixing.draws import CompositionConfig
+from tas_core.datasets.mixing.draws import CompositionConfig, Material
 from tas_core.datasets.mixing.phrases import PhraseTable
 from tas_core.datasets.mixing.room_bank import RoomBank, RoomRecipe, build_rooms
 from tas_core.datasets.mixing.tensor_file import open_tensors
@@ -27,17 +27,24 @@ from tas_core.system.partial_files import remove_stale
 
 def build_material(
     folder: Path,
+    settings: BankSettings,
     *,
-    clips_per_source: int = 4,
-    length_s: float = 8.0,
     rooms: int = 500,
-    seed: int = 0,
     jobs: int = 2,
     encode: Callable[[Sequence[str]], Tensor],
     encoder_name: str,
     progress: Callable[[int, int, str], None] = lambda done, total, name: None,
 ) -> None:
     """Render the bank, simulate the rooms and encode the phrases into ``folder``; what is there is kept.
+
+    Args:
+        folder: made if missing.
+        settings: of the bank; its seed is that of the rooms, too.
+        rooms: simulated rooms for training.
+        jobs: processes, and threads for the rooms.
+        encode: phrases to text features (phrase, channel).
+        encoder_name: of the text encoder, which the file of phrases is named by.
+        progress: told (sources done, of how many, name) while the bank is rendered.
 
     Raises:
         InputError: the folder cannot be written, or a file in it is damaged.
@@ -51,12 +58,11 @@ def build_material(
             pass
     bank_path = folder / "bank.safetensors"
     if not bank_path.exists():
-        bank = build_bank(clips_per_source=clips_per_source, length_s=length_s, seed=seed, jobs=jobs, progress=progress)
-        bank.save(bank_path)
+        build_bank(settings, jobs=jobs, progress=progress).save(bank_path)
     for split in SPLITS:
         path = folder / f"rooms-{split}.safetensors"
         if not path.exists():
-            build_rooms(**asdict(room_recipe(split, rooms, seed)), jobs=jobs).save(path)
+            build_rooms(**asdict(room_recipe(split, rooms, settings.seed)), jobs=jobs).save(path)
     path = folder / f"phrases-{encoder_name}.safetensors"
     if not path.exists():
         PhraseTable.build(load_categories(), encode, encoder_name).save(path)
@@ -83,10 +89,12 @@ def open_material(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; expected one made by 'tas data bank'")
     return SceneComposer(
-        StemBank.load(folder / "bank.safetensors", split),
-        RoomBank.load(folder / f"rooms-{split}.safetensors"),
-        PhraseTable.load(folder / f"phrases-{encoder_name}.safetensors"),
-        load_categories(),
+        Material(
+            StemBank.load(folder / "bank.safetensors", split),
+            RoomBank.load(folder / f"rooms-{split}.safetensors"),
+            PhraseTable.load(folder / f"phrases-{encoder_name}.safetensors"),
+            load_categories(),
+        ),
         split,
         config,
         seed,

@@ -1,4 +1,4 @@
-"""A small copy of a folder of material, for a machine that takes few bytes: coded excerpts, phrases, room recipes."""
+"""A small copy of a folder of material, to be sent to another machine: coded excerpts, phrases, room recipes."""
 
 from __future__ import annotations
 
@@ -23,39 +23,44 @@ from tas_core.system.progress import ignore
 
 _BLOCK = 64
 """Clips coded together: enough for LZMA to learn from, few enough to decode on many cores."""
-_JUDGING_SHARE = 0.05
+_HELD_OUT_FRACTION = 0.05
 """Of the bytes left after one clip of every source: for validation, and for test if it comes along."""
 _OVERHEAD = 200_000
 """Bytes kept for names and tables."""
 
 
-def pack_material(
-    source: Path,
-    out: Path,
-    *,
-    megabytes: float = 30.0,
-    excerpt_s: float = 4.0,
-    rooms: int = 500,
-    seed: int = 0,
-    with_test: bool = False,
-    progress: Callable[[str], None] = ignore,
-) -> None:
-    """Write a folder of at most ``megabytes`` (10^6 bytes) that ``tas train`` takes like ``source``.
+@dataclass(frozen=True)
+class PackSettings:
+    """What a pack holds.
+
+    Attributes:
+        megabytes: of everything in it, at most; one is 10^6 bytes.
+        excerpt_s: of a clip, at most.
+        rooms: simulated rooms for training.
+        seed: of the rooms; that of the bank gives the rooms of the bank.
+        with_test: whether test sources come along.
+    """
+
+    megabytes: float = 30.0
+    excerpt_s: float = 4.0
+    rooms: int = 500
+    seed: int = 0
+    with_test: bool = False
+
+
+def pack_material(source: Path, out: Path, settings: PackSettings, progress: Callable[[str], None] = ignore) -> None:
+    """Write a folder of bounded size that ``tas train`` takes like ``source``.
 
     The folder appears when all is in it; until then it grows under a hidden name beside its own.
 
-    Every clip is cut to its liveliest stretch of ``excerpt_s`` seconds and coded. Every source of every category
-    comes along with one clip; sources get what is left in proportion to their clips. Test material stays behind
-    unless asked for. Rooms are simulated where the folder is opened.
+    Every clip is cut to its liveliest excerpt and coded. Every source of every category comes along with one clip;
+    sources get what is left in proportion to their clips. Test material stays behind unless requested. Rooms are
+    simulated where the folder is opened.
 
     Args:
         source: folder made by ``tas data bank``.
         out: folder to make.
-        megabytes: of everything in ``out``.
-        excerpt_s: of a clip.
-        rooms: simulated rooms for training.
-        seed: of the rooms; that of the bank gives the rooms of the bank.
-        with_test: whether test sources come along.
+        settings: what it holds.
         progress: told what is done.
 
     Raises:
@@ -69,32 +74,30 @@ def pack_material(
     phrases = sorted(source.glob("phrases-*.safetensors"))
     if not phrases:
         raise InputError(f"{source}: holds no phrases; expected a folder made by 'tas data bank'")
-    splits: list[Split] = [split for split in SPLITS if split != "test" or with_test]
+    splits: list[Split] = [split for split in SPLITS if split != "test" or settings.with_test]
     make_folder(out.parent)
     remove_stale(out.parent)
     with whole_folder(out) as part:
-        packer = _packed(bank, phrases, splits, megabytes, excerpt_s)
+        packer = _packed(bank, phrases, splits, settings)
         packer.save(part / "bank.safetensors")
         write_files({part / path.name: path.read_bytes() for path in phrases})
         for split in splits:
-            room_recipe(split, rooms, seed).save(part / f"rooms-{split}.safetensors")
+            room_recipe(split, settings.rooms, settings.seed).save(part / f"rooms-{split}.safetensors")
     progress(packer.summary(splits))
 
 
-def _packed(
-    bank: StemBank, phrases: Sequence[Path], splits: Sequence[Split], megabytes: float, excerpt_s: float
-) -> _Packer:
+def _packed(bank: StemBank, phrases: Sequence[Path], splits: Sequence[Split], settings: PackSettings) -> _Packer:
     """Coded clips for what the phrases leave of the megabytes."""
-    budget = round(megabytes * 1e6) - sum(path.stat().st_size for path in phrases) - _OVERHEAD
-    packer = _Packer(bank, round(excerpt_s * bank.sample_rate_hz), budget)
+    budget = round(settings.megabytes * 1e6) - sum(path.stat().st_size for path in phrases) - _OVERHEAD
+    packer = _Packer(bank, round(settings.excerpt_s * bank.sample_rate_hz), budget)
     later: dict[Split, list[int]] = {}
     for split in splits:
         first, later[split] = _ordered(bank, split)
         if packer.add(first) < len(first):
-            raise InputError(f"{megabytes} MB: too little for one clip of each source; expected some more")
-    share = round(packer.left * _JUDGING_SHARE)
+            raise InputError(f"{settings.megabytes} MB: too little for one clip of each source; expected some more")
+    most = round(packer.left * _HELD_OUT_FRACTION)
     for split in splits[1:]:
-        packer.add(later[split], share)
+        packer.add(later[split], most)
     packer.add(later["train"])
     packer.sort()
     return packer
@@ -138,7 +141,7 @@ class _Packer:
         return taken
 
     def _code(self, clips: list[int]) -> _Block:
-        excerpts = [_excerpt(self.bank, clip, self.size) for clip in clips]
+        excerpts = [liveliest_excerpt(self.bank, clip, self.size) for clip in clips]
         together = torch.zeros(len(clips), self.size, dtype=torch.int16)
         for row, excerpt in enumerate(excerpts):
             together[row, : len(excerpt)] = excerpt
@@ -173,8 +176,8 @@ def _ordered(bank: StemBank, split: Split) -> tuple[list[int], list[int]]:
     return first, [clip for _, clip in sorted(ranked)]
 
 
-def _excerpt(bank: StemBank, clip: int, size: int) -> Tensor:
-    """The stretch of a clip in which it sounds longest, int16 (time); sounding is within 40 dB of its loudest 50 ms."""
+def liveliest_excerpt(bank: StemBank, clip: int, size: int) -> Tensor:
+    """The ``size`` samples of a clip that sound longest, int16 (time): within 40 dB of its loudest 50 ms."""
     at, length = int(bank.start[clip]), int(bank.length[clip])
     samples = bank.samples[at : at + length]
     if length <= size:

@@ -20,7 +20,7 @@ from tas_core.system.files import write_files
 
 @dataclass(frozen=True)
 class RoomRecipe:
-    """How many rooms to simulate, and from which seed: all that a file of rooms says that could not be told anew.
+    """How many rooms to simulate, and from which seed: all that is needed to make a bank of rooms again.
 
     ``sources`` is places per room, ``rate_hz`` the rate of the responses, ``length_s`` their length in seconds.
     """
@@ -38,7 +38,7 @@ class RoomRecipe:
 
 @dataclass(frozen=True)
 class RoomBank:
-    """Binaural responses made beforehand.
+    """Binaural room impulse responses, simulated ahead of training.
 
     ``responses`` float16 (room, source, ear, tap); ``azimuth_deg`` (room, source); ``rt60_s`` (room).
     """
@@ -72,7 +72,7 @@ class RoomBank:
 def build_rooms(
     rooms: int, sources: int, *, rate_hz: int = 16000, length_s: float = 0.4, seed: int = 0, jobs: int = 1
 ) -> RoomBank:
-    """Random rooms, each heard from ``sources`` random places in front, 0.7 to 4 m away.
+    """Random rooms with ``sources`` random places of sources each, in front, 0.7 to 4 m away.
 
     Every room has a seed of its own, so the result does not depend on ``jobs``, the number of threads.
     """

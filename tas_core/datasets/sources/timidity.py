@@ -62,7 +62,7 @@ class PatchSynth:
         return samples[: round(duration_s * self._rate_hz)]
 
     def close(self) -> None:
-        """Nothing is held between songs."""
+        """Do nothing, since nothing is held between songs."""
 
 
 def _listed(path: Path) -> tuple[set[int], set[int]]:

@@ -44,7 +44,7 @@ _SHOWN_LINES = 5
 
 
 @dataclass(frozen=True)
-class ImportReport:
+class ImportSummary:
     """What became of a file of annotations.
 
     Attributes:
@@ -70,7 +70,7 @@ def import_annotations(
     *,
     out: Path | None = None,
     overwrite: bool = False,
-) -> ImportReport:
+) -> ImportSummary:
     """Write a timeline for every annotated clip.
 
     All annotations are read and checked before anything is written.
@@ -117,7 +117,7 @@ def import_annotations(
     write_files(contents, overwrite=overwrite)
     for clip in silent:
         targets[clip].unlink(missing_ok=True)
-    return ImportReport(
+    return ImportSummary(
         folder=folder,
         timelines=tuple(contents),
         frames=sum(map(len, frames.texts.values())),

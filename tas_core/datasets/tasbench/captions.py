@@ -1,4 +1,4 @@
-"""Words for places: prompts that say what sounds where, in varied wording, and timelines of them.
+"""Captions: prompts that say what sounds where, in varied wording, and timelines of them.
 
 Templates and synonyms are data, in ``prompts/tasbench.yaml``. Every caption is read back by the prompt
 language before it is used, so none can say anything but what it was made for.
@@ -22,12 +22,12 @@ from tas_core.timeline.vocabulary import vocabulary, words_file
 
 CaptionStyle = Literal["coarse", "words", "degrees"]
 STYLES: tuple[CaptionStyle, ...] = ("coarse", "words", "degrees")
-STYLE_SHARES = (0.5, 0.25, 0.25)
+STYLE_FRACTIONS = (0.5, 0.25, 0.25)
 """How often each style is drawn; half of all captions say no more than the paper's."""
 
 
 @dataclass(frozen=True)
-class Placed:
+class CaptionedObject:
     """An object over a segment: its name in lower case, as prompts are read, and its azimuths in degrees."""
 
     name: str
@@ -78,7 +78,7 @@ def said_azimuth_deg(azimuth_deg: float, style: CaptionStyle) -> float:
 
 
 class Captioner:
-    """Words scenes; one captioner keeps to its choice of wordings, as one annotator would.
+    """Writes captions of scenes; one captioner keeps to its choice of wordings, as one annotator would.
 
     Args:
         style: "coarse" (left, center, right), "words" (slightly, far, ...) or "degrees".
@@ -108,7 +108,7 @@ class Captioner:
         step = next(name for name, degrees in _word_steps() if degrees == abs(said))
         return self._places[step].format(side=side)
 
-    def caption(self, placed: Sequence[Placed]) -> str:
+    def caption(self, placed: Sequence[CaptionedObject]) -> str:
         """One prompt, from left to right (as in the paper); empty for no objects.
 
         Raises:
@@ -146,7 +146,7 @@ def dense_segments(
 ) -> tuple[Segment, ...]:
     """Segments of a clip from what sounds in each frame and where; frames in which nothing sounds stay uncovered.
 
-    In "degrees" a stretch of even movement becomes one moving clause. In the other styles a moving object is
+    In "degrees" a span of even movement becomes one moving clause. In the other styles a moving object is
     where it is at the middle of each frame, as the paper's annotators put it.
 
     Args:
@@ -185,10 +185,10 @@ def dense_segments(
                 if not active[i][first]:
                     continue
                 if captioner.style == "degrees":
-                    placed.append(Placed(name, float(edges[i][first]), float(edges[i][t])))
+                    placed.append(CaptionedObject(name, float(edges[i][first]), float(edges[i][t])))
                 else:
                     middle = float(edges[i][first] + edges[i][first + 1]) / 2
-                    placed.append(Placed(name, middle, middle))
+                    placed.append(CaptionedObject(name, middle, middle))
             start_s, end_s = round(first * frame_s, 6), min(round(t * frame_s, 6), length_s)
             segments.append(Segment.from_prompt(start_s, end_s, captioner.caption(placed)))
         first = t

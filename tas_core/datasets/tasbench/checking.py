@@ -74,7 +74,7 @@ def check_dataset(data: TasBench, *, jobs: int = 1, progress: Progress = ignore)
     Args:
         data: the data set.
         jobs: processes.
-        progress: is told the share of the clips that are done, 0 to 1.
+        progress: told the fraction of the clips that are done, 0 to 1.
 
     Returns:
         Problems clip by clip, then of the splits; empty for a data set without fault.

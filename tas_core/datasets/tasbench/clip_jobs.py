@@ -1,4 +1,4 @@
-"""The same work for every clip of a data set, by several processes where that is worth their start."""
+"""A function mapped over the clips of a data set, in several processes where starting them pays."""
 
 from __future__ import annotations
 

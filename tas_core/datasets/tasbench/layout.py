@@ -42,7 +42,7 @@ ACTIVE_DB = -50.0
 
 @dataclass(frozen=True)
 class TasBench:
-    """A data set in TASBench's layout; only paths are kept, files are read when asked for.
+    """A data set in TASBench's layout; only paths are kept, files are read when needed.
 
     Args:
         root: its folder.

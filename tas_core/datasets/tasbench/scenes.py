@@ -22,7 +22,7 @@ from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Category, So
 from tas_core.datasets.sources.clips import source_rng
 from tas_core.datasets.sources.recordings import recording_files, recording_split
 from tas_core.datasets.tasbench.captions import (
-    STYLE_SHARES,
+    STYLE_FRACTIONS,
     STYLES,
     Captioner,
     CaptionStyle,
@@ -36,10 +36,10 @@ from tas_core.system.configs import config_from_dict
 from tas_core.timeline.segments import Timeline
 
 LENGTH_S = 10.0
-_MOVING_SHARE = 0.15
-_WHOLE_SHARE = 0.5
-_LEAD_WHOLE_SHARE = 0.9
-_EQUAL_LOUDNESS_SHARE = 0.4
+_MOVING_FRACTION = 0.15
+_WHOLE_FRACTION = 0.5
+_LEAD_WHOLE_FRACTION = 0.9
+_EQUAL_LOUDNESS_FRACTION = 0.4
 _LEVEL_SPREAD_DB = 6.0
 _LEAST_APART_DEG = 15.0
 _PEAK_DBFS = (-10.0, -1.0)
@@ -175,7 +175,7 @@ def _draw_azimuth(rng: np.random.Generator) -> float:
 
 def _draw_path(start_deg: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
     """Azimuth over time: at rest, or one even movement of 30 degrees or more on the 0.1 s grid."""
-    if rng.random() >= _MOVING_SHARE:
+    if rng.random() >= _MOVING_FRACTION:
         return ((0.0, start_deg), (LENGTH_S, start_deg))
     end_deg = float(rng.uniform(-90, 90))
     while abs(end_deg - start_deg) < 30:
@@ -184,6 +184,32 @@ def _draw_path(start_deg: float, rng: np.random.Generator) -> tuple[tuple[float,
     first = int(rng.integers(0, round(LENGTH_S / FRAME_S) - length + 1))
     begin_s, stop_s = round(first * FRAME_S, 3), round((first + length) * FRAME_S, 3)
     return ((0.0, start_deg), (begin_s, start_deg), (stop_s, end_deg), (LENGTH_S, end_deg))
+
+
+def _draw_categories(rng: np.random.Generator) -> list[Category]:
+    """Categories of the objects of a scene, no two of which go by one name or are both speech."""
+    data, known = benchmark_data(), _categories()
+    names = list(data["categories"])
+    weights = np.array([float(data["categories"][n]) for n in names])
+    counts = np.array(data["object_shares"], float)
+    count = 1 + int(rng.choice(len(counts), p=counts / counts.sum()))
+    chosen: list[Category] = []
+    while len(chosen) < count:
+        candidate = known[names[int(rng.choice(len(names), p=weights / weights.sum()))]]
+        # No two objects may go by one name ("acoustic guitar", "person").
+        if not any(set(candidate.words) & set(c.words) or (c.kind == candidate.kind == "speech") for c in chosen):
+            chosen.append(candidate)
+    return chosen
+
+
+def _draw_places(count: int, rng: np.random.Generator) -> list[float]:
+    """Azimuths in degrees that lie apart, from left to right."""
+    places: list[float] = []
+    while len(places) < count:
+        azimuth = round(_draw_azimuth(rng), 1)
+        if all(abs(azimuth - p) >= _LEAST_APART_DEG for p in places):
+            places.append(azimuth)
+    return sorted(places, reverse=True)
 
 
 def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
@@ -196,30 +222,15 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
     """
     clip, split = f"{number:06d}", clip_split(number)
     rng = source_rng(seed, "scene", number)
-    data, known = benchmark_data(), _categories()
-    names = list(data["categories"])
-    weights = np.array([float(data["categories"][n]) for n in names])
-    shares = np.array(data["object_shares"], float)
-    count = 1 + int(rng.choice(len(shares), p=shares / shares.sum()))
-    chosen: list[Category] = []
-    while len(chosen) < count:
-        candidate = known[names[int(rng.choice(len(names), p=weights / weights.sum()))]]
-        # No two objects may go by one name ("acoustic guitar", "person").
-        if not any(set(candidate.words) & set(c.words) or (c.kind == candidate.kind == "speech") for c in chosen):
-            chosen.append(candidate)
-    places: list[float] = []
-    while len(places) < count:
-        azimuth = round(_draw_azimuth(rng), 1)
-        if all(abs(azimuth - p) >= _LEAST_APART_DEG for p in places):
-            places.append(azimuth)
-    places.sort(reverse=True)
-    equal = rng.random() < _EQUAL_LOUDNESS_SHARE
-    lead = int(rng.integers(count))
+    chosen = _draw_categories(rng)
+    places = _draw_places(len(chosen), rng)
+    equal = rng.random() < _EQUAL_LOUDNESS_FRACTION
+    lead = int(rng.integers(len(chosen)))
     objects = []
     for i, category in enumerate(chosen):
         words = [w.lower() for w in category.words if quoted(w.lower()) == w.lower()]
         # As in a recording session, somebody plays nearly all the time.
-        whole = rng.random() < (_LEAD_WHOLE_SHARE if i == lead else _WHOLE_SHARE)
+        whole = rng.random() < (_LEAD_WHOLE_FRACTION if i == lead else _WHOLE_FRACTION)
         start_s = 0.0 if whole else round(float(rng.uniform(0, 4)), 2)
         stop_s = LENGTH_S if whole else round(float(rng.uniform(6, LENGTH_S)), 2)
         objects.append(
@@ -244,7 +255,7 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
         rate_hz=rate_hz,
         length_s=LENGTH_S,
         room=random_room(rng),
-        style=STYLES[int(rng.choice(len(STYLES), p=STYLE_SHARES))],
+        style=STYLES[int(rng.choice(len(STYLES), p=STYLE_FRACTIONS))],
         peak_dbfs=round(float(rng.uniform(*_PEAK_DBFS)), 1),
         objects=tuple(objects),
     )

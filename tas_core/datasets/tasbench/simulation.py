@@ -127,9 +127,9 @@ def _crossfaded(
             continue
         weight = 1 - np.abs(rising[first:stop] - index)
         azimuth = index * step_deg if rising is position else -index * step_deg
-        heard = _convolve(dry[first:stop] * weight, response(azimuth))
-        end = min(len(dry), first + heard.shape[-1])
-        out[:, first:end] += heard[:, : end - first]
+        sound = _convolve(dry[first:stop] * weight, response(azimuth))
+        end = min(len(dry), first + sound.shape[-1])
+        out[:, first:end] += sound[:, : end - first]
     return out
 
 
@@ -175,7 +175,7 @@ def sounding_frames(stem: np.ndarray, rate_hz: int) -> np.ndarray:
 
 
 def _runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """Stretches of True as (first, last + 1)."""
+    """Runs of True as (first, last + 1)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
     return tuple((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True))
 
@@ -262,7 +262,7 @@ def prepare(root: Path, seed: int, rate_hz: int) -> None:
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not readable ({error})") from error
         if earlier != made_with:
-            raise InputError(f"{path}: the folder was made with {earlier}, now asked for {made_with}; choose another")
+            raise InputError(f"{path}: the folder was made with {earlier}, {made_with} is requested; choose another")
     elif root.is_dir() and any(root.iterdir()):
         raise InputError(f"{root}: the folder is not empty and holds no {DATASET_FILE}; choose another")
     for name in (AUDIO_FOLDER, TIMELINE_FOLDER, STEM_FOLDER):

@@ -1,6 +1,6 @@
 """What a data set in TASBench's layout holds: categories, objects per clip, directions, annotations.
 
-These are the figures by which the paper describes TASBench (its Figure 3). A frame is 0.1 s, and is looked at in
+These are the numbers by which the paper describes TASBench (its Figure 3). A frame is 0.1 s, and is looked at in
 its middle; frames whose middle is after the end of the clip do not count. A frame with at least one object has one
 annotation, the text that holds there.
 """
@@ -50,7 +50,7 @@ class CategoryCount:
 
 @dataclass(frozen=True)
 class Statistics:
-    """Figures of a data set.
+    """Numbers that describe a data set.
 
     Attributes:
         clips: recordings.
@@ -81,36 +81,36 @@ class Statistics:
 
     @property
     def silent_frame_share(self) -> float:
-        """Share of the frames in which nothing sounds, 0 to 1."""
-        return share(self.frames - self.annotations, self.frames)
+        """Fraction of the frames in which nothing sounds, 0 to 1."""
+        return fraction(self.frames - self.annotations, self.frames)
 
     @property
     def moving_clip_share(self) -> float:
-        """Share of the annotated clips in which something moves, 0 to 1."""
-        return share(self.moving_clips, self.annotated_clips)
+        """Fraction of the annotated clips in which something moves, 0 to 1."""
+        return fraction(self.moving_clips, self.annotated_clips)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON, with the shares."""
+        """Plain values for JSON, with the fractions."""
         return {
             **asdict(self),
             "objects_per_clip": {str(number): clips for number, clips in self.objects_per_clip.items()},
             "categories_per_clip": {str(number): clips for number, clips in self.categories_per_clip.items()},
-            "direction_shares": shares(self.directions),
-            "objects_per_clip_shares": {str(number): part for number, part in shares(self.objects_per_clip).items()},
+            "direction_shares": fractions(self.directions),
+            "objects_per_clip_shares": {str(number): part for number, part in fractions(self.objects_per_clip).items()},
             "silent_frame_share": self.silent_frame_share,
             "moving_clip_share": self.moving_clip_share,
         }
 
 
-def share(part: float, whole: float) -> float:
+def fraction(part: float, whole: float) -> float:
     """A part of a whole, 0 to 1; 0 of nothing."""
     return part / whole if whole else 0.0
 
 
-def shares(counts: Mapping[Any, int]) -> dict[Any, float]:
+def fractions(counts: Mapping[Any, int]) -> dict[Any, float]:
     """Counts over their sum."""
     whole = sum(counts.values())
-    return {key: share(count, whole) for key, count in counts.items()}
+    return {key: fraction(count, whole) for key, count in counts.items()}
 
 
 def category_of(phrase: str) -> tuple[str, bool]:
@@ -156,7 +156,7 @@ def dataset_statistics(data: TasBench, *, jobs: int = 1, progress: Progress = ig
     Args:
         data: the data set; clips without a timeline only add to ``clips`` and ``hours``.
         jobs: processes.
-        progress: is told the share of the clips that are done, 0 to 1.
+        progress: told the fraction of the clips that are done, 0 to 1.
 
     Raises:
         InputError: no clip has a timeline.

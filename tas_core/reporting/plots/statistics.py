@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tas_core.datasets.tasbench.statistics import DIRECTIONS, Statistics, shares
+from tas_core.datasets.tasbench.statistics import DIRECTIONS, Statistics, fractions
 from tas_core.reporting.plots.pictures import STYLE, picture_bytes, picture_format
 from tas_core.system.files import check_new_file, write_files
 
@@ -66,10 +66,10 @@ def draw_statistics(statistics: Statistics, path: Path, *, overwrite: bool = Tru
         if len(categories) > len(names):
             title += f", the {len(names)} most frequent of {len(categories)}"
         _bars(figure.add_subplot(grid[:, 0]), names, clips, [f"{count:,}" for count in clips], title, "clips")
-        parts = shares(statistics.objects_per_clip)
+        parts = fractions(statistics.objects_per_clip)
         labels = [f"{number} object{'' if number == 1 else 's'}" for number in parts]
         _share_bars(figure.add_subplot(grid[0, 1]), labels, list(parts.values()), "Objects per clip", "clips, %")
-        parts = shares(statistics.directions)
+        parts = fractions(statistics.directions)
         values = [parts[direction] for direction in DIRECTIONS]
         _share_bars(figure.add_subplot(grid[1, 1]), list(DIRECTIONS), values, "Directions", "object-frames, %")
         figure.suptitle(

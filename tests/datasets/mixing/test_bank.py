@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from tas_core.datasets.mixing import material
-from tas_core.datasets.mixing.bank import StemBank, build_bank
+from tas_core.datasets.mixing.bank import BankSettings, StemBank, build_bank
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.mixing.phrases import PhraseTable
 from tas_core.datasets.mixing.room_bank import RoomBank
@@ -138,12 +138,12 @@ def test_material_is_a_folder_with_everything(tmp_path: Path) -> None:
 
 
 def _few(monkeypatch: pytest.MonkeyPatch, bank: Callable[[], StemBank]) -> None:
-    monkeypatch.setattr(material, "build_bank", lambda **_: bank())
+    monkeypatch.setattr(material, "build_bank", lambda *_, **__: bank())
     monkeypatch.setattr(material, "build_rooms", lambda *_, **__: dry_rooms())
 
 
 def _build(folder: Path) -> None:
-    material.build_material(folder, encode=HashEncoder(), encoder_name="hash")
+    material.build_material(folder, BankSettings(), encode=HashEncoder(), encoder_name="hash")
 
 
 def test_a_full_disk_leaves_no_half_file_of_material(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -289,8 +289,8 @@ def test_a_built_bank_does_not_depend_on_the_number_of_processes() -> None:
     few = tuple(c for c in load_categories() if c.name in names)
     fonts = tuple(font for font in SOUNDFONTS if font.name in ("TimGM6mb", "CsoundGM") and font.path.exists())
     voices = tuple(v for v in VOICES if v.name in ("espeak en-us", "espeak en-us+m1", "espeak en-us+m2"))
-    settings = {"clips_per_source": 1, "length_s": 1.0, "categories": few, "fonts": fonts, "voices": voices}
-    banks = [build_bank(**settings, jobs=jobs) for jobs in (1, 3)]
+    settings = BankSettings(clips_per_source=1, length_s=1.0, categories=few, fonts=fonts, voices=voices)
+    banks = [build_bank(settings, jobs=jobs) for jobs in (1, 3)]
     for field in fields(StemBank):
         one, other = (getattr(bank, field.name) for bank in banks)
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other, field.name

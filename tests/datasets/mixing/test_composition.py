@@ -13,11 +13,11 @@ from torch import Tensor
 
 from tas_core.acoustics.stft import stft
 from tas_core.datasets.mixing.composition import SceneComposer
-from tas_core.datasets.mixing.draws import CompositionConfig, SceneDraws
+from tas_core.datasets.mixing.draws import CompositionConfig, Material, SceneDraws
 from tas_core.datasets.mixing.phrases import REST_PHRASES
 from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import load_categories
-from tas_core.datasets.tasbench.captions import STYLES, Captioner, Placed, said_azimuth_deg
+from tas_core.datasets.tasbench.captions import STYLES, CaptionedObject, Captioner, said_azimuth_deg
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.timeline.prompts import parse_prompt
 from tests.support.tiny import CATEGORIES, RATE_HZ, dry_rooms, phrase_table, tone_bank
@@ -34,7 +34,7 @@ def rooms() -> RoomBank:
 
 def _composer(rooms: RoomBank, seed: int = 0, split: str = "train", **settings: object) -> SceneComposer:
     config = CompositionConfig(**{"window_s": WINDOW_S, **settings})  # type: ignore[arg-type]
-    return SceneComposer(BANK, rooms, PHRASES, load_categories(), split, config, seed)  # type: ignore[arg-type]
+    return SceneComposer(Material(BANK, rooms, PHRASES, load_categories()), split, config, seed)  # type: ignore[arg-type]
 
 
 def _same(a: SceneBatch | SceneDraws, b: SceneBatch | SceneDraws) -> bool:
@@ -101,7 +101,7 @@ def test_a_batch_is_its_decisions_rendered(rooms: RoomBank) -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_graphics_processor_renders_the_same_scenes(rooms: RoomBank) -> None:
     config = CompositionConfig(window_s=WINDOW_S, unnamed_share=0.3)
-    there = SceneComposer(BANK, rooms, PHRASES, load_categories(), "train", config, 0, torch.device("cuda"))
+    there = SceneComposer(Material(BANK, rooms, PHRASES, load_categories()), "train", config, 0, torch.device("cuda"))
     here = _composer(rooms, unnamed_share=0.3)
     assert _same(there.draw(0, 8), here.draw(0, 8))
     one, other = there.compose(0, 8), here.compose(0, 8)
@@ -250,7 +250,8 @@ def test_stretches_are_chosen_where_a_clip_sounds(rooms: RoomBank) -> None:
     for start, length in zip(BANK.start.tolist(), BANK.length.tolist(), strict=True):
         samples[start : start + length * 3 // 4] = 0
     config = CompositionConfig(window_s=0.25, augment=False)
-    sparse = SceneComposer(replace(BANK, samples=samples), rooms, PHRASES, load_categories(), "train", config)
+    material = Material(replace(BANK, samples=samples), rooms, PHRASES, load_categories())
+    sparse = SceneComposer(material, "train", config)
     draws = sparse.draw(0, 100)
     power = torch.stack([samples[a : a + sparse.window].float().square().mean() for a in draws.start.tolist()])
     # Three tries find it in 1 - 0.71^3 = 64 % of the draws.
@@ -370,7 +371,7 @@ def test_every_phrase_is_understood_as_one_object_at_one_place() -> None:
     for number, phrase in enumerate(PHRASES.phrases):
         words = Captioner(STYLES[number % 3], np.random.default_rng(number))
         for azimuth_deg in (-41.3, 0.2, 90.0):
-            (clause,) = parse_prompt(words.caption([Placed(phrase.lower(), azimuth_deg, azimuth_deg)]))
+            (clause,) = parse_prompt(words.caption([CaptionedObject(phrase.lower(), azimuth_deg, azimuth_deg)]))
             assert clause.object == phrase.lower()
             assert clause.azimuth.start_deg == clause.azimuth.end_deg == said_azimuth_deg(azimuth_deg, words.style)
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from tas_core.datasets.mixing import packing
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.material import open_material
-from tas_core.datasets.mixing.packing import _excerpt, pack_material
+from tas_core.datasets.mixing.packing import PackSettings, liveliest_excerpt, pack_material
 from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.errors import InputError
@@ -25,7 +25,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _pack(source: Path, out: Path, **settings: object) -> Path:
-    pack_material(source, out, **{"megabytes": 0.8, "excerpt_s": 1.0, "rooms": 4, **settings})  # type: ignore[arg-type]
+    pack_material(source, out, PackSettings(**{"megabytes": 0.8, "excerpt_s": 1.0, "rooms": 4, **settings}))  # type: ignore[arg-type]
     return out
 
 
@@ -97,10 +97,10 @@ def test_an_excerpt_is_where_a_clip_sounds() -> None:
     samples[at + 20000 : at + 30000] = bank.samples[at + 20000 : at + 30000]
     samples[at + 30000 : at + 32000] = 0
     quiet = replace(bank, samples=samples)
-    excerpt = _excerpt(quiet, 0, 12000)
+    excerpt = liveliest_excerpt(quiet, 0, 12000)
     assert len(excerpt) == 12000
     assert int((excerpt != 0).sum()) > 9900
-    assert torch.equal(_excerpt(bank, 1, 64000), bank.samples[bank.start[1] : bank.start[1] + bank.length[1]])
+    assert torch.equal(liveliest_excerpt(bank, 1, 64000), bank.samples[bank.start[1] : bank.start[1] + bank.length[1]])
 
 
 def test_too_few_bytes_an_existing_folder_and_a_folder_without_phrases_are_refused(

@@ -8,9 +8,9 @@ import pytest
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.captions import (
     STYLES,
+    CaptionedObject,
     Captioner,
     CaptionStyle,
-    Placed,
     benchmark_data,
     dense_segments,
     quoted,
@@ -42,7 +42,7 @@ def test_every_wording_reads_as_its_place(style: CaptionStyle) -> None:
     for number in range(20):
         words = captioner(style, number)
         for azimuth in (-90.0, -75.0, -55.0, -40.0, -25.0, 0.0, 25.0, 40.0, 55.0, 75.0, 90.0):
-            clause = parse_prompt(words.caption([Placed("cello", azimuth, azimuth)]))[0]
+            clause = parse_prompt(words.caption([CaptionedObject("cello", azimuth, azimuth)]))[0]
             expected = azimuth if style != "coarse" or azimuth == 0 else np.sign(azimuth) * 55.0
             assert clause.object == "cello"
             assert clause.azimuth.start_deg == clause.azimuth.end_deg == expected
@@ -63,7 +63,7 @@ def test_random_scenes_read_back(style: CaptionStyle) -> None:
         count = int(rng.integers(1, 5))
         names = [str(n) for n in rng.choice(NAMES, count, replace=False)]
         azimuths = rng.uniform(-90, 90, count)
-        text = words.caption([Placed(n, a, a) for n, a in zip(names, azimuths, strict=True)])
+        text = words.caption([CaptionedObject(n, a, a) for n, a in zip(names, azimuths, strict=True)])
         read = {c.object: c.azimuth.start_deg for c in parse_prompt(text)}
         assert read == {n: said_azimuth_deg(a, style) for n, a in zip(names, azimuths, strict=True)}
 
@@ -71,14 +71,17 @@ def test_random_scenes_read_back(style: CaptionStyle) -> None:
 def test_objects_come_from_left_to_right() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        placed = [Placed(n, a, a) for n, a in (("cello", -40.0), ("piano", 70.0), ("harp", 0.0))]
+        placed = [CaptionedObject(n, a, a) for n, a in (("cello", -40.0), ("piano", 70.0), ("harp", 0.0))]
         read = parse_prompt(Captioner("words", rng).caption(placed))
         assert [c.object for c in read] == ["piano", "harp", "cello"]
 
 
 def test_words_vary() -> None:
     rng = np.random.default_rng(1)
-    texts = {Captioner("coarse", rng).caption([Placed("cello", 60, 60), Placed("harp", -60, -60)]) for _ in range(200)}
+    texts = {
+        Captioner("coarse", rng).caption([CaptionedObject("cello", 60, 60), CaptionedObject("harp", -60, -60)])
+        for _ in range(200)
+    }
     assert len(texts) > 30
 
 
@@ -92,7 +95,7 @@ def test_names_that_read_as_something_else_are_quoted() -> None:
 def test_a_template_that_says_something_else_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(benchmark_data(), "clauses", ["{name} and a dog {place}"])
     with pytest.raises(TasError, match="reads as"):
-        captioner("coarse", 0).caption([Placed("cello", 60, 60)])
+        captioner("coarse", 0).caption([CaptionedObject("cello", 60, 60)])
 
 
 def test_segments_follow_what_sounds() -> None:
