@@ -215,7 +215,7 @@ def test_the_readme_leads_to_every_page() -> None:
     assert first == "docs/ARCHITECTURE.md"
 
 
-_FOLDERS = ("benchmarks", "docs", "examples", "prompts", "scripts", "tas_cli", "tas_core", "tests")
+_FOLDERS = ("benchmarks", "docs", "examples", "prompts", "scripts", "tas_cli", "tas_core", "tests", "tools")
 _PATH = re.compile(rf"(?<![\w/.-])(?:{'|'.join(_FOLDERS)})/[\w./-]*")
 _PACKAGES = sorted(path.parent.name for path in (ROOT / "tas_core").glob("*/__init__.py"))
 

@@ -127,7 +127,7 @@ def test_clips_of_patches_are_as_any_others() -> None:
 
 @pytest.fixture(scope="module")
 def shared_samples() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("shared_samples", ROOT / "scripts" / "shared_samples.py")
+    spec = importlib.util.spec_from_file_location("shared_samples", ROOT / "tools" / "shared_samples.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

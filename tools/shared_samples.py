@@ -1,6 +1,6 @@
 """List the samples of one soundfont that another soundfont or patch set holds as well, whatever their level.
 
-    python scripts/shared_samples.py TRAINING HELD_OUT
+    python tools/shared_samples.py TRAINING HELD_OUT
 
 Both are SoundFont 2 files (not compressed) or folders of Gravis patches. Sources that share recordings must not be in
 two splits, or what is called unseen was seen. Places where the signal crosses zero at the same distances in both are
@@ -147,12 +147,12 @@ def shared(known: list[Sample], held_out: list[Sample]) -> Iterator[tuple[float,
     order = np.argsort(numbers, kind="stable")
     numbers, places, owners = numbers[order], places[order], owners[order]
     for sample in held_out:
-        asked, at = _fingerprints(sample.samples)
-        if not len(asked):
+        wanted, at = _fingerprints(sample.samples)
+        if not len(wanted):
             continue
-        chosen = np.unique(np.linspace(0, len(asked) - 1, CLOSER_LOOKS).round().astype(int))
-        first = np.searchsorted(numbers, asked[chosen])
-        last = np.searchsorted(numbers, asked[chosen], side="right")
+        chosen = np.unique(np.linspace(0, len(wanted) - 1, CLOSER_LOOKS).round().astype(int))
+        first = np.searchsorted(numbers, wanted[chosen])
+        last = np.searchsorted(numbers, wanted[chosen], side="right")
         best, match = 0.0, 0
         for look, start, end in zip(chosen, first, last, strict=True):
             for k in range(start, min(end, start + 5)):
@@ -165,12 +165,12 @@ def shared(known: list[Sample], held_out: list[Sample]) -> Iterator[tuple[float,
 
 def main(training: Path, held_out: Path) -> None:
     """Print one line for each sample of ``held_out`` that is in ``training`` too."""
-    asked = read_samples(held_out)
-    for ratio, sample, other in shared(read_samples(training), asked):
+    wanted = read_samples(held_out)
+    for ratio, sample, other in shared(read_samples(training), wanted):
         where = ", ".join(other.programs) or "no preset"
         print(f"{ratio:.3f}  {sample.name} ({', '.join(sample.programs[:4])})  =  {other.name} ({where})")
-    short = sum(len(sample.samples) < SHORTEST for sample in asked)
-    print(f"{len(asked)} samples, {short} of them too short to say")
+    short = sum(len(sample.samples) < SHORTEST for sample in wanted)
+    print(f"{len(wanted)} samples, {short} of them too short to say")
 
 
 if __name__ == "__main__":

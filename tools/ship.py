@@ -1,6 +1,6 @@
 """Make the shipped weights of one run's checkpoint or of several, in half precision.
 
-    python scripts/ship.py slots runs/slots-8/checkpoint runs/slots-7/checkpoint,runs/slots-6/checkpoint \\
+    python tools/ship.py slots runs/slots-8/checkpoint runs/slots-7/checkpoint,runs/slots-6/checkpoint \\
         --set sharpness=4.0 balance=0.75
 
 Every checkpoint becomes a network of its own in the shipped model, whose masks are averaged; where names are joined by

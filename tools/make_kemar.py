@@ -1,6 +1,6 @@
 """Make tas_core/acoustics/kemar.safetensors from MIT's measurements as Debian's libmysofa1 ships them.
 
-    python scripts/make_kemar.py /usr/share/libmysofa/MIT_KEMAR_normal_pinna.sofa
+    python tools/make_kemar.py /usr/share/libmysofa/MIT_KEMAR_normal_pinna.sofa
 
 The data are Gardner and Martin's KEMAR measurements (MIT Media Lab, 1994), free with attribution. The
 first 256 of 512 taps are kept, faded over the last 32: what is cut is the noise floor of the measurement.

@@ -1,7 +1,7 @@
 """Make the small test set that shipped weights are checked against, from a simulated data set.
 
     tas data simulate --out runs/tasbench --clips 1871 --rate 16000 --split test
-    python scripts/make_floor_set.py runs/tasbench tests/data/floor
+    python tools/make_floor_set.py runs/tasbench tests/data/floor
 
 The first test clips, in their order, that hold nothing but the public-domain soundfont: two with one object, nine with
 two, three with three; the first five seconds of each, 16 bit. The mixtures are the sums of the stems and are not kept.
