@@ -1,9 +1,9 @@
 """HTML files that hold everything they need and ask no network for anything.
 
 A page is a folder of this package with a template ``page.html`` (Jinja2) that extends ``base.html``, a style
-``page.css`` that goes on from ``shared.css``, and a script ``page.js``. The policy in its head forbids every request,
-and every script and style but those two. Whatever a template is given is text and is escaped; data is JSON, and sounds
-are base64, in blocks that no browser runs.
+``page.css`` that goes on from ``shared.css``, and scripts that go on from ``shared.js``. The policy in its head forbids
+every request, and every script and style but those. Whatever a template is given is text and is escaped; data is JSON,
+and sounds are base64, in blocks that no browser runs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,6 +33,7 @@ def fill_page(
     sounds: Mapping[str, bytes],
     values: Mapping[str, Any] | None = None,
     *,
+    scripts: Sequence[str] = ("page.js",),
     policy: str = "",
 ) -> bytes:
     """The HTML file, UTF-8.
@@ -42,6 +43,7 @@ def fill_page(
         data: what the script reads, plain JSON values.
         sounds: name -> audio file, in blocks with the ids ``sound-<name>``; names are ASCII words.
         values: what else the template shows.
+        scripts: of the page's folder, in their order; they are one script in the file.
         policy: further directives for the page's policy, such as ``media-src blob:``.
 
     Raises:
@@ -51,7 +53,7 @@ def fill_page(
     from markupsafe import Markup
 
     style = _read("shared.css") + _read(f"{name}/page.css")
-    script = _read(f"{name}/page.js")
+    script = _read("shared.js") + "".join(_read(f"{name}/{part}") for part in scripts)
     directives = [
         "default-src 'none'",
         f"script-src {_source_hash(script)}",

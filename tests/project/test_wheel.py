@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+REPORTING = ROOT / "tas_core" / "reporting"
 pytestmark = pytest.mark.slow
 
 
@@ -66,12 +67,13 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_workshop(wheel: Path) -> No
     expected = [
         *(f"tas_core/timeline/words/{path.name}" for path in (ROOT / "prompts").iterdir()),
         "tas_core/acoustics/kemar.safetensors",
-        *(f"tas_core/reporting/{page}/page.{kind}" for page in ("report", "study") for kind in ("html", "css", "js")),
-        *(f"tas_core/reporting/{name}" for name in ("base.html", "shared.css", "report/tables.html")),
+        *(str(path.relative_to(ROOT)) for kind in ("html", "css", "js") for path in REPORTING.rglob(f"*.{kind}")),
         "tas_core/models/weights/slots/config.json",
         "tas_core/models/weights/slots/model.safetensors",
     ]
-    assert {"directions.yaml", "objects.yaml", "sentences.txt"} <= {Path(name).name for name in expected}
+    assert {"directions.yaml", "objects.yaml", "sentences.txt", "base.html", "tables.html", "shared.css"} <= {
+        Path(name).name for name in expected
+    }
     assert set(expected) <= set(names)
     assert len(names) == len(set(names))
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tas_cli", "tas_core", "tas"}

@@ -37,6 +37,7 @@ from tas_core.timeline.prompts import Clause
 from tas_core.timeline.segments import Timeline
 
 _SUFFIXES: Final = (".html", ".htm")
+_SCRIPTS: Final = ("player.js", "pictures.js", "page.js")
 _WAVEFORM_BINS: Final = 1600
 _LARGEST_DB: Final = 99.0
 """Infinite level differences, of one silent ear, are drawn as this one."""
@@ -162,7 +163,7 @@ def write_report(
         "provenance": list(tables.facts(provenance)),
         "files": list(tables.facts(files)),
     }
-    write_files({page: fill_page("report", _data(played, gain), sounds, shown)}, overwrite=overwrite)
+    write_files({page: fill_page("report", _data(played, gain), sounds, shown, scripts=_SCRIPTS)}, overwrite=overwrite)
     return page
 
 

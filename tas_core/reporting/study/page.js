@@ -1,14 +1,13 @@
 
-"use strict";
 (() => {
   const PLACES = ["left", "center", "right"];
   const CHECK_TONES = ["left", "left", "right", "right"];
   const FORMAT = 1;
 
-  const study = JSON.parse(document.getElementById("study").textContent);
-  const page = document.getElementById("page");
-  const status = document.getElementById("status");
-  const audio = document.getElementById("audio");
+  const study = readData("study");
+  const page = byId("page");
+  const status = byId("status");
+  const audio = byId("audio");
   const storageKey = "tas-study-" + study.study;
 
   // ---------------------------------------------------------------- state
@@ -58,31 +57,12 @@
     if (running && !storageWorks) event.preventDefault();
   });
 
-  // ---------------------------------------------------------------- small helpers
-
-  // Text goes through textContent only, so whatever stands in a prompt is shown and never interpreted.
-  const element = (tag, properties, ...children) => {
-    const made = document.createElement(tag);
-    for (const [name, value] of Object.entries(properties || {})) {
-      if (name in made) made[name] = value;
-      else made.setAttribute(name, value);
-    }
-    made.append(...children);
-    return made;
-  };
-  const button = (text, onclick, className = "") =>
-    element("button", { type: "button", className, textContent: text, onclick });
-  const keyboardKey = (text) => element("kbd", { textContent: text });
-  // Pairs of keys and what they do.
-  const keyLine = (pairs) =>
-    element("p", { className: "keys" }, ...pairs.flatMap(([keys, does]) => [
-      element("span", {}, ...keys.flatMap((key) => [keyboardKey(key), " "]), does),
-      " ",
-    ]));
+  // ---------------------------------------------------------------- showing
 
   const say = (text) => {
     status.textContent = text;
   };
+  const player = makePlayer(audio, say);
   let onKey = () => false;
   const show = (title, children, handleKey) => {
     player.stop();
@@ -94,81 +74,12 @@
     scrollTo(0, 0);
     heading.focus();
   };
-  const clock = (seconds) => Math.floor(seconds / 60) + ":" + String(Math.floor(seconds % 60)).padStart(2, "0");
   const shuffled = (list) => {
     const rest = [...list];
     const out = [];
     while (rest.length) out.push(...rest.splice(crypto.getRandomValues(new Uint32Array(1))[0] % rest.length, 1));
     return out;
   };
-
-  // ---------------------------------------------------------------- player
-
-  const player = {
-    url: null,
-    startedAt: null,
-    onListened: () => {},
-    onEnded: () => {},
-
-    load(name, onListened, onEnded) {
-      this.stop();
-      const coded = document.getElementById("sound-" + name).textContent;
-      const bytes = Uint8Array.from(atob(coded), (character) => character.charCodeAt(0));
-      if (this.url) URL.revokeObjectURL(this.url);
-      this.url = URL.createObjectURL(new Blob([bytes], { type: "audio/flac" }));
-      this.onListened = onListened;
-      this.onEnded = onEnded;
-      audio.src = this.url;
-    },
-    toggle() {
-      if (!audio.paused) audio.pause();
-      else audio.play().catch(() => audio.error || say("The browser did not start the sound. Press Play again."));
-    },
-    stop() {
-      audio.pause();
-      this.settle();
-    },
-    settle() {
-      if (this.startedAt === null) return;
-      const listened = audio.currentTime - this.startedAt;
-      this.startedAt = null;
-      this.onListened(Math.max(0, listened));
-    },
-    view(label) {
-      const position = element("progress", { max: 1, value: 0, "aria-label": "Position in the recording" });
-      const time = element("p", { className: "clock", textContent: "0:00" });
-      const play = button("\u25b6 Play", () => this.toggle(), "main");
-      play.id = "play";
-      play.setAttribute("aria-keyshortcuts", "Space");
-      play.setAttribute("aria-label", "Play " + label);
-      this.draw = () => {
-        const length = Number.isFinite(audio.duration) ? audio.duration : 0;
-        position.value = length ? Math.min(1, audio.currentTime / length) : 0;
-        time.textContent = clock(audio.currentTime) + " / " + clock(Math.round(length));
-        play.textContent = audio.paused ? "\u25b6 Play" : "\u275a\u275a Pause";
-        play.setAttribute("aria-label", (audio.paused ? "Play " : "Pause ") + label);
-      };
-      return element("div", { className: "player" }, play, element("div", { className: "position" }, position, time));
-    },
-    draw() {},
-  };
-  audio.addEventListener("playing", () => {
-    if (player.startedAt === null) player.startedAt = audio.currentTime;
-    say("");
-  });
-  audio.addEventListener("pause", () => player.settle());
-  audio.addEventListener("ended", () => {
-    player.settle();
-    player.onEnded();
-  });
-  audio.addEventListener("error", () => {
-    if (audio.getAttribute("src")) {
-      say("This browser cannot play the sound (FLAC). Please use a current Chrome, Edge, Firefox or Safari.");
-    }
-  });
-  for (const name of ["timeupdate", "playing", "pause", "ended", "loadedmetadata", "emptied"]) {
-    audio.addEventListener(name, () => player.draw());
-  }
 
   // ---------------------------------------------------------------- pages
 
@@ -518,7 +429,7 @@
       return;
     }
     if (event.key === " ") {
-      if (!document.getElementById("play")) return;
+      if (!byId("play")) return;
       player.toggle();
       event.preventDefault();
     } else if (onKey(event.key)) {

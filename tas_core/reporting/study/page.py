@@ -42,6 +42,7 @@ MAX_RATE_HZ: Final = 48_000
 LENGTH_TOLERANCE_S: Final = 0.1
 """Files of one set may differ by this much in length; shorter ones end in silence."""
 
+_SCRIPTS: Final = ("elements.js", "player.js", "page.js")
 _ITEM_NUMBERS: Final = range(1000, 10_000)
 
 _TONE_RATE_HZ: Final = 16_000
@@ -180,7 +181,7 @@ def render_page(study: Mapping[str, Any], sounds: Mapping[str, bytes]) -> bytes:
             of each recording in order.
         sounds: item number or ``tone-left`` and ``tone-right`` -> FLAC file.
     """
-    return fill_page("study", study, sounds, policy="media-src blob:")
+    return fill_page("study", study, sounds, scripts=_SCRIPTS, policy="media-src blob:")
 
 
 # ---------------------------------------------------------------------------- files

@@ -1,0 +1,177 @@
+
+/**
+ * The pictures of the report over time: waveform, level difference, azimuth, and the lane of prompts.
+ *
+ * @param report the page's data
+ */
+const makePictures = (report) => {
+  const duration = report.duration_s;
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const wide = () => byId("plots").clientWidth;
+  const LEFT = 44;
+  const RIGHT = 8;
+  const toX = (seconds) => LEFT + (seconds / duration) * (wide() - LEFT - RIGHT);
+  const toSeconds = (x) => Math.min(duration, Math.max(0, ((x - LEFT) / (wide() - LEFT - RIGHT)) * duration));
+  const STEPS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300];
+
+  const canvas = (id) => {
+    const element = byId(id);
+    const height = element.clientHeight;
+    const scale = devicePixelRatio || 1;
+    element.width = Math.round(wide() * scale);
+    element.height = Math.round(height * scale);
+    const pen = element.getContext("2d");
+    pen.scale(scale, scale);
+    pen.font = "12px system-ui, sans-serif";
+    pen.lineJoin = "round";
+    return { pen, height };
+  };
+
+  /** Lines and labels of both axes; ticks are [value, label] and toY says where a value is. */
+  const frame = (pen, top, bottom, ticks, toY, times) => {
+    const step = STEPS.find((each) => toX(each) - LEFT >= 64) || 600;
+    pen.lineWidth = 1;
+    pen.strokeStyle = colour("faint");
+    pen.fillStyle = colour("soft");
+    pen.textAlign = "center";
+    pen.textBaseline = "top";
+    for (let i = 0; i * step <= duration + 1e-9; i += 1) {
+      const x = Math.round(toX(i * step)) + 0.5;
+      pen.beginPath();
+      pen.moveTo(x, top);
+      pen.lineTo(x, bottom);
+      pen.stroke();
+      if (times) {
+        const seconds = i * step;
+        const decimals = step < 0.1 ? 2 : step < 1 ? 1 : 0;
+        const rest = (seconds % 60).toFixed(decimals).padStart(decimals ? decimals + 3 : 2, "0");
+        const text = `${Math.floor(seconds / 60)}:${rest}`;
+        pen.textAlign = x > wide() - 24 ? "right" : "center";
+        pen.fillText(text, Math.min(x, wide() - 1), bottom + 5);
+      }
+    }
+    pen.textAlign = "right";
+    pen.textBaseline = "middle";
+    for (const [value, label] of ticks) {
+      const y = Math.round(toY(value)) + 0.5;
+      pen.strokeStyle = colour(value === 0 ? "line" : "faint");
+      pen.beginPath();
+      pen.moveTo(LEFT, y);
+      pen.lineTo(wide() - RIGHT, y);
+      pen.stroke();
+      pen.fillText(label, LEFT - 6, Math.min(bottom - 5, Math.max(top + 6, y)));
+    }
+  };
+
+  /** A line through values, broken where there are none. */
+  const trace = (pen, times, values, toY) => {
+    pen.beginPath();
+    let before = false;
+    values.forEach((value, i) => {
+      if (value !== null) pen[before ? "lineTo" : "moveTo"](toX(times[i]), toY(value));
+      before = value !== null;
+    });
+    pen.stroke();
+  };
+
+  const loudest = Math.max(1e-6, ...report.tracks.flatMap((track) => track.peaks).map((ear) => ear.reduce((a, b) => Math.max(a, b), 0)));
+  const drawWave = (id) => {
+    const { pen, height } = canvas("wave");
+    const middle = height / 2;
+    const reach = middle - 3;
+    const toY = (value) => middle - value * reach;
+    frame(pen, 0, height, [[0, ""]], toY, false);
+    pen.fillText("left", LEFT - 6, middle - reach / 2);
+    pen.fillText("right", LEFT - 6, middle + reach / 2);
+    report.tracks.find((track) => track.id === id).peaks.forEach((peaks, ear) => {
+      pen.fillStyle = colour(ear === 0 ? "wave" : "wave-2");
+      const width = (wide() - LEFT - RIGHT) / peaks.length;
+      peaks.forEach((peak, i) => {
+        const y = toY((ear === 0 ? 1 : -1) * (peak / loudest));
+        pen.fillRect(LEFT + i * width, Math.min(y, middle), Math.max(width, 0.6), Math.abs(y - middle));
+      });
+    });
+  };
+
+  const drawSpl = () => {
+    const { pen, height } = canvas("spl");
+    const known = [...report.spl.output, ...report.spl.hrtf].filter((value) => value !== null).map(Math.abs).sort((a, b) => a - b);
+    const most = known.length ? known[Math.floor(0.995 * (known.length - 1))] : 0;
+    const limit = Math.min(30, Math.max(6, 6 * Math.ceil(most / 6)));
+    const toY = (value) => height / 2 - (Math.max(-limit, Math.min(limit, value)) / limit) * (height / 2 - 6);
+    const label = (value) => (value > 0 ? "+" : "\u2212") + Math.abs(value);
+    frame(pen, 0, height, [[limit, label(limit)], [limit / 2, label(limit / 2)], [0, "0 dB"], [-limit / 2, label(-limit / 2)], [-limit, label(-limit)]], toY, false);
+    pen.strokeStyle = colour("soft");
+    pen.lineWidth = 1.5;
+    pen.setLineDash([5, 4]);
+    trace(pen, report.spl.time_s, report.spl.hrtf, toY);
+    pen.setLineDash([]);
+    pen.strokeStyle = colour("wave");
+    pen.lineWidth = 2;
+    trace(pen, report.spl.time_s, report.spl.output, toY);
+  };
+
+  const REQUESTED_COLOURS = 6;
+  const DASHES = [[], [9, 5], [2, 5]];
+  const dashOf = (index) => Math.floor(index / REQUESTED_COLOURS + index) % DASHES.length;
+  const drawAzimuth = () => {
+    const { pen, height } = canvas("azimuth");
+    const bottom = height - 20;
+    const toY = (value) => bottom / 2 - (value / 90) * (bottom / 2 - 6);
+    frame(pen, 0, bottom, [[90, "90\u00b0 L"], [45, "45\u00b0"], [0, "0\u00b0"], [-45, "45\u00b0"], [-90, "90\u00b0 R"]], toY, true);
+    report.azimuth.asked.forEach((track, index) => {
+      pen.strokeStyle = colour("requested-" + (index % REQUESTED_COLOURS));
+      pen.lineWidth = 4;
+      pen.setLineDash(DASHES[dashOf(index)]);
+      for (const [from, to, first, last] of track.lines) {
+        pen.beginPath();
+        pen.moveTo(toX(from), toY(first));
+        pen.lineTo(toX(to), toY(last));
+        pen.stroke();
+      }
+    });
+    pen.setLineDash([]);
+    pen.fillStyle = colour("ink");
+    report.azimuth.heard.forEach((value, i) => {
+      if (value === null) return;
+      pen.beginPath();
+      pen.arc(toX(report.azimuth.time_s[i]), toY(value), 2, 0, 2 * Math.PI);
+      pen.fill();
+    });
+  };
+
+  const drawLane = () => {
+    all("#lane .prompt").forEach((element, i) => {
+      const { start_s: from, end_s: to } = report.segments[i];
+      element.style.left = `${toX(from)}px`;
+      element.style.width = `${toX(to) - toX(from)}px`;
+    });
+  };
+
+  const describe = () => {
+    report.azimuth.asked.forEach(({ object }, index) => {
+      const swatch = document.createElement("span");
+      swatch.className = `swatch requested-${index % REQUESTED_COLOURS} dash-${dashOf(index)}`;
+      const name = document.createElement("bdi");
+      name.textContent = object;
+      const entry = document.createElement("span");
+      entry.append(swatch, name);
+      byId("azimuth-legend").append(entry);
+    });
+    const rangeOf = (values) => {
+      const known = values.filter((value) => value !== null);
+      return known.length ? `${known.reduce((a, b) => Math.min(a, b))} to ${known.reduce((a, b) => Math.max(a, b))}` : "silence";
+    };
+    byId("spl").setAttribute("aria-label", `Level of the left ear over the right over time, decibels: ${rangeOf(report.spl.output)} for the output`);
+    byId("azimuth").setAttribute("aria-label", `Azimuth over time, degrees, positive left: measured from ${rangeOf(report.azimuth.heard)}; lines are the requested places. The table below has the numbers.`);
+  };
+
+  const draw = (id) => {
+    drawWave(id);
+    drawSpl();
+    drawAzimuth();
+    drawLane();
+  };
+
+  return { draw, drawWave, describe, toX, toSeconds };
+};
