@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from tas_cli.output.json_lines import ResultOutput, print_json
 from tas_cli.output.terminal import print_paths
-from tas_core.datasets.tasbench.annotations import ImportReport
+from tas_core.datasets.tasbench.annotations import ImportSummary
 from tas_core.datasets.tasbench.checking import Problem
 
 
@@ -36,7 +36,7 @@ def packing_progress(mode: str) -> Callable[[str], None]:
     return tell
 
 
-def print_import(report: ImportReport) -> None:
+def print_import(report: ImportSummary) -> None:
     """Say how many timelines were made and what has none, on stderr, and where they are."""
     lines = [f"{len(report.timelines)} timelines from {report.frames} annotations"]
     if report.late:
