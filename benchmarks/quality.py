@@ -29,7 +29,7 @@ from tas_core.errors import EncoderError
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import Row
+from tas_core.evaluation.systems import SystemSpec
 from tas_core.models.description import CONFIG_FILE
 from tas_core.models.registry import PRESETS, preset_family
 from tas_core.models.text_encoders.registry import build_text_encoder
@@ -79,8 +79,12 @@ LEARNED = (
 ENCODERS = (("MiniLM", "minilm", "paper"), ("BERT", "bert", "paper-bert"), ("T5", "t5", "paper-t5"),
             ("CLIP", "clip", "paper-clip"))  # fmt: skip
 SHIPPED = "slots, as shipped"
-FLOORS = (Row("Mono-Mono", "mono"), Row("pan", "pan"), Row("hrtf", "hrtf"))
-CEILINGS = (Row("oracle-mask", "oracle-mask"), Row("oracle-direct", "oracle-direct"), Row("ground truth", "truth"))
+FLOORS = (SystemSpec("Mono-Mono", "mono"), SystemSpec("pan", "pan"), SystemSpec("hrtf", "hrtf"))
+CEILINGS = (
+    SystemSpec("oracle-mask", "oracle-mask"),
+    SystemSpec("oracle-direct", "oracle-direct"),
+    SystemSpec("ground truth", "truth"),
+)
 
 PAPER_COLUMNS = ("stft", "env", "wav_x1000", "amp", "pha", "snr_db")
 SPACE_COLUMNS = ("rank_object", "rank_audio", "azimuth_error_deg", "ic_error", "ild_error_db", "itd_error_us",
@@ -268,7 +272,7 @@ def main() -> None:
                 continue
             print(f"{row.name} ({preset})", flush=True)
             folder = train_row(preset, budget, material, base / preset, device=arguments.device, fold=fold)
-            rows.append(Row(row.name, str(folder), sampling_steps(preset, budget)))
+            rows.append(SystemSpec(row.name, str(folder), sampling_steps(preset, budget)))
             about[row.name] = describe(folder)
         for name, _, preset in ENCODERS:
             if why := missing_encoder(preset):
@@ -276,9 +280,9 @@ def main() -> None:
                 not_run[f"TAS + SAF, {name}"] = "the text encoder's weights are not at hand"
             elif preset != "paper" and arguments.budget == "cuda":
                 folder = train_row(preset, budget, material, base / preset, device=arguments.device, fold=fold)
-                rows.append(Row(f"TAS + SAF, {name}", str(folder), sampling_steps(preset, budget)))
+                rows.append(SystemSpec(f"TAS + SAF, {name}", str(folder), sampling_steps(preset, budget)))
                 about[rows[-1].name] = describe(folder)
-        rows += [Row(SHIPPED, "slots"), *CEILINGS]
+        rows += [SystemSpec(SHIPPED, "slots"), *CEILINGS]
         settings = EvaluationSettings(
             folds=(fold,),
             clips=budget.clips,

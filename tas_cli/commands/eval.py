@@ -10,7 +10,7 @@ import typer
 from tas_cli.options import AnyStft, AsJson, Captions, Device, Force, Jobs, Names, NoNormalise, Save, Split
 
 if TYPE_CHECKING:
-    from tas_core.evaluation.systems import Row
+    from tas_core.evaluation.systems import SystemSpec
 
 app = typer.Typer(help="Say in numbers how good outputs or models are.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -117,7 +117,7 @@ def data(
     put_evaluation(found, output)
 
 
-def parse_row(text: str, steps: int | None = None) -> Row:
+def parse_row(text: str, steps: int | None = None) -> SystemSpec:
     """Read ``[NAME=]SOURCE[@STEPS]``; a folder that has this very name is taken as it is.
 
     Args:
@@ -128,7 +128,8 @@ def parse_row(text: str, steps: int | None = None) -> Row:
         InputError: an empty name or source, or steps for something that has none.
     """
     from tas_core.errors import InputError
-    from tas_core.evaluation.systems import BASELINES, Row
+    from tas_core.evaluation.baselines import BASELINES
+    from tas_core.evaluation.systems import SystemSpec
 
     name, source, own = text, text, None
     if not Path(text).is_dir():
@@ -143,6 +144,6 @@ def parse_row(text: str, steps: int | None = None) -> Row:
     if own is None and source not in BASELINES:
         own = steps
     try:
-        return Row(name, source, own)
+        return SystemSpec(name, source, own)
     except InputError as error:
         raise InputError(f"--model {text!r}: {error}") from error

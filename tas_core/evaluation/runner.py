@@ -21,7 +21,7 @@ from tas_core.evaluation.cache import Cache
 from tas_core.evaluation.clips import RATE_HZ
 from tas_core.evaluation.results import GROUPS, Evaluation, RowResult, describe_machine, row_result
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import Row, build_system
+from tas_core.evaluation.systems import SystemSpec, build_system
 from tas_core.evaluation.tasks import drawn_clips, fold_clips, list_tasks, named_rows, without_stems
 from tas_core.evaluation.workers import Job, computed
 from tas_core.system.devices import choose_device, keep_freed_memory, one_thread
@@ -34,7 +34,7 @@ __all__ = ["EvaluationSettings", "evaluate"]
 
 def evaluate(
     data: TasBench,
-    rows: Sequence[str | Row],
+    rows: Sequence[str | SystemSpec],
     settings: EvaluationSettings | None = None,
     *,
     out: Path | None = None,
@@ -47,8 +47,8 @@ def evaluate(
 
     Args:
         data: the data set.
-        rows: systems, :class:`tas_core.evaluation.systems.Row` or the source of one by itself, which names it as well;
-            differences are to the first.
+        rows: systems, as :class:`tas_core.evaluation.systems.SystemSpec`, or the source of one by itself, which
+            names it as well; differences are to the first.
         settings: what to evaluate on, and how; by default :class:`EvaluationSettings` as it is.
         out: folder for results that a later run can go on from; made if missing. None keeps nothing.
         progress: told the share done, 0 to 1.

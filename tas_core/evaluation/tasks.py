@@ -19,9 +19,10 @@ import torch
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
+from tas_core.evaluation.baselines import BASELINES
 from tas_core.evaluation.clips import can_swap, clip_digest, has_stems
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import BASELINES, Row, System
+from tas_core.evaluation.systems import System, SystemSpec
 
 RESULTS_FORMAT: Final = 2
 """To be raised whenever a measure or a baseline changes: older results are then computed anew."""
@@ -49,14 +50,15 @@ class Outcome:
     row_excluded: str | None = None
 
 
-def named_rows(rows: Sequence[str | Row], settings: EvaluationSettings) -> list[Row]:
+def named_rows(rows: Sequence[str | SystemSpec], settings: EvaluationSettings) -> list[SystemSpec]:
     """Rows as they were requested, each with a name of its own; a text is the name and the source in one.
 
     Raises:
         InputError: no rows, or two of one name.
     """
     found = [
-        Row(row, row, None if row in BASELINES else settings.steps) if isinstance(row, str) else row for row in rows
+        SystemSpec(row, row, None if row in BASELINES else settings.steps) if isinstance(row, str) else row
+        for row in rows
     ]
     if not found:
         raise InputError("no systems to compare, expected at least one")
@@ -91,8 +93,8 @@ def drawn_clips(folds: Mapping[int, Sequence[str]], settings: EvaluationSettings
 
 
 def without_stems(
-    data: TasBench, rows: list[Row], systems: list[System], clips: Sequence[str]
-) -> tuple[list[Row], list[System], list[str]]:
+    data: TasBench, rows: list[SystemSpec], systems: list[System], clips: Sequence[str]
+) -> tuple[list[SystemSpec], list[System], list[str]]:
     """Rows that can be run, and notes on what is left out.
 
     Raises:

@@ -22,7 +22,7 @@ from tas_core.evaluation.scoring import (
     swap_measures,
 )
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import Row, System, build_system
+from tas_core.evaluation.systems import System, SystemSpec, build_system
 from tas_core.evaluation.tasks import Kind, Outcome, Task, file_name
 from tas_core.system.devices import keep_freed_memory
 from tas_core.system.processes import KILLED, in_processes
@@ -36,7 +36,7 @@ class Job:
     """What every process has to know."""
 
     root: Path
-    rows: tuple[Row, ...]
+    rows: tuple[SystemSpec, ...]
     identities: tuple[list[Any], ...]
     settings: EvaluationSettings
     needs_timeline: bool

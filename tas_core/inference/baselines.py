@@ -1,15 +1,21 @@
-"""The whole of a mono signal through the measured head at one place: what follows from a timeline without separation.
+"""Renderings without a model: the whole of a mono signal at one place, panned or through the measured head.
 
 With mid = 2 x, spectrograms with Hann windows of 64 ms every 16 ms (1024 samples every 256 at 16 kHz, as the ``slots``
 model has them), and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
 
     side = G(b(t)) mid            b = mean of the azimuths asked at time t, 0 if none
 
-It is the head's pair of filters, divided in every frequency by half their sum, so that (L + R) / 2 stays x.
+It is the head's pair of filters, divided in every frequency by half their sum, so that (L + R) / 2 stays x. Panned,
+
+    side = tan(pi / 4 * b(t) / 90 degrees) mid,
+
+which has the level ratio of the constant-power law, L : R = cos(u) : sin(u) with u = (1 - b / 90 degrees) pi / 4,
+scaled likewise; without the scale it would lose 3 dB of the mono sum at 90 degrees.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -17,7 +23,7 @@ import torch
 
 from tas_core.acoustics.direction_filter import DirectionFilter
 from tas_core.acoustics.stft import istft, stft
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
 from tas_core.timeline.segments import Timeline
 
 _HOP_S: Final = 0.016
@@ -62,4 +68,30 @@ def through_head(x: np.ndarray, sample_rate_hz: int, timeline: Timeline) -> np.n
         side = side[start - first : stop - first]
         ears[LEFT_EAR, start:stop] += side / 2
         ears[RIGHT_EAR, start:stop] -= side / 2
+    return ears
+
+
+def panned(x: np.ndarray, sample_rate_hz: int, timeline: Timeline) -> np.ndarray:
+    """The whole of x by amplitude panning to the mean azimuth requested, (ear, time) float64; (L + R) / 2 is x.
+
+    The level ratio is that of the constant-power law, see above.
+
+    Args:
+        x: (time), float32 or float64.
+        sample_rate_hz: of x, 8000 or more.
+        timeline: what is requested.
+
+    Raises:
+        TimelineError: the timeline does not fit the signal.
+    """
+    hop = round(_HOP_S * sample_rate_hz)
+    n_fft = _HOPS * hop
+    spectrum = stft(torch.from_numpy(2 * x), n_fft, hop)
+    times_s = np.arange(spectrum.shape[-1]) * hop / sample_rate_hz
+    mean_deg = mean_azimuth_deg(timeline, times_s, len(x) / sample_rate_hz)
+    ratio = LEFT_SIGN * np.tan(math.pi / 4 * mean_deg / MAX_AZIMUTH_DEG)
+    side = istft((torch.from_numpy(ratio) * spectrum).to(spectrum.dtype), n_fft, hop, len(x)).numpy()
+    ears = np.empty((2, len(x)))
+    ears[LEFT_EAR] = x + side / 2
+    ears[RIGHT_EAR] = x - side / 2
     return ears

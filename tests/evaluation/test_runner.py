@@ -23,13 +23,14 @@ from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tas_core.evaluation import runner, systems, workers
+from tas_core.evaluation.baselines import BASELINES, Baseline
 from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
 from tas_core.evaluation.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import BASELINES, Baseline, Row
+from tas_core.evaluation.systems import SystemSpec
 from tas_core.inference.baselines import mean_azimuth_deg
 from tas_core.inference.presence import Detection
 from tas_core.models.text_encoders.registry import build_text_encoder
@@ -58,7 +59,7 @@ def own(scored: TasBench, tmp_path: Path) -> TasBench:
 @pytest.fixture(scope="session")
 def table(scored: TasBench, tiny_model: Path) -> Evaluation:
     """All floors and ceilings and an untrained model, with control."""
-    rows = ["truth", Row("tiny", str(tiny_model)), *(name for name in BASELINES if name != "truth")]
+    rows = ["truth", SystemSpec("tiny", str(tiny_model)), *(name for name in BASELINES if name != "truth")]
     return evaluate(scored, rows, replace(ONE, control=True))
 
 
@@ -327,7 +328,7 @@ def test_a_second_run_computes_nothing(scored: TasBench, tmp_path: Path, monkeyp
     assert without_speed(again) == without_speed(first)
     assert again.row("pan").objects == first.row("pan").objects
     # Another name is the same system; other captions and control are more to do.
-    assert evaluate(scored, [Row("x", "mono")], ONE, out=tmp_path / "o").computed == 0
+    assert evaluate(scored, [SystemSpec("x", "mono")], ONE, out=tmp_path / "o").computed == 0
     assert evaluate(scored, ["pan"], replace(ONE, control=True), out=tmp_path / "o").computed == 5
     assert evaluate(scored, ["pan"], replace(ONE, captions="coarse"), out=tmp_path / "o").computed == 5
 
@@ -358,7 +359,7 @@ def test_an_interrupted_run_is_gone_on_with(scored: TasBench, tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_processes_change_nothing(scored: TasBench, tiny_model: Path) -> None:
-    rows = [Row("tiny", str(tiny_model)), Row("sampled", str(tiny_model), 3), "oracle-mask"]
+    rows = [SystemSpec("tiny", str(tiny_model)), SystemSpec("sampled", str(tiny_model), 3), "oracle-mask"]
     shares: list[float] = []
     one = evaluate(scored, rows, replace(ONE, control=True, control_clips=1))
     two = evaluate(scored, rows, replace(ONE, control=True, control_clips=1, jobs=2), progress=shares.append)
@@ -451,14 +452,14 @@ def test_fewer_clips_are_the_first_of_more(scored: TasBench) -> None:
 
 def test_outputs_are_kept(scored: TasBench, tmp_path: Path) -> None:
     settings = replace(ONE, clips=1, save_audio=True)
-    table = evaluate(scored, [Row("my pan", "pan")], settings, out=tmp_path / "o")
+    table = evaluate(scored, [SystemSpec("my pan", "pan")], settings, out=tmp_path / "o")
     path = tmp_path / "o" / "audio" / "my_pan" / f"{table.clips[0]}.wav"
     ears, rate_hz = soundfile.read(path)
     truth, _ = soundfile.read(scored.audio_path(table.clips[0]))
     assert rate_hz == 16000
     np.testing.assert_allclose(ears.mean(axis=1), truth.mean(axis=1), atol=1e-6)
     path.unlink()
-    assert evaluate(scored, [Row("my pan", "pan")], settings, out=tmp_path / "o").computed == 1
+    assert evaluate(scored, [SystemSpec("my pan", "pan")], settings, out=tmp_path / "o").computed == 1
     assert path.exists()
     with pytest.raises(InputError, match="only with a folder to write to"):
         evaluate(scored, ["pan"], settings)
@@ -558,7 +559,7 @@ def test_rows_that_cannot_be() -> None:
         ("slots", "slots", 0, "expected 1 or more"),
     ):
         with pytest.raises(InputError, match=message):
-            Row(name, source, steps)
+            SystemSpec(name, source, steps)
 
 
 @pytest.mark.parametrize(
@@ -607,7 +608,7 @@ def test_more_steps_than_a_model_has(scored: TasBench, tmp_path: Path, tas: Call
     done = tas("eval", "data", scored.root, "--jobs", 1, "--model", f"p={folder}@9")
     assert done.code == 2
     assert "takes at most 5" in done.error_line
-    table = evaluate(scored, [Row("p", str(folder), 2)], replace(ONE, clips=1))
+    table = evaluate(scored, [SystemSpec("p", str(folder), 2)], replace(ONE, clips=1))
     assert table.row("p").about["steps"] == 2
     assert mean(table, "p", "real_time_factor") > 0
 
@@ -672,7 +673,7 @@ def test_words_are_encoded_once_for_all_clips(
             return encoder(texts)
 
     monkeypatch.setattr("tas_core.models.text_encoders.registry.build_text_encoder", lambda _: Counting())
-    system = systems.build_system(Row("tiny", str(tiny_model)), torch.device("cpu"))
+    system = systems.build_system(SystemSpec("tiny", str(tiny_model)), torch.device("cpu"))
     for name in scored.split_clips("test")[:2] * 2:
         clip = read_clip(scored, name)
         system(clip, clip.timeline, 0)

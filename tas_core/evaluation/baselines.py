@@ -1,0 +1,132 @@
+"""Floors and ceilings of an evaluation, all from the mono sum x of a clip to two ears.
+
+``truth``          the recording itself, the best that any measure can say
+``mono``           x in both ears (Mono-Mono)
+``pan``            the whole of x panned to the mean of the requested azimuths
+``hrtf``           the whole of x through the measured head at that mean azimuth
+``oracle-mask``    ideal ratio masks from the true stems, at the *requested* azimuths
+``oracle-direct``  the true stems themselves, at their *true* azimuths, without their rooms' reflections
+
+All keep (L + R) / 2 = x. With mid = 2 x and spectrograms as the ``slots`` model has them (1024 samples every 256),
+and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
+
+    oracle-direct   side = sum_k G(a_k(t)) mid_k            mid_k = L + R of stem k,  a_k its true azimuth
+    oracle-mask     side = sum_k m_k G(b_k(t)) mid          m_k = |mid_k|^2 / sum_j |mid_j|^2,  b_k as requested
+
+:mod:`tas_core.inference.baselines` has the formulas of ``pan`` and ``hrtf``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tas_core.acoustics.direction_filter import DirectionFilter
+from tas_core.acoustics.stft import istft, stft
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.errors import InputError
+from tas_core.evaluation.clips import RATE_HZ, EvalClip
+from tas_core.inference.baselines import panned, through_head
+from tas_core.inference.presence import Detection
+from tas_core.timeline.segments import Timeline
+
+_N_FFT: Final = 1024
+_HOP: Final = 256
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A floor or a ceiling by name; what each is, the module says."""
+
+    name: str
+
+    @property
+    def identity(self) -> list[Any]:
+        """Its name."""
+        return [self.name]
+
+    @property
+    def follows_text(self) -> bool:
+        """Whether it asks for azimuths."""
+        return self.name in ("pan", "hrtf", "oracle-mask")
+
+    @property
+    def separates(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def needs_stems(self) -> bool:
+        """Whether it is an oracle."""
+        return self.name.startswith("oracle")
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Its kind."""
+        return {"kind": self.name}
+
+    def __call__(self, clip: EvalClip, timeline: Timeline | None, seed: int) -> tuple[np.ndarray, float | None]:
+        """Ears (ear, time).
+
+        Raises:
+            InputError: the clip has no stems or no timeline, and they are needed.
+        """
+        del seed
+        x = clip.mono
+        if self.name == "truth":
+            return clip.truth, None
+        if self.name == "mono":
+            return np.stack([x, x]), None
+        if self.needs_stems and clip.stems is None:
+            raise InputError(f"clip {clip.name}: no stems, which {self.name} needs")
+        if self.follows_text and timeline is None:
+            raise InputError(f"clip {clip.name}: no timeline, which {self.name} needs")
+        if self.name == "hrtf":
+            assert timeline is not None
+            return through_head(x, RATE_HZ, timeline), None
+        if self.name == "pan":
+            assert timeline is not None
+            return panned(x, RATE_HZ, timeline), None
+        spectrum = stft(torch.from_numpy(2 * x), _N_FFT, _HOP)
+        times_s = np.arange(spectrum.shape[-1]) * _HOP / RATE_HZ
+        if self.name == "oracle-direct":
+            azimuth = clip.true_azimuth_deg(np.minimum(times_s, clip.duration_s))
+            side = (_direction(azimuth) * _stem_mids(clip)).sum(dim=0)
+        else:
+            assert timeline is not None
+            power = _stem_mids(clip).abs().square()
+            masks = power / power.sum(dim=0).clamp_min(1e-12)
+            side = (masks * _direction(clip.asked_azimuth_deg(timeline, times_s))).sum(dim=0) * spectrum
+        return _to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
+
+    def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
+        """Nothing."""
+        del clip, timeline
+        return ()
+
+
+BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct")
+"""Names of the floors and ceilings."""
+
+
+def _stem_mids(clip: EvalClip) -> Tensor:
+    """Spectrograms (object, freq, frame) of L + R of every stem."""
+    assert clip.stems is not None
+    return stft(torch.from_numpy(clip.stems.sum(axis=1)), _N_FFT, _HOP)
+
+
+def _direction(azimuth_deg: np.ndarray) -> Tensor:
+    """Filters (object, freq, frame) for azimuths (object, frame)."""
+    filters = DirectionFilter(_N_FFT, RATE_HZ)
+    return filters(torch.from_numpy(azimuth_deg).float()).transpose(-1, -2)
+
+
+def _to_ears(x: np.ndarray, side: np.ndarray) -> np.ndarray:
+    ears = np.empty((2, len(x)))
+    ears[LEFT_EAR] = x + side / 2
+    ears[RIGHT_EAR] = x - side / 2
+    return ears
