@@ -6,10 +6,13 @@ import ast
 import importlib
 import re
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.project.test_docs import exists
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "tas_core"
@@ -107,6 +110,40 @@ def test_every_module_is_needed() -> None:
 @pytest.mark.parametrize("name", sorted(PUBLIC))
 def test_public_modules_are_there(name: str) -> None:
     assert importlib.import_module(name).__doc__
+
+
+def messages(path: Path) -> Iterator[tuple[int, str]]:
+    """String literals of a module with their lines, but for docstrings of whatever kind."""
+    module = tree(path)
+    words = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in words:
+            yield node.lineno, node.value
+
+
+def test_the_core_names_no_option_of_the_command_line() -> None:
+    """Its messages are read in programs, too; ``tas_cli`` knows the options that go with them."""
+    named = [
+        f"{path.relative_to(ROOT)}:{line}: {text}"
+        for path in SOURCES
+        if path.is_relative_to(CORE)
+        for line, text in messages(path)
+        if re.search(r"--[a-z]", text) and not re.fullmatch(r"--[a-z-]+", text)  # a word for another program
+    ]
+    assert named == []
+
+
+_REFERENCE = re.compile(r":(mod|class|func|meth|attr|data|exc):`~?(tas_core[\w.]+)`")
+
+
+def test_references_of_docstrings_lead_somewhere() -> None:
+    wrong = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in SOURCES
+        for kind, name in _REFERENCE.findall(path.read_text("utf-8"))
+        if not exists(name.rpartition(".")[0] if kind == "attr" else name)  # attributes may be those of instances
+    ]
+    assert wrong == []
 
 
 def test_only_the_models_know_their_classes() -> None:
