@@ -78,7 +78,7 @@ def save_checkpoint(
     folder = Path(folder)
     if family not in FAMILIES:
         raise CheckpointError(f"unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
-    weights = safetensors.torch.save({name: _storable(value, dtype) for name, value in state.items()})
+    weights = safetensors.torch.save({name: storable(value, dtype) for name, value in state.items()})
     description = {
         "format": FORMAT_VERSION,
         "family": family,
@@ -86,8 +86,8 @@ def save_checkpoint(
         "provenance": dict(provenance or {}),
         "weights_sha256": hashlib.sha256(weights).hexdigest(),
     }
-    text = _to_json(description, where=f"{folder / CONFIG_FILE}", indent=2) + "\n"
-    _replace_files({folder / WEIGHTS_FILE: weights, folder / CONFIG_FILE: text.encode()})
+    text = json_text(description, where=f"{folder / CONFIG_FILE}", indent=2) + "\n"
+    replace_files({folder / WEIGHTS_FILE: weights, folder / CONFIG_FILE: text.encode()})
     return folder
 
 
@@ -112,22 +112,31 @@ def _is_half(value: Tensor) -> bool:
     return value.dtype in (torch.float16, torch.bfloat16)
 
 
-def _storable(value: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+def storable(value: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """Own copy on the CPU: safetensors refuses tensors that share memory, as tied weights do."""
     if dtype is not None and value.dtype == torch.float32:
         value = value.to(dtype)
     return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
-def _to_json(value: Any, where: str, indent: int | None = None) -> str:
+def json_text(value: Any, where: str, indent: int | None = None) -> str:
+    """A value as JSON.
+
+    Raises:
+        CheckpointError: JSON cannot hold it; ``where`` is named.
+    """
     try:
         return json.dumps(value, indent=indent)
     except (TypeError, ValueError) as error:
         raise CheckpointError(f"{where}: cannot be written as JSON: {one_line(error)}") from error
 
 
-def _replace_files(contents: Mapping[Path, bytes]) -> None:
-    """Write files into folders that are made if missing, and move all into place once all are on disk."""
+def replace_files(contents: Mapping[Path, bytes]) -> None:
+    """Write files into folders that are made if missing, and move all into place once all are on disk.
+
+    Raises:
+        CheckpointError: a folder or a file cannot be written.
+    """
     try:
         for folder in {path.parent for path in contents}:
             make_folder(folder)

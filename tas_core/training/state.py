@@ -10,7 +10,7 @@ import safetensors.torch
 from torch import Tensor
 
 from tas_core.errors import CheckpointError
-from tas_core.models.checkpoints import _replace_files, _storable, _to_json
+from tas_core.models.checkpoints import json_text, replace_files, storable
 from tas_core.models.description import FORMAT_VERSION, check_keys, check_version, parse_json
 from tas_core.system.configs import one_line
 
@@ -49,12 +49,12 @@ def save_training_state(folder: str | Path, state: TrainingState) -> Path:
     for group, members in state.tensors.items():
         if group == "optimizer" or "/" in group:
             raise CheckpointError(f"a group of tensors cannot be called {group!r}")
-        tensors |= {f"{group}/{name}": _storable(value) for name, value in members.items()}
+        tensors |= {f"{group}/{name}": storable(value) for name, value in members.items()}
     scalars: dict[str, dict[str, Any]] = {}
     for index, entries in state.optimizer["state"].items():
         for name, value in entries.items():
             if isinstance(value, Tensor):
-                tensors[f"optimizer/{index}/{name}"] = _storable(value)
+                tensors[f"optimizer/{index}/{name}"] = storable(value)
             else:
                 scalars.setdefault(str(index), {})[name] = value
     # JSON has no tuples, so their keys are noted.
@@ -69,8 +69,8 @@ def save_training_state(folder: str | Path, state: TrainingState) -> Path:
         "param_groups": param_groups,
         "scalars": scalars,
     }
-    text = _to_json(header, where=str(path))
-    _replace_files({path: safetensors.torch.save(tensors, metadata={"training": text})})
+    text = json_text(header, where=str(path))
+    replace_files({path: safetensors.torch.save(tensors, metadata={"training": text})})
     return path
 
 

@@ -158,38 +158,42 @@ def dense_segments(
         length_s: length of the clip; the last segment ends there at the latest.
     """
     edges = [np.asarray(path, float) for path in azimuth_deg]
+    objects = list(zip(names, edges, active, strict=True))
     frames = len(active[0]) if len(active) else 0
-    states: list[tuple[tuple[str, object], ...]] = []
-    for t in range(frames):
-        state: list[tuple[str, object]] = []
-        for i, name in enumerate(names):
-            if not active[i][t]:
-                continue
-            start, end = edges[i][t], edges[i][t + 1]
-            middle = (start + end) / 2
-            if captioner.style == "degrees":
-                # Frames of one even movement share their slope; resting frames share their place.
-                slope = round(float(end - start), 3)
-                state.append((name, ("slope", slope) if slope else ("place", said_azimuth_deg(middle, "degrees"))))
-            else:
-                state.append((name, said_azimuth_deg(middle, captioner.style)))
-        states.append(tuple(state))
+    states = [
+        tuple(
+            (name, _frame_state(path[t], path[t + 1], captioner.style)) for name, path, sounds in objects if sounds[t]
+        )
+        for t in range(frames)
+    ]
     segments = []
     first = 0
     for t in range(1, frames + 1):
         if t < frames and states[t] == states[first]:
             continue
         if states[first]:
-            placed = []
-            for i, name in enumerate(names):
-                if not active[i][first]:
-                    continue
-                if captioner.style == "degrees":
-                    placed.append(CaptionedObject(name, float(edges[i][first]), float(edges[i][t])))
-                else:
-                    middle = float(edges[i][first] + edges[i][first + 1]) / 2
-                    placed.append(CaptionedObject(name, middle, middle))
+            named = [
+                _captioned(name, path, first, t, captioner.style) for name, path, sounds in objects if sounds[first]
+            ]
             start_s, end_s = round(first * frame_s, 6), min(round(t * frame_s, 6), length_s)
-            segments.append(Segment.from_prompt(start_s, end_s, captioner.caption(placed)))
+            segments.append(Segment.from_prompt(start_s, end_s, captioner.caption(named)))
         first = t
     return tuple(segments)
+
+
+def _frame_state(start_deg: float, end_deg: float, style: CaptionStyle) -> object:
+    """What frames have in common that one caption of an object can hold for; azimuths at a frame's edges, degrees."""
+    middle_deg = (start_deg + end_deg) / 2
+    if style != "degrees":
+        return said_azimuth_deg(middle_deg, style)
+    # Frames of one even movement have the same slope; resting frames have the same place.
+    slope = round(float(end_deg - start_deg), 3)
+    return ("slope", slope) if slope else ("place", said_azimuth_deg(middle_deg, style))
+
+
+def _captioned(name: str, path: np.ndarray, first: int, stop: int, style: CaptionStyle) -> CaptionedObject:
+    """An object over the frames ``first`` to ``stop``, whose azimuths at the edges of frames are ``path``, degrees."""
+    if style == "degrees":
+        return CaptionedObject(name, float(path[first]), float(path[stop]))
+    middle_deg = float(path[first] + path[first + 1]) / 2
+    return CaptionedObject(name, middle_deg, middle_deg)
