@@ -13,7 +13,7 @@ from tas_core.system.progress import ignore
 
 @contextmanager
 def progress_bar(label: str, mode: str) -> Iterator[Callable[[float], None]]:
-    """Yields a function that takes the share done, 0 to 1.
+    """Yields a function that takes the fraction done, 0 to 1.
 
     Args:
         label: what is being done, such as a file name.
@@ -37,16 +37,16 @@ def progress_bar(label: str, mode: str) -> Iterator[Callable[[float], None]]:
     both = is_terminal(sys.stdout) and is_terminal(sys.stderr)
     with Progress(*columns, console=console, transient=True, redirect_stdout=both) as bar:
         task = bar.add_task(label, total=1.0)
-        yield lambda share: bar.update(task, completed=share)
+        yield lambda fraction: bar.update(task, completed=fraction)
 
 
 def _json_lines(label: str) -> Callable[[float], None]:
     printed = -1
 
-    def report(share: float) -> None:
+    def report(fraction: float) -> None:
         nonlocal printed
-        if int(100 * share) > printed:
-            printed = int(100 * share)
+        if int(100 * fraction) > printed:
+            printed = int(100 * fraction)
             print_json({"file": label, "done": printed / 100}, err=True)
 
     report(0.0)

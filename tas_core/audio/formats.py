@@ -18,7 +18,7 @@ READABLE: Final = (
     *(".au", ".snd", ".m4a", ".m4b", ".aac", ".ac3", ".wma", ".wv", ".ape", ".mka", ".mp4", ".m4v", ".mov", ".mkv"),
     *(".webm", ".avi"),
 )
-"""Endings of files that are taken from a folder: what libsndfile reads, and what ffmpeg is usually requested to."""
+"""Endings of files that are taken from a folder: what libsndfile reads, and what people have ffmpeg read."""
 
 WRITABLE: Final = {
     ".wav": "WAV",

@@ -100,7 +100,7 @@ class Baseline:
             assert timeline is not None
             power = _stem_mids(clip).abs().square()
             masks = power / power.sum(dim=0).clamp_min(1e-12)
-            side = (masks * _direction(clip.asked_azimuth_deg(timeline, times_s))).sum(dim=0) * spectrum
+            side = (masks * _direction(clip.requested_azimuth_deg(timeline, times_s))).sum(dim=0) * spectrum
         return _to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
 
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:

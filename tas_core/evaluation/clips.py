@@ -42,7 +42,7 @@ class EvalClip:
     Attributes:
         name: of the clip.
         truth: (ear, time) float64 at 16 kHz.
-        timeline: what is asked, all ends closed; None where the data set has none.
+        timeline: what is requested, all ends closed; None where the data set has none.
         scene: how a simulated clip was made, else None.
         stems: (object, ear, time) float64 at 16 kHz, in the order of ``scene.objects``; None without a scene.
         phrases: names of the scene's objects in ``timeline`` (object).
@@ -77,7 +77,7 @@ class EvalClip:
         """
         return np.stack([item.azimuth_deg(times_s) for item in self._scene().objects])
 
-    def asked_azimuth_deg(self, timeline: Timeline, times_s: np.ndarray) -> np.ndarray:
+    def requested_azimuth_deg(self, timeline: Timeline, times_s: np.ndarray) -> np.ndarray:
         """Where a timeline puts the objects of the scene, degrees (object, time); 0 where it does not name them.
 
         Raises:
@@ -234,7 +234,7 @@ def read_clip(
     Raises:
         InputError: why the clip cannot be judged: its recording is unreadable, silent, not of two channels or not of
             numbers; its timeline or its stems are missing or do not fit; or it has no scene, and other captions or
-            names were asked for.
+            names were requested.
     """
     truth = read_ears(data.audio_path(name))
     if is_silent(truth):

@@ -45,7 +45,7 @@ def evaluate_files(
         normalise: whether each is divided by its own peak before the six measures of the paper.
         stft: transform behind ``amp`` and ``pha``, "short" or "long".
         seed: of the intervals.
-        progress: told the share done, 0 to 1.
+        progress: told the fraction done, 0 to 1.
 
     Returns:
         One row, named "prediction", with pairs as clips, and what was excluded and why.

@@ -30,9 +30,9 @@ class RowResult:
         measures: mean over clips and its interval, by measure.
         groups: the same for clips of one kind, of some measures; see :data:`GROUPS`.
         differences: this row minus the first, over clips that have both, by measure; empty for the first.
-        folds: mean over the clips of each fold, where several are asked for: measure by fold.
+        folds: mean over the clips of each fold, where several are requested: measure by fold.
         values: measures by clip.
-        objects: by clip, where each object is and is heard.
+        objects: by clip, where each object is and is perceived.
         excluded: clips that this row alone is not judged on, and why.
     """
 
@@ -52,8 +52,8 @@ class Evaluation:
     """A comparison of systems, or of files; :meth:`as_dict` is what ``--json`` writes (docs/EVALUATION.md).
 
     Attributes:
-        settings: everything that was asked for.
-        rows: the systems, in the order asked for.
+        settings: everything that was requested.
+        rows: the systems, in the order requested.
         clips: names of the clips that were judged.
         excluded: clips that were not judged at all, and why.
         notes: what a reader should know.

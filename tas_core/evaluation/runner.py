@@ -51,7 +51,7 @@ def evaluate(
             names it as well; differences are to the first.
         settings: what to evaluate on, and how; by default :class:`EvaluationSettings` as it is.
         out: folder for results that a later run can go on from; made if missing. None keeps nothing.
-        progress: told the share done, 0 to 1.
+        progress: told the fraction done, 0 to 1.
 
     Raises:
         InputError: no rows or two of one name, unknown models, an empty or missing split, no clip that can be used,

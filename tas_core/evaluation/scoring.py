@@ -81,7 +81,7 @@ GROUPED: Final = ("snr_db", "rank_object", "rank_audio", "azimuth_error_deg")
 
 @dataclass(frozen=True)
 class ObjectSpan:
-    """Where an object is, and where it is heard; degrees, ``measured_deg`` None where it cannot be told."""
+    """Where an object is, and where it is perceived; degrees, ``measured_deg`` None where it cannot be told."""
 
     object: int
     start_s: float
@@ -126,17 +126,17 @@ def spl_error_db(output: np.ndarray, truth: np.ndarray) -> float:
     """
     _, ours = spl_difference_curve_db(output, RATE_HZ)
     _, theirs = spl_difference_curve_db(truth, RATE_HZ)
-    heard = ~np.isnan(theirs)
-    if not heard.any():
+    measured = ~np.isnan(theirs)
+    if not measured.any():
         return math.nan
-    limited = [np.clip(np.nan_to_num(v[heard], nan=0.0), -_SPL_LIMIT_DB, _SPL_LIMIT_DB) for v in (ours, theirs)]
+    limited = [np.clip(np.nan_to_num(v[measured], nan=0.0), -_SPL_LIMIT_DB, _SPL_LIMIT_DB) for v in (ours, theirs)]
     return float(np.abs(limited[0] - limited[1]).mean())
 
 
 def clip_measures(
     output: np.ndarray, clip: EvalClip, *, normalise: bool = True, stft: str = "short"
 ) -> tuple[dict[str, float], tuple[ObjectSpan, ...]]:
-    """All measures of an output for a clip, but for those that need further outputs, and where its objects are heard.
+    """All measures of an output for a clip that need no further output, and where its objects are perceived.
 
     Arguments and errors as :func:`file_measures`.
     """
@@ -169,16 +169,16 @@ def spans_of(path: tuple[tuple[float, float], ...], end_s: float) -> list[tuple[
 
 
 def object_spans(output: np.ndarray, clip: EvalClip) -> tuple[ObjectSpan, ...]:
-    """Where each object of a clip is heard in an output (ear, time) at 16 kHz; nothing for a clip without stems."""
+    """Where each object of a clip is perceived in an output (ear, time) at 16 kHz; nothing for a clip without stems."""
     if clip.scene is None or clip.stems is None:
         return ()
     wanted = [(k, span) for k, item in enumerate(clip.scene.objects) for span in spans_of(item.path, clip.duration_s)]
     distinct = sorted({span for _, span in wanted})
-    heard = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, distinct)
+    perceived = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, distinct)
     found = []
     for k, span in wanted:
         middle_s = np.array([(span[0] + span[1]) / 2])
-        value = float(heard[distinct.index(span), k])
+        value = float(perceived[distinct.index(span), k])
         true_deg = float(clip.scene.objects[k].azimuth_deg(middle_s)[0])
         found.append(ObjectSpan(k, *span, true_deg, None if math.isnan(value) else value))
     return tuple(found)
@@ -210,7 +210,7 @@ def mirror_measures(system: System, clip: EvalClip, output: np.ndarray, seed: in
 
 
 def swap_measures(system: System, clip: EvalClip, output: np.ndarray, seed: int) -> dict[str, float]:
-    """``swap_accuracy`` of one clip, 0 or 1; nothing where it cannot be swapped or one object is not heard."""
+    """``swap_accuracy`` of one clip, 0 or 1; nothing where it cannot be swapped or one object cannot be measured."""
     swapped = clip.swapped_timeline()
     if swapped is None or clip.stems is None:
         return {}

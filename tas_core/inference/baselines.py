@@ -3,7 +3,7 @@
 With mid = 2 x, spectrograms with Hann windows of 64 ms every 16 ms (1024 samples every 256 at 16 kHz, as the ``slots``
 model has them), and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
 
-    side = G(b(t)) mid            b = mean of the azimuths asked at time t, 0 if none
+    side = G(b(t)) mid            b = mean of the azimuths requested at time t, 0 if none
 
 It is the head's pair of filters, divided in every frequency by half their sum, so that (L + R) / 2 stays x. Panned,
 
@@ -32,7 +32,7 @@ _BLOCK_HOPS: Final = 2048
 
 
 def mean_azimuth_deg(timeline: Timeline, times_s: np.ndarray, duration_s: float) -> np.ndarray:
-    """Mean of the azimuths that a timeline asks for at each time, degrees (time); 0 where it asks for none."""
+    """Mean of the azimuths that a timeline requests at each time, degrees (time); 0 where it requests none."""
     tracks = timeline.tracks(times_s, duration_s)
     if not tracks:
         return np.zeros(len(times_s))
@@ -42,12 +42,12 @@ def mean_azimuth_deg(timeline: Timeline, times_s: np.ndarray, duration_s: float)
 
 
 def through_head(x: np.ndarray, sample_rate_hz: int, timeline: Timeline) -> np.ndarray:
-    """The whole of x at the mean azimuth asked, (ear, time) float64; (L + R) / 2 is x.
+    """The whole of x at the mean requested azimuth, (ear, time) float64; (L + R) / 2 is x.
 
     Args:
         x: (time), float32 or float64.
         sample_rate_hz: of x, 8000 or more.
-        timeline: what is asked.
+        timeline: what is requested.
 
     Raises:
         TimelineError: the timeline does not fit the signal.

@@ -209,7 +209,7 @@ def handedness(timeline: Timeline) -> float:
     """1 or -1, the other for the mirrored timeline; 1 if everything is in the center.
 
     A diffuse field has no sides, so either sign of a drawn one is as good. Taking the sign from the prompts makes
-    mirrored prompts give mirrored ears. It is that of the first azimuth asked that is not zero, for the whole file.
+    mirrored prompts give mirrored ears. It is that of the first requested azimuth that is not zero, for the whole file.
     """
     for segment in timeline.segments:
         for azimuth_deg in (

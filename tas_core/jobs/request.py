@@ -1,4 +1,4 @@
-"""What was asked of ``tas spatialize``, checked before torch is imported and before anything is written.
+"""A request to spatialize a file, checked before torch is imported and before anything is written.
 
 So mistakes are answered at once.
 """
@@ -126,7 +126,7 @@ class PreparedFile:
 
     @property
     def sidecar(self) -> Path:
-        """Where a report is put if one is asked for."""
+        """Where a sidecar is put, if one is requested."""
         return sidecar_path(self.out)
 
 
@@ -163,7 +163,7 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
 
     Warns:
         UserWarning: more than one channel is mixed down; the timeline outlasts the audio; no prompt holds in the
-            passage that was asked for.
+            requested passage.
 
     Raises:
         InputError: anything about the request that cannot be carried out.

@@ -24,7 +24,7 @@ def choose_device(name: str) -> torch.device:
     if name not in DEVICES:
         raise InputError(f"unknown device '{name}'; expected one of {', '.join(DEVICES)}")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("device 'cuda' was asked for, but torch finds no CUDA device; use the CPU", remedy="device")
+        raise InputError("device 'cuda' was requested, but torch finds no CUDA device; use the CPU", remedy="device")
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 

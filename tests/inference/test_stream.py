@@ -24,20 +24,14 @@ from tas_core.timeline.segments import Segment, Timeline
 from tests.support.sofa_files import FULL_CIRCLE, spherical_head, spherical_hrir
 from tests.support.tiny import TINY_PAPER, HashEncoder, in_memory, rendered, tiny_slots
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SCENE = Timeline(
     (
         Segment.from_prompt(0.0, 0.8, "cello on the left, piano 30 degrees to the right"),
         Segment.from_prompt(0.8, None, "the cello moves from the left to the right; rain in the center"),
     )
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

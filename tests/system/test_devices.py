@@ -34,7 +34,7 @@ def test_auto_takes_cuda_where_there_is_one(
 
 def test_cuda_is_not_silently_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(InputError, match=r"'cuda' was asked for.*use the CPU"):
+    with pytest.raises(InputError, match=r"'cuda' was requested.*use the CPU"):
         choose_device("cuda")
 
 

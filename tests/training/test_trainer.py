@@ -24,6 +24,8 @@ from tas_core.training.state import TRAINING_FILE, load_training_state
 from tas_core.training.trainer import train
 from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 SETTINGS: dict[str, Any] = {
     "preset": "tiny-slots",
@@ -38,14 +40,6 @@ SETTINGS: dict[str, Any] = {
     "save_every": 100,
     "seed": 3,
 }
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

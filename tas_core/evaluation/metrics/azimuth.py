@@ -1,4 +1,4 @@
-"""Where each object of a mixture is heard: an azimuth per object, from the interaural cues of an output.
+"""Azimuth estimation: where each object of a mixture is perceived, from the interaural cues of an output.
 
 The truth's stems say which time-frequency bins an object owns; only there is the output looked at. In such a bin the
 level and phase differences of the output's ears are compared with those of the measured head at -90, -89 .. 90 degrees:
@@ -89,15 +89,15 @@ def object_azimuth_spans_deg(
 
     ``spans_s`` are (start, end) in seconds and may overlap. What sounded before a span is no onset in it.
     """
-    heard = check_ears(output, "output")
+    mixture = check_ears(output, "output")
     objects = check_ears(stems, "stems")
-    if heard.ndim != 2 or objects.ndim != 3 or len(objects) == 0:
+    if mixture.ndim != 2 or objects.ndim != 3 or len(objects) == 0:
         raise ValueError(
-            f"expected output (ear, time) and stems (object, ear, time), got {tuple(heard.shape)} and "
+            f"expected output (ear, time) and stems (object, ear, time), got {tuple(mixture.shape)} and "
             f"{tuple(objects.shape)}"
         )
-    if heard.shape[-1] != objects.shape[-1]:
-        raise ValueError(f"output has {heard.shape[-1]} samples, the stems {objects.shape[-1]}")
+    if mixture.shape[-1] != objects.shape[-1]:
+        raise ValueError(f"output has {mixture.shape[-1]} samples, the stems {objects.shape[-1]}")
     if sample_rate_hz < 4000:
         raise ValueError(f"azimuths need a rate of at least 4000 Hz, got {sample_rate_hz}")
     for start_s, end_s in spans_s:
@@ -106,7 +106,7 @@ def object_azimuth_spans_deg(
     n_fft = 2 ** round(np.log2(_FRAME_S * sample_rate_hz))
     hop = n_fft // 2
     weights = _weights(objects.float(), n_fft, hop, sample_rate_hz)
-    ears = stft(heard.float(), n_fft, hop)
+    ears = stft(mixture.float(), n_fft, hop)
     power = ears.real.square() + ears.imag.square()
     # Bins that are silent in both ears have no direction.
     weights = weights * (power.sum(dim=0) > 0)
@@ -142,9 +142,9 @@ def _weights(stems: Tensor, n_fft: int, hop: int, sample_rate_hz: int) -> Tensor
     past[..., 1:] = sloped.cummax(dim=-1).values[..., :-1]
     onset = 1 / (1 + _ONSET_RATIO * db_to_power(past - sloped))
     freqs_hz = torch.arange(n_fft // 2 + 1, device=power.device)[:, None] * (sample_rate_hz / n_fft)
-    heard = (freqs_hz >= _BAND_HZ[0]) & (freqs_hz <= min(_BAND_HZ[1], 0.975 * sample_rate_hz / 2))
+    in_band = (freqs_hz >= _BAND_HZ[0]) & (freqs_hz <= min(_BAND_HZ[1], 0.975 * sample_rate_hz / 2))
     weights = power**_POWER_EXPONENT * onset**_ONSET_EXPONENT / (freqs_hz + 230.0).sqrt()
-    return weights * (owned & heard)
+    return weights * (owned & in_band)
 
 
 def _best_azimuth(level_db: Tensor, phase: Tensor, weights: Tensor, n_fft: int, sample_rate_hz: int) -> float:

@@ -1,7 +1,7 @@
-"""From measured azimuths to scores: each object on the side that was asked for.
+"""From measured azimuths to scores: each object on the requested side.
 
-All take azimuths in degrees, positive left. nan in a measured azimuth is an object that is not heard, nan in an asked
-one is no object or no wish (padding); neither counts.
+All take azimuths in degrees, positive left. nan in a measured azimuth is an object that cannot be measured,
+nan in a requested one is no object or no request (padding); neither counts.
 """
 
 from __future__ import annotations
@@ -21,40 +21,40 @@ def side_of(azimuth_deg: ArrayLike) -> np.ndarray:
     return np.where(np.isnan(leftward), "", sides)
 
 
-def rank_object(estimated_deg: ArrayLike, asked_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
-    """Share of objects heard on the side asked for, 0 to 1 (the paper's user study, Fig. 8); nan where none counts.
+def rank_object(estimated_deg: ArrayLike, requested_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
+    """Fraction of objects on the requested side, 0 to 1 (the paper's user study, Fig. 8); nan where none counts.
 
-    An object that moves, or is heard elsewhere later, counts by the share of its measured time in which it is right.
+    An object that moves, or is elsewhere later, counts by the fraction of its measured time in which it is right.
 
     Args:
         estimated_deg: of the objects of one clip, (object) or (object, span); spans padded with nan.
-        asked_deg: likewise.
+        requested_deg: likewise.
         seconds: lengths of the spans, likewise; by default all are equally long.
 
     Raises:
         ValueError: unequal shapes, or other than one or two axes.
     """
-    shares = _right_shares(estimated_deg, asked_deg, seconds)
-    return float(np.mean(shares)) if shares else float("nan")
+    fractions = _right_fractions(estimated_deg, requested_deg, seconds)
+    return float(np.mean(fractions)) if fractions else float("nan")
 
 
-def rank_audio(estimated_deg: ArrayLike, asked_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
-    """Whether all objects of a clip are on the side asked for, 0 or 1; nan where none counts.
+def rank_audio(estimated_deg: ArrayLike, requested_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
+    """Whether all objects of a clip are on their requested side, 0 or 1; nan where none counts.
 
-    An object is if it is for more than half of its measured time. The mean over clips is the share of clips. Arguments
-    and errors as :func:`rank_object`.
+    An object is if it is for more than half of its measured time. The mean over clips is the fraction of clips.
+    Arguments and errors as :func:`rank_object`.
     """
-    shares = _right_shares(estimated_deg, asked_deg, seconds)
-    return float(min(shares) > 0.5) if shares else float("nan")
+    fractions = _right_fractions(estimated_deg, requested_deg, seconds)
+    return float(min(fractions) > 0.5) if fractions else float("nan")
 
 
-def azimuth_error_deg(estimated_deg: ArrayLike, asked_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
+def azimuth_error_deg(estimated_deg: ArrayLike, requested_deg: ArrayLike, seconds: ArrayLike | None = None) -> float:
     """Mean over the objects that count of the absolute difference, itself a mean over the object's measured time.
 
     Degrees; nan where no object counts. Arguments and errors as :func:`rank_object`.
     """
-    apart = lambda estimated, asked: np.abs(estimated - asked)  # noqa: E731
-    errors = _over_time(apart, estimated_deg, asked_deg, seconds)
+    apart = lambda estimated, requested: np.abs(estimated - requested)  # noqa: E731
+    errors = _over_time(apart, estimated_deg, requested_deg, seconds)
     return float(np.mean(errors)) if errors else float("nan")
 
 
@@ -68,7 +68,7 @@ def swap_accuracy(estimated_deg: ArrayLike, swapped_deg: ArrayLike) -> float:
     Returns:
         A clip counts as exchanged where the second pair is strictly nearer (by the sum of absolute differences) to the
         first pair reversed than to the first pair itself; so equal azimuths are a failure. Whether left was
-        left is not asked here, that is :func:`rank_object`. Clips with a nan are left out; nan where all are.
+        left is not considered here, that is :func:`rank_object`. Clips with a nan are left out; nan where all are.
 
     Raises:
         ValueError: unequal shapes, or not (clip, 2).
@@ -91,19 +91,21 @@ def _pair(first: ArrayLike, second: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     return one, other
 
 
-def _right_shares(estimated_deg: ArrayLike, asked_deg: ArrayLike, seconds: ArrayLike | None) -> list[float]:
-    """For every object that counts, the share of its measured time in which it is on its side."""
-    return _over_time(lambda estimated, asked: side_of(estimated) == side_of(asked), estimated_deg, asked_deg, seconds)
+def _right_fractions(estimated_deg: ArrayLike, requested_deg: ArrayLike, seconds: ArrayLike | None) -> list[float]:
+    """For every object that counts, the fraction of its measured time in which it is on its side."""
+    return _over_time(
+        lambda estimated, requested: side_of(estimated) == side_of(requested), estimated_deg, requested_deg, seconds
+    )
 
 
 def _over_time(
     compare: Callable[[np.ndarray, np.ndarray], np.ndarray],
     estimated_deg: ArrayLike,
-    asked_deg: ArrayLike,
+    requested_deg: ArrayLike,
     seconds: ArrayLike | None,
 ) -> list[float]:
     """For every object that counts, the mean of a comparison over its measured time."""
-    estimated, asked = _pair(estimated_deg, asked_deg)
+    estimated, requested = _pair(estimated_deg, requested_deg)
     weights = np.ones(estimated.shape) if seconds is None else np.asarray(seconds, float)
     if estimated.ndim not in (1, 2) or weights.shape != estimated.shape:
         raise ValueError(
@@ -111,9 +113,9 @@ def _over_time(
             f"{weights.shape}"
         )
     if estimated.ndim == 1:
-        estimated, asked, weights = estimated[:, None], asked[:, None], weights[:, None]
+        estimated, requested, weights = estimated[:, None], requested[:, None], weights[:, None]
     means = []
-    for ours, theirs, length in zip(estimated, asked, weights, strict=True):
+    for ours, theirs, length in zip(estimated, requested, weights, strict=True):
         counts = ~(np.isnan(ours) | np.isnan(theirs))
         if counts.any():
             means.append(float(np.average(compare(ours[counts], theirs[counts]), weights=length[counts])))

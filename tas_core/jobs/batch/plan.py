@@ -123,7 +123,7 @@ def plan_requests(
     An input that is missing is not left out, so that its turn says so.
 
     Args:
-        requests: what is asked for.
+        requests: what is requested.
         refused: see :class:`BatchPlan`.
         sidecar: as the others, see :func:`plan_batch`.
 

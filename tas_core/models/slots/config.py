@@ -10,7 +10,7 @@ from typing import Final
 class SlotsConfig:
     """Sizes of the network; ``n_fft`` and ``hop`` in samples at ``sample_rate_hz``.
 
-    The trunk takes ``patch`` frames of the spectrogram at once, as one step; masks come out for every frame.
+    The trunk takes ``patch`` frames of the spectrogram at once, as one patch; masks come out for every frame.
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
     anything: see :func:`tas_core.models.slots.placing.placing_masks`.
 
@@ -43,7 +43,7 @@ class SlotsConfig:
         return tuple((1, 1, 2, 4)[i % 4] for i in range(self.blocks))
 
     @property
-    def context_steps(self) -> int:
+    def context_patches(self) -> int:
         """Steps on each side that a fusion attends to."""
         return self.context_frames // self.patch
 

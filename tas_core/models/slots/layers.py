@@ -1,6 +1,6 @@
-"""Layers of the ``slots`` network, on features (batch, band, step, channel).
+"""Layers of the ``slots`` network, on features (batch, band, patch, channel).
 
-A step is ``patch`` frames of the spectrogram (:func:`in_steps`).
+A patch is ``patch`` frames of the spectrogram (:func:`in_patches`).
 """
 
 from __future__ import annotations
@@ -132,15 +132,15 @@ class ClauseFusion(nn.Module):
         # Eq. 8: every bin takes the text-aware features of the clauses that it matches.
         match = torch.matmul(x.permute(0, 2, 1, 3), key.permute(0, 2, 3, 1).to(x.dtype)).float() / math.sqrt(channels)
         match = match.masked_fill(~active.permute(0, 2, 1)[:, :, None], -1e4)
-        share = match.softmax(dim=-1).to(h.dtype)
-        taken = torch.matmul(share, self.inject(fused).transpose(1, 2)).transpose(1, 2)
+        fraction = match.softmax(dim=-1).to(h.dtype)
+        taken = torch.matmul(fraction, self.inject(fused).transpose(1, 2)).transpose(1, 2)
         return h + taken, key
 
 
 class Presence(nn.Module):
     """Whether an object that the prompt names is in the sound at all.
 
-    It sees what the last fusion found for the clause, and the share of the sound that its mask takes; that share
+    It sees what the last fusion found for the clause, and the fraction of the sound that its mask takes; that fraction
     alone would not do, since a single clause takes nearly everything, whatever its name.
     """
 
@@ -151,18 +151,18 @@ class Presence(nn.Module):
         self.out = nn.Linear(width, 1)
 
     def forward(self, key: Tensor, part: Tensor) -> Tensor:
-        """Log odds (batch, clause, step).
+        """Log odds (batch, clause, patch).
 
         Args:
-            key: of the clauses, (batch, clause, step, channel).
-            part: power of everything (batch, 1, step) and of what each mask takes, (batch, 1 + clause, step).
+            key: of the clauses, (batch, clause, patch, channel).
+            part: power of everything (batch, 1, patch) and of what each mask takes, (batch, 1 + clause, patch).
         """
         around = self.surroundings(part)
-        share = (around[:, 1:] / around[:, :1].clamp_min(1e-12) + 1e-4).log10()[..., None]
-        return self.out(F.silu(self.hidden(torch.cat([key, share.to(key.dtype)], dim=-1))))[..., 0].float()
+        fraction = (around[:, 1:] / around[:, :1].clamp_min(1e-12) + 1e-4).log10()[..., None]
+        return self.out(F.silu(self.hidden(torch.cat([key, fraction.to(key.dtype)], dim=-1))))[..., 0].float()
 
     def surroundings(self, power: Tensor) -> Tensor:
-        """Sums over the steps around each, (..., step)."""
+        """Sums over the patches around each, (..., patch)."""
         size = 2 * self.context + 1
         return size * F.avg_pool1d(power, size, 1, self.context)
 
@@ -187,7 +187,7 @@ class Recognition(nn.Module):
         """Mean cross entropy, a scalar; zero for a batch in which nothing sounds.
 
         Args:
-            features: (batch, band, step, channel).
+            features: (batch, band, patch, channel).
             stems: complex (batch, clause, frame, freq).
             clauses: (batch, clause, text_channel).
             clause_features: text features (batch, clause, width), to see which names are the same.
@@ -195,17 +195,17 @@ class Recognition(nn.Module):
         """
         with torch.no_grad():
             power = stems.abs().square()
-            share = power / power.sum(dim=1, keepdim=True).clamp_min(1e-12)
-            weight = in_steps(band_sums(share.square() * power).sqrt(), 2, self.patch).sum(dim=3)
-            heard = named & (power.sum(dim=(2, 3)) > 1e-4 * power.sum(dim=(1, 2, 3))[:, None])
-        if not heard.any():
+            fraction = power / power.sum(dim=1, keepdim=True).clamp_min(1e-12)
+            weight = in_patches(band_sums(fraction.square() * power).sqrt(), 2, self.patch).sum(dim=3)
+            sounds = named & (power.sum(dim=(2, 3)) > 1e-4 * power.sum(dim=(1, 2, 3))[:, None])
+        if not sounds.any():
             return 0.0 * (self.sound.weight.sum() + self.name.weight.sum() + self.log_scale)
         pooled = torch.einsum("bktn,bntc->bkc", weight, features.float())
         pooled = pooled / weight.sum(dim=(2, 3)).clamp_min(1e-8)[..., None]
-        sound = F.normalize(self.sound(pooled)[heard].float(), dim=-1)
-        name = F.normalize(self.name(clauses)[heard].float(), dim=-1)
+        sound = F.normalize(self.sound(pooled)[sounds].float(), dim=-1)
+        name = F.normalize(self.name(clauses)[sounds].float(), dim=-1)
         logits = self.log_scale.exp().clamp(max=50.0) * sound @ name.T
-        text = F.normalize(clause_features[heard].float(), dim=-1)
+        text = F.normalize(clause_features[sounds].float(), dim=-1)
         # The same name elsewhere in the batch is no wrong answer.
         alike = (text @ text.T > 0.999) & ~torch.eye(len(text), dtype=torch.bool, device=text.device)
         logits = logits.masked_fill(alike, -1e4)
@@ -213,8 +213,8 @@ class Recognition(nn.Module):
         return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
 
 
-def in_steps(x: Tensor, axis: int, patch: int) -> Tensor:
-    """Frames on ``axis`` as (step, patch); the last step is filled up with zeros."""
+def in_patches(x: Tensor, axis: int, patch: int) -> Tensor:
+    """Frames on ``axis`` as (patch, frame); the last patch is filled up with zeros."""
     missing = -x.shape[axis] % patch
     if missing:
         shape = list(x.shape)

@@ -30,9 +30,9 @@ class Targets:
         each: power of the stems, (batch, clause + 1, frame, freq).
         scaled: magnitude of the mixture over its local level, (batch, 1, frame, freq).
         compressed: root of the stems' magnitudes over that level, (batch, clause + 1, frame, freq).
-        ideal: share of each stem in the power of a bin, (batch, clause + 1, frame, freq).
+        ideal: fraction of each stem in the power of a bin, (batch, clause + 1, frame, freq).
         weight: how much a bin says about a stem, summing to one over the bins (or zero for silence).
-        heard: which stems say anything, 0 or 1, (batch, clause + 1).
+        sounds: which stems are not silent, 0 or 1, (batch, clause + 1).
         cross: real part of conj(mixture) times stem, (batch, clause + 1, frame, freq).
         side_cross_real: real part of mixture times conj(side), (batch, frame, freq).
         side_cross_imag: its imaginary part.
@@ -50,7 +50,7 @@ class Targets:
     compressed: Tensor
     ideal: Tensor
     weight: Tensor
-    heard: Tensor
+    sounds: Tensor
     cross: Tensor
     side_cross_real: Tensor
     side_cross_imag: Tensor
@@ -84,7 +84,7 @@ class Targets:
             compressed=((stems.abs() / level[:, None]) + 1e-6).sqrt(),
             ideal=ideal,
             weight=weight / (total + 1e-6 * total.sum(dim=1, keepdim=True) + 1e-12),
-            heard=(each.sum(dim=(2, 3)) > 1e-4 * each.sum(dim=(1, 2, 3))[:, None]).float(),
+            sounds=(each.sum(dim=(2, 3)) > 1e-4 * each.sum(dim=(1, 2, 3))[:, None]).float(),
             cross=(mixture.conj()[:, None] * stems).real,
             side_cross_real=side_cross.real,
             side_cross_imag=side_cross.imag,
@@ -124,12 +124,12 @@ def scene_errors(
 
 
 def presence_loss(presence: Tensor, around: Tensor, holds: Tensor, right_name: Tensor) -> Tensor:
-    """Cross entropy over the steps in which a clause holds, a scalar; absent objects count as much as present ones.
+    """Cross entropy over the patches in which a clause holds, a scalar; absent objects count as much as present ones.
 
     Args:
-        presence: log odds (batch, clause, step).
-        around: power around each step of the stems and of the rest, (batch, clause + 1, step).
-        holds: 0 or 1, (batch, clause, step).
+        presence: log odds (batch, clause, patch).
+        around: power around each patch of the stems and of the rest, (batch, clause + 1, patch).
+        holds: 0 or 1, (batch, clause, patch).
         right_name: (batch, clause) bool.
     """
     present = around[:, :-1] > db_to_power(_PRESENT_DB) * around.sum(dim=1, keepdim=True)

@@ -26,12 +26,12 @@ from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.slots.bands import band_count
 from tas_core.models.slots.config import SlotsConfig
 from tas_core.models.slots.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
-from tas_core.models.slots.layers import in_steps
+from tas_core.models.slots.layers import in_patches
 from tas_core.models.slots.losses import Targets, presence_loss, scene_errors
 from tas_core.models.slots.network import Separation, SlotsNetwork
 from tas_core.models.slots.placing import placing_masks
 
-_DIFFUSE_SHARE = 4
+_DIFFUSE_EVERY = 4
 """One scene of so many trains the diffuse part."""
 _RECOGNITION_WEIGHT = 0.2
 _PRESENCE_WEIGHT = 0.2
@@ -64,12 +64,12 @@ class SlotsModel(SpatialModel):
 
     @property
     def context_frames(self) -> int:
-        """Frames on each side that a frame of what :meth:`separate` finds may depend on, in whole steps."""
+        """Frames on each side that a frame of what :meth:`separate` finds may depend on, in whole patches."""
         return self.networks[0].context_frames
 
     @property
     def placing_frames(self) -> int:
-        """Frames on each side that a frame of what :meth:`directional` gives may depend on, in whole steps."""
+        """Frames on each side that a frame of what :meth:`directional` gives may depend on, in whole patches."""
         frames = self.context_frames + (self.config.balance_frames if self.config.balance else 0)
         return -(-frames // self.config.patch) * self.config.patch
 
@@ -83,7 +83,7 @@ class SlotsModel(SpatialModel):
         return Separation.mean([n.separate(spectrum, clause_features, active, within) for n in self.networks])
 
     def per_frame(self, x: Tensor, frames: int) -> Tensor:
-        """What is known per step, (batch, x, step, ...), for every frame, (batch, x, frame, ...)."""
+        """What is known per patch, (batch, x, patch, ...), for every frame, (batch, x, frame, ...)."""
         return x.repeat_interleave(self.config.patch, dim=2)[:, :, :frames]
 
     def diffuse_part(self, spectrum: Tensor, features: Tensor, noise: Tensor, steps: int) -> Tensor:
@@ -164,7 +164,7 @@ class SlotsModel(SpatialModel):
             (want.relative_db(x, want.side_power) * known).sum() / known.sum().clamp_min(1)
             for x in (side_error, direct_error)
         )
-        confusion = (entropy * want.heard).sum() / want.heard.sum().clamp_min(1)
+        confusion = (entropy * want.sounds).sum() / want.sounds.sum().clamp_min(1)
         recognition = network.recognise(
             found.features,
             want.stems[:, :-1],
@@ -174,8 +174,8 @@ class SlotsModel(SpatialModel):
         )
         presence = presence_loss(
             found.presence,
-            network.presence.surroundings(in_steps(want.each.sum(dim=3), 2, c.patch).sum(dim=3)),
-            in_steps(active, 2, c.patch).any(dim=3).float(),
+            network.presence.surroundings(in_patches(want.each.sum(dim=3), 2, c.patch).sum(dim=3)),
+            in_patches(active, 2, c.patch).any(dim=3).float(),
             batch.right_name,
         )
         loss = (
@@ -209,10 +209,10 @@ class SlotsModel(SpatialModel):
     ) -> Tensor:
         """Loss of the diffuse part, which learns from the separation and does not change it.
 
-        A share of the scenes is enough for it, and saves a tenth of the step's arithmetic.
+        Some of the scenes is enough for it, and saves a tenth of the step's arithmetic.
         """
         c = self.config
-        count = -(-len(mixture) // _DIFFUSE_SHARE)
+        count = -(-len(mixture) // _DIFFUSE_EVERY)
         mixture, side, azimuth_deg, known = (x[:count] for x in (mixture, side, azimuth_deg, known))
         found = Separation(
             found.masks[:count],

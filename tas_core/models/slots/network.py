@@ -22,7 +22,7 @@ from tas_core.models.slots.layers import (
     FrameMixer,
     Presence,
     Recognition,
-    in_steps,
+    in_patches,
 )
 
 _FEATURES = 3
@@ -36,8 +36,8 @@ class Separation:
     ``masks`` (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses;
     ``active`` (batch, clause, frame) bool, when the prompt holds each clause;
     ``directness`` (batch, frame, freq), 0..1, how much of a bin has the direction of its object;
-    ``features`` (batch, band, step, channel), what the network knows of the sound;
-    ``presence`` (batch, clause, step), log odds that a clause's object sounds within the context around a step,
+    ``features`` (batch, band, patch, channel), what the network knows of the sound;
+    ``presence`` (batch, clause, patch), log odds that a clause's object sounds within the context around a patch,
     without meaning where the clause does not hold.
     """
 
@@ -86,10 +86,12 @@ class SlotsNetwork(nn.Module):
         self.rest = nn.Parameter(torch.randn(2 * c.channels))
         self.frame_mixers = nn.ModuleList(FrameMixer(c.channels, c.frame_channels, bands, d) for d in c.dilations)
         self.band_mixers = nn.ModuleList(BandMixer(c.channels, d) for d in c.dilations)
-        self.fusions = nn.ModuleList(ClauseFusion(c.channels, c.channels * 2, c.context_steps) for _ in c.fusion_after)
+        self.fusions = nn.ModuleList(
+            ClauseFusion(c.channels, c.channels * 2, c.context_patches) for _ in c.fusion_after
+        )
         self.norm = ChannelNorm(c.channels)
         self.recognise = Recognition(c.channels, 2 * c.channels, c.patch)
-        self.presence = Presence(c.channels, c.context_steps)
+        self.presence = Presence(c.channels, c.context_patches)
         self.merge = BandMerge(c.channels, c.mask_features * c.patch)
         self.mask_key = nn.Linear(c.channels, c.mask_features + 1)
         self.direct = BandMerge(c.channels, c.patch)
@@ -98,17 +100,17 @@ class SlotsNetwork(nn.Module):
 
     @property
     def context_frames(self) -> int:
-        """Frames on each side that a frame of what :meth:`separate` finds may depend on, in whole steps."""
+        """Frames on each side that a frame of what :meth:`separate` finds may depend on, in whole patches."""
         c = self.config
-        # The other frames of its own step count too.
+        # The other frames of its own patch count too.
         frames = c.patch * self._reach(0) + c.patch - 1 + c.level_frames
         return -(-frames // c.patch) * c.patch
 
     def _reach(self, block: int) -> int:
-        """Steps on each side that a step depends on through a block, counted from 0, and all after it."""
+        """Patches on each side that a patch depends on through a block, counted from 0, and all after it."""
         c = self.config
         # Both mixers of a block look one dilation to each side.
-        return 2 * sum(c.dilations[block:]) + c.context_steps * sum(after > block for after in c.fusion_after)
+        return 2 * sum(c.dilations[block:]) + c.context_patches * sum(after > block for after in c.fusion_after)
 
     def features(self, spectrum: Tensor) -> Tensor:
         """Compressed, level-independent features (batch, freq, frame, 3) of a spectrogram (batch, freq, frame)."""
@@ -133,8 +135,8 @@ class SlotsNetwork(nn.Module):
             spectrum: STFT of mid, complex (batch, freq, frame).
             clause_features: text features (batch, clause, width).
             active: which clause the prompt holds when, (batch, clause, frame) bool.
-            within: frames that masks are wanted for, from the first of a step on; all by default. The others are looked
-                at as context only, and cost less.
+            within: frames that masks are wanted for, from the first of a patch on; all by default. The others are
+                looked at as context only, and cost less.
         """
         c = self.config
         bins, patch = bin_count(), c.patch
@@ -144,10 +146,10 @@ class SlotsNetwork(nn.Module):
         rest = self.rest.to(named.dtype).expand(len(named), 1, -1)
         clause = torch.cat([named, rest], dim=1)
         active = torch.cat([active, active.new_ones(len(active), 1, frames)], dim=1)
-        active_steps = in_steps(active, 2, patch).any(dim=3)
-        steps = active_steps.shape[2]
+        active_patches = in_patches(active, 2, patch).any(dim=3)
+        steps = active_patches.shape[2]
         wanted = slice(within.start // patch, -(-within.stop // patch))
-        x = in_steps(self.features(spectrum)[:, :bins], 2, patch)
+        x = in_patches(self.features(spectrum)[:, :bins], 2, patch)
         # The steps in h: those that the blocks to come depend on.
         now = _around(wanted, self._reach(0), steps)
         h = self.split(x[:, :, now].flatten(-2)) + self.band_offset
@@ -156,7 +158,7 @@ class SlotsNetwork(nn.Module):
         for i, (frame_mixer, band_mixer) in enumerate(zip(self.frame_mixers, self.band_mixers, strict=True)):
             h = band_mixer(frame_mixer(h))
             if i + 1 in c.fusion_after:
-                h, key = self.fusions[fused](h, clause, active_steps[:, :, now])
+                h, key = self.fusions[fused](h, clause, active_patches[:, :, now])
                 fused += 1
                 before, now = now, _around(wanted, self._reach(i + 1), steps)
                 kept = slice(now.start - before.start, now.stop - before.start)
@@ -168,7 +170,7 @@ class SlotsNetwork(nn.Module):
         spectrum, active = spectrum[..., within], active[..., within]
         frames = spectrum.shape[-1]
         features = self.norm(h)
-        # (batch, step, freq, patch * feature) -> (batch, step, patch * freq, feature)
+        # (batch, patch, freq, patch * feature) -> (batch, patch, frame * freq, feature)
         per_bin = self.merge(features).unflatten(-1, (patch, -1)).transpose(2, 3).flatten(2, 3)
         to_mask = self.mask_key(key).transpose(1, 2)
         logits = torch.matmul(per_bin, to_mask[..., :-1].transpose(2, 3).to(per_bin.dtype)).float()
@@ -186,7 +188,7 @@ class SlotsNetwork(nn.Module):
             active[:, :-1],
             torch.cat([directness, directness[..., -1:]], dim=-1),
             features,
-            self.presence(key[:, :-1], in_steps(taken, 2, patch).sum(dim=3)),
+            self.presence(key[:, :-1], in_patches(taken, 2, patch).sum(dim=3)),
         )
 
 

@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 _LOUDNESS_EXPONENT = 0.5
-"""Of magnitudes, when shares are taken: between counting every bin the same and counting its power."""
-_LEAST_SHARE = 0.02
+"""Of magnitudes, when fractions are taken: between counting every bin the same and counting its power."""
+_LEAST_FRACTION = 0.02
 
 
 def placing_masks(
@@ -17,18 +17,18 @@ def placing_masks(
     """Masks of the clauses that place sound, (batch, clause, frame, freq), everything else left out.
 
     Two corrections of least-squares masks. A network that is unsure which of two names is which gives both sounds to
-    the surer name, though the prompt says that both sound. So the masks of a clause are divided by the share of the
+    the surer name, though the prompt says that both sound. So the masks of a clause are divided by the fraction of the
     sound that it takes around a frame, relative to the clause that takes most there, to the power of ``balance``: what
     is known for a shift of class frequencies (Saerens et al., Neural Computation 14, 2002), for a prior between the
-    estimated shares and equal ones. Then masks are raised to the power of ``sharpness`` and divided by their
-    sum: a doubtful bin is half here, half there in the mean, and would be heard in between.
+    estimated fractions and equal ones. Then masks are raised to the power of ``sharpness`` and divided by their
+    sum: a doubtful bin is half here, half there in the mean, and would be in between.
 
     Args:
         masks: (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses.
         magnitude: of the mixture's spectrum, (batch, frame, freq).
         active: when the prompt holds each clause, (batch, clause, frame) bool.
-        balance: 0 to leave shares as estimated, 1 for equal ones as far as masks go.
-        frames: on each side that shares are taken over.
+        balance: 0 to leave fractions as estimated, 1 for equal ones as far as masks go.
+        frames: on each side that fractions are taken over.
         sharpness: 1 to leave masks as they are.
     """
     if masks.shape[1] == 1:
@@ -37,8 +37,8 @@ def placing_masks(
     taken = (masks[:, :-1] * loudness[:, None]).sum(dim=3)
     possible = active * loudness.sum(dim=2)[:, None]
     around = lambda x: F.avg_pool1d(x, 2 * frames + 1, 1, frames)  # noqa: E731
-    share = (around(taken) / around(possible).clamp_min(torch.finfo(taken.dtype).tiny)).clamp(_LEAST_SHARE, 1.0)
-    most = torch.where(active, share, _LEAST_SHARE).amax(dim=1, keepdim=True)
-    weight = (most / share).pow(balance)[..., None]
+    fraction = (around(taken) / around(possible).clamp_min(torch.finfo(taken.dtype).tiny)).clamp(_LEAST_FRACTION, 1.0)
+    most = torch.where(active, fraction, _LEAST_FRACTION).amax(dim=1, keepdim=True)
+    weight = (most / fraction).pow(balance)[..., None]
     sharp = torch.cat([masks[:, :-1] * weight, masks[:, -1:]], dim=1).pow(sharpness)
     return sharp[:, :-1] / sharp.sum(dim=1, keepdim=True)

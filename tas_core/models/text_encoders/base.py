@@ -28,7 +28,7 @@ class TextEncoder(Protocol):
 
 
 class CachedEncoder:
-    """Encodes each distinct text once and remembers the texts that were asked for last.
+    """Encodes each distinct text once and remembers the latest texts.
 
     Args:
         encoder: the encoder that does the work.

@@ -16,6 +16,8 @@ from tas_core.models.paper.fusion import FUSIONS
 from tas_core.models.paper.model import PRESETS, PaperConfig, PaperModel
 from tas_core.system.configs import config_from_dict
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 TIME = 96
 TINY = PaperConfig(
     feature_channels=8,
@@ -28,14 +30,6 @@ TINY = PaperConfig(
     num_steps=5,
     beta_max=0.5,  # abar ends at 0.205, near the 0.280 of the full schedule
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _generator(seed: int = 0) -> torch.Generator:

@@ -19,17 +19,11 @@ from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.placing import placing_masks
 from tests.support.tiny import RATE_HZ, TINY_SLOTS, HashEncoder, tiny_slots
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 N_FFT, HOP = TINY_SLOTS.n_fft, TINY_SLOTS.hop
 FRAMES = 24
 WORDS = ("cello", "piano", "a dog", "rain")
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +112,8 @@ def test_the_frames_asked_for_are_those_of_the_whole(within: slice, changes: dic
     torch.testing.assert_close(part.features, whole.features[:, :, steps], rtol=0, atol=1e-4)
     # The presence looks at what masks take around it, so it is known where there is as much of them.
     inner = slice(
-        0 if not within.start else model.config.context_steps,
-        None if within.stop == frames else -model.config.context_steps - 1,  # the last step may be half asked for
+        0 if not within.start else model.config.context_patches,
+        None if within.stop == frames else -model.config.context_patches - 1,  # the last step may be half asked for
     )
     torch.testing.assert_close(part.presence[..., inner], whole.presence[:, :, steps][..., inner], rtol=0, atol=1e-4)
 

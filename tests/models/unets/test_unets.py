@@ -32,6 +32,8 @@ from tas_core.timeline.segments import Segment, Timeline
 from tas_core.training.trainer import loss_function
 from tests.support.tiny import HashEncoder, in_memory, rendered, tiny_slots, write_material
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 WIDTH = 8
 WINDOW = 10_080
 NONE = torch.Generator()
@@ -41,14 +43,6 @@ TINY_APNET = APNetConfig(
     base_channels=4, text_channels=8, kernels=6, kernel_channels=5, text_encoder="hash", text_width=WIDTH
 )
 TINY: dict[str, UNetConfig] = {"mono2binaural": TINY_MONO2BINAURAL, "apnet": TINY_APNET}
-
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def _model(family: str, seed: int = 0) -> SpectrogramModel:
