@@ -25,7 +25,6 @@ from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.evaluation.files import evaluate_files
 from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import SystemSpec
 from tests.conftest import Finished
 from tests.support.fairplay import write_fairplay, write_timelines
 from tests.support.scored import dry_scene, write_scenes
@@ -214,7 +213,7 @@ def test_json_of_systems_on_a_data_set(tmp_path: Path, tiny_model: Path) -> None
     data = write_scenes(tmp_path / "d", [*scenes, dry_scene(3, (10.0,), "degrees")])
     data.audio_path(scenes[1].clip).write_bytes(b"damaged")
     settings = EvaluationSettings(jobs=1, device="cpu", control=True)
-    found = evaluate(data, ["mono", SystemSpec("tiny", str(tiny_model))], settings, out=tmp_path / "o").as_dict()
+    found = evaluate(data, ["mono", str(tiny_model)], settings, out=tmp_path / "o").as_dict()
     assert written(as_json(found)) == FIELDS["eval data"]
     lines = [json.loads(line) for line in (tmp_path / "o" / "results.jsonl").read_text("utf-8").splitlines()]
     assert {line["kind"] for line in lines} == {"score", "mirror", "swap", "presence"}
@@ -226,12 +225,7 @@ def test_kept_results_are_found_again(tmp_path: Path, tiny_model: Path) -> None:
     """Keys of ``results.jsonl`` depend on nothing but what was always in them, so an evaluation of before goes on."""
     data = TasBench(write_fairplay(tmp_path / "d"))
     write_timelines(data.root, {"000004": ["start: 0, text: cello on the left"]})
-    evaluate(
-        data,
-        ["mono", SystemSpec("tiny", str(tiny_model))],
-        EvaluationSettings(jobs=1, device="cpu"),
-        out=tmp_path / "o",
-    )
+    evaluate(data, ["mono", str(tiny_model)], EvaluationSettings(jobs=1, device="cpu"), out=tmp_path / "o")
     lines = [json.loads(line) for line in (tmp_path / "o" / "results.jsonl").read_text("utf-8").splitlines()]
     clip = hashlib.sha256()
     for content in (data.audio_path("000004").read_bytes(), data.timeline_path("000004").read_bytes(), b"none"):
