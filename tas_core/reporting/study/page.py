@@ -116,54 +116,24 @@ def make_study(
         TasError: writing failed.
     """
     place = _Destination.of(out, overwrite)
-    files, usable, unmatched, moving = _usable(systems, timelines)
+    material = _Material.find(systems, timelines)
     rng = np.random.default_rng(seed)
-    count = len(usable) if clips is None else clips
-    if not 1 <= count <= len(usable):
-        raise InputError(
-            f"{timelines}: {len(usable)} clips can be used, expected {'one' if clips is None else count} or more"
-            f" ({len(unmatched)} are not in every folder, in {len(moving)} an object moves)"
-        )
-    chosen = [sorted(usable)[i] for i in rng.permutation(len(usable))[:count]]
-    if count * len(systems) > len(_ITEM_NUMBERS):
-        raise InputError(f"{count * len(systems)} recordings, expected at most {len(_ITEM_NUMBERS)}; use fewer clips")
-    numbers = rng.choice(np.array(_ITEM_NUMBERS), count * len(systems), replace=False).tolist()
-
-    items: list[KeyItem] = []
-    shown: list[dict[str, Any]] = []
-    sounds = {"tone-left": _tone(LEFT_EAR), "tone-right": _tone(RIGHT_EAR)}
-    size = 0
-    for position, clip in enumerate(chosen):
-        coded = _encode_set({name: files[name][clip] for name in systems}, usable[clip])
-        questions = [question(each.object) for each in usable[clip].clip.objects]
-        for i in rng.permutation(len(systems)):
-            name = list(systems)[i]
-            item = KeyItem(numbers[len(items)], clip, name)
-            items.append(item)
-            shown.append({"item": item.item, "set": position + 1, "questions": questions})
-            sounds[str(item.item)] = coded[name]
-            size += len(coded[name]) * 4 // 3
-        if size > MAX_PAGE_BYTES:
-            raise InputError(
-                f"{place.page}: the page would be larger than {MAX_PAGE_BYTES // 10**6} MB, reached by clip"
-                f" {position + 1} of {count}; use fewer clips, shorter ones or a lower sample rate"
-            )
-        progress((position + 1) / count)
-
+    chosen = material.draw(clips, rng, str(timelines))
+    items, shown, sounds = _recordings(material, chosen, rng, place.page, progress)
     study = _digest(shown, sounds)
-    page = render_page({"study": study, "sets": count, "items": shown}, sounds)
-    key = Key(FORMAT, study, seed, tuple(systems), tuple(usable[clip].clip for clip in chosen), tuple(items))
+    page = render_page({"study": study, "sets": len(chosen), "items": shown}, sounds)
+    key = Key(FORMAT, study, seed, tuple(systems), tuple(material.clips[clip].clip for clip in chosen), tuple(items))
     place.write(page, key, overwrite)
     return StudyFiles(
         page=str(place.page),
         key=str(place.key),
         study=study,
-        clips=count,
+        clips=len(chosen),
         items=len(items),
         questions=sum(len(each["questions"]) for each in shown),
         page_bytes=len(page),
-        unmatched=unmatched,
-        moving=moving,
+        unmatched=material.unmatched,
+        moving=material.moving,
     )
 
 
@@ -235,29 +205,86 @@ class _UsableClip:
     timeline: Timeline
 
 
-def _usable(
-    systems: Mapping[str, Path], timelines: Path
-) -> tuple[dict[str, dict[str, Path]], dict[str, _UsableClip], tuple[str, ...], tuple[str, ...]]:
-    """Files per system and clip, clips that can be used, and those that cannot: unmatched and moving."""
-    if not systems:
-        raise InputError("no system, expected at least one name and folder")
-    for name in systems:
-        if not name.strip() or not name.isprintable():
-            raise InputError(f"{name!r} is not a name of a system, expected printable characters")
-    files = {name: files_by_stem(folder, READABLE, "audio") for name, folder in systems.items()}
-    scenes = files_by_stem(timelines, EXTENSIONS, "timeline")
-    everywhere = set(scenes).intersection(*files.values())
-    unmatched = tuple(sorted(set(scenes).union(*files.values()) - everywhere))
-    usable: dict[str, _UsableClip] = {}
-    moving = []
-    for clip in sorted(everywhere):
-        timeline = load_timeline(scenes[clip])
-        objects = fixed_objects(timeline)
-        if objects is None:
-            moving.append(clip)
-        else:
-            usable[clip] = _UsableClip(KeyClip(clip, objects), timeline)
-    return files, usable, unmatched, tuple(moving)
+@dataclass(frozen=True)
+class _Material:
+    """What a study can be made of.
+
+    Attributes:
+        files: system -> clip -> file.
+        clips: those that can be used, by their file stems.
+        unmatched: clips that a system or the timelines lack.
+        moving: clips in which an object moves or has several places.
+    """
+
+    files: dict[str, dict[str, Path]]
+    clips: dict[str, _UsableClip]
+    unmatched: tuple[str, ...]
+    moving: tuple[str, ...]
+
+    @classmethod
+    def find(cls, systems: Mapping[str, Path], timelines: Path) -> _Material:
+        """All clips in folders of systems and of timelines."""
+        if not systems:
+            raise InputError("no system, expected at least one name and folder")
+        for name in systems:
+            if not name.strip() or not name.isprintable():
+                raise InputError(f"{name!r} is not a name of a system, expected printable characters")
+        files = {name: files_by_stem(folder, READABLE, "audio") for name, folder in systems.items()}
+        scenes = files_by_stem(timelines, EXTENSIONS, "timeline")
+        everywhere = set(scenes).intersection(*files.values())
+        unmatched = tuple(sorted(set(scenes).union(*files.values()) - everywhere))
+        usable: dict[str, _UsableClip] = {}
+        moving = []
+        for clip in sorted(everywhere):
+            timeline = load_timeline(scenes[clip])
+            objects = fixed_objects(timeline)
+            if objects is None:
+                moving.append(clip)
+            else:
+                usable[clip] = _UsableClip(KeyClip(clip, objects), timeline)
+        return cls(files, usable, unmatched, tuple(moving))
+
+    def draw(self, count: int | None, rng: np.random.Generator, where: str) -> list[str]:
+        """So many clips, or all, in random order; ``where`` they are from is for messages."""
+        wanted = len(self.clips) if count is None else count
+        if not 1 <= wanted <= len(self.clips):
+            raise InputError(
+                f"{where}: {len(self.clips)} clips can be used, expected {'one' if count is None else count} or more"
+                f" ({len(self.unmatched)} are not in every folder, in {len(self.moving)} an object moves)"
+            )
+        if wanted * len(self.files) > len(_ITEM_NUMBERS):
+            recordings = wanted * len(self.files)
+            raise InputError(f"{recordings} recordings, expected at most {len(_ITEM_NUMBERS)}; use fewer clips")
+        return [sorted(self.clips)[i] for i in rng.permutation(len(self.clips))[:wanted]]
+
+
+def _recordings(
+    material: _Material, chosen: list[str], rng: np.random.Generator, page: Path, progress: Progress
+) -> tuple[list[KeyItem], list[dict[str, Any]], dict[str, bytes]]:
+    """Items of the key, the same as the page's data has them, and the sounds by their names in the page."""
+    systems = list(material.files)
+    numbers = rng.choice(np.array(_ITEM_NUMBERS), len(chosen) * len(systems), replace=False).tolist()
+    items: list[KeyItem] = []
+    shown: list[dict[str, Any]] = []
+    sounds = {"tone-left": _tone(LEFT_EAR), "tone-right": _tone(RIGHT_EAR)}
+    size = 0
+    for position, clip in enumerate(chosen, 1):
+        usable = material.clips[clip]
+        coded = _encode_set({name: material.files[name][clip] for name in systems}, usable)
+        questions = [question(each.object) for each in usable.clip.objects]
+        for i in rng.permutation(len(systems)):
+            item = KeyItem(numbers[len(items)], clip, systems[i])
+            items.append(item)
+            shown.append({"item": item.item, "set": position, "questions": questions})
+            sounds[str(item.item)] = coded[item.system]
+            size += len(coded[item.system]) * 4 // 3
+        if size > MAX_PAGE_BYTES:
+            raise InputError(
+                f"{page}: the page would be larger than {MAX_PAGE_BYTES // 10**6} MB, reached by clip"
+                f" {position} of {len(chosen)}; use fewer clips, shorter ones or a lower sample rate"
+            )
+        progress(position / len(chosen))
+    return items, shown, sounds
 
 
 def fixed_objects(timeline: Timeline) -> tuple[KeyObject, ...] | None:
