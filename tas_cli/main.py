@@ -9,7 +9,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import typer
 
@@ -31,6 +31,9 @@ from tas_cli.help import GroupedCommand
 from tas_cli.options import Progress
 from tas_cli.remedies import complaint
 from tas_core.errors import InputError, TasError
+
+_UsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
+"""The class of all that the parser refuses; of its children Typer hands out this one."""
 
 app = typer.Typer(
     name="tas",
@@ -96,6 +99,15 @@ def _make_printable() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def _usage_line(error: Any) -> str:
+    """What the parser refuses, in one line; or the whole help of a command that was called with nothing."""
+    said = str(error.format_message())
+    if said.startswith("Usage: "):
+        return said
+    said = said.rstrip(".").replace("Value error, ", "")
+    return f"tas: error: {said}" + (f"; see {error.ctx.command_path} -h" if error.ctx else "")
+
+
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
     """Lets ``kill`` and a closed terminal end the program by an exception, so that nothing half-written stays."""
@@ -122,14 +134,13 @@ def main() -> None:
     warnings.filterwarnings("always", category=UserWarning, module=r"tas_cli(\..*)?")
     try:
         with _ended_by_signals():
-            app()
+            code = app(standalone_mode=False) or 0  # so that what the parser refuses is said here, in one line
     except TasError as error:
         print(f"tas: error: {complaint(error)}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except SystemExit as stop:
-        if stop.code == 130:  # Typer ends an interrupted command without a word
-            print("tas: interrupted", file=sys.stderr)
-        raise
+    except _UsageError as error:
+        print(_usage_line(error), file=sys.stderr)
+        sys.exit(2)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -137,6 +148,9 @@ def main() -> None:
         where = "" if error.filename is None else f"{error.filename}: "
         print(f"tas: error: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
+    if code == 130:  # Typer ends an interrupted command without a word
+        print("tas: interrupted", file=sys.stderr)
+    sys.exit(code)
 
 
 if __name__ == "__main__":
