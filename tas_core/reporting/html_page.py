@@ -109,7 +109,7 @@ def flac_bytes(samples: np.ndarray, sample_rate_hz: int) -> bytes:
 
 
 def _visible(value: Any) -> Any:
-    """Text without characters that nobody sees or that no file can hold; HTML as it is."""
+    """A value as text, control characters as signs that can be seen and lone surrogates as "?"; HTML as it is."""
     if hasattr(value, "__html__"):
         return value
     return str(value).translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")

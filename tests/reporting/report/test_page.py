@@ -35,7 +35,7 @@ from tas_core.timeline.segments import Timeline
 from tests.conftest import Finished
 
 RATE = 16_000
-EVIL = "</script><img src=x onerror=alert(1)>\n\"'&\u202e\u2028"
+EVIL = "</script><img src=x onerror=alert(1)>\n\"'&\u202e\u2028{{ 7 * 7 }}{% raw %}{#"
 
 
 def noise(seconds: float, seed: int = 1, rate_hz: int = RATE) -> np.ndarray:
