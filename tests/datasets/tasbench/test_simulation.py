@@ -361,7 +361,8 @@ def test_another_seed_or_a_foreign_folder_is_refused(tmp_path: Path, tas: Callab
     assert sorted(p.name for p in (tmp_path / "b").iterdir()) == ["thesis.txt"]
     done = tas("data", "simulate", "--out", tmp_path / "c", "--split", "tset")
     assert done.code == 2
-    assert "expected train, val, test or all" in done.error_line
+    assert "'tset' is not one of" in done.err
+    assert all(f"'{part}'" in done.err for part in ("train", "val", "test", "all"))
 
 
 def test_missing_material_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
