@@ -23,6 +23,10 @@ from tas_core.errors import TasError
 KILLED: Final = "the process that worked on it was killed (out of memory?), try fewer processes"
 """What to say of a task whose process did not live to give a result."""
 
+_NOT_STARTED: Final = (
+    "a process ended before it could begin; a script that uses several needs the usual 'if __name__ == \"__main__\":'"
+)
+
 _PATIENCE_S: Final = 10.0
 """How long a process may take to leave; compiled code hears signals only between two calls."""
 
@@ -61,7 +65,7 @@ def in_processes(
         threads: for each process to compute with.
 
     Raises:
-        TasError: a process was killed, unless ``killed`` gives a result.
+        TasError: a process was killed, unless ``killed`` gives a result; or it cannot be started at all.
         Exception: whatever ``work`` or ``setup`` raises.
     """
     waiting = list(enumerate(tasks))[::-1]
@@ -82,16 +86,21 @@ def in_processes(
                 process = busy[pipe]  # type: ignore[index]
                 number = process.number
                 assert number is not None
-                answer = process.take()
-                if answer is None:
+                try:
+                    answer: tuple[Any, Exception | None] | None = process.pipe.recv()
+                except (EOFError, OSError):
                     processes.remove(process)
-                    process.end()
+                    if process.end() > 0 and not process.started:  # by itself: the next one would do the same
+                        raise TasError(_NOT_STARTED) from None
                     ended.append((number, killed(tasks[number])))
                     continue
-                result, error = answer
-                if error is not None:
-                    raise error
-                ended.append((number, result))
+                process.started = True
+                if answer is not None:
+                    process.number = None
+                    result, error = answer
+                    if error is not None:
+                        raise error
+                    ended.append((number, result))
             yield from ended
     finally:
         for process in processes:
@@ -133,11 +142,12 @@ def child_threads(threads: int) -> Iterator[None]:
 
 
 class _Process(Generic[TaskT]):
-    """A process as its owner sees it; ``number`` is that of the task that it is at."""
+    """A process as its owner sees it: ``number`` of the task that it is at, and whether it has ``started``."""
 
     def __init__(self, work: Callable[[TaskT], Any], setup: Callable[[], None] | None, threads: int) -> None:
         context = get_context("spawn")
         self.number: int | None = None
+        self.started = False
         self.pipe, other = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(other, work, setup), daemon=True)
         with child_threads(threads):
@@ -146,17 +156,8 @@ class _Process(Generic[TaskT]):
 
     def give(self, number: int, task: TaskT) -> None:
         self.number = number
-        with contextlib.suppress(OSError):  # it has died, which take() will find
+        with contextlib.suppress(OSError):  # it has died, as whoever waits for its answer will find
             self.pipe.send(task)
-
-    def take(self) -> tuple[Any, Exception | None] | None:
-        """What its task gave and what it raised; None if the process died."""
-        self.number = None
-        try:
-            answer: tuple[Any, Exception | None] = self.pipe.recv()
-        except (EOFError, OSError):
-            return None
-        return answer
 
     def leave(self) -> None:
         """Tell it to stop: at once if it is at a task."""
@@ -164,14 +165,16 @@ class _Process(Generic[TaskT]):
             self._process.terminate()
         self.pipe.close()
 
-    def end(self) -> None:
-        """Wait until it is gone."""
+    def end(self) -> int:
+        """Wait until it is gone; its exit code, negative if it was killed."""
         self.pipe.close()
         self._process.join(_PATIENCE_S)
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        code = self._process.exitcode or 0
         self._process.close()
+        return code
 
 
 def _serve(pipe: connection.Connection, work: Callable[[Any], Any], setup: Callable[[], None] | None) -> None:
@@ -182,6 +185,7 @@ def _serve(pipe: connection.Connection, work: Callable[[Any], Any], setup: Calla
         # Whatever ends the owner, its processes do not go on for nobody.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        pipe.send(None)  # it has started
         while True:
             task = pipe.recv()
             answer: tuple[Any, Exception | None]

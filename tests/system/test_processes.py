@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from functools import partial
@@ -110,6 +112,23 @@ def test_what_is_raised_there_is_raised_here_and_says_where(error: Exception) ->
         list(in_processes(partial(_raise, error), range(3), 2))
     assert "in _raise" in caught.value.__notes__[0]
     assert set(active_children()) == before
+
+
+def test_processes_that_cannot_start_are_said_once(tmp_path: Path) -> None:
+    """As where a script has no guard, so that each process would start others."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tas_core.errors import TasError\n"
+        "from tas_core.system.processes import in_processes\n"
+        "try:\n"
+        "    print(list(in_processes(abs, range(9), 2)))\n"
+        "except TasError as error:\n"
+        "    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=240)
+    said = "a process ended before it could begin; a script that uses several needs the usual 'if __name__"
+    assert done.stdout.splitlines() == [f'{said} == "__main__":\'']
+    assert done.returncode == 0
 
 
 def test_an_exception_that_cannot_be_sent_is_told() -> None:
