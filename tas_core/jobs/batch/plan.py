@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from tas_core.errors import InputError
 from tas_core.jobs.batch.inputs import BatchInput
-from tas_core.jobs.batch.naming import DEFAULT_TEMPLATE, _fields, _filled
+from tas_core.jobs.batch.naming import DEFAULT_TEMPLATE, NameTemplate
 from tas_core.jobs.request import FileRequest, read_prompts, sidecar_path
 from tas_core.system.files import STANDARD_STREAM
 from tas_core.timeline.segments import REST
@@ -100,9 +100,9 @@ def plan_batch(
         raise InputError("a timeline and a prompt were given, expected one of them")
     if timeline_path is not None or prompt is not None:
         read_prompts(timeline_path, prompt)
-    fields = _fields(destinations.template)
+    template = NameTemplate(destinations.template)
     found = [
-        _request(number, item, destinations, fields, timeline_path, prompt) for number, item in enumerate(inputs, 1)
+        _request(number, item, destinations, template, timeline_path, prompt) for number, item in enumerate(inputs, 1)
     ]
     refused = {number: complaint for number, (_, complaint) in enumerate(found) if complaint}
     requests = [request for request, _ in found]
@@ -158,7 +158,7 @@ def _request(
     number: int,
     item: BatchInput,
     destinations: Destinations,
-    fields: Sequence[tuple[str, str | None, str]],
+    template: NameTemplate,
     timeline_path: Path | None,
     prompt: str | None,
 ) -> tuple[FileRequest, str]:
@@ -171,7 +171,7 @@ def _request(
         if destinations.folder is None:
             where = f"{item.where}: no 'out', " if item.where else ""
             raise InputError(f"{where}expected a folder for the outputs", remedy="out_dir")
-        below, complaint = _filled(fields, destinations.template, item.source, number)
+        below, complaint = template.fill(item.source, number)
         name = item.folder / below
         out = destinations.folder / name
     own = item.timeline_path is not None or item.prompt is not None
