@@ -440,7 +440,7 @@ def test_a_checkpoint_that_changes_before_all_have_read_it_is_refused(
 
     monkeypatch.setattr(runner, "computed", train)
     with pytest.raises(TasError, match=said):
-        evaluate(scored, [f"mine={model}"], replace(ONE, jobs=2))
+        evaluate(scored, [SystemSpec("mine", str(model))], replace(ONE, jobs=2))
 
 
 def test_fewer_clips_are_the_first_of_more(scored: TasBench) -> None:
