@@ -134,7 +134,9 @@ def main() -> None:
     warnings.filterwarnings("always", category=UserWarning, module=r"tas_cli(\..*)?")
     try:
         with _ended_by_signals():
-            code = app(prog_name="tas", standalone_mode=False) or 0  # so that what the parser refuses is said here, in one line
+            code = (
+                app(prog_name="tas", standalone_mode=False) or 0
+            )  # so that what the parser refuses is said here, in one line
     except TasError as error:
         print(f"tas: error: {complaint(error)}", file=sys.stderr)
         sys.exit(error.exit_code)

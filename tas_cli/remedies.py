@@ -11,6 +11,7 @@ OPTIONS: Final = {
     "input": "IN, --input-list FILE or --manifest FILE",
     "jobs": "fewer --jobs",
     "label": "--label",
+    "material": "'tas data bank' makes one",
     "out": "--out",
     "out_dir": "--out-dir DIR",
     "output": "--out FILE names the output of one input",

@@ -161,7 +161,9 @@ def stats(
     from tas_cli.output.statistics import print_statistics
     from tas_core.datasets.tasbench.layout import TasBench
     from tas_core.datasets.tasbench.statistics import dataset_statistics
+    from tas_core.errors import InputError
     from tas_core.reporting.plots.statistics import check_figure_path, draw_statistics
+    from tas_core.system.files import same_file
     from tas_core.system.processes import usable_cores
 
     data = TasBench(folder)
@@ -169,6 +171,8 @@ def stats(
     output.check()
     if figure:
         check_figure_path(figure, overwrite=force)
+        if save is not None and same_file(save, figure):
+            raise InputError(f"{figure}: the picture and the results are one file, expected two names")
     with progress_bar("stats", context.obj) as progress:
         statistics = dataset_statistics(data, jobs=jobs or usable_cores(), progress=progress)
     output.put(statistics.as_dict(), lambda: print_statistics(statistics))

@@ -70,7 +70,9 @@ def data(
     names: Names = typer.Option("trained", help="Names of objects; held-out are synonyms that training never sees."),
     steps: int | None = typer.Option(None, min=1, max=1000, help="Diffusion steps of models without @STEPS."),
     clips: int | None = typer.Option(None, min=1, help="Draw so many clips.  [default: all]"),
-    control: bool = typer.Option(False, "--control", help="Also mirror, center and exchange prompts: 3 more passes."),
+    control: bool = typer.Option(
+        False, "--control", help="Also mirror, center and exchange prompts, and add a name: up to 4 more passes."
+    ),
     control_clips: int = typer.Option(24, min=1, help="Clips for --control at most."),
     out: Path | None = typer.Option(
         None, "--out", "-o", metavar="DIR", help="Folder to keep results in; a later run goes on there."

@@ -38,26 +38,30 @@ class ResultOutput:
         """Find out before any work whether the file can be written.
 
         Raises:
-            InputError: as :func:`tas_core.system.files.check_new_file`.
+            InputError: as :func:`tas_core.system.files.check_new_file`; or a file that is there is not one of results,
+                since it may lie in a folder of inputs.
         """
+        from tas_core.errors import InputError
         from tas_core.system.files import check_new_file
 
         if self.file is not None:
             check_new_file(self.file, inputs, overwrite=self.overwrite)
+            if self.file.exists() and self.file.suffix.lower() != ".json":
+                raise InputError(f"{self.file}: the file exists and is no .json, expected a file for results")
 
     def put(self, value: dict[str, Any], show: Callable[[], None]) -> None:
-        """Write the file, and print ``value``, or ``show`` it to people.
+        """Print ``value``, or ``show`` it to people, and then write the file: a full disk does not take what was found.
 
         Raises:
             InputError: the file has appeared meanwhile and may not be replaced.
             TasError: it cannot be written.
         """
+        if self.as_json:
+            print_json(value)
+        else:
+            show()
         if self.file is not None:
             from tas_core.system.files import write_files
 
             text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
             write_files({self.file: text.encode("utf-8", "backslashreplace")}, overwrite=self.overwrite)
-        if self.as_json:
-            print_json(value)
-        else:
-            show()

@@ -19,7 +19,7 @@ from typing import Final
 from tas_core.audio.formats import READABLE
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
-from tas_core.evaluation.results import Evaluation, describe_machine, row_result
+from tas_core.evaluation.results import Evaluation, RowValues, describe_machine, row_result
 from tas_core.evaluation.scoring import STFTS, file_measures
 from tas_core.inference.settings import check_seed
 from tas_core.system.folders import files_by_stem
@@ -90,7 +90,7 @@ def evaluate_files(
     }
     import torch
 
-    row = row_result("prediction", {"kind": "files"}, values, None, seed)
+    row = row_result(RowValues("prediction", {"kind": "files"}, values), None, seed)
     machine = describe_machine("cpu", torch.get_num_threads(), 1)
     return Evaluation(settings, (row,), tuple(values), excluded, tuple(notes), len(values), machine)
 
@@ -102,10 +102,7 @@ def _pairs(prediction: Path, reference: Path) -> tuple[list[tuple[str, Path, Pat
             raise InputError(f"{path}: no such file or folder")
     if not prediction.is_dir() and not reference.is_dir():
         return [(prediction.stem, prediction, reference)], {}
-    ours, theirs = (
-        files_by_stem(path, READABLE, "audio") if path.is_dir() else {path.stem: path}
-        for path in (prediction, reference)
-    )
+    ours, theirs = _by_stem(prediction), _by_stem(reference)
     # A single file is a question about that file, not about all that the folder holds besides.
     wanted = [stem for stem in sorted({*ours, *theirs}) if stem in ours or prediction.is_dir()]
     wanted = [stem for stem in wanted if stem in theirs or reference.is_dir()]

@@ -89,31 +89,43 @@ class Evaluation:
         }
 
 
+@dataclass(frozen=True)
+class RowValues:
+    """What was measured of one system.
+
+    Attributes:
+        name: of the row.
+        about: plain values for the results.
+        values: measures by clip; a clip without a measure does not count in it.
+        objects: by clip, plain values for the results.
+        excluded: clips that this row could not be judged on, and why.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    values: Mapping[str, Mapping[str, float]]
+    objects: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
+
+
 def row_result(
-    name: str,
-    about: Mapping[str, Any],
-    values: Mapping[str, Mapping[str, float]],
+    row: RowValues,
     first: Mapping[str, Mapping[str, float]] | None,
     seed: int,
     *,
     groups: Mapping[str, Sequence[str]] | None = None,
     folds: Mapping[int, Sequence[str]] | None = None,
-    objects: Mapping[str, Sequence[Any]] | None = None,
-    excluded: Mapping[str, str] | None = None,
 ) -> RowResult:
     """Summarise one row.
 
     Args:
-        name: of the row.
-        about: for the report.
-        values: measures by clip; a clip without a measure does not count in it.
+        row: what was measured.
         first: values of the row to compare with; None for that row itself.
         seed: of the bootstrap; the same clips are drawn for every row and measure with as many clips.
         groups: clips by group.
         folds: clips by fold.
-        objects: by clip, for the report.
-        excluded: clips that this row could not be judged on, and why.
     """
+    values = row.values
     measures, differences = {}, {}
     by_group: dict[str, dict[str, Interval]] = {}
     for measure in _present(values):
@@ -136,7 +148,7 @@ def row_result(
             for measure in _present(inside)
         }
     return RowResult(
-        name, dict(about), measures, by_group, differences, by_fold, dict(values), objects or {}, excluded or {}
+        row.name, dict(row.about), measures, by_group, differences, by_fold, dict(values), row.objects, row.excluded
     )
 
 

@@ -7,7 +7,7 @@ find. Results do not depend on the number of processes: each computes on one thr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -16,20 +16,19 @@ from typing import Any
 import torch
 
 from tas_core.datasets.tasbench.layout import TasBench
+from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.cache import Cache
 from tas_core.evaluation.clips import RATE_HZ
-from tas_core.evaluation.results import GROUPS, Evaluation, RowResult, describe_machine, row_result
+from tas_core.evaluation.results import GROUPS, Evaluation, RowResult, RowValues, describe_machine, row_result
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import SystemSpec, build_system
-from tas_core.evaluation.tasks import drawn_clips, fold_clips, list_tasks, named_rows, without_stems
+from tas_core.evaluation.tasks import Task, drawn_clips, fold_clips, list_tasks, named_rows, without_stems
 from tas_core.evaluation.workers import Job, computed
 from tas_core.system.devices import choose_device, keep_freed_memory, one_thread
 from tas_core.system.files import make_folder
 from tas_core.system.processes import usable_cores
 from tas_core.system.progress import Progress, ignore
-
-__all__ = ["EvaluationSettings", "evaluate"]
 
 
 def evaluate(
@@ -98,34 +97,15 @@ def evaluate(
         raise InputError(f"{data.root}: no clip can be used; {clip}: {why}{more}")
     if len(folds) > 1:
         notes.append("intervals are over distinct clips; 'folds' in the JSON has the mean over each fold's clips")
-    groups: dict[str, list[str]] = {group: [] for group in GROUPS}
-    for clip in (clip for clip in judged if clip in scenes):
-        groups[GROUPS[min(len(scenes[clip].objects), 3) - 1]].append(clip)
-        groups["dry" if scenes[clip].room.rt60_s == 0 else "reverberant"].append(clip)
+    groups = _groups(judged, scenes)
     results: list[RowResult] = []
     for number, (row, system) in enumerate(zip(wanted, systems, strict=True)):
-        values: dict[str, dict[str, float]] = {}
-        objects: dict[str, Sequence[Any]] = {}
-        for task in tasks:
-            if task.row != number or task.clip in excluded:
-                continue
-            found = [record for record in map(cache.get, task.keys.values()) if record is not None]
-            if found:
-                values[task.clip] = {name: value for record in found for name, value in record["measures"].items()}
-                objects[task.clip] = [span for record in found for span in record.get("objects", ())]
-        results.append(
-            row_result(
-                row.name,
-                system.about,
-                {clip: values[clip] for clip in sorted(values)},
-                results[0].values if results else None,
-                settings.seed,
-                groups=groups,
-                folds=folds if len(folds) > 1 else None,
-                objects=objects,
-                excluded={c: why for (n, c), why in rows_excluded.items() if n == number and c not in excluded},
-            )
-        )
+        mine = [task for task in tasks if task.row == number and task.clip not in excluded]
+        refused = {c: why for (n, c), why in rows_excluded.items() if n == number and c not in excluded}
+        found = _row_values(row.name, system.about, mine, cache, refused)
+        first = results[0].values if results else None
+        several = folds if len(folds) > 1 else None
+        results.append(row_result(found, first, settings.seed, groups=groups, folds=several))
     threads = 1 if device.type == "cpu" else torch.get_num_threads()
     return Evaluation(
         {"mode": "data", "data": str(data.root), **asdict(settings), "rate_hz": RATE_HZ},
@@ -136,6 +116,29 @@ def evaluate(
         sum(1 for outcome in outcomes if outcome.results),
         describe_machine(_device_name(device), threads, jobs),
     )
+
+
+def _groups(clips: Sequence[str], scenes: Mapping[str, Scene]) -> dict[str, list[str]]:
+    """Clips by how many objects they have, and by whether they are in a room."""
+    groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    for clip in (clip for clip in clips if clip in scenes):
+        groups[GROUPS[min(len(scenes[clip].objects), 3) - 1]].append(clip)
+        groups["dry" if scenes[clip].room.rt60_s == 0 else "reverberant"].append(clip)
+    return groups
+
+
+def _row_values(
+    name: str, about: Mapping[str, Any], tasks: Sequence[Task], cache: Cache, excluded: Mapping[str, str]
+) -> RowValues:
+    """What the tasks of one system found, clip by clip in the order of names."""
+    values: dict[str, dict[str, float]] = {}
+    objects: dict[str, Sequence[Any]] = {}
+    for task in tasks:
+        found = [record for record in map(cache.get, task.keys.values()) if record is not None]
+        if found:
+            values[task.clip] = {name: value for record in found for name, value in record["measures"].items()}
+            objects[task.clip] = [span for record in found for span in record.get("objects", ())]
+    return RowValues(name, about, {clip: values[clip] for clip in sorted(values)}, objects, excluded)
 
 
 def _device_name(device: torch.device) -> str:

@@ -95,6 +95,8 @@ def spatialize(
 
 def _render_settings(settings: RenderKeywords) -> RenderSettings:
     """Settings as they were given, a head read from its file."""
+    if unknown := sorted(settings.keys() - RenderKeywords.__annotations__.keys()):
+        raise TypeError(f"spatialize() got an unexpected keyword argument '{unknown[0]}'")
     head = settings.get("head")
     if isinstance(head, (str, PathLike)):
         head = read_sofa(Path(head))

@@ -36,16 +36,16 @@ class FileOptions:
     """What holds for each file of a job; checked when it is made.
 
     Args:
-        render: how sound is rendered; ``head`` and ``stems`` are set file by file, from ``hrtf`` and the request.
+        render: how sound is rendered; ``stems`` follows from the request, which names their folder.
         excerpt: which part of the input.
         levels: gain, loudness, and what to do beyond full scale.
-        hrtf: SOFA file of the head whose ears are made; None is the built-in one.
+        hrtf: SOFA file of the head whose ears are made; None is ``head`` of ``render``.
         subtype: sample encoding of the output, one of :data:`SUBTYPES`; None keeps the input's where the format can.
         sidecar: whether a file ``OUT.tas.json`` says how the output was made.
         overwrite: whether existing outputs may be replaced.
 
     Raises:
-        InputError: an unknown subtype.
+        InputError: an unknown subtype, or stems without a folder.
     """
 
     render: RenderSettings = field(default_factory=RenderSettings)
@@ -57,6 +57,8 @@ class FileOptions:
     overwrite: bool = False
 
     def __post_init__(self) -> None:
+        if self.render.stems:
+            raise InputError("stems of a file need a folder, expected it in the request")
         if self.subtype is not None and self.subtype not in SUBTYPES:
             raise InputError(f"unknown subtype '{self.subtype}'; expected one of {', '.join(SUBTYPES)}")
 
@@ -194,7 +196,8 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
         if timeline.overlapping(passage[0] / rate_hz, passage[1] / rate_hz) is None:
             span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
             warnings.warn(f"{reader.name}: no prompt holds {span}; all of it stays in the center", stacklevel=3)
-        render = replace(options.render, head=read_head(options.hrtf), stems=request.stems is not None)
+        head = options.render.head if options.hrtf is None else read_head(options.hrtf)
+        render = replace(options.render, head=head, stems=request.stems is not None)
         yield PreparedFile(request, reader, timeline, num_samples, passage, render, options)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from tas_core.errors import InputError
 
+_NAMED: Final = 5
+"""Endings that a message names; the most common come first in a list of them."""
 
-def files_by_stem(folder: Path, endings: Collection[str], kind: str) -> dict[str, Path]:
+
+def files_by_stem(folder: Path, endings: Sequence[str], kind: str) -> dict[str, Path]:
     """Files of a folder by their stems, sorted by name; hidden files, folders and other endings are passed over.
 
     Args:
@@ -32,5 +36,7 @@ def files_by_stem(folder: Path, endings: Collection[str], kind: str) -> dict[str
             raise InputError(f"{folder}: {names} have the same stem, expected one {kind} file of each")
         files[path.stem] = path
     if not files:
-        raise InputError(f"{folder}: no {kind} files in the folder, expected {', '.join(endings)}")
+        raise InputError(
+            f"{folder}: no {kind} files in the folder, expected {', '.join(endings[:_NAMED])}{', ...' * (len(endings) > _NAMED)}"
+        )
     return files

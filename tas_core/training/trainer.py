@@ -234,7 +234,8 @@ def _scene_sources(
         if model.conditions_on != "prompts":
             raise InputError(
                 f"{data}: holds recordings, and a {model.family} model learns from separate stems; "
-                "expected a folder made by 'tas data bank', or a preset that takes whole prompts"
+                "expected a folder of training material, or a preset that takes whole prompts",
+                remedy="material",
             )
         # Here and not above: training on composed scenes needs no audio libraries and may run where there are none.
         from tas_core.datasets.recorded import RecordedScenes

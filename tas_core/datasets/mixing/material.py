@@ -87,7 +87,7 @@ def open_material(
         InputError: the folder or one of its files is missing or not what it should be.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected one made by 'tas data bank'")
+        raise InputError(f"{folder}: no such folder; expected one of training material", remedy="material")
     return SceneComposer(
         Material(
             StemBank.load(folder / "bank.safetensors", split),

@@ -73,7 +73,7 @@ def pack_material(source: Path, out: Path, settings: PackSettings, progress: Cal
     bank = StemBank.load(source / "bank.safetensors")
     phrases = sorted(source.glob("phrases-*.safetensors"))
     if not phrases:
-        raise InputError(f"{source}: holds no phrases; expected a folder made by 'tas data bank'")
+        raise InputError(f"{source}: holds no phrases; expected a folder of training material", remedy="material")
     splits: list[Split] = [split for split in SPLITS if split != "test" or settings.with_test]
     make_folder(out.parent)
     remove_stale(out.parent)

@@ -48,7 +48,8 @@ class PhraseTable:
             if phrase not in index:
                 raise InputError(
                     f"the phrase table holds no features of '{phrase}', so it was made for other objects; "
-                    "delete it and run 'tas data bank' again"
+                    "delete it and make the material anew",
+                    remedy="material",
                 )
         return torch.tensor([index[p] for p in phrases])
 

@@ -20,7 +20,7 @@ MAX_CATEGORIES: Final = 24
 _COLOUR: Final = "#0072b2"
 
 
-def check_figure_path(path: Path, *, overwrite: bool = True) -> None:
+def check_figure_path(path: Path, *, overwrite: bool = False) -> None:
     """Find out before any work whether a picture can be written, and, with ``overwrite``, replace an existing one.
 
     Raises:
@@ -31,7 +31,7 @@ def check_figure_path(path: Path, *, overwrite: bool = True) -> None:
     check_new_file(path, overwrite=overwrite)
 
 
-def draw_statistics(statistics: Statistics, path: Path, *, overwrite: bool = True) -> None:
+def draw_statistics(statistics: Statistics, path: Path, *, overwrite: bool = False) -> None:
     """Draw a data set's figures; the same figures give the same bytes.
 
     Args:
