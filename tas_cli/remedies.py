@@ -1,4 +1,4 @@
-"""What the command line calls the remedies of errors: the core says what would help, here stands by which option."""
+"""Options that remedy errors: the core says by a key what would help, the command line by which option."""
 
 from __future__ import annotations
 

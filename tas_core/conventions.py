@@ -43,6 +43,16 @@ def side_name(azimuth_deg: float) -> Side:
     return "left" if azimuth_deg * LEFT_SIGN > 0 else "right"
 
 
+def to_ears(x: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """Two ears (ear, time) float64 of a mono signal and a side signal, (time) each; their mean is x exactly."""
+    import numpy as np
+
+    ears = np.empty((2, len(x)))
+    ears[LEFT_EAR] = x + side / 2
+    ears[RIGHT_EAR] = x - side / 2
+    return ears
+
+
 # ---------------------------------------------------------------------------- decibels
 
 

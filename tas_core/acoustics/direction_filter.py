@@ -6,13 +6,11 @@ side signal. The table is the measured head's ratio (see :mod:`tas_core.acoustic
 rooms it would shrink towards what is left of a direction after reverberation, and be wrong for dry sound. How much of a
 sound is direct is for the network to see (``Separation.directness``).
 
-:class:`PersonalDirectionFilter` has a table for both sides, of a head that need not be symmetric;
-:func:`with_direction` puts it in place of a model's own.
+:class:`PersonalDirectionFilter` has a table for both sides, of a head that need not be symmetric; it takes the place of
+a model's own, which is that of a symmetric head.
 """
 
 from __future__ import annotations
-
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -22,8 +20,6 @@ from tas_core.acoustics.hrtf import HrirSet, direction_ratio
 from tas_core.conventions import MAX_AZIMUTH_DEG
 
 _STEP_DEG = 5.0
-
-Model = TypeVar("Model", bound=nn.Module)
 
 
 class DirectionFilter(nn.Module):

@@ -1,8 +1,7 @@
-"""Audio files: reading with checks, resampling, and writing (from :mod:`tas_core.audio.writer`).
+"""Reading audio files with checks: whole, or block by block in constant memory.
 
-Samples are ``(channel, time)`` or ``(ear, time)`` arrays in which 1.0 is full scale.
-Whole files go through :func:`read_audio` and :func:`write_audio`; :class:`AudioReader`
-and :class:`AudioWriter` do the same block by block, in constant memory.
+Samples are ``(channel, time)`` or ``(ear, time)`` arrays in which 1.0 is full scale. Whole files go through
+:func:`read_audio`, long ones through :class:`AudioReader`. What libsndfile does not know is decoded by ffmpeg first.
 """
 
 from __future__ import annotations

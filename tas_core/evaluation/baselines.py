@@ -27,7 +27,7 @@ from torch import Tensor
 
 from tas_core.acoustics.direction_filter import DirectionFilter
 from tas_core.acoustics.stft import istft, stft
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import to_ears
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.inference.baselines import panned, through_head
@@ -101,7 +101,7 @@ class Baseline:
             power = _stem_mids(clip).abs().square()
             masks = power / power.sum(dim=0).clamp_min(1e-12)
             side = (masks * _direction(clip.requested_azimuth_deg(timeline, times_s))).sum(dim=0) * spectrum
-        return _to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
+        return to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
 
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Nothing."""
@@ -123,10 +123,3 @@ def _direction(azimuth_deg: np.ndarray) -> Tensor:
     """Filters (object, freq, frame) for azimuths (object, frame)."""
     filters = DirectionFilter(_N_FFT, RATE_HZ)
     return filters(torch.from_numpy(azimuth_deg).float()).transpose(-1, -2)
-
-
-def _to_ears(x: np.ndarray, side: np.ndarray) -> np.ndarray:
-    ears = np.empty((2, len(x)))
-    ears[LEFT_EAR] = x + side / 2
-    ears[RIGHT_EAR] = x - side / 2
-    return ears

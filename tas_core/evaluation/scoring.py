@@ -1,6 +1,6 @@
 """Every measure of one output of one clip, by name.
 
-**Objects.** Each object of a simulated clip is looked at where it rests, over the whole of that stretch, and while it
+**Objects.** Each object of a simulated clip is looked at where it rests, over the whole of that span, and while it
 moves, in spans of 0.5 s with the azimuth at their middle; :mod:`tas_core.evaluation.metrics.objects` makes scores of
 that. Sides are those of the *true* azimuth at +-15 degrees, whatever the prompt's wording; ``azimuth_error_deg`` exists
 where the prompt gives degrees.
@@ -190,8 +190,8 @@ def direction_measures(spans: tuple[ObjectSpan, ...], *, degrees: bool) -> dict[
     table = np.full((3, len(mine), max(map(len, mine), default=0)), np.nan)
     for k, row in enumerate(mine):
         for i, span in enumerate(row):
-            heard_deg = math.nan if span.measured_deg is None else span.measured_deg
-            table[:, k, i] = heard_deg, span.true_deg, span.end_s - span.start_s
+            measured_deg = math.nan if span.measured_deg is None else span.measured_deg
+            table[:, k, i] = measured_deg, span.true_deg, span.end_s - span.start_s
     found = {"rank_object": rank_object(*table), "rank_audio": rank_audio(*table)}
     if degrees:
         found["azimuth_error_deg"] = azimuth_error_deg(*table)

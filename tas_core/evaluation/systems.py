@@ -33,7 +33,7 @@ class System(Protocol):
         follows_text: whether the output depends on the timeline.
         separates: whether it tells objects apart, and says which are in the sound.
         needs_stems: whether it looks at the truth's stems.
-        about: plain values for the report.
+        about: plain values for the results.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""Above the model's band: what the model does not hear follows what it chose just below.
+"""Bandwidth extension: above the model's band, sound is placed as the model placed it just below.
 
 Whatever was placed just below the end of the model's band is a list of *sources*: the objects of the timeline with
 their azimuths, or, from models that give a side signal and nothing else, five places between left and right with the
@@ -15,7 +15,7 @@ averaged over 1/25 s.
 Phases between the ears carry no direction up there, so sources are panned by level alone, with the level difference
 that the head has at that very frequency and azimuth (:func:`tas_core.acoustics.hrtf.level_panning`):
 
-    side = 2 sum_k q_k sqrt(d_k) p(a_k, f) x,    d_k how direct the model took the source to be just below.
+    side = 2 sum_k q_k sqrt(d_k) p(a_k, f) x,    d_k the directness of the source just below.
 
 Below, d multiplies a complex ratio whose size is phase for a good part, and takes less from the level difference than
 it would from p; with the root the image is as wide above as below (``benchmarks/full_band.py``). An ear gets between

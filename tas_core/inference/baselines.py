@@ -23,7 +23,7 @@ import torch
 
 from tas_core.acoustics.direction_filter import DirectionFilter
 from tas_core.acoustics.stft import istft, stft
-from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR, to_ears
 from tas_core.timeline.segments import Timeline
 
 _HOP_S: Final = 0.016
@@ -91,7 +91,4 @@ def panned(x: np.ndarray, sample_rate_hz: int, timeline: Timeline) -> np.ndarray
     mean_deg = mean_azimuth_deg(timeline, times_s, len(x) / sample_rate_hz)
     ratio = LEFT_SIGN * np.tan(math.pi / 4 * mean_deg / MAX_AZIMUTH_DEG)
     side = istft((torch.from_numpy(ratio) * spectrum).to(spectrum.dtype), n_fft, hop, len(x)).numpy()
-    ears = np.empty((2, len(x)))
-    ears[LEFT_EAR] = x + side / 2
-    ears[RIGHT_EAR] = x - side / 2
-    return ears
+    return to_ears(x, side)

@@ -1,4 +1,4 @@
-"""Renders chunks by a ``slots`` model: masks say *what*, azimuths of the timeline say *where*.
+"""Renders chunks by a model that is conditioned on clauses: masks say *what*, azimuths of the timeline say *where*.
 
 A chunk comes with as much context on both sides as the model looks at, and begins at a multiple of the model's stride,
 so that rendered chunks put together are the side signal of the whole.
@@ -20,8 +20,8 @@ from tas_core.inference.chunk import Chunk, RenderedChunk
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.presence import PresenceTracker
 from tas_core.inference.settings import RenderSettings
+from tas_core.models.base import ClauseModel
 from tas_core.models.slots.diffuse import unit_noise
-from tas_core.models.slots.model import SlotsModel, with_direction
 from tas_core.models.slots.network import Separation
 from tas_core.system.progress import Progress
 from tas_core.timeline.segments import Timeline, Track
@@ -31,7 +31,7 @@ _NOISE_PIECE = 2**20
 
 
 class SlotsRenderer:
-    """Side signals, estimated stems and presence of objects by a ``slots`` model.
+    """Side signals, estimated stems and presence of objects by a model such as ``slots``.
 
     One step is the least-squares estimate: masks and direction filters. Each further step is one evaluation
     of the diffusion model that adds the diffuse part; its noise is keyed by (seed, sample number), and its ears are
@@ -41,7 +41,7 @@ class SlotsRenderer:
     Args:
         timeline: with all ends closed.
         duration_s: length of the audio, seconds.
-        model: of the family ``slots``.
+        model: of a family that is conditioned on clauses.
         settings: of the rendering.
 
     Attributes:
@@ -49,10 +49,10 @@ class SlotsRenderer:
     """
 
     def __init__(self, timeline: Timeline, duration_s: float, model: LoadedModel, settings: RenderSettings) -> None:
-        network = cast(SlotsModel, model.network)
+        network = cast(ClauseModel, model.network)
         if settings.head is not None:
             own = PersonalDirectionFilter(network.config.n_fft, network.config.sample_rate_hz, settings.head)
-            network = with_direction(network, own.to(model.device))
+            network = network.with_direction(own.to(model.device))
         self._timeline, self._model, self._encoder = timeline, network, model.encoder
         self._duration_s, self._without_gaps = duration_s, timeline.without_gaps(duration_s)
         self._panning = LevelPanning(settings.head)
@@ -64,7 +64,7 @@ class SlotsRenderer:
         # All time constants of the chunk are whole patches of the network.
         self.stride = config.hop * config.patch
         # Frames around what is wanted that masks are needed for, to place it, or to tell what is there.
-        placing = network.placing_frames - network.context_frames + (self._steps - 1) * network.diffuse.reach
+        placing = network.placing_frames - network.context_frames + (self._steps - 1) * network.diffuse_frames
         self._near = max(placing, config.context_frames + config.patch) + config.n_fft // config.hop
         self.margin = (network.context_frames + self._near + config.patch) * config.hop
 

@@ -24,7 +24,7 @@ import torch
 
 from tas_core.acoustics.level_difference import spl_of_energies_db
 from tas_core.audio.resampling import resample
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, to_ears
 from tas_core.errors import InputError
 from tas_core.inference.bandwidth_extension import REACH_S, FullBand, ModelBand, extend_bandwidth
 from tas_core.inference.chunk import Chunk, ChunkRenderer
@@ -35,6 +35,7 @@ from tas_core.inference.settings import RenderSettings
 from tas_core.inference.slots import SlotsRenderer
 from tas_core.inference.windows import WindowRenderer
 from tas_core.models.base import SpatialModel
+from tas_core.models.registry import separating_families
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.segments import Timeline, stem_names
 
@@ -128,10 +129,7 @@ class Spatializer:
             around = slice(max(block_start - self._edge, first) - first, min(block_stop + self._edge - first, len(x)))
             objects, full = self._full_band(x, first, keep, around, report)
             x, keep = x[keep], slice(keep.start - around.start, keep.stop - around.start)
-            side = self._width * full.side[keep]
-            ears = np.empty((2, stop - start))
-            ears[LEFT_EAR] = x + side / 2
-            ears[RIGHT_EAR] = x - side / 2
+            ears = to_ears(x, self._width * full.side[keep])
             edges = self._edges.clip(start, stop)
             for number in np.flatnonzero(edges[:, 1] > edges[:, 0]):
                 begin, end = edges[number]
@@ -226,14 +224,14 @@ def _check_request(network: SpatialModel, settings: RenderSettings) -> None:
         raise InputError(f"steps is {settings.steps}; a {family} model takes at most {network.max_steps}")
     if network.separates:
         return
+    others = " and ".join(separating_families())
     if settings.head is not None:
-        raise InputError(f"a {family} model has learned one head; only slots models take another")
+        raise InputError(f"a {family} model has learned one head; only {others} models take another")
     if settings.stems:
-        raise InputError(f"a {family} model does not tell objects apart; only slots models give stems")
+        raise InputError(f"a {family} model does not tell objects apart; only {others} models give stems")
     if settings.transition_s:
-        raise InputError(
-            f"a {family} model averages windows of {network.config.window_s:g} s; only slots models take a transition"
-        )
+        length_s = network.config.window_s
+        raise InputError(f"a {family} model averages windows of {length_s:g} s; only {others} models take a transition")
 
 
 def render(

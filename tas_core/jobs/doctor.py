@@ -1,4 +1,4 @@
-"""Is everything here that the main job needs, and does it work? Each check says what it found, or what is wrong."""
+"""Diagnosis of an installation: what the main job needs, and whether it works; each check says what it found."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model took each object to be, as files: a mono one per object and one of the rest."""
+"""Estimated stems as files: a mono one per object and one of the rest."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class StemWriter:
 
     Args:
         folder: made if it is missing.
-        names: of the stems, the rest last, as :func:`stem_names` gives them.
+        names: of the stems, the rest last, as :func:`tas_core.timeline.segments.stem_names` gives them.
         sample_rate_hz: sample rate.
         num_frames: samples that will be written.
         overwrite: whether existing files may be replaced.

@@ -5,7 +5,7 @@ A :class:`SpatialModel` makes a side signal of mid and words. What it reads of a
 new family is one folder here with
 
 * a config, a frozen dataclass (of a prompt-conditioned family, one that satisfies :class:`PromptConfig`),
-* a subclass of :class:`SpatialModel` (or of :class:`PromptModel`),
+* a subclass of :class:`ClauseModel` or of :class:`PromptModel`,
 * ``PRESETS``, configs by name, and ``TRAINING``, the settings that its authors state,
 
 and one line in each of :data:`tas_core.models.registry.FAMILIES` and :data:`tas_core.models.description.FAMILIES`.
@@ -13,16 +13,20 @@ and one line in each of :data:`tas_core.models.registry.FAMILIES` and :data:`tas
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, Literal, Protocol, Self, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self, TypeGuard, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from tas_core.models.description import FAMILIES
 from tas_core.models.scene_batch import SceneBatch
+
+if TYPE_CHECKING:
+    from tas_core.models.slots.network import Separation
 
 ENCODER_WIDTHS: Final = {"minilm": 384, "clip": 512, "bert": 768, "t5": 768}
 """Width of the features of each text encoder with its default weights; the first is what presets use."""
@@ -102,6 +106,81 @@ class SpatialModel(nn.Module, ABC):
 def is_spatial_model(value: object) -> TypeGuard[SpatialModel]:
     """Whether something is a network of one of the families."""
     return isinstance(value, SpatialModel)
+
+
+class ClauseModel(SpatialModel):
+    """A network that tells objects apart: masks for the clauses of a timeline, and a direction filter for each.
+
+    Its config has ``n_fft``, ``hop``, ``patch`` (frames that it takes at once) and ``context_frames``.
+
+    Attributes:
+        direction: filters by azimuth, as :class:`tas_core.acoustics.direction_filter.DirectionFilter`.
+    """
+
+    conditions_on = "clauses"
+    separates = True
+    direction: nn.Module
+
+    @property
+    @abstractmethod
+    def context_frames(self) -> int:
+        """Frames on each side that a frame of what :meth:`separate` finds may depend on, in whole patches."""
+
+    @property
+    @abstractmethod
+    def placing_frames(self) -> int:
+        """Frames on each side that a frame of what :meth:`directional` gives may depend on, in whole patches."""
+
+    @property
+    @abstractmethod
+    def diffuse_frames(self) -> int:
+        """Frames on each side that a frame of what :meth:`diffuse_part` gives may depend on, for every step."""
+
+    @abstractmethod
+    def separate(
+        self, spectrum: Tensor, clause_features: Tensor, active: Tensor, within: slice | None = None
+    ) -> Separation:
+        """Masks, directness, features and presence.
+
+        Args:
+            spectrum: STFT of mid, complex (batch, freq, frame).
+            clause_features: text features (batch, clause, width).
+            active: which clause the prompt holds when, (batch, clause, frame) bool.
+            within: frames that masks are wanted for, from the first of a patch on; all by default.
+        """
+
+    @abstractmethod
+    def directional(self, spectrum: Tensor, found: Separation, azimuth_deg: Tensor) -> Tensor:
+        """Directional side spectrogram (batch, freq, frame).
+
+        Args:
+            spectrum: STFT of mid, complex (batch, freq, frame).
+            found: from :meth:`separate`.
+            azimuth_deg: (batch, clause, frame), or (batch, clause, 1) where nothing moves.
+        """
+
+    @abstractmethod
+    def diffuse_part(self, spectrum: Tensor, features: Tensor, noise: Tensor, steps: int) -> Tensor:
+        """Diffuse side spectrogram (batch, freq, frame), drawn by ``steps`` network evaluations.
+
+        Args:
+            spectrum: STFT of mid, complex (batch, freq, frame).
+            features: from :meth:`separate`.
+            noise: spectrogram of white noise of unit variance, complex (batch, freq, frame).
+            steps: 1 to ``max_steps`` - 1.
+        """
+
+    @abstractmethod
+    def per_frame(self, x: Tensor, frames: int) -> Tensor:
+        """What is known per patch, (batch, x, patch, ...), for every frame, (batch, x, frame, ...)."""
+
+    def with_direction(self, direction: nn.Module) -> Self:
+        """A model with the same weights and another direction filter; this one stays as it is."""
+        other = copy.copy(self)
+        # A shallow copy shares the dictionary of parts with its original.
+        other._modules = dict(self._modules)
+        other.direction = direction
+        return other
 
 
 class PromptModel(SpatialModel):

@@ -53,6 +53,11 @@ PRESETS: Final[dict[str, Any]] = {name: config for f in FAMILIES.values() for na
 """Configs by name; the class of a config says which family it belongs to."""
 
 
+def separating_families() -> tuple[str, ...]:
+    """Families whose models tell objects apart."""
+    return tuple(name for name, family in FAMILIES.items() if family.model.separates)
+
+
 def preset_family(name: str) -> str:
     """Key of :data:`FAMILIES` that a preset belongs to.
 

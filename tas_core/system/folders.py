@@ -36,7 +36,6 @@ def files_by_stem(folder: Path, endings: Sequence[str], kind: str) -> dict[str, 
             raise InputError(f"{folder}: {names} have the same stem, expected one {kind} file of each")
         files[path.stem] = path
     if not files:
-        raise InputError(
-            f"{folder}: no {kind} files in the folder, expected {', '.join(endings[:_NAMED])}{', ...' * (len(endings) > _NAMED)}"
-        )
+        named = ", ".join([*endings[:_NAMED], *(["..."] if len(endings) > _NAMED else [])])
+        raise InputError(f"{folder}: no {kind} files in the folder, expected {named}")
     return files

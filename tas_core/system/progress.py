@@ -1,4 +1,4 @@
-"""How far a job is: what long work is given to report with."""
+"""Progress reports of long work."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ Progress = Callable[[float], None]
 
 
 def ignore(_: object) -> None:
-    """Take in a report and do nothing: for who is not told."""
+    """Do nothing with a progress report; the default of functions that give some."""

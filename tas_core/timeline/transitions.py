@@ -28,7 +28,7 @@ beyond that is shorter than one makes the transition shorter."""
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of time and where the objects named in it are.
+    """A span of time and where the objects named in it are.
 
     Args:
         start_s: first moment, seconds.

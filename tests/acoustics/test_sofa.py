@@ -15,7 +15,6 @@ from tas_core.acoustics.fidelity import head_fidelity
 from tas_core.acoustics.hrtf import HrirSet, direction_ratio, level_panning, load_kemar
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.errors import InputError
-from tas_core.models.slots.model import with_direction
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_head, spherical_hrir, write_sofa
 from tests.support.tiny import tiny_slots
 
@@ -210,7 +209,7 @@ def test_fidelity_of_a_head_whose_ears_already_sum_to_the_source() -> None:
 def test_another_direction_filter_leaves_the_model_alone() -> None:
     model = tiny_slots()
     before = model.direction
-    other = with_direction(model, PersonalDirectionFilter(1024, 16000, load_kemar()))
+    other = model.with_direction(PersonalDirectionFilter(1024, 16000, load_kemar()))
     assert type(other) is type(model)
     assert model.direction is before
     assert isinstance(other.direction, PersonalDirectionFilter)

@@ -167,7 +167,7 @@ def render_object(dry: np.ndarray, item: SceneObject, room: Room, rate_hz: int) 
 
 
 def sounding_frames(stem: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Which frames of 0.1 s a stem (ear, time) sounds in, (frame) bool; see :data:`.tasbench.ACTIVE_DB`."""
+    """Which frames of 0.1 s a stem (ear, time) sounds in, above ``ACTIVE_DB``: (frame) bool."""
     size = round(FRAME_S * rate_hz)
     frames = stem.shape[-1] // size
     power = np.square(stem[:, : frames * size]).reshape(2, frames, size).mean(axis=(0, 2))

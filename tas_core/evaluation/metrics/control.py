@@ -1,4 +1,4 @@
-"""Obedience of an output: mirrored prompts, the mono sum, silence and the centre, as levels in dB."""
+"""Control of an output by its prompt: mirrored prompts, the mono sum, silence and the centre, as levels in dB."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def azimuth_error_deg(estimated_deg: ArrayLike, requested_deg: ArrayLike, second
 
 
 def swap_accuracy(estimated_deg: ArrayLike, swapped_deg: ArrayLike) -> float:
-    """Share of two-object clips in which exchanging the places in the prompt exchanges the measured azimuths.
+    """Fraction of two-object clips in which exchanging the places in the prompt exchanges the measured azimuths.
 
     Args:
         estimated_deg: (clip, object = 2), measured under the prompt.

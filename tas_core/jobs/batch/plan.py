@@ -21,9 +21,9 @@ class Destinations:
 
     Args:
         folder: of the outputs; None where each input names its own.
-        template: name of an output, with :data:`FIELDS` in braces: the input's name without its extension, the
-            extension of the output (the input's if that can be written, else wav), the name of the folder that the
-            input lies in, and its number from 1, which takes a width such as ``{index:03}``.
+        template: name of an output, see :class:`tas_core.jobs.batch.naming.NameTemplate`: in braces the input's name
+            without its extension, the extension of the output (the input's if that can be written, else wav), the name
+            of the folder that the input lies in, and its number from 1, which takes a width such as ``{index:03}``.
         stems: folder in which each file gets a folder of stems.
         pages: folder of report pages.
     """
@@ -87,7 +87,7 @@ def plan_batch(
         destinations: where outputs go.
         timeline_path: for all inputs that name neither a timeline nor a prompt.
         prompt: the same.
-        sidecar: whether each output gets a report beside it.
+        sidecar: whether each output gets a sidecar beside it.
         overwrite: whether existing outputs may be replaced.
         skip_existing: whether inputs whose output is there are left out; where something that belongs to an output is
             missing beside it, all of it is made again.

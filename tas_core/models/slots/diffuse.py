@@ -114,9 +114,9 @@ class DiffuseResidual(nn.Module):
         projected = self.project(features)
         found = self.estimate(noisy, step, _parts(spectrum / level), projected)
         # Bins in which nothing sounds have no level to be measured in.
-        heard = (level > 1e-3 * level.amax(dim=(1, 2), keepdim=True)).repeat(1, 2, 1)
-        error = (found.float() - clean).square() * heard
-        return error.sum(dim=(1, 2)) / heard.sum(dim=(1, 2)).clamp_min(1)
+        audible = (level > 1e-3 * level.amax(dim=(1, 2), keepdim=True)).repeat(1, 2, 1)
+        error = (found.float() - clean).square() * audible
+        return error.sum(dim=(1, 2)) / audible.sum(dim=(1, 2)).clamp_min(1)
 
     def sample(self, spectrum: Tensor, features: Tensor, noise: Tensor, steps: int) -> Tensor:
         """Draw a residual, complex (batch, freq, frame), by deterministic DDIM from the given noise.

@@ -13,14 +13,13 @@ prompt that puts everything in the centre gives no side signal, for any weights.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from tas_core.acoustics.direction_filter import DirectionFilter, Model
-from tas_core.models.base import SpatialModel
+from tas_core.acoustics.direction_filter import DirectionFilter
+from tas_core.models.base import ClauseModel
 from tas_core.models.diffusion.samplers import standard_normal
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.slots.bands import band_count
@@ -37,12 +36,10 @@ _RECOGNITION_WEIGHT = 0.2
 _PRESENCE_WEIGHT = 0.2
 
 
-class SlotsModel(SpatialModel):
+class SlotsModel(ClauseModel):
     """Text-guided separation into clauses, and a direction filter for each."""
 
     family = "slots"
-    conditions_on = "clauses"
-    separates = True
     config: SlotsConfig
 
     def __init__(self, config: SlotsConfig) -> None:
@@ -72,6 +69,11 @@ class SlotsModel(SpatialModel):
         """Frames on each side that a frame of what :meth:`directional` gives may depend on, in whole patches."""
         frames = self.context_frames + (self.config.balance_frames if self.config.balance else 0)
         return -(-frames // self.config.patch) * self.config.patch
+
+    @property
+    def diffuse_frames(self) -> int:
+        """The reach of the diffuse part's network."""
+        return self.diffuse.reach
 
     def separate(
         self, spectrum: Tensor, clause_features: Tensor, active: Tensor, within: slice | None = None
@@ -141,9 +143,9 @@ class SlotsModel(SpatialModel):
         each = [self._separation_losses(*pair, batch, want, active) for pair in zip(self.networks, found, strict=True)]
         known = batch.side_known.float()
         diffuse = self._diffuse_loss(want.mixture, want.side, found[0], batch.azimuth_deg, known, generator)
-        figures = {name: torch.stack([losses[name].detach() for losses in each]).mean() for name in each[0]}
+        means = {name: torch.stack([losses[name].detach() for losses in each]).mean() for name in each[0]}
         loss = torch.stack([losses["loss"] for losses in each]).sum() + 0.1 * diffuse
-        return figures | {"loss": loss, "diffuse": diffuse.detach()}
+        return means | {"loss": loss, "diffuse": diffuse.detach()}
 
     def _separation_losses(
         self, network: SlotsNetwork, found: Separation, batch: SceneBatch, want: Targets, active: Tensor
@@ -230,12 +232,3 @@ class SlotsModel(SpatialModel):
         features = self.per_frame(found.features.detach(), spectrum.shape[-1])
         per_scene = self.diffuse.training_loss(residual, spectrum, features, noise, generator)
         return (per_scene * known).sum() / known.sum().clamp_min(1)
-
-
-def with_direction(model: Model, direction: nn.Module) -> Model:
-    """A model with the same weights and another direction filter; the given one stays as it is."""
-    other = copy.copy(model)
-    # A shallow copy shares the dictionary of parts with its original.
-    other._modules = dict(model._modules)
-    other.direction = direction
-    return other

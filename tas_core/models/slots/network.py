@@ -31,7 +31,7 @@ _DIRECT_AT_START = 2.0
 
 @dataclass(frozen=True)
 class Separation:
-    """What the network took each clause to be.
+    """What the network found of each clause.
 
     ``masks`` (batch, clause + 1, frame, freq), the last for everything else, summing to one over clauses;
     ``active`` (batch, clause, frame) bool, when the prompt holds each clause;
@@ -49,7 +49,7 @@ class Separation:
 
     @staticmethod
     def mean(found: Sequence[Separation]) -> Separation:
-        """What several networks took the same clauses to be, on average, with the features of the first."""
+        """The mean of what several networks found of the same clauses, with the features of the first."""
         over = lambda parts: torch.stack(list(parts)).mean(dim=0) if len(found) > 1 else next(iter(parts))  # noqa: E731
         return replace(
             found[0],
@@ -147,11 +147,11 @@ class SlotsNetwork(nn.Module):
         clause = torch.cat([named, rest], dim=1)
         active = torch.cat([active, active.new_ones(len(active), 1, frames)], dim=1)
         active_patches = in_patches(active, 2, patch).any(dim=3)
-        steps = active_patches.shape[2]
+        patches = active_patches.shape[2]
         wanted = slice(within.start // patch, -(-within.stop // patch))
         x = in_patches(self.features(spectrum)[:, :bins], 2, patch)
-        # The steps in h: those that the blocks to come depend on.
-        now = _around(wanted, self._reach(0), steps)
+        # The patches in h: those that the blocks to come depend on.
+        now = _around(wanted, self._reach(0), patches)
         h = self.split(x[:, :, now].flatten(-2)) + self.band_offset
         fused = 0
         key = None
@@ -160,7 +160,7 @@ class SlotsNetwork(nn.Module):
             if i + 1 in c.fusion_after:
                 h, key = self.fusions[fused](h, clause, active_patches[:, :, now])
                 fused += 1
-                before, now = now, _around(wanted, self._reach(i + 1), steps)
+                before, now = now, _around(wanted, self._reach(i + 1), patches)
                 kept = slice(now.start - before.start, now.stop - before.start)
                 h, key = h[:, :, kept], key[:, :, kept]
         assert key is not None
