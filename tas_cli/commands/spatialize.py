@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from tas_cli.commands.models import shipped
 from tas_cli.options import ClipMode, Device, Subtype
+
+if TYPE_CHECKING:
+    from tas_core.jobs.batch.plan import BatchPlan
+    from tas_core.jobs.spatialize import JobSettings
 
 _INPUT, _OUTPUT, _RENDERING, _LEVELS, _MANY = "Input", "Output", "Rendering", "Levels", "Many files"
 
@@ -156,7 +162,6 @@ def spatialize(
 ) -> None:
     """Put every sound where the timeline says."""
     from tas_cli.configuration import was_given
-    from tas_cli.output.spatialize import run_many, run_one
     from tas_core.audio.excerpt import Excerpt
     from tas_core.audio.normalised_writer import Levels
     from tas_core.errors import InputError
@@ -187,7 +192,7 @@ def spatialize(
         request = FileRequest(source, out, timeline, prompt, stems, report)
         # What exists is refused in its turn, where nothing is to be left out.
         one = plan_requests([request], sidecar=sidecar, skip_existing=True) if skip_existing else BatchPlan((request,))
-        run_one(one, settings, progress=context.obj, as_json=json_output)
+        _make_one(one, settings, context.obj, json_output)
         return
     destinations = Destinations(out_dir, output_template, stems, report)
     if out_dir is None and manifest is None:
@@ -203,7 +208,44 @@ def spatialize(
         overwrite=force,
         skip_existing=skip_existing,
     )
-    run_many(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=context.obj, as_json=json_output)
+    _make_many(plan, settings, context.obj, json_output, jobs=jobs, fail_fast=fail_fast)
+
+
+def _make_one(plan: BatchPlan, settings: JobSettings, progress: str, as_json: bool) -> None:
+    """Make the one file of a plan and say how it came out; what is wrong with it ends the program."""
+    from tas_cli.output.progress import progress_bar
+    from tas_cli.output.spatialize import print_result, print_skipped
+    from tas_core.jobs.batch.worker import FileOutcome
+    from tas_core.jobs.spatialize import FileWorker
+
+    (request,) = plan.requests
+    if plan.skipped:
+        print_skipped(FileOutcome(request, skipped=True), as_json)
+        return
+    with progress_bar(request.source.name, progress) as report_progress:
+        result = FileWorker(settings).make(request, overwrite=bool(plan.again), progress=report_progress)
+    print_result(result, as_json)
+
+
+def _make_many(
+    plan: BatchPlan, settings: JobSettings, progress: str, as_json: bool, *, jobs: int, fail_fast: bool
+) -> None:
+    """Make all files of a plan: a line for each as it ends; what is wrong with one leaves the others.
+
+    Raises:
+        typer.Exit: with 1, a file failed.
+    """
+    from tas_cli.output.progress import progress_bar
+    from tas_cli.output.spatialize import print_counts, print_outcome
+    from tas_core.jobs.batch.run import run_batch
+
+    total = len(plan.requests)
+    tell = partial(print_outcome, as_json=as_json)
+    with progress_bar(f"{total} file{'s' * (total != 1)}", progress) as report_progress:
+        outcomes = run_batch(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=report_progress, on_outcome=tell)
+    print_counts(outcomes, total)
+    if any(outcome.error for outcome in outcomes):
+        raise typer.Exit(1)
 
 
 def _only_input(sources: Sequence[Path], out: Path, *, named_elsewhere: bool) -> Path:

@@ -39,7 +39,7 @@ class FileOptions:
         render: how sound is rendered; ``stems`` follows from the request, which names their folder.
         excerpt: which part of the input.
         levels: gain, loudness, and what to do beyond full scale.
-        hrtf: SOFA file of the head whose ears are made; None is ``head`` of ``render``.
+        hrtf: SOFA file of the head whose ears are made, read where ``render`` has none; None is the built-in one.
         subtype: sample encoding of the output, one of :data:`SUBTYPES`; None keeps the input's where the format can.
         sidecar: whether a file ``OUT.tas.json`` says how the output was made.
         overwrite: whether existing outputs may be replaced.
@@ -196,7 +196,7 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
         if timeline.overlapping(passage[0] / rate_hz, passage[1] / rate_hz) is None:
             span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
             warnings.warn(f"{reader.name}: no prompt holds {span}; all of it stays in the center", stacklevel=3)
-        head = options.render.head if options.hrtf is None else read_head(options.hrtf)
+        head = options.render.head or read_head(options.hrtf)
         render = replace(options.render, head=head, stems=request.stems is not None)
         yield PreparedFile(request, reader, timeline, num_samples, passage, render, options)
 

@@ -64,6 +64,7 @@ class FileWorker:
     def __init__(self, settings: JobSettings) -> None:
         self._settings = settings
         self._model: LoadedModel | None = None
+        self._head = settings.options.render.head
 
     @property
     def model(self) -> LoadedModel:
@@ -90,9 +91,10 @@ class FileWorker:
         """
         began = time.perf_counter()
         options = self._settings.options
-        if overwrite:
-            options = replace(options, overwrite=True)
+        render = replace(options.render, head=self._head)
+        options = replace(options, render=render, overwrite=options.overwrite or overwrite)
         with prepare_file(request, options) as prepared:
+            self._head = prepared.render.head  # read once for all files
             model = self.model
             return process_file(prepared, model, progress=progress, command=self._settings.command, began=began)
 
@@ -229,7 +231,7 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
                 AudioFormat(rate_hz, 2, stop - start, subtype, reader.tags),
                 reader.subtype,
                 levels=options.levels,
-                seed=options.render.seed,
+                seed=prepared.render.seed,
                 overwrite=options.overwrite,
             )
         )
