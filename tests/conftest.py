@@ -90,6 +90,11 @@ def tone(seconds: float = 1.0, rate_hz: int = 16_000, level: float = 0.25, chann
     return level * np.array(rows) / 2
 
 
+def noise(channels: int = 2, frames: int = 1000) -> np.ndarray:
+    """(channel, time): the same even noise every time, up to 0.9, single precision."""
+    return np.random.default_rng(7).uniform(-0.9, 0.9, (channels, frames)).astype(np.float32)
+
+
 @pytest.fixture
 def make_audio(tmp_path: Path) -> Callable[..., Path]:
     """Writes a short harmonic tone; returns its path."""

@@ -8,6 +8,9 @@ from typing import Any
 import h5py
 import numpy as np
 
+from tas_core.acoustics.hrtf import HrirSet
+from tas_core.acoustics.sofa import read_sofa
+
 ATTRIBUTES = {"Conventions": "SOFA", "SOFAConventions": "SimpleFreeFieldHRIR", "DataType": "FIR"}
 FULL_CIRCLE = np.arange(0.0, 360.0, 5.0)
 RADIUS_M, SPEED_M_S = 0.0875, 343.0
@@ -84,3 +87,9 @@ def spherical_hrir(
     smooth = 0.5 + 0.5 * np.cos(np.pi * np.clip((freqs_hz / rate_hz - 0.3) / 0.2, 0, 1))
     common = smooth * np.exp(-2j * np.pi * freqs_hz / rate_hz * lead)
     return np.fft.irfft(spherical_head(azimuth_deg, freqs_hz, shadow) * common, 512)
+
+
+def uneven_head(folder: Path, shadow: tuple[float, float]) -> HrirSet:
+    """Read from a file at 48 kHz: a sphere with ears of its own on each side, as in :func:`spherical_head`."""
+    hrir = spherical_hrir(FULL_CIRCLE, 48000, shadow)
+    return read_sofa(write_sofa(folder / "uneven.sofa", hrir, on_the_plane(FULL_CIRCLE), 48000))

@@ -5,9 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from tas_core.datasets.sources.catalogue import VOICES
 from tas_core.datasets.sources.clips import finish_clip, run_synthesizer, source_rng
-from tas_core.datasets.sources.speech import voice_clip
 from tas_core.errors import TasError
 
 
@@ -38,9 +36,8 @@ def test_a_synthesizer_that_is_missing_or_fails_is_one_line() -> None:
     assert run_synthesizer([sys.executable, "-c", "print(input())"], "it does not play", b"song\n") == b"song\n"
 
 
-@pytest.mark.parametrize("engine", ["espeak", "flite"])
-def test_a_voice_without_its_synthesizer_is_one_line(engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "/nowhere")
-    voice = next(voice for voice in VOICES if voice.engine == engine)
-    with pytest.raises(TasError, match=rf"^{engine}\S* does not speak .*; see scripts/install-material\.sh$"):
-        voice_clip(voice, 1.0, 16000, np.random.default_rng(0))
+def test_random_numbers_are_keyed_by_name() -> None:
+    draw = lambda *key: source_rng(*key).random(4).tolist()  # noqa: E731
+    assert draw(0, "a", "b", 1) == draw(0, "a", "b", 1)
+    keys = [(0, "a", "b", 1), (1, "a", "b", 1), (0, "a", "b", 2), (0, "ab", "", 1), (0, "b", "a", 1)]
+    assert len({tuple(draw(*key)) for key in keys}) == len(keys)

@@ -5,12 +5,9 @@ Fast tests render synthetic sounds in place of soundfonts and voices; the slow o
 
 from __future__ import annotations
 
-import ctypes.util
 import errno
 import hashlib
-import json
 import math
-import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,25 +20,17 @@ from safetensors.numpy import load_file
 
 from tas_core.acoustics import hrtf
 from tas_core.acoustics.rooms import Room
-from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, Split
+from tas_core.datasets.sources.catalogue import SOUNDFONTS, Split
 from tas_core.datasets.tasbench import simulation
 from tas_core.datasets.tasbench.checking import check_dataset
 from tas_core.datasets.tasbench.layout import TasBench
-from tas_core.datasets.tasbench.scenes import Scene, SceneObject, clip_split, draw_scene
+from tas_core.datasets.tasbench.scenes import SceneObject, draw_scene
 from tas_core.datasets.tasbench.simulation import render_object, render_scene, simulate
-from tas_core.errors import InputError, TasError
+from tas_core.errors import TasError
 from tests.conftest import Finished
+from tests.support.installed import needs_material
 
 KEMAR = Path(hrtf.__file__).with_name("kemar.safetensors")
-has_material = (
-    all(font.path.exists() for font in SOUNDFONTS if font.in_benchmark)
-    and shutil.which("espeak-ng")
-    and shutil.which("flite")
-    and shutil.which("ffmpeg")
-    and ctypes.util.find_library("fluidsynth")
-    and all(Path(v.argument).is_dir() for v in VOICES if v.engine == "files" and v.in_benchmark)
-)
-needs_material = pytest.mark.skipif(not has_material, reason="needs the material of scripts/install-material.sh")
 
 
 def bursts(item: SceneObject, split: Split, rate_hz: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -91,80 +80,6 @@ def check_annotations(data: TasBench, clip: str) -> None:
         known = ~np.isnan(wanted)
         np.testing.assert_array_equal(said[known], wanted[known].astype(bool), err_msg=f"{clip} {phrase}")
     assert set(by_name) <= set(sounding)
-
-
-# ------------------------------------------------------------------ scenes
-
-
-def test_a_scene_depends_on_seed_and_number_only() -> None:
-    assert draw_scene(3, 7, 16000) == draw_scene(3, 7, 16000)
-    assert draw_scene(3, 7, 16000) != draw_scene(4, 7, 16000)
-    assert draw_scene(3, 7, 48000) == replace(draw_scene(3, 7, 16000), rate_hz=48000)
-
-
-def test_the_papers_split_sizes() -> None:
-    counts = [clip_split(n) for n in range(1, 1872)]
-    assert [counts.count(s) for s in ("train", "val", "test")] == [1497, 187, 187]
-
-
-@needs_material
-def test_no_source_material_in_two_splits() -> None:
-    """Presets, voices and melody seeds of 600 scenes, and the recordings that a split may use at all."""
-    from tas_core.datasets.tasbench.scenes import _categories, files_for
-
-    sources: dict[str, set[str]] = {"train": set(), "val": set(), "test": set()}
-    seeds: dict[str, set[int]] = {"train": set(), "val": set(), "test": set()}
-    for number in range(1, 601):
-        scene = draw_scene(0, number, 16000)
-        sources[scene.split] |= {o.source for o in scene.objects}
-        seeds[scene.split] |= {o.seed for o in scene.objects}
-    files: dict[str, set[Path]] = {s: set() for s in sources}
-    for category in _categories().values():
-        if category.kind == "recording":
-            for split in files:
-                files[split] |= set(files_for(category, split))  # type: ignore[arg-type]
-                assert files_for(category, split), f"{category.name} has no recordings for {split}"  # type: ignore[arg-type]
-    for groups in (sources, seeds, files):
-        assert all(groups.values())
-        assert not groups["train"] & groups["val"]
-        assert not groups["train"] & groups["test"]
-        assert not groups["val"] & groups["test"]
-    # Contents too: no two of the recordings are copies of each other under two names.
-    digests = [hashlib.sha256(p.read_bytes()).hexdigest() for group in files.values() for p in group]
-    assert len(digests) == len(set(digests))
-
-
-def test_seeds_of_objects_are_unique() -> None:
-    seeds = [o.seed for s in (0, 1) for n in range(1, 400) for o in draw_scene(s, n, 16000).objects]
-    assert len(seeds) == len(set(seeds))
-
-
-def test_shares_of_what_is_drawn() -> None:
-    """3000 scenes: the shares of 1 to 4 objects, and a third each of left, center and right, within 3 %.
-
-    Binomial standard deviation is at most 0.9 %. Objects of a clip are 15 degrees apart, which takes a little from
-    the center, the narrowest of the three.
-    """
-    scenes = [draw_scene(1, n, 16000) for n in range(1, 3001)]
-    counts = np.bincount([len(s.objects) for s in scenes], minlength=5)[1:] / len(scenes)
-    np.testing.assert_allclose(counts, [0.3, 0.45, 0.17, 0.08], atol=0.03)
-    first = np.array([o.path[0][1] for s in scenes for o in s.objects])
-    assert np.mean(first > 15) == pytest.approx(1 / 3, abs=0.04)
-    assert np.mean(first < -15) == pytest.approx(1 / 3, abs=0.04)
-    assert np.abs(first).max() <= 90
-    assert len({o.category for s in scenes for o in s.objects}) >= 20
-    moving = np.mean([o.is_moving for s in scenes for o in s.objects])
-    assert moving == pytest.approx(0.15, abs=0.03)
-    for scene in scenes[:300]:
-        assert len({o.phrase for o in scene.objects}) == len(scene.objects)
-
-
-def test_scene_json_round_trip() -> None:
-    scene = draw_scene(0, 1, 16000)
-    scene = replace(scene, objects=tuple(replace(o, active=((0, 5), (7, 9))) for o in scene.objects))
-    assert Scene.from_json(json.loads(json.dumps(scene.to_json())), "x") == scene
-    with pytest.raises(InputError, match="x: unknown key"):
-        Scene.from_json({**scene.to_json(), "colour": "red"}, "x")
 
 
 # ------------------------------------------------------------------ sound

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from tas_core.acoustics.direction_filter import PersonalDirectionFilter
+from tas_core.acoustics.hrtf import load_kemar
 from tas_core.acoustics.stft import istft, stft
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.registry import model_from_checkpoint
@@ -609,3 +611,14 @@ def test_a_checkpoint_gives_the_same_network(model: SlotsModel, tmp_path: Path) 
     assert not back.training
     inputs = _spectrum(), _clauses(2), _active(2)
     assert torch.equal(back.separate(*inputs).masks, model.separate(*inputs).masks)
+
+
+def test_another_direction_filter_leaves_the_model_alone() -> None:
+    model = tiny_slots()
+    before = model.direction
+    other = model.with_direction(PersonalDirectionFilter(1024, 16000, load_kemar()))
+    assert type(other) is type(model)
+    assert model.direction is before
+    assert isinstance(other.direction, PersonalDirectionFilter)
+    assert other.networks is model.networks
+    assert list(model.state_dict()) == list(tiny_slots().state_dict())
