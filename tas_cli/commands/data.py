@@ -27,6 +27,9 @@ def bank(
     rooms: int = typer.Option(500, min=4, help="Simulated rooms."),
     seed: int = typer.Option(0, min=0, help="Seed of melodies and rooms."),
     jobs: Jobs = None,
+    recordings: Path | None = typer.Option(
+        None, metavar="DIR", help="Made by scripts/install-training-material.sh: render its recordings, too."
+    ),
     text_encoder: TextEncoder = typer.Option("minilm", help="Encoder of the phrases."),
 ) -> None:
     """Render dry stems of every category, simulate rooms and encode phrases, for 'tas train'."""
@@ -39,7 +42,7 @@ def bank(
 
     build_material(
         out,
-        BankSettings(clips_per_source=clips, length_s=length, seed=seed),
+        BankSettings(clips_per_source=clips, length_s=length, seed=seed, recordings=recordings),
         rooms=rooms,
         jobs=jobs or usable_cores(),
         encode=build_text_encoder(text_encoder),

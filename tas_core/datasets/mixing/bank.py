@@ -41,6 +41,7 @@ from tas_core.datasets.sources.catalogue import (
     Voice,
     load_categories,
 )
+from tas_core.datasets.sources.packages import PACKAGES, Package
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import whole_file, write_files
 from tas_core.system.processes import KILLED, in_order, in_processes
@@ -173,13 +174,15 @@ class BankSettings:
 
     Attributes:
         clips_per_source: clips of a category from one soundfont. Synthesized voices give three times as many, and
-            voices of real people, whose material is long, eight times.
+            voices of real people, whose material is long, eight times; the recordings of a category in a package up
+            to twice as many, drum kits four times, as far as they last.
         length_s: of a clip, at most.
         rate_hz: of the bank.
         seed: of melodies, sentences and levels.
         categories: what to render; by default everything in ``prompts/objects.yaml``.
         fonts: soundfonts to use.
         voices: voices to use.
+        recordings: folder made by ``scripts/install-training-material.sh``; None goes without.
     """
 
     clips_per_source: int = 4
@@ -189,13 +192,30 @@ class BankSettings:
     categories: tuple[Category, ...] = field(default_factory=load_categories)
     fonts: tuple[SoundFont, ...] = SOUNDFONTS
     voices: tuple[Voice, ...] = VOICES
+    recordings: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Packaged:
+    """What a package below ``root`` has of a category."""
+
+    category: Category
+    package: Package
+    root: Path
+
+    @property
+    def name(self) -> str:
+        return f"{self.package.name}/{self.category.name}"
 
 
 @dataclass(frozen=True)
 class _Job:
-    """One source to render, and so many clips of it: a soundfont, a voice, or a category's recordings in a split."""
+    """One source to render, and so many clips of it at most.
 
-    subject: SoundFont | Voice | tuple[Category, Split]
+    A soundfont, a voice, or the recordings of a category in a split or in a package.
+    """
+
+    subject: SoundFont | Voice | _Packaged | tuple[Category, Split]
     clips: int
     settings: BankSettings
 
@@ -209,8 +229,25 @@ def _jobs(settings: BankSettings) -> list[_Job]:
     clips = settings.clips_per_source
     found = [_Job(font, clips, settings) for font in settings.fonts]
     found += [_Job(voice, clips * (8 if voice.engine == "files" else 3), settings) for voice in settings.voices]
-    recorded = [category for category in settings.categories if category.kind == "recording"]
-    return found + [_Job((category, split), clips, settings) for category in recorded for split in SPLITS]
+    recorded = [category for category in settings.categories if category.samples]
+    found += [_Job((category, split), clips, settings) for category in recorded for split in SPLITS]
+    return found + _packaged_jobs(settings)
+
+
+def _packaged_jobs(settings: BankSettings) -> list[_Job]:
+    """Speakers and recordings in packages."""
+    from tas_core.datasets.sources.package_clips import check_packages, packaged_voices
+
+    root, clips = settings.recordings, settings.clips_per_source
+    if root is None:
+        return []
+    check_packages(root, settings.categories)
+    packages = {package.name: package for package in PACKAGES}
+    return [_Job(voice, clips * 8, settings) for voice in packaged_voices(root)] + [
+        _Job(_Packaged(category, packages[name], root), clips * (4 if category.kind == "kit" else 2), settings)
+        for category in settings.categories
+        for name, _ in category.recorded
+    ]
 
 
 def _refuse(job: _Job) -> NoReturn:
@@ -226,6 +263,7 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     """
     from tas_core.datasets.sources.clips import DryClip
     from tas_core.datasets.sources.instruments import render_font
+    from tas_core.datasets.sources.package_clips import render_package
     from tas_core.datasets.sources.recordings import render_recordings
     from tas_core.datasets.sources.speech import render_voice
 
@@ -235,6 +273,9 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
         found = render_font(job.subject, c.categories, job.clips, c.length_s, c.rate_hz, c.seed)
     elif isinstance(job.subject, Voice):
         found = render_voice(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)
+    elif isinstance(job.subject, _Packaged):
+        part = job.subject
+        found = render_package(part.category, part.package, part.root, job.clips, c.length_s, c.rate_hz, c.seed)
     else:
         category, split = job.subject
         found = render_recordings(category, split, job.clips, c.length_s, c.rate_hz, c.seed)
@@ -261,7 +302,7 @@ def build_bank(
         progress: told (sources done, of how many, name).
 
     Raises:
-        TasError: material is missing, or a process was killed.
+        TasError: material is missing or damaged, or a process was killed.
     """
     plan = _jobs(settings)
     names = [c.name for c in settings.categories]

@@ -131,7 +131,7 @@ class SceneDrawer:
         self.kinds: list[str] = []
         for number in self.numbers:
             category = by_name[bank.categories[number]]
-            words = category.held_out if config.held_out_names and category.held_out else category.words
+            words = category.held_out if config.held_out_names and category.held_out else category.training_words
             self.rows[number] = phrases.rows(words).tolist()
             kind = category.kind
             self.kinds.append(f"{kind} {category.program // 8}" if category.program is not None else kind)

@@ -32,7 +32,7 @@ class PhraseTable:
         categories: Sequence[Category], encode: Callable[[Sequence[str]], Tensor], encoder_name: str
     ) -> PhraseTable:
         """Encode every training and held-out word of the categories, and the phrases for the rest."""
-        phrases = dict.fromkeys(w for c in categories for w in (*c.words, *c.held_out))
+        phrases = dict.fromkeys(w for c in categories for w in (*c.training_words, *c.held_out))
         phrases.update(dict.fromkeys(REST_PHRASES))
         listed = tuple(phrases)
         return PhraseTable(listed, torch.as_tensor(encode(listed)).float(), encoder_name)

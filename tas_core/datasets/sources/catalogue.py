@@ -26,8 +26,10 @@ Kind = Literal["melodic", "percussion", "kit", "speech", "recording"]
 class Category:
     """One kind of sounding object.
 
-    ``words`` are phrases that training may use, the first being the canonical name;
-    ``held_out`` are synonyms that training never sees; ``common`` objects are drawn more often.
+    ``words`` are phrases that training may use, the first being the canonical name; ``more`` are others, of training
+    alone: TASBench-Sim's captions use ``words``, so that they stay as they are. ``held_out`` are synonyms that
+    training never sees; ``common`` objects are drawn more often. ``recorded`` are patterns of file names by package
+    (:mod:`tas_core.datasets.sources.packages`); a category of any kind may have recordings beside its own sound.
     """
 
     name: str
@@ -41,6 +43,13 @@ class Category:
     pitch_range: tuple[int, int] | None = None
     style: str | None = None
     common: bool = False
+    more: tuple[str, ...] = ()
+    recorded: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def training_words(self) -> tuple[str, ...]:
+        """All phrases that training may use."""
+        return (*self.words, *self.more)
 
 
 @lru_cache(maxsize=4)
@@ -74,6 +83,8 @@ def load_categories(path: Path | None = None) -> tuple[Category, ...]:
                 pitch_range=(pitch_range[0], pitch_range[1]) if pitch_range else None,
                 style=entry.get("style"),
                 common=bool(entry.get("common", False)),
+                more=tuple(entry.get("more", ())),
+                recorded=tuple((package, tuple(patterns)) for package, patterns in entry.get("recorded", {}).items()),
             )
         )
     return tuple(categories)
@@ -186,6 +197,10 @@ VOICES: tuple[Voice, ...] = (
     *(
         Voice(f"klettres {code}", "train", "any", "files", f"{_KLETTRES}/{code}", "GPL-2+", ("*.ogg",))
         for code in ("da", "de", "en", "es", "fr", "it", "nds", "nl")
+    ),
+    *(
+        _added(f"klettres {code}", f"{_KLETTRES}/{code}", "GPL-2+", "*.ogg")
+        for code in ("ar", "cs", "en_GB", "he", "hu", "lt", "ml", "nb", "pt_BR", "tn", "uk")
     ),
     _added("June", f"{_ASTERISK}/fr_CA_f_June", "CC-BY-SA-3.0", "*.g722", speaker="female"),
     _added("Carlo", f"{_ASTERISK}/it_IT_m_Carlo", "CC-BY-SA-3.0", "*.g722", speaker="male"),
