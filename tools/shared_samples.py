@@ -1,11 +1,17 @@
 """List the samples of one soundfont that another soundfont or patch set holds as well, whatever their level.
 
     python tools/shared_samples.py TRAINING HELD_OUT
+    python tools/shared_samples.py FOLDER
 
-Both are SoundFont 2 files (not compressed) or folders of Gravis patches. Sources that share recordings must not be in
-two splits, or what is called unseen was seen. Places where the signal crosses zero at the same distances in both are
-candidates; where the samples around them correlate by 0.98 they are copies. Copies at another pitch or rate are not
-found, nor samples below 200 points, of which the number is printed. Loops of plain waves can look like copies.
+Both are SoundFont 2 files (not compressed), folders of Gravis patches, or folders of recordings. With one folder, made
+by ``scripts/install-training-material.sh``, the recordings that packages of val and test have of any category, and
+those that TASBench-Sim keeps for val and test, are looked for in the packages of training; there all are brought to
+16 kHz, so that copies at another rate are found too.
+
+Sources that share recordings must not be in two splits, or what is called unseen was seen. Places where the signal
+crosses zero at the same distances in both are candidates; where the samples around them correlate by 0.98 they are
+copies. Copies at another pitch are not found, nor samples below 200 points, of which the number is printed. Loops of
+plain waves can look like copies.
 """
 
 from __future__ import annotations
@@ -88,7 +94,10 @@ def _programs(chunks: dict[str, bytes]) -> dict[int, set[str]]:
 def read_samples(path: Path) -> list[Sample]:
     """Every sample of a SoundFont 2 file, or of the patches (``.pat``, 16 bits) in a folder."""
     if path.is_dir():
-        return [sample for file in sorted(path.rglob("*.pat")) for sample in _patch(file)]
+        patches = sorted(path.rglob("*.pat"))
+        if not patches:
+            return [s for s in (_recording(p, path, None) for p in sorted(path.rglob("*.*")) if p.is_file()) if s]
+        return [sample for file in patches for sample in _patch(file)]
     chunks = _chunks(path.read_bytes())
     sound, programs = _pcm(chunks["smpl"]), _programs(chunks)
     headers = _records(chunks["shdr"], "<20s5IBbHH")[:-1]
@@ -110,6 +119,46 @@ def _patch(path: Path) -> Iterator[Sample]:
     # The waves follow headers of an odd number of bytes, so either parity may be the right one; the other is noise.
     for offset in (239, 240):
         yield Sample(path.stem, (program,), _pcm(data[offset:]))
+
+
+def _recording(path: Path, root: Path, rate_hz: int | None) -> Sample | None:
+    """A recording, at another rate if one is given; None if it is none that can be read."""
+    import soundfile
+    import soxr
+
+    try:
+        sound, from_hz = soundfile.read(str(path), dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError:
+        return None
+    sound = sound.mean(axis=1)
+    if rate_hz is not None and len(sound):
+        sound = soxr.resample(sound, from_hz, rate_hz)
+    loudest = max(float(np.abs(sound).max(initial=0.0)), 1e-9)
+    return Sample(str(path.relative_to(root)), (), np.round(sound * (32767 / loudest)).astype(np.int16))
+
+
+def _packaged(folder: Path) -> tuple[list[Sample], list[Sample]]:
+    """Recordings below a folder of packages that training uses, and those that are kept for val and test."""
+    from tas_core.datasets.sources.catalogue import load_categories
+    from tas_core.datasets.sources.package_clips import packaged_files
+    from tas_core.datasets.sources.packages import PACKAGES
+    from tas_core.datasets.sources.recordings import recording_files, recording_split
+
+    split = {package.name: package.split for package in PACKAGES}
+    known: set[Path] = set()
+    held_out: set[Path] = set()
+    for category in load_categories():
+        for package, patterns in category.recorded:
+            files = packaged_files(folder, package, patterns)
+            (known if split[package] == "train" else held_out).update(files)
+        for part in ("val", "test"):
+            held_out.update(recording_split(recording_files(category), part))
+
+    def read(paths: set[Path]) -> list[Sample]:
+        found = (_recording(p, folder if p.is_relative_to(folder) else Path("/"), 16000) for p in sorted(paths))
+        return [sample for sample in found if sample is not None]
+
+    return read(known), read(held_out)
 
 
 def _fingerprints(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -163,10 +212,10 @@ def shared(known: list[Sample], held_out: list[Sample]) -> Iterator[tuple[float,
             yield best, sample, known[match]
 
 
-def main(training: Path, held_out: Path) -> None:
+def main(training: Path, held_out: Path | None) -> None:
     """Print one line for each sample of ``held_out`` that is in ``training`` too."""
-    wanted = read_samples(held_out)
-    for ratio, sample, other in shared(read_samples(training), wanted):
+    known, wanted = _packaged(training) if held_out is None else (read_samples(training), read_samples(held_out))
+    for ratio, sample, other in shared(known, wanted):
         where = ", ".join(other.programs) or "no preset"
         print(f"{ratio:.3f}  {sample.name} ({', '.join(sample.programs[:4])})  =  {other.name} ({where})")
     short = sum(len(sample.samples) < SHORTEST for sample in wanted)
@@ -174,6 +223,6 @@ def main(training: Path, held_out: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (2, 3):
         raise SystemExit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) == 3 else None)

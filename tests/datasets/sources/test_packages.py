@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile as sf
+import soxr
 import torch
 
 from tas_core.datasets.mixing.bank import build_bank
@@ -288,3 +291,34 @@ def test_a_bank_holds_recordings_of_packages_and_none_without_a_folder(
     assert set(bank.length.tolist()) == {16000}
     with pytest.raises(ValueError, match="need at least one array"):
         build_bank(**how)
+
+
+# ------------------------------------------------------------------ shared recordings
+
+
+def test_copies_between_packages_of_two_splits_are_found(
+    tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At another level, at another rate, and within a longer recording; another one of the same kind is not."""
+    spec = importlib.util.spec_from_file_location("shared_samples", ROOT / "tools" / "shared_samples.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "shared_samples", script)
+    spec.loader.exec_module(script)
+    rng = np.random.default_rng(3)
+    barks = [np.cumsum(rng.standard_normal(12000)) * np.hanning(12000) / 200 for _ in range(4)]
+    write("first.wav", barks[0], 16000)
+    write("second.wav", np.concatenate([barks[3], barks[1]]), 16000)
+    write("../two/quiet.wav", 0.1 * barks[0], 16000)
+    write("../two/part.wav", soxr.resample(barks[1], 16000, 24000), 24000)
+    write("../two/other.wav", barks[2], 16000)
+    category = Category("dog", ("dog",), (), "recording", recorded=(("one", ("*",)), ("two", ("*",))))
+    packages = (Package("one", "train", "CC0"), Package("two", "test", "CC0"))
+    monkeypatch.setattr("tas_core.datasets.sources.catalogue.load_categories", lambda: (category,))
+    monkeypatch.setattr("tas_core.datasets.sources.packages.PACKAGES", packages)
+    script.main(tmp_path, None)
+    lines = capsys.readouterr().out.splitlines()
+    found = [re.search(r"two/(\w+)\.wav .* =  one/(\w+)\.wav", line) for line in lines[:-1]]
+    assert sorted(match.groups() for match in found if match) == [("part", "second"), ("quiet", "first")]
+    assert lines[-1] == "3 samples, 0 of them too short to say"
