@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import soundfile as sf
 import soxr
 import torch
 
-from tas_core.datasets.mixing.bank import build_bank
+from tas_core.datasets.mixing.bank import BankSettings, build_bank
 from tas_core.datasets.sources import package_clips
 from tas_core.datasets.sources.catalogue import SPLITS, Category, load_categories
 from tas_core.datasets.sources.package_clips import (
@@ -284,13 +285,15 @@ def test_a_bank_holds_recordings_of_packages_and_none_without_a_folder(
     write("bark.wav", tone(300, 3.0), 16000)
     write("../two/woof.wav", tone(500, 3.0), 16000)
     category = Category("dog", ("dog",), (), "recording", recorded=(("one", ("bark*",)), ("two", ("woof*",))))
-    how = {"clips_per_source": 1, "length_s": 1.0, "jobs": 1, "categories": (category,), "fonts": (), "voices": ()}
-    bank = build_bank(**how, recordings=tmp_path)
+    settings = BankSettings(1, 1.0, categories=(category,), fonts=(), voices=(), recordings=tmp_path)
+    bank = build_bank(settings, jobs=1)
     assert bank.sources == ("one/dog", "two/dog")
     assert torch.equal(bank.split, torch.tensor([0, 0, 2, 2]))
     assert set(bank.length.tolist()) == {16000}
+    told: list[str] = []
     with pytest.raises(ValueError, match="need at least one array"):
-        build_bank(**how)
+        build_bank(replace(settings, recordings=None), jobs=1, progress=lambda done, total, name: told.append(name))
+    assert told == []
 
 
 # ------------------------------------------------------------------ shared recordings
