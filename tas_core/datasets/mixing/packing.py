@@ -129,13 +129,15 @@ class _Packer:
             for at in range(0, len(pieces), jobs):
                 for block in list(pool.map(self._code, pieces[at : at + jobs])):
                     whole = len(block.clips)
-                    while block.clips and block.coded.size > limit:
-                        block = self._code(block.clips[: len(block.clips) // 2])
-                    if block.clips:
-                        self.blocks.append(block)
-                        limit -= block.coded.size
-                        self.left -= block.coded.size
-                        taken += len(block.clips)
+                    while block.coded.size > limit:
+                        fewer = block.clips[: len(block.clips) // 2]
+                        if not fewer:
+                            return taken
+                        block = self._code(fewer)
+                    self.blocks.append(block)
+                    limit -= block.coded.size
+                    self.left -= block.coded.size
+                    taken += len(block.clips)
                     if len(block.clips) < whole:
                         return taken
         return taken

@@ -339,7 +339,7 @@ def test_an_absent_object_is_named_and_silent(rooms: RoomBank) -> None:
     # What is named and absent is not what sounds.
     for b in torch.nonzero(twice)[:, 0].tolist():
         words = [clause.object for clause in parse_prompt(batch.prompts[b])]
-        kinds = {c.name for c in load_categories() for w in words if w in {x.lower() for x in c.words}}
+        kinds = {c.name for c in load_categories() for w in words if w in {x.lower() for x in c.training_words}}
         assert len(kinds & set(CATEGORIES)) != 1
 
 
@@ -378,7 +378,7 @@ def test_every_phrase_is_understood_as_one_object_at_one_place() -> None:
 
 def test_training_never_sees_held_out_words(rooms: RoomBank) -> None:
     categories = load_categories()
-    held_out = {w for c in categories for w in c.held_out} - {w for c in categories for w in c.words}
+    held_out = {w for c in categories for w in c.held_out} - {w for c in categories for w in c.training_words}
     rows = PHRASES.rows(sorted(held_out))
     composer = _composer(rooms, odd_name_share=1.0, absent_share=0.5, window_s=0.2)
     for step in range(25):
