@@ -154,9 +154,9 @@ def test_voices_are_found_below_the_folder(tmp_path: Path) -> None:
 
 def test_patterns_mean_something_in_the_packages() -> None:
     """In a folder made by the script, which the variable names; patterns fit the packages of one release of Debian."""
-    root = os.environ.get("TAS_TRAINING_MATERIAL")
+    root = os.environ.get("TRAINING_RECORDINGS")
     if not root:
-        pytest.skip("TAS_TRAINING_MATERIAL names no folder made by scripts/install-training-material.sh")
+        pytest.skip("TRAINING_RECORDINGS names no folder made by scripts/install-training-material.sh")
     check_packages(Path(root), CATEGORIES)
     owners: dict[Path, set[str]] = {}
     for category in CATEGORIES:
