@@ -2,7 +2,7 @@
 # Fetch the Debian packages whose recordings training may use beside the material of scripts/install-material.sh, and lay
 # their sound files in FOLDER/PACKAGE, for `tas data bank --recordings FOLDER`:
 #   bash scripts/install-training-material.sh FOLDER
-# 2.3 GB to fetch, 1.6 GB to keep. Nothing is installed. A package that is there is left as it is, so that a run that was
+# 3.4 GB to fetch, 1.6 GB to keep. Nothing is installed. A package that is there is left as it is, so that a run that was
 # stopped goes on when it is started again.
 set -euo pipefail
 packages=(
