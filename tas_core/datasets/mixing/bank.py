@@ -41,7 +41,7 @@ from tas_core.datasets.sources.catalogue import (
     Voice,
     load_categories,
 )
-from tas_core.datasets.sources.packages import PACKAGES, Package
+from tas_core.datasets.sources.packages import PACKAGED_KITS, PACKAGES, Kit, Package
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import whole_file, write_files
 from tas_core.system.processes import KILLED, in_order, in_processes
@@ -175,7 +175,7 @@ class BankSettings:
     Attributes:
         clips_per_source: clips of a category from one soundfont. Synthesized voices give three times as many, and
             voices of real people, whose material is long, eight times; the recordings of a category in a package up
-            to twice as many, drum kits four times, as far as they last.
+            to twice as many, as far as they last; recorded kits, as those of soundfonts, six times.
         length_s: of a clip, at most.
         rate_hz: of the bank.
         seed: of melodies, sentences and levels.
@@ -197,15 +197,16 @@ class BankSettings:
 
 @dataclass(frozen=True)
 class _Packaged:
-    """What a package below ``root`` has of a category."""
+    """What a package below ``root`` has of a category, or of one of its kits."""
 
     category: Category
     package: Package
     root: Path
+    kit: Kit | None = None
 
     @property
     def name(self) -> str:
-        return f"{self.package.name}/{self.category.name}"
+        return f"{self.package.name}/{(self.kit or self.category).name}"
 
 
 @dataclass(frozen=True)
@@ -243,11 +244,14 @@ def _packaged_jobs(settings: BankSettings) -> list[_Job]:
         return []
     check_packages(root, settings.categories)
     packages = {package.name: package for package in PACKAGES}
-    return [_Job(voice, clips * 8, settings) for voice in packaged_voices(root)] + [
-        _Job(_Packaged(category, packages[name], root), clips * (4 if category.kind == "kit" else 2), settings)
-        for category in settings.categories
-        for name, _ in category.recorded
-    ]
+    found = [_Job(voice, clips * 8, settings) for voice in packaged_voices(root)]
+    for category in settings.categories:
+        if category.kind == "kit":
+            kits = [_Packaged(category, packages[kit.package], root, kit) for kit in PACKAGED_KITS]
+            found += [_Job(kit, clips * 6, settings) for kit in kits]
+        parts = [_Packaged(category, packages[name], root) for name, _ in category.recorded]
+        found += [_Job(part, clips * 2, settings) for part in parts]
+    return found
 
 
 def _refuse(job: _Job) -> NoReturn:
@@ -263,7 +267,7 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     """
     from tas_core.datasets.sources.clips import DryClip
     from tas_core.datasets.sources.instruments import render_font
-    from tas_core.datasets.sources.package_clips import render_package
+    from tas_core.datasets.sources.package_clips import render_kit, render_package
     from tas_core.datasets.sources.recordings import render_recordings
     from tas_core.datasets.sources.speech import render_voice
 
@@ -274,8 +278,11 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     elif isinstance(job.subject, Voice):
         found = render_voice(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)
     elif isinstance(job.subject, _Packaged):
-        part = job.subject
-        found = render_package(part.category, part.package, part.root, job.clips, c.length_s, c.rate_hz, c.seed)
+        part, how = job.subject, (job.clips, c.length_s, c.rate_hz, c.seed)
+        if part.kit is None:
+            found = render_package(part.category, part.package, part.root, *how)
+        else:
+            found = render_kit(part.kit, part.category, part.package, part.root, *how)
     else:
         category, split = job.subject
         found = render_recordings(category, split, job.clips, c.length_s, c.rate_hz, c.seed)

@@ -22,7 +22,8 @@ import soxr
 
 from tas_core.datasets.sources.catalogue import Category, Voice
 from tas_core.datasets.sources.clips import DryClip, source_rng
-from tas_core.datasets.sources.packages import PACKAGED_VOICES, Package
+from tas_core.datasets.sources.melodies import kit_pattern
+from tas_core.datasets.sources.packages import KIT_KEYS, PACKAGED_KITS, PACKAGED_VOICES, Kit, Package
 from tas_core.errors import TasError
 
 ENDINGS = (".ogg", ".oga", ".wav", ".flac", ".mp3", ".aiff")
@@ -38,6 +39,9 @@ _STEADY = 0.25
 """Root mean square of both edges over that of the whole, from which on a stretch goes over into the next."""
 _PAUSE_S = (0.05, 0.6)
 _SPEED_OCTAVES = 0.35
+_KIT_OCTAVES = 0.1
+_LOUDNESS = 1.5
+"""Power of a hit's velocity, from 0 to 1, that is its amplitude."""
 _PEAK = 0.9
 _SILENT = 1e-3
 _FEWEST = 2
@@ -45,12 +49,13 @@ _FEWEST = 2
 
 
 def check_packages(root: Path, categories: Sequence[Category]) -> None:
-    """See that the folder has every package that categories or voices name.
+    """See that the folder has every package that categories, voices or kits name.
 
     Raises:
         TasError: one is missing.
     """
     wanted = {package for c in categories for package, _ in c.recorded} | {v.argument for v in PACKAGED_VOICES}
+    wanted |= {kit.package for kit in PACKAGED_KITS}
     missing = sorted(package for package in wanted if not (root / package).is_dir())
     if missing:
         raise TasError(
@@ -117,9 +122,42 @@ def packaged_clip(files: Sequence[Path], length_s: float, rate_hz: int, rng: np.
         clip[at:end] += stretch[: end - at]
         at += len(stretch) - edge if steady else len(stretch) + round(float(rng.uniform(*_PAUSE_S)) * rate_hz)
         silent = 0
-    clip -= clip.mean()
-    peak = float(np.abs(clip).max(initial=0.0))
-    return None if peak < _SILENT else clip * (_PEAK / peak)
+    return _at_peak(clip)
+
+
+def kit_clip(kit: Kit, root: Path, length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
+    """A beat on a recorded kit, one hit after another: float32 (time), peak 0.9.
+
+    Raises:
+        TasError: hits are missing or cannot be read.
+    """
+    speed = float(2.0 ** rng.uniform(-_KIT_OCTAVES, _KIT_OCTAVES))
+    files = {
+        key: packaged_files(root, kit.package, (f"{kit.folder}/{pattern}",))
+        for keys, pattern in zip(KIT_KEYS, kit.hits, strict=True)
+        for key in keys
+    }
+    clip = np.zeros(round(length_s * rate_hz), np.float32)
+    heard: dict[Path, np.ndarray] = {}
+    for note in kit_pattern(length_s, rng):
+        path = files[note.pitch][int(rng.integers(len(files[note.pitch])))]
+        if path not in heard:
+            info = _info(path)
+            heard[path] = soxr.resample(_read(path, 0, info.frames), info.samplerate * speed, rate_hz, quality="HQ")
+        at = round(note.start_s * rate_hz)
+        hit = heard[path][: len(clip) - at]
+        clip[at : at + len(hit)] += hit * (note.velocity / 127) ** _LOUDNESS
+    return _at_peak(clip)
+
+
+def render_kit(
+    kit: Kit, category: Category, package: Package, root: Path, clips: int, length_s: float, rate_hz: int, seed: int
+) -> Iterator[DryClip]:
+    """So many beats on a recorded kit."""
+    for index in range(clips):
+        done = kit_clip(kit, root, length_s, rate_hz, source_rng(seed, package.name, kit.name, index))
+        if done is not None:
+            yield DryClip(category.name, f"{package.name}/{kit.name}", package.split, done)
 
 
 def render_package(
@@ -131,6 +169,13 @@ def render_package(
         done = packaged_clip(files, length_s, rate_hz, source_rng(seed, package.name, category.name, index))
         if done is not None:
             yield DryClip(category.name, f"{package.name}/{category.name}", package.split, done)
+
+
+def _at_peak(clip: np.ndarray) -> np.ndarray | None:
+    """A clip (time) without its mean, at peak 0.9; None where nothing sounds."""
+    clip = clip - clip.mean()
+    peak = float(np.abs(clip).max(initial=0.0))
+    return None if peak < _SILENT else clip * (_PEAK / peak)
 
 
 def _info(path: Path) -> Any:

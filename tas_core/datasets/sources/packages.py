@@ -1,4 +1,4 @@
-"""Packages whose recordings training may use beside what the benchmark is made of, and the speakers in them.
+"""Packages whose recordings training may use beside what the benchmark is made of, and the speakers and kits in them.
 
 A package belongs to one split, and so does a speaker. What of a package belongs to a category is in
 ``prompts/objects.yaml`` (``recorded``). :mod:`tas_core.datasets.sources.package_clips` makes clips of it.
@@ -98,3 +98,35 @@ PACKAGED_VOICES: tuple[Voice, ...] = (
     _spoken("trigger tim", "trigger-rally-data", "GPL-2+", "codriver/tim/*.wav", speaker="male", split="test"),
 )
 """Speakers recorded in packages; ``argument`` is the package."""
+
+KIT_KEYS: tuple[tuple[int, ...], ...] = ((36,), (38,), (42,), (46,), (41,), (45, 47), (48, 50), (49,), (51,))
+"""General MIDI keys of what a kit has: kick, snare, hi-hat closed and open, toms low, mid and high, crash, ride."""
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A drum kit recorded hit by hit: patterns of its files, in the order of :data:`KIT_KEYS`."""
+
+    name: str
+    package: str
+    folder: str
+    hits: tuple[str, ...]
+
+
+PACKAGED_KITS: tuple[Kit, ...] = (
+    Kit("GMRockKit", "hydrogen-data", "GMRockKit",
+        ("Kick-*", "Snare-*", "HatClosed-*", "HatOpen-*", "TomFloor-*", "Tom2-*", "Tom1-*", "Crash-*", "Ride-*")),
+    # The soundfont of this name, in train, was made of the same recordings.
+    Kit("The Black Pearl", "hydrogen-drumkits", "The Black Pearl 1.0",
+        ("PearlKick*", "PearlSnare-*", "SabianHatClosed*", "SabianHatOpen*", "PearlTomFloor*", "PearlTom2*",
+         "PearlTom1*", "SabianCrash-*", "PaisteRide-*")),
+    Kit("ForzeeStereo", "hydrogen-drumkits", "ForzeeStereo",
+        ("Kick-*", "Snare-*", "HiHatClosed-*", "HiHatOpen-*", "TomLow-*", "TomMid-*", "TomHigh-*", "Crash18-*",
+         "Ride-*")),
+    Kit("Millo", "hydrogen-drumkits", "Millo_MultiLayered2",
+        ("bd_*", "jsnare_*", "hhclosed_*", "hhopen_*", "floortom_*", "tom_*", "tom_*", "crash_*", "ride_*")),
+    Kit("Colombo", "hydrogen-drumkits", "ColomboAcousticDrumkit",
+        ("bassdrum*", "snare*shot*", "hihat-closed*", "hihat-open*", "tom-low*", "tom-mid*", "tom-hi*",
+         "crash*__crash*", "crash*__ride*")),
+)  # fmt: skip
+"""Real kits, which play beats like those of soundfonts."""

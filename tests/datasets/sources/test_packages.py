@@ -17,18 +17,22 @@ import soundfile as sf
 import soxr
 import torch
 
+from tas_core.datasets.mixing import bank as bank_module
 from tas_core.datasets.mixing.bank import BankSettings, build_bank
 from tas_core.datasets.sources import package_clips
 from tas_core.datasets.sources.catalogue import SPLITS, Category, load_categories
+from tas_core.datasets.sources.melodies import kit_pattern
 from tas_core.datasets.sources.package_clips import (
     check_packages,
     clips_worth,
+    kit_clip,
     packaged_clip,
     packaged_files,
     packaged_voices,
+    render_kit,
     render_package,
 )
-from tas_core.datasets.sources.packages import PACKAGED_VOICES, PACKAGES, Package
+from tas_core.datasets.sources.packages import KIT_KEYS, PACKAGED_KITS, PACKAGED_VOICES, PACKAGES, Kit, Package
 from tas_core.datasets.sources.recordings import recording_files
 from tas_core.errors import TasError
 
@@ -62,6 +66,14 @@ def strength(samples: np.ndarray, hz: float, octaves: float = 0.36) -> float:
     return float(power[(at > hz * 2**-octaves) & (at < hz * 2**octaves)].sum() / power.sum())
 
 
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No voices and kits beside the recordings of a test."""
+    monkeypatch.setattr(package_clips, "PACKAGED_VOICES", ())
+    monkeypatch.setattr(package_clips, "PACKAGED_KITS", ())
+    monkeypatch.setattr(bank_module, "PACKAGED_KITS", ())
+
+
 # ------------------------------------------------------------------ the table
 
 
@@ -71,7 +83,8 @@ def test_packages_are_named_once_and_all_are_used() -> None:
     assert all(package.licence for package in PACKAGES)
     named = {package for category in CATEGORIES for package, _ in category.recorded}
     assert named - set(names) == set()
-    assert set(names) - named - {voice.argument for voice in PACKAGED_VOICES} == set()
+    others = {voice.argument for voice in PACKAGED_VOICES} | {kit.package for kit in PACKAGED_KITS}
+    assert set(names) - named - others == set()
     assert {package.split for package in PACKAGES} == set(SPLITS)
 
 
@@ -81,6 +94,17 @@ def test_a_recorded_speaker_is_in_one_split_and_serves_training_only() -> None:
     assert len({voice.name for voice in PACKAGED_VOICES}) == len(PACKAGED_VOICES)
     assert {voice.split for voice in PACKAGED_VOICES} == set(SPLITS)
     assert all(voice.licence and not voice.in_benchmark for voice in PACKAGED_VOICES)
+
+
+def test_kits_have_all_that_beats_are_made_of() -> None:
+    keys = [key for keys in KIT_KEYS for key in keys]
+    assert len(set(keys)) == len(keys)
+    played = {note.pitch for seed in range(40) for note in kit_pattern(20.0, np.random.default_rng(seed))}
+    assert played == set(keys)
+    assert all(len(kit.hits) == len(KIT_KEYS) for kit in PACKAGED_KITS)
+    assert len({kit.name for kit in PACKAGED_KITS}) == len(PACKAGED_KITS)
+    split = {package.name: package.split for package in PACKAGES}
+    assert {split[kit.package] for kit in PACKAGED_KITS} == {"train"}
 
 
 def test_every_category_that_is_judged_by_is_trained() -> None:
@@ -136,8 +160,8 @@ def test_patterns_mean_sound_files_in_the_order_of_their_names(tmp_path: Path, w
         packaged_files(tmp_path, "one", ("a/bark*", "a/moo*"))
 
 
-def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(package_clips, "PACKAGED_VOICES", ())
+@pytest.mark.usefixtures("alone")
+def test_missing_packages_are_named(tmp_path: Path) -> None:
     category = Category("dog", ("dog",), (), "recording", recorded=(("one", ("*",)), ("two", ("*",))))
     (tmp_path / "one").mkdir()
     with pytest.raises(TasError, match=r"holds no recordings of two; .*install-training-material\.sh"):
@@ -262,6 +286,53 @@ def test_a_damaged_recording_is_named(tmp_path: Path, write: Write) -> None:
             use()
 
 
+# ------------------------------------------------------------------ kits
+
+KIT = Kit("tones", "one", "kit", tuple(f"{number}-*" for number in range(len(KIT_KEYS))))
+TONES = tuple(150 * 1.5**number for number in range(len(KIT_KEYS)))
+
+
+@pytest.fixture
+def kit(tmp_path: Path, write: Write) -> Path:
+    """A kit whose parts are tones, each at two levels."""
+    for number, hz in enumerate(TONES):
+        for name, gain in (("soft", 0.5), ("hard", 1.0)):
+            write(f"kit/{number}-{name}.wav", gain * tone(hz, 0.15) * np.exp(-np.arange(1200) / 300))
+    return tmp_path
+
+
+def test_a_beat_is_the_pattern_on_the_kits_parts(kit: Path) -> None:
+    """Where the pattern has a hit, the part's tone rises; what the pattern has not is not heard."""
+    for seed in range(4):
+        clip = kit_clip(KIT, kit, 4.0, RATE_HZ, np.random.default_rng(seed))
+        assert clip is not None
+        assert clip.shape == (4 * RATE_HZ,)
+        assert np.abs(clip).max() == pytest.approx(0.9, abs=1e-6)
+        rng = np.random.default_rng(seed)
+        rng.uniform()  # the speed
+        played = {note.pitch for note in kit_pattern(4.0, rng)}
+        level = {keys: strength(clip, hz, 0.12) for keys, hz in zip(KIT_KEYS, TONES, strict=True)}
+        silent = [level[keys] for keys in KIT_KEYS if not played & set(keys)]
+        assert min(level[keys] for keys in KIT_KEYS if played & set(keys)) > max(silent, default=0.0), seed
+
+
+def test_clips_of_a_kit_are_drums_from_it(kit: Path) -> None:
+    drums = Category("drums", ("drums",), (), "kit")
+    clips = list(render_kit(KIT, drums, Package("one", "train", "CC0"), kit, 3, 1.0, RATE_HZ, 7))
+    assert [(c.category, c.source, c.split) for c in clips] == [("drums", "one/tones", "train")] * 3
+    again = list(render_kit(KIT, drums, Package("one", "train", "CC0"), kit, 1, 1.0, RATE_HZ, 7))
+    np.testing.assert_array_equal(again[0].samples, clips[0].samples)
+    assert not np.array_equal(clips[0].samples, clips[1].samples)
+
+
+def test_a_kit_without_a_part_is_named(kit: Path) -> None:
+    for path in (kit / "one" / "kit").glob("3-*"):
+        path.unlink()
+    packaged_files.cache_clear()
+    with pytest.raises(TasError, match=r"one: no recordings 'kit/3-\*'"):
+        kit_clip(KIT, kit, 4.0, RATE_HZ, np.random.default_rng(0))
+
+
 # ------------------------------------------------------------------ in the bank
 
 
@@ -274,14 +345,12 @@ def test_clips_say_where_they_are_from(tmp_path: Path, write: Write) -> None:
     np.testing.assert_array_equal(again[1].samples, clips[1].samples)
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_bank_holds_recordings_of_packages_and_none_without_a_folder(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tas_core.datasets.mixing import bank as bank_module
-
     packages = (Package("one", "train", "CC0"), Package("two", "test", "CC0"))
     monkeypatch.setattr(bank_module, "PACKAGES", packages)
-    monkeypatch.setattr(package_clips, "PACKAGED_VOICES", ())
     write("bark.wav", tone(300, 3.0), 16000)
     write("../two/woof.wav", tone(500, 3.0), 16000)
     category = Category("dog", ("dog",), (), "recording", recorded=(("one", ("bark*",)), ("two", ("woof*",))))
