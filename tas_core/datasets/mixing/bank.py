@@ -41,7 +41,7 @@ from tas_core.datasets.sources.catalogue import (
     Voice,
     load_categories,
 )
-from tas_core.datasets.sources.packages import PACKAGED_KITS, PACKAGES, Kit, Package
+from tas_core.datasets.sources.packages import PACKAGED_KITS, PACKAGES, Packaged
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import whole_file, write_files
 from tas_core.system.processes import KILLED, in_order, in_processes
@@ -196,27 +196,13 @@ class BankSettings:
 
 
 @dataclass(frozen=True)
-class _Packaged:
-    """What a package below ``root`` has of a category, or of one of its kits."""
-
-    category: Category
-    package: Package
-    root: Path
-    kit: Kit | None = None
-
-    @property
-    def name(self) -> str:
-        return f"{self.package.name}/{(self.kit or self.category).name}"
-
-
-@dataclass(frozen=True)
 class _Job:
     """One source to render, and so many clips of it at most.
 
     A soundfont, a voice, or the recordings of a category in a split or in a package.
     """
 
-    subject: SoundFont | Voice | _Packaged | tuple[Category, Split]
+    subject: SoundFont | Voice | Packaged | tuple[Category, Split]
     clips: int
     settings: BankSettings
 
@@ -247,9 +233,9 @@ def _packaged_jobs(settings: BankSettings) -> list[_Job]:
     found = [_Job(voice, clips * 8, settings) for voice in packaged_voices(root)]
     for category in settings.categories:
         if category.kind == "kit":
-            kits = [_Packaged(category, packages[kit.package], root, kit) for kit in PACKAGED_KITS]
+            kits = [Packaged(category, packages[kit.package], root, kit) for kit in PACKAGED_KITS]
             found += [_Job(kit, clips * 6, settings) for kit in kits]
-        parts = [_Packaged(category, packages[name], root) for name, _ in category.recorded]
+        parts = [Packaged(category, packages[name], root) for name, _ in category.recorded]
         found += [_Job(part, clips * 2, settings) for part in parts]
     return found
 
@@ -277,12 +263,9 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
         found = render_font(job.subject, c.categories, job.clips, c.length_s, c.rate_hz, c.seed)
     elif isinstance(job.subject, Voice):
         found = render_voice(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)
-    elif isinstance(job.subject, _Packaged):
-        part, how = job.subject, (job.clips, c.length_s, c.rate_hz, c.seed)
-        if part.kit is None:
-            found = render_package(part.category, part.package, part.root, *how)
-        else:
-            found = render_kit(part.kit, part.category, part.package, part.root, *how)
+    elif isinstance(job.subject, Packaged):
+        render = render_package if job.subject.kit is None else render_kit
+        found = render(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)
     else:
         category, split = job.subject
         found = render_recordings(category, split, job.clips, c.length_s, c.rate_hz, c.seed)

@@ -23,7 +23,7 @@ import soxr
 from tas_core.datasets.sources.catalogue import Category, Voice
 from tas_core.datasets.sources.clips import DryClip, source_rng
 from tas_core.datasets.sources.melodies import kit_pattern
-from tas_core.datasets.sources.packages import KIT_KEYS, PACKAGED_KITS, PACKAGED_VOICES, Kit, Package
+from tas_core.datasets.sources.packages import KIT_KEYS, PACKAGED_KITS, PACKAGED_VOICES, Kit, Packaged
 from tas_core.errors import TasError
 
 ENDINGS = (".ogg", ".oga", ".wav", ".flac", ".mp3", ".aiff")
@@ -150,25 +150,24 @@ def kit_clip(kit: Kit, root: Path, length_s: float, rate_hz: int, rng: np.random
     return _at_peak(clip)
 
 
-def render_kit(
-    kit: Kit, category: Category, package: Package, root: Path, clips: int, length_s: float, rate_hz: int, seed: int
-) -> Iterator[DryClip]:
+def render_kit(part: Packaged, clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:
     """So many beats on a recorded kit."""
+    kit = part.kit
+    assert kit is not None
     for index in range(clips):
-        done = kit_clip(kit, root, length_s, rate_hz, source_rng(seed, package.name, kit.name, index))
+        done = kit_clip(kit, part.root, length_s, rate_hz, source_rng(seed, part.package.name, kit.name, index))
         if done is not None:
-            yield DryClip(category.name, f"{package.name}/{kit.name}", package.split, done)
+            yield DryClip(part.category.name, part.name, part.package.split, done)
 
 
-def render_package(
-    category: Category, package: Package, root: Path, clips: int, length_s: float, rate_hz: int, seed: int
-) -> Iterator[DryClip]:
+def render_package(part: Packaged, clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:
     """At most ``clips`` clips of what a package has of a category, fewer where it has little."""
-    files = packaged_files(root, package.name, dict(category.recorded)[package.name])
+    category, package = part.category, part.package
+    files = packaged_files(part.root, package.name, dict(category.recorded)[package.name])
     for index in range(clips_worth(files, clips, length_s)):
         done = packaged_clip(files, length_s, rate_hz, source_rng(seed, package.name, category.name, index))
         if done is not None:
-            yield DryClip(category.name, f"{package.name}/{category.name}", package.split, done)
+            yield DryClip(category.name, part.name, package.split, done)
 
 
 def _at_peak(clip: np.ndarray) -> np.ndarray | None:

@@ -7,8 +7,9 @@ A package belongs to one split, and so does a speaker. What of a package belongs
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from tas_core.datasets.sources.catalogue import Split, Voice
+from tas_core.datasets.sources.catalogue import Category, Split, Voice
 
 
 @dataclass(frozen=True)
@@ -130,3 +131,18 @@ PACKAGED_KITS: tuple[Kit, ...] = (
          "crash*__crash*", "crash*__ride*")),
 )  # fmt: skip
 """Real kits, which play beats like those of soundfonts."""
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """What a package below ``root`` has of a category, or of one of its kits."""
+
+    category: Category
+    package: Package
+    root: Path
+    kit: Kit | None = None
+
+    @property
+    def name(self) -> str:
+        """Package, and category or kit."""
+        return f"{self.package.name}/{(self.kit or self.category).name}"

@@ -32,7 +32,15 @@ from tas_core.datasets.sources.package_clips import (
     render_kit,
     render_package,
 )
-from tas_core.datasets.sources.packages import KIT_KEYS, PACKAGED_KITS, PACKAGED_VOICES, PACKAGES, Kit, Package
+from tas_core.datasets.sources.packages import (
+    KIT_KEYS,
+    PACKAGED_KITS,
+    PACKAGED_VOICES,
+    PACKAGES,
+    Kit,
+    Package,
+    Packaged,
+)
 from tas_core.datasets.sources.recordings import recording_files
 from tas_core.errors import TasError
 
@@ -317,10 +325,10 @@ def test_a_beat_is_the_pattern_on_the_kits_parts(kit: Path) -> None:
 
 
 def test_clips_of_a_kit_are_drums_from_it(kit: Path) -> None:
-    drums = Category("drums", ("drums",), (), "kit")
-    clips = list(render_kit(KIT, drums, Package("one", "train", "CC0"), kit, 3, 1.0, RATE_HZ, 7))
+    part = Packaged(Category("drums", ("drums",), (), "kit"), Package("one", "train", "CC0"), kit, KIT)
+    clips = list(render_kit(part, 3, 1.0, RATE_HZ, 7))
     assert [(c.category, c.source, c.split) for c in clips] == [("drums", "one/tones", "train")] * 3
-    again = list(render_kit(KIT, drums, Package("one", "train", "CC0"), kit, 1, 1.0, RATE_HZ, 7))
+    again = list(render_kit(part, 1, 1.0, RATE_HZ, 7))
     np.testing.assert_array_equal(again[0].samples, clips[0].samples)
     assert not np.array_equal(clips[0].samples, clips[1].samples)
 
@@ -339,9 +347,10 @@ def test_a_kit_without_a_part_is_named(kit: Path) -> None:
 def test_clips_say_where_they_are_from(tmp_path: Path, write: Write) -> None:
     write("bark/1.wav", tone(300, 3.0))
     category = Category("dog", ("dog",), ("hound",), "recording", recorded=(("one", ("bark/*",)),))
-    clips = list(render_package(category, Package("one", "val", "CC0"), tmp_path, 8, 2.0, RATE_HZ, 5))
+    part = Packaged(category, Package("one", "val", "CC0"), tmp_path)
+    clips = list(render_package(part, 8, 2.0, RATE_HZ, 5))
     assert [(c.category, c.source, c.split) for c in clips] == [("dog", "one/dog", "val")] * 3
-    again = list(render_package(category, Package("one", "val", "CC0"), tmp_path, 2, 2.0, RATE_HZ, 5))
+    again = list(render_package(part, 2, 2.0, RATE_HZ, 5))
     np.testing.assert_array_equal(again[1].samples, clips[1].samples)
 
 
