@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,6 @@ from tas_core.datasets.recorded import PromptWindows, RecordedScenes, nearest_pr
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import AudioError, InputError
 from tas_core.timeline.segments import Segment, Timeline
-from tests.conftest import Finished
 from tests.support.fairplay import LENGTHS, SPLIT, write_fairplay, write_timelines
 
 CLIPS = tuple(LENGTHS)
@@ -130,17 +129,6 @@ def test_recorded_scenes_are_batches_of_windows(fairplay: TasBench) -> None:
     assert not torch.equal(batch.mid, scenes.compose(8, 3).mid)
     assert len({tuple(row[:5].tolist()) for row in batch.mid}) == 3  # each of the three clips once
     assert scenes.compose(0, 5).mid.shape == (5, 16000)  # more than there are clips
-
-
-def test_training_on_recordings(fairplay: TasBench, tmp_path: Path, tas: Callable[..., Finished]) -> None:
-    """A network for whole prompts learns from FAIR-Play as it lies on disk; one for stems says why it cannot."""
-    settings = ("--data", fairplay.root, "--steps", 2, "--batch-size", 2, "--precision", "fp32", "--device", "cpu")
-    done = tas("train", *settings, "--preset", "mono2binaural-small", "--out", tmp_path / "run")
-    assert done.code == 0, done.err
-    assert (tmp_path / "run" / "checkpoint" / "config.json").is_file()
-    done = tas("train", *settings, "--preset", "slots", "--out", tmp_path / "other")
-    assert done.code == 2
-    assert "learns from separate stems" in done.error_line
 
 
 def test_bad_input(fairplay: TasBench) -> None:

@@ -17,7 +17,6 @@ from tas_core.audio.resampling import resample
 from tas_core.errors import InputError
 from tas_core.evaluation.files import evaluate_files
 from tas_core.evaluation.metrics import LONG_STFT, ic_error, ild_error_db, itd_error_us, paper_metrics, snr_db
-from tas_core.evaluation.scoring import spl_error_db
 from tests.conftest import Finished, tone
 
 RATE_HZ = 16_000
@@ -170,16 +169,6 @@ def test_a_silent_prediction_is_scored(tmp_path: Path) -> None:
     found = evaluate_files(*paths).row("prediction").values["a"]
     assert found["snr_db"] == pytest.approx(0, abs=0.05)
     assert "pha" not in found
-
-
-def test_difference_of_levels_over_time() -> None:
-    _, truth = pair()
-    # Half the level on the right is 6.02 dB throughout.
-    assert spl_error_db(truth * np.array([[1.0], [0.5]]), truth) == pytest.approx(20 * np.log10(2), abs=1e-9)
-    assert spl_error_db(truth, truth) == 0
-    assert np.isnan(spl_error_db(truth, 0 * truth))
-    # One silent ear stops at 40 dB.
-    assert spl_error_db(np.stack([truth[0], 0 * truth[0]]), np.stack([truth[0], truth[0]])) == 40
 
 
 @pytest.mark.parametrize(

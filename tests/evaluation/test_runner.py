@@ -8,7 +8,7 @@ import multiprocessing
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,55 +16,25 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-import torch
 from safetensors.torch import load_file, save_file
 
-from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
-from tas_core.evaluation import runner, systems, workers
-from tas_core.evaluation.baselines import BASELINES, Baseline
-from tas_core.evaluation.clips import EvalClip, held_out_phrases, read_clip
-from tas_core.evaluation.metrics import azimuth_error_deg, paper_metrics, rank_audio, rank_object, side_of
+from tas_core.evaluation import runner, workers
+from tas_core.evaluation.baselines import Baseline
+from tas_core.evaluation.metrics import paper_metrics
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import evaluate
-from tas_core.evaluation.scoring import MEASURES, ObjectSpan, direction_measures, presence_measures, spans_of
+from tas_core.evaluation.scoring import MEASURES
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import SystemSpec
-from tas_core.inference.baselines import mean_azimuth_deg
-from tas_core.inference.presence import Detection
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.processes import KILLED
-from tas_core.timeline.files import parse_timeline
-from tas_core.timeline.segments import Timeline
 from tests.conftest import Finished
+from tests.evaluation.conftest import ONE, mean
 from tests.support.fairplay import write_fairplay, write_timelines
-from tests.support.scored import PLACES, dry_scene, write_scenes, write_scored
+from tests.support.scored import PLACES, dry_scene, write_scenes
 
-ONE = EvaluationSettings(jobs=1, device="cpu")
 CENTRE_SHARE = np.mean([abs(a) <= 15 for pair in PLACES for a in pair])
-
-
-@pytest.fixture(scope="session")
-def scored(tmp_path_factory: pytest.TempPathFactory) -> TasBench:
-    return write_scored(tmp_path_factory.mktemp("scored") / "data")
-
-
-@pytest.fixture
-def own(scored: TasBench, tmp_path: Path) -> TasBench:
-    """A copy to spoil."""
-    return TasBench(Path(shutil.copytree(scored.root, tmp_path / "own")))
-
-
-@pytest.fixture(scope="session")
-def table(scored: TasBench, tiny_model: Path) -> Evaluation:
-    """All floors and ceilings and an untrained model, with control."""
-    rows = ["truth", SystemSpec("tiny", str(tiny_model)), *(name for name in BASELINES if name != "truth")]
-    return evaluate(scored, rows, replace(ONE, control=True))
-
-
-def mean(table: Evaluation, row: str, measure: str) -> float:
-    return table.row(row).measures[measure].mean
 
 
 # ------------------------------------------------------------------ floors and ceilings
@@ -171,65 +141,6 @@ def test_the_untrained_model_is_what_spatialize_makes(table: Evaluation, scored:
 # ------------------------------------------------------------------ where objects are
 
 
-def test_spans_of_rest_and_movement() -> None:
-    assert spans_of(((0.0, 10.0), (10.0, 10.0)), 9.5) == [(0.0, 9.5)]
-    assert spans_of(((0.0, 10.0), (4.0, 10.0), (6.0, -50.0), (10.0, -50.0)), 10.0) == [
-        (0.0, 4.0), (4.0, 4.5), (4.5, 5.0), (5.0, 5.5), (5.5, 6.0), (6.0, 10.0)
-    ]  # fmt: skip
-    # Movement from the first moment, and a clip that ends on the way.
-    assert spans_of(((0.0, 0.0), (0.0, 0.0), (2.0, 40.0)), 1.0) == [(0.0, 0.5), (0.5, 1.0)]
-
-
-def test_scores_of_resting_objects_are_those_of_the_measures() -> None:
-    asked, heard = [40.0, 3.0, -60.0], [20.0, -18.0, None]
-    spans = tuple(ObjectSpan(k, 0.0, 10.0, a, h) for k, (a, h) in enumerate(zip(asked, heard, strict=True)))
-    found = direction_measures(spans, degrees=True)
-    measured = np.array([np.nan if h is None else h for h in heard])
-    assert found == {
-        "rank_object": rank_object(measured, asked),
-        "rank_audio": rank_audio(measured, asked),
-        "azimuth_error_deg": azimuth_error_deg(measured, asked),
-    }
-    assert "azimuth_error_deg" not in direction_measures(spans, degrees=False)
-    assert direction_measures((ObjectSpan(0, 0, 1, 30.0, None),), degrees=True) == {}
-
-
-def test_scores_of_moving_objects_are_their_formulas() -> None:
-    rng = np.random.default_rng(5)
-    for _ in range(50):
-        spans = []
-        for k in range(int(rng.integers(1, 4))):
-            edges = np.cumsum(rng.uniform(0.2, 3.0, int(rng.integers(2, 9))))
-            for start, end in zip(edges, edges[1:], strict=False):
-                heard = None if rng.random() < 0.3 else float(rng.uniform(-90, 90))
-                spans.append(ObjectSpan(k, float(start), float(end), float(rng.uniform(-90, 90)), heard))
-        # As they were first written down, span by span.
-        right, errors = [], []
-        for k in sorted({span.object for span in spans}):
-            mine = [span for span in spans if span.object == k and span.measured_deg is not None]
-            if not mine:
-                continue
-            length_s = np.array([span.end_s - span.start_s for span in mine])
-            true_deg = np.array([span.true_deg for span in mine])
-            measured_deg = np.array([span.measured_deg for span in mine], float)
-            right.append(float(np.average(side_of(measured_deg) == side_of(true_deg), weights=length_s)))
-            errors.append(float(np.average(np.abs(measured_deg - true_deg), weights=length_s)))
-        expected = {}
-        if right:
-            expected = {
-                "rank_object": float(np.mean(right)),
-                "rank_audio": float(min(right) > 0.5),
-                "azimuth_error_deg": float(np.mean(errors)),
-            }
-        assert direction_measures(tuple(spans), degrees=True) == expected
-
-
-def test_movement_counts_by_its_time() -> None:
-    spans = (ObjectSpan(0, 0.0, 3.0, 60.0, 50.0), ObjectSpan(0, 3.0, 4.0, 20.0, 10.0))
-    found = direction_measures(spans, degrees=True)
-    assert found == {"rank_object": 0.75, "rank_audio": 1.0, "azimuth_error_deg": 10.0}
-
-
 def test_a_moving_object_is_followed(tmp_path: Path) -> None:
     still = dry_scene(1, [70.0], "degrees")
     path = ((0.0, 70.0), (0.4, 70.0), (1.6, -70.0), (10.0, -70.0))
@@ -240,67 +151,6 @@ def test_a_moving_object_is_followed(tmp_path: Path) -> None:
     assert mean(table, "truth", "azimuth_error_deg") < 12
     assert mean(table, "hrtf", "azimuth_error_deg") < 12
     assert "swap_accuracy" not in table.row("hrtf").measures
-
-
-def test_mean_of_the_asked_places() -> None:
-    timeline = parse_timeline(
-        'prompts:\n - {start: 0, end: 1, text: "cello 60 degrees to the left, piano 20 degrees to the right"}\n'
-        ' - {start: 2, end: 3, text: "piano 20 degrees to the right"}\n'
-    )
-    found = mean_azimuth_deg(timeline, np.array([0.5, 1.5, 2.5]), 4.0)
-    np.testing.assert_allclose(found, [20.0, 0.0, -20.0])
-
-
-# ------------------------------------------------------------------ prompts
-
-
-def test_captions_are_worded_anew(scored: TasBench) -> None:
-    clip = scored.clips()[0]
-    texts = {style: read_clip(scored, clip, style).timeline.segments[0].text for style in ("own", "coarse", "degrees")}  # type: ignore[union-attr]
-    assert texts["own"] == texts["degrees"] == scored.timeline(clip).segments[0].text
-    assert "60 degrees" in texts["degrees"]
-    assert "degrees" not in texts["coarse"]
-    table = evaluate(scored, ["oracle-mask"], replace(ONE, captions="coarse"))
-    assert "azimuth_error_deg" not in table.row("oracle-mask").measures
-    assert mean(table, "oracle-mask", "rank_object") == 1
-
-
-def test_held_out_names(scored: TasBench) -> None:
-    known = {category.name: category for category in load_categories()}
-    changed = 0
-    for clip in scored.clips():
-        read = read_clip(scored, clip, names="held-out")
-        assert read.scene is not None
-        assert read.timeline is not None
-        said = {clause.object for segment in read.timeline.segments for clause in segment.clauses}
-        assert said == set(read.phrases)
-        for item, phrase in zip(read.scene.objects, held_out_phrases(read.scene), strict=True):
-            words = {word.lower() for word in known[item.category].held_out}
-            assert phrase in (words or {item.phrase})
-            changed += phrase != item.phrase
-        assert held_out_phrases(read.scene) == held_out_phrases(read.scene)
-    assert changed >= 5
-    table = evaluate(scored, ["oracle-mask"], replace(ONE, names="held-out"))
-    assert mean(table, "oracle-mask", "rank_object") == 1
-
-
-def test_exchanged_and_centred_prompts_keep_their_words(scored: TasBench) -> None:
-    clip = read_clip(scored, scored.clips()[0])
-    assert clip.timeline is not None
-    swapped, centred = clip.swapped_timeline(), clip.centred_timeline()
-    assert swapped is not None
-    assert centred is not None
-    places = lambda timeline: {c.object: c.azimuth.start_deg for s in timeline.segments for c in s.clauses}  # noqa: E731
-    first, second = clip.phrases
-    assert places(clip.timeline) == {first: 60.0, second: -45.0}
-    assert places(swapped) == {first: -45.0, second: 60.0}
-    assert set(places(centred).values()) == {0.0}
-    both = [s.text for s in clip.timeline.segments if len(s.clauses) == 2]
-    exchanged = [s.text for s in swapped.segments if len(s.clauses) == 2]
-    assert both
-    for before, after in zip(both, exchanged, strict=True):
-        swap = {first: second, second: first}
-        assert after == "".join(swap.get(part, part) for part in re.split(f"({first}|{second})", before))
 
 
 # ------------------------------------------------------------------ going on, and processes
@@ -551,17 +401,6 @@ def test_all_folds(tmp_path: Path) -> None:
 # ------------------------------------------------------------------ the request itself
 
 
-def test_rows_that_cannot_be() -> None:
-    for name, source, steps, message in (
-        ("", "slots", None, "no name"),
-        ("x", "", None, "no source"),
-        ("mono", "mono", 2, "mono has no steps"),
-        ("slots", "slots", 0, "expected 1 or more"),
-    ):
-        with pytest.raises(InputError, match=message):
-            SystemSpec(name, source, steps)
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -659,27 +498,6 @@ def test_folders_that_cannot_be_made_are_found_before_anything_is_computed(
         assert message in done.error_line
 
 
-def test_words_are_encoded_once_for_all_clips(
-    scored: TasBench, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read: list[str] = []
-    encoder = build_text_encoder("minilm")
-
-    class Counting:
-        name, width = encoder.name, encoder.width
-
-        def __call__(self, texts: Sequence[str]) -> torch.Tensor:
-            read.extend(texts)
-            return encoder(texts)
-
-    monkeypatch.setattr("tas_core.models.text_encoders.registry.build_text_encoder", lambda _: Counting())
-    system = systems.build_system(SystemSpec("tiny", str(tiny_model)), torch.device("cpu"))
-    for name in scored.split_clips("test")[:2] * 2:
-        clip = read_clip(scored, name)
-        system(clip, clip.timeline, 0)
-    assert len(read) == len(set(read)) > 1
-
-
 def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finished]) -> None:
     clip = own.clips()[0]
     own.audio_path(clip).write_bytes(b"")
@@ -688,57 +506,3 @@ def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finishe
     assert done.err.startswith(f"tas: excluded: {clip}: ")
     assert len(done.err.splitlines()) == 1
     assert "4 clips" in done.out
-
-
-# ------------------------------------------------------------------ names of what is not there
-
-
-def test_a_decoy_is_one_name_more_of_what_does_not_sound(scored: TasBench) -> None:
-    words = {c.name: {c.name, *c.words} for c in load_categories()}
-    for name in scored.clips():
-        clip = read_clip(scored, name, "degrees")
-        assert clip.scene is not None
-        assert clip.timeline is not None
-        extended = clip.decoy_timeline()
-        assert extended is not None
-        timeline, decoy = extended
-        assert extended == read_clip(scored, name, "degrees").decoy_timeline()
-        for item in clip.scene.objects:
-            assert decoy not in words[item.category]
-        for segment, own in zip(timeline.segments, clip.timeline.segments, strict=True):
-            assert segment.clauses[:-1] == own.clauses
-            assert (segment.clauses[-1].object, segment.clauses[-1].azimuth.start_deg) == (decoy, 0)
-            # The words say what the clauses say.
-            assert Timeline.from_prompt(segment.text).segments[0].clauses[-1].object == decoy
-
-
-class Hearing(Baseline):
-    """Finds everything but what it is told, in stretches of one and three seconds."""
-
-    def __init__(self, deaf_to: set[str]) -> None:
-        super().__init__("mono")
-        object.__setattr__(self, "deaf_to", deaf_to)
-
-    def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
-        assert clip.timeline != timeline
-        names = dict.fromkeys(clause.object for segment in timeline.segments for clause in segment.clauses)
-        return tuple(
-            Detection(name, start_s, end_s, 0.5, 0.0 if name in self.deaf_to and start_s == 1 else 1.0)
-            for name in names
-            for start_s, end_s in ((0.0, 1.0), (1.0, 4.0))
-        )
-
-
-def test_presence_is_a_share_of_the_time(scored: TasBench) -> None:
-    clip = read_clip(scored, scored.clips()[0], "degrees")
-    extended = clip.decoy_timeline()
-    assert extended is not None
-    assert clip.timeline is not None
-    first = clip.timeline.segments[0].clauses[0].object
-    assert len(clip.phrases) == 2
-    all_found = presence_measures(Hearing(set()), clip)
-    assert all_found == {"found_present": 1.0, "found_absent": 1.0}
-    some = presence_measures(Hearing({first, extended[1]}), clip)
-    # One of two objects is missed for three of its four seconds, and so is the decoy.
-    assert some == pytest.approx({"found_present": (4 + 1) / 8, "found_absent": 0.25})
-    assert presence_measures(Hearing(set()), replace(clip, scene=None)) == {}

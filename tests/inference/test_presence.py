@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from tas_core.inference.presence import FOUND, Detection, PresenceTracker
-from tas_core.models.slots.model import SlotsModel
 from tas_core.timeline.segments import Segment, Timeline, clock_time
-from tests.support.tiny import HashEncoder, rendered, tiny_slots
-
-ENCODER = HashEncoder()
+from tests.support.tiny import rendered, tiny_slots
 
 
 def _timeline(*segments: tuple[float, float, str]) -> Timeline:
@@ -140,34 +133,3 @@ def test_a_model_shares_the_energy_out() -> None:
 )
 def test_clock_time(seconds: float, text: str) -> None:
     assert clock_time(seconds) == text
-
-
-def test_the_command_line_says_what_it_did_not_find(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model that is made deaf to one of two names: a warning for that one, and both in the JSON."""
-    import soundfile
-
-    from tas_cli.main import app
-    from tas_core.models import registry
-
-    class Deaf(SlotsModel):
-        def separate(self, *arguments):  # type: ignore[no-untyped-def]
-            found = super().separate(*arguments)
-            found.presence[:, 0] = 5
-            found.presence[:, 1] = -5
-            return found
-
-    model = Deaf(tiny_slots().config).eval()
-    monkeypatch.setattr(registry, "network_of", lambda checkpoint, folder: model)
-    monkeypatch.setattr("tas_core.models.text_encoders.registry.build_text_encoder", lambda name: ENCODER)
-    source, timeline, out = tmp_path / "in.wav", tmp_path / "scene.yaml", tmp_path / "out.wav"
-    soundfile.write(source, 0.1 * np.random.default_rng(0).standard_normal(48000), 16000)
-    timeline.write_text("prompts: [{start: 0, text: 'cello on the left, dog on the right'}]", encoding="utf-8")
-    with pytest.warns(UserWarning, match="found from") as warned:
-        done = CliRunner().invoke(app, ["spatialize", str(source), "-t", str(timeline), "-o", str(out), "--json"])
-    assert done.exit_code == 0, done.stderr
-    assert [str(w.message) for w in warned] == [f"{source}: no 'dog' found from 0:00 to 0:03"]
-    report = json.loads(done.stdout)
-    assert [(o["object"], o["found"]) for o in report["objects"]] == [("cello", True), ("dog", False)]
-    shares = [clause["energy_share"] for clause in report["segments"][0]["clauses"]]
-    assert shares == [o["energy_share"] for o in report["objects"]]
-    assert 0 < sum(shares) < 1

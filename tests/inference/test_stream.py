@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tas_core.acoustics.fidelity import head_fidelity
 from tas_core.acoustics.hrtf import HrirSet, load_kemar
@@ -15,7 +15,6 @@ from tas_core.inference import stream as spatialization
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.result import Spatialized
 from tas_core.inference.settings import RenderSettings
-from tas_core.inference.slots import handedness, white_noise
 from tas_core.inference.stream import Spatializer, overlapping
 from tas_core.models.paper.model import PaperModel
 from tas_core.models.slots.model import SlotsModel
@@ -37,14 +36,6 @@ SCENE = Timeline(
 @pytest.fixture(scope="module")
 def slots() -> SlotsModel:
     return tiny_slots()
-
-
-@pytest.fixture(scope="module")
-def paper() -> PaperModel:
-    torch.manual_seed(0)
-    model = PaperModel(TINY_PAPER)
-    nn.init.normal_(model.output.weight, std=0.5)  # zero in a fresh network, which would hide the rest
-    return model.eval()
 
 
 def _noise(samples: int, seed: int = 0) -> np.ndarray:
@@ -313,29 +304,6 @@ def test_a_signal_that_ends_early_is_an_error(slots: SlotsModel) -> None:
     job = Spatializer(16000, 16000, SCENE.overlapping(0, 0.5) or SCENE, in_memory(slots))
     with pytest.raises(InputError, match="ends after 9000 samples, expected 16000"):
         list(job.ears([_noise(4000), _noise(5000)]))
-
-
-def test_noise_is_the_same_however_it_is_cut() -> None:
-    size = 2**20
-    whole = white_noise(0, 2 * size + 10, 3)
-    for start, count in ((0, 5), (size - 3, 6), (size, 10), (2 * size - 1, 11), (7, size)):
-        assert torch.equal(white_noise(start, count, 3), whole[start : start + count])
-    assert not torch.equal(white_noise(0, 5, 4), whole[:5])
-    assert float(whole.std()) == pytest.approx(1, abs=0.01)
-
-
-def test_the_side_of_noise_is_that_of_the_first_place_asked() -> None:
-    for text, expected in (
-        ("cello on the left", 1),
-        ("cello on the right, dog on the left", -1),
-        ("cello in the center, dog on the right", -1),
-        ("the cello moves from the center to the right", -1),
-        ("cello in the center", 1),
-    ):
-        timeline = Timeline.from_prompt(text).resolved(1)
-        assert handedness(timeline) == expected, text
-        if text != "cello in the center":
-            assert handedness(timeline.mirrored()) == -expected
 
 
 @pytest.mark.parametrize("steps", [1, 3])
@@ -638,39 +606,3 @@ def test_models_of_whole_prompts_have_no_stems_and_one_head(paper: PaperModel, u
         Spatializer(16000, 16000, timeline, in_memory(paper), RenderSettings(stems=True))
     with pytest.raises(InputError, match="a paper model has learned one head"):
         Spatializer(16000, 16000, timeline, in_memory(paper), RenderSettings(head=uneven))
-
-
-# ------------------------------------------------------------------ the paper's procedure
-
-
-def test_windows_without_a_prompt_are_centred(paper: PaperModel) -> None:
-    timeline = Timeline((Segment.from_prompt(2.0, 3.0, "cello on the left"),))
-    ears = rendered(_noise(80000), 16000, timeline, paper, steps=2).ears
-    side = ears[0] - ears[1]
-    # Windows of 1 s are placed by their centre, so a segment is heard half a second around it.
-    assert not side[: round(1.39 * 16000)].any()
-    assert not side[round(3.61 * 16000) :].any()
-    assert (side[32000:48000] ** 2).mean() > 1e-6
-
-
-class _Echo(PaperModel):
-    """Returns mid as the side signal: all to the left, whatever the text says."""
-
-    def sample(self, mid: Tensor, *_: object, **__: object) -> Tensor:
-        return mid
-
-
-def test_overlapping_windows_average_to_the_signal() -> None:
-    model = _Echo(TINY_PAPER).eval()
-    x = _noise(40000)
-    side = _side(rendered(x, 16000, Timeline.from_prompt("cello on the left"), model))
-    # side = mid = 2 x; the first and last half second are told apart below.
-    np.testing.assert_allclose(side[8000:-8000], 2 * x[8000:-8000], rtol=0, atol=1e-5)
-    np.testing.assert_allclose(side[:8000], 2 * x[:8000], rtol=0, atol=1e-5)
-
-
-def test_the_last_half_second_is_as_far_left_as_the_rest() -> None:
-    model = _Echo(TINY_PAPER).eval()
-    x = _noise(40000)
-    side = _side(rendered(x, 16000, Timeline.from_prompt("cello on the left"), model))
-    np.testing.assert_allclose(side[-8000:], 2 * x[-8000:], rtol=0, atol=1e-5)

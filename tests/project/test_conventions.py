@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core.conventions import amplitude_to_db, db_to_amplitude, db_to_power, numbered_seed, power_to_db
+from tas_core.conventions import amplitude_to_db, db_to_amplitude, db_to_power, numbered_seed, power_to_db, side_name
 
 POWERS = [1e-12, 0.3, 1.0, 100.0, 7e9]
 
@@ -44,3 +44,14 @@ def test_numbered_seeds_are_all_different() -> None:
     assert numbered_seed(0, 5) == 5
     assert numbered_seed(3, 5) == 3_000_014
     assert len({numbered_seed(seed, number) for seed in range(20) for number in range(0, 1_000_000, 999)}) == 20 * 1002
+
+
+# ------------------------------------------------------------------ scoring
+
+
+@pytest.mark.parametrize(
+    ("azimuth_deg", "place"),
+    [(90, "left"), (15.01, "left"), (15, "center"), (0, "center"), (-15, "center"), (-15.01, "right"), (-90, "right")],
+)
+def test_what_is_right(azimuth_deg: float, place: str) -> None:
+    assert side_name(azimuth_deg) == place

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import subprocess
 import sys
 
 import pytest
@@ -12,7 +10,6 @@ import torch
 
 from tas_core.errors import InputError
 from tas_core.system.devices import DEVICES, choose_device, keep_freed_memory, one_thread
-from tas_core.system.processes import child_threads
 
 
 @pytest.mark.parametrize(
@@ -67,17 +64,3 @@ def test_one_thread_is_for_a_while() -> None:
     with one_thread():
         assert torch.get_num_threads() == 1
     assert torch.get_num_threads() == before
-
-
-@pytest.mark.parametrize("before", [None, "7"])
-def test_threads_of_processes_are_told_to_those_started_meanwhile(
-    monkeypatch: pytest.MonkeyPatch, before: str | None
-) -> None:
-    if before is None:
-        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    else:
-        monkeypatch.setenv("OMP_NUM_THREADS", before)
-    with child_threads(3):
-        said = subprocess.run(["printenv", "OMP_NUM_THREADS"], capture_output=True, text=True).stdout
-        assert said == "3\n"
-    assert os.environ.get("OMP_NUM_THREADS") == before

@@ -13,8 +13,8 @@ import pytest
 
 from tas_core.audio.formats import AudioFormat
 from tas_core.audio.writer import AudioWriter
-from tas_core.errors import InputError, TasError
-from tas_core.system.files import whole_folder, write_files
+from tas_core.errors import InputError
+from tas_core.system.files import write_files
 from tas_core.system.partial_files import PartialFile, PartialFolder, remove_stale
 
 WRITER = (
@@ -112,80 +112,3 @@ def test_a_file_that_appears_while_another_is_made_is_kept(tmp_path: Path) -> No
     assert out.read_text() == "mine"
     write_files({out: b"new"}, overwrite=True)
     assert out.read_text() == "new"
-
-
-@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
-def test_new_files_that_are_written_together_all_appear_or_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
-) -> None:
-    move = PartialFile.move
-
-    def failing(self: PartialFile, target: Path, *, overwrite: bool) -> None:
-        if target.name == "b":
-            raise error
-        move(self, target, overwrite=overwrite)
-
-    monkeypatch.setattr(PartialFile, "move", failing)
-    with pytest.raises((TasError, KeyboardInterrupt)):
-        write_files({tmp_path / "a": b"1", tmp_path / "b": b"2", tmp_path / "c": b"3"}, overwrite=False)
-    assert os.listdir(tmp_path) == []
-
-
-# ------------------------------------------------------------------ folders
-
-
-def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    with whole_folder(out) as part:
-        (part / "deep").mkdir()
-        (part / "deep" / "file").write_text("complete")
-        assert not out.exists()
-        assert remove_stale(tmp_path) == 0
-    assert (out / "deep" / "file").read_text() == "complete"
-    assert os.listdir(tmp_path) == ["out"]
-
-
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_of_a_folder_that_cannot_be_completed_nothing_is_left(tmp_path: Path, error: BaseException) -> None:
-    def broken() -> None:
-        with whole_folder(tmp_path / "out") as part:
-            (part / "file").touch()
-            raise error
-
-    with pytest.raises(type(error)):
-        broken()
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_folder_that_is_there_is_replaced_only_with_permission(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-
-    def make(name: str, appears: bool = False, overwrite: bool = False) -> None:
-        with whole_folder(out, overwrite=overwrite) as part:
-            (part / name).touch()
-            if appears:
-                (out / "mine").mkdir(parents=True)
-
-    with pytest.raises(InputError, match=r"out: exists; expected the name of a new folder"):
-        make("late", appears=True)
-    with pytest.raises(InputError, match=r"out: exists"):
-        make("new")
-    assert os.listdir(out) == ["mine"]
-    make("new", overwrite=True)
-    assert os.listdir(out) == ["new"]
-    assert os.listdir(tmp_path) == ["out"]
-
-
-def test_a_folder_that_cannot_be_made_or_moved_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-
-    def make(path: Path) -> None:
-        with whole_folder(path) as part:
-            (part / "inside").touch()
-
-    with pytest.raises(InputError, match=r"file/out: no folder can be made in .*file \(Not a directory\)"):
-        make(tmp_path / "file" / "out")
-    monkeypatch.setattr(os, "rename", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(TasError, match=r"out: cannot write the folder \(No space left on device\); is the disk full\?"):
-        make(tmp_path / "out")
-    assert os.listdir(tmp_path) == ["file"]

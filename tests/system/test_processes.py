@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tas_core.errors import InputError, TasError
-from tas_core.system.processes import KILLED, in_order, in_processes
+from tas_core.system.processes import KILLED, child_threads, in_order, in_processes
 
 _started_with: str | None = None
 
@@ -170,3 +170,17 @@ def test_breaking_off_ends_what_processes_are_at(tmp_path: Path) -> None:
     for path in left:
         with pytest.raises(ProcessLookupError):
             os.kill(int(path.stem), 0)
+
+
+@pytest.mark.parametrize("before", [None, "7"])
+def test_threads_of_processes_are_told_to_those_started_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, before: str | None
+) -> None:
+    if before is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", before)
+    with child_threads(3):
+        said = subprocess.run(["printenv", "OMP_NUM_THREADS"], capture_output=True, text=True).stdout
+        assert said == "3\n"
+    assert os.environ.get("OMP_NUM_THREADS") == before

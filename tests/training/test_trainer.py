@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from tas_core.models.checkpoints import load_checkpoint
 from tas_core.models.registry import PRESETS, load_network
 from tas_core.timeline.segments import Timeline
 from tas_core.training import trainer as training
-from tas_core.training.settings import TrainingConfig, check_same_run, learning_rate_at
+from tas_core.training.settings import TrainingConfig, learning_rate_at
 from tas_core.training.state import TRAINING_FILE, load_training_state
 from tas_core.training.trainer import train
 from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material
@@ -271,20 +271,6 @@ def test_the_paper_model_needs_a_text_encoder(data: Path, tmp_path: Path) -> Non
 # ------------------------------------------------------------------ settings
 
 
-def test_learning_rate_rises_holds_and_falls() -> None:
-    config = TrainingConfig(steps=1000, warmup_steps=100, decay_share=0.25, learning_rate=2.0)
-    rates = np.array([learning_rate_at(step, config) for step in range(1000)])
-    np.testing.assert_allclose(rates[:100], 2.0 * np.arange(1, 101) / 100)
-    np.testing.assert_allclose(rates[100:750], 2.0)
-    np.testing.assert_allclose(rates[750:], 2.0 * (1000 - np.arange(750, 1000)) / 250)
-    assert rates[-1] > 0
-
-
-def test_learning_rate_without_warmup_or_decay_is_constant() -> None:
-    config = TrainingConfig(steps=10, warmup_steps=0, decay_share=0.0, learning_rate=0.5)
-    assert [learning_rate_at(step, config) for step in range(10)] == [0.5] * 10
-
-
 def test_the_schedule_is_what_the_optimizer_gets(data: Path, tmp_path: Path) -> None:
     _train(data, tmp_path)
     config = TrainingConfig(**SETTINGS)
@@ -359,11 +345,3 @@ def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, pres
     result = render(x, 16000, Timeline.from_prompt("cello on the left"), loaded, RenderSettings(steps=2))
     assert np.all(np.isfinite(result.ears))
     np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
-
-
-def test_a_run_from_before_a_setting_existed_goes_on(tmp_path: Path) -> None:
-    """What it did not know of had the present default; another value is another run."""
-    earlier = {k: v for k, v in json.loads(json.dumps(asdict(TrainingConfig()))).items() if k != "fold"}
-    check_same_run(earlier, TrainingConfig(), tmp_path)
-    with pytest.raises(InputError, match=r"fold \(was 1, now 2\)"):
-        check_same_run(earlier, TrainingConfig(fold=2), tmp_path)

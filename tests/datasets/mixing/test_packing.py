@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from tas_core.datasets.mixing import packing
 from tas_core.datasets.mixing.bank import StemBank
@@ -177,16 +176,3 @@ def test_packed_rooms_are_those_of_a_bank_of_the_same_seed(source: Path, tmp_pat
     found = RoomBank.load(folder / "rooms-val.safetensors")
     assert torch.equal(found.responses, expected.responses)
     assert torch.equal(found.azimuth_deg, expected.azimuth_deg)
-
-
-def test_the_command_packs(source: Path, tmp_path: Path) -> None:
-    from tas_cli.commands.data import app
-
-    out = tmp_path / "pack"
-    done = CliRunner().invoke(
-        app, ["pack", str(source), "--out", str(out), "--megabytes", "0.54", "--excerpt", "1", "--rooms", "4"]
-    )
-    assert done.exit_code == 0, done.output
-    assert str(out) in done.output
-    assert "train" in done.output
-    assert _size(out) <= 500_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,11 @@ from tas_core.errors import CheckpointError, InputError
 from tas_core.inference.chunk import Chunk
 from tas_core.inference.settings import RenderSettings
 from tas_core.inference.windows import WindowRenderer
-from tas_core.models import checkpoints
-from tas_core.models.base import ENCODER_WIDTHS, PromptModel
+from tas_core.models.base import PromptModel
 from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.paper.model import PaperConfig, PaperModel
-from tas_core.models.registry import FAMILIES, PRESETS, build_preset, load_network, preset_family
+from tas_core.models.registry import FAMILIES, load_network
 from tas_core.models.scene_batch import SceneBatch
-from tas_core.models.text_encoders.registry import TEXT_ENCODERS
 from tas_core.models.unets.apnet import APNetConfig, APNetModel
 from tas_core.models.unets.mono2binaural import Mono2BinauralConfig, Mono2BinauralModel
 from tas_core.models.unets.unet import SpectrogramModel, UNetConfig, complex_product
@@ -30,7 +27,7 @@ from tas_core.system.configs import config_from_dict
 from tas_core.system.progress import Progress
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.training.trainer import loss_function
-from tests.support.tiny import HashEncoder, in_memory, rendered, tiny_slots, write_material
+from tests.support.tiny import HashEncoder, in_memory, rendered, tiny_slots
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -411,53 +408,6 @@ def test_a_checkpoint_gives_the_same_network(family: str, tmp_path: Path) -> Non
     assert torch.equal(back.sample(_mid(), _text()), model.sample(_mid(), _text()))
 
 
-def test_families_are_the_same_everywhere() -> None:
-    assert set(FAMILIES) == set(checkpoints.FAMILIES)
-    for name, family in FAMILIES.items():
-        assert family.model.family == name
-        assert all(type(config) is family.config and preset_family(n) == name for n, config in family.presets.items())
-
-
-def test_every_row_of_the_comparison_has_a_preset_at_both_widths_and_with_every_text_encoder() -> None:
-    fusions = {"paper": "saf", "paper-no-saf": "add", "paper-audio-only": "none", "paper-add": "add"}
-    fusions["paper-conv"] = "conv"
-    expected = {"slots"}
-    for base in (*fusions, "mono2binaural", "apnet"):
-        for encoder in ENCODER_WIDTHS:
-            name = base if encoder == "minilm" else f"{base}-{encoder}"
-            expected |= {name, f"{name}-small"}
-            for config in (PRESETS[name], PRESETS[f"{name}-small"]):
-                assert (config.text_encoder, config.text_width) == (encoder, ENCODER_WIDTHS[encoder])
-                assert getattr(config, "fusion", None) == fusions.get(base)
-                assert config_from_dict(type(config), dataclasses.asdict(config)) == config
-    assert set(PRESETS) == expected
-    assert set(ENCODER_WIDTHS) == set(TEXT_ENCODERS)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in PRESETS if name.endswith("-small")])
-def test_every_small_preset_trains_a_step(name: str) -> None:
-    torch.manual_seed(0)
-    model = build_preset(name)
-    assert isinstance(model, PromptModel)
-    before = [p.detach().clone() for p in model.parameters()]
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
-    mid = _mid(2, 1600)
-    text = nn.functional.normalize(torch.randn(2, model.config.text_width), dim=1)
-    loss = model.training_loss(mid, 0.5 * mid, text, torch.Generator().manual_seed(0))
-    loss.backward()
-    optimizer.step()
-    assert bool(loss.isfinite())
-    assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("full", "small"), [(n, f"{n}-small") for n in ("paper", "mono2binaural", "apnet")])
-def test_small_is_a_tenth_or_less(full: str, small: str) -> None:
-    sizes = [sum(p.numel() for p in build_preset(name).parameters()) for name in (full, small)]
-    assert 10 * sizes[1] < sizes[0]
-
-
 @pytest.mark.parametrize(
     ("kind", "mapping", "message"),
     [
@@ -472,42 +422,3 @@ def test_small_is_a_tenth_or_less(full: str, small: str) -> None:
 def test_wrong_configs_are_refused(kind: type, mapping: dict, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         config_from_dict(kind, mapping)
-
-
-def test_an_unknown_preset_names_the_nearest() -> None:
-    with pytest.raises(InputError, match=r"'mono2binaural-smal' \(did you mean 'mono2binaural-small'\?\)"):
-        build_preset("mono2binaural-smal")
-
-
-# ------------------------------------------------------------------ the command line
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", ["mono2binaural-small", "apnet-small"])
-def test_the_command_line_trains_and_uses_them(
-    tmp_path: Path,
-    tas: Callable[..., object],
-    make_audio: Callable[..., Path],
-    make_timeline: Callable[..., Path],
-    preset: str,
-) -> None:
-    from tas_core.datasets.mixing.phrases import PhraseTable
-    from tas_core.datasets.sources.catalogue import load_categories
-
-    class Wide(HashEncoder):
-        name = "minilm"
-        width = 384
-
-    data = write_material(tmp_path / "material")
-    PhraseTable.build(load_categories(), Wide(), "minilm").save(data / "phrases-minilm.safetensors")
-    run = tmp_path / "run"
-    chosen = ("--steps", 2, "--batch-size", 2, "--device", "cpu", "--log-every", 1, "--validate-every", 100)
-    done = tas("train", "--data", data, "--out", run, "--preset", preset, *chosen)
-    assert done.code == 0, done.err
-    stated = checkpoints.load_checkpoint(run / "checkpoint").provenance["training"]
-    assert (stated["window_s"], stated["learning_rate"], stated["batch_size"]) == (0.63, 1e-3, 2)
-    out = tmp_path / "out.wav"
-    timeline = make_timeline("start: 0, text: cello on the left")
-    done = tas("spatialize", make_audio(), "-t", timeline, "--model", run / "checkpoint", "--out", out)
-    assert done.code == 0, done.err
-    assert out.exists()

@@ -16,37 +16,21 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from jinja2 import UndefinedError
 
-from tas_core.acoustics.hrtf import direction_ratio
 from tas_core.audio.loudness import LoudnessMeter
 from tas_core.audio.reader import AudioReader
 from tas_core.errors import InputError, TasError
-from tas_core.inference import baselines as plain_head
 from tas_core.inference.baselines import through_head
-from tas_core.reporting.html_page import templates
 from tas_core.reporting.report import page as job
 from tas_core.reporting.report import sounds
 from tas_core.reporting.report.page import ReportedOutput, report_file, write_report
-from tas_core.reporting.report.places import NEEDS_STEMS, TOO_LITTLE, measure_places
-from tas_core.reporting.report.tables import WORDS, clock, direction, facts, number
-from tas_core.timeline.files import EXTENSIONS, convert_timeline, format_timeline, parse_timeline
+from tas_core.timeline.files import EXTENSIONS, convert_timeline, format_timeline
 from tas_core.timeline.segments import Timeline
 from tests.conftest import Finished
+from tests.support.bursts import noise, scene
 
 RATE = 16_000
 EVIL = "</script><img src=x onerror=alert(1)>\n\"'&\u202e\u2028{{ 7 * 7 }}{% raw %}{#"
-
-
-def noise(seconds: float, seed: int = 1, rate_hz: int = RATE) -> np.ndarray:
-    """(time): bursts of noise, ten in a second, so that there are onsets."""
-    t = np.arange(round(seconds * rate_hz)) / rate_hz
-    return 0.1 * np.random.default_rng(seed).standard_normal(len(t)) * np.exp(-30 * (t % 0.1))
-
-
-def scene(*entries: tuple[float, float, str]) -> Timeline:
-    lines = [f"  - {{start: {start}, end: {end}, text: {json.dumps(text)}}}" for start, end, text in entries]
-    return parse_timeline("prompts:\n" + "\n".join(lines))
 
 
 # ------------------------------------------------------------------ levels
@@ -57,139 +41,6 @@ def loudness(samples: np.ndarray, rate_hz: int = 48_000, block: int = 100_003) -
     for start in range(0, samples.shape[-1], block):
         meter.add(samples[:, start : start + block])
     return meter.integrated_lufs()
-
-
-# ------------------------------------------------------------------ the plain head filter
-
-
-def test_the_plain_head_has_the_heads_ratio_and_keeps_the_mono_sum() -> None:
-    rate_hz, bin_ = 48_000, 40  # a sine in the middle of a bin
-    freq_hz = bin_ * rate_hz / 3072
-    x = np.sin(2 * np.pi * freq_hz * np.arange(rate_hz) / rate_hz)
-    ears = through_head(x, rate_hz, Timeline.from_prompt("cello 30 degrees to the left"))
-    np.testing.assert_allclose(ears.mean(axis=0), x, atol=1e-12)
-    inner = slice(3072, 3072 * 11)
-    left, right, mono = (np.fft.rfft(s[inner])[bin_ * 10] for s in (*ears, x))
-    (expected,) = direction_ratio(np.array([30.0]), np.array([freq_hz]))[0]
-    # The window spreads the sine over three bins, in which the filter is not quite the same.
-    assert (left - right) / (2 * mono) == pytest.approx(expected, rel=5e-3)
-
-
-def test_the_plain_head_does_not_depend_on_blocks_and_mirrors(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = noise(2.0)
-    timeline = scene((0, 1, "the cello moves from the left to the right; a dog 20 degrees to the left"))
-    whole = through_head(x, RATE, timeline)
-    monkeypatch.setattr(plain_head, "_BLOCK_HOPS", 7)
-    np.testing.assert_allclose(through_head(x, RATE, timeline), whole, atol=1e-12)
-    np.testing.assert_allclose(through_head(x, RATE, timeline.mirrored())[::-1], whole, atol=1e-12)
-    np.testing.assert_allclose(whole[:, 18_000:], [x[18_000:]] * 2, atol=1e-12)  # no prompt: center
-
-
-# ------------------------------------------------------------------ places
-
-
-def test_one_object_is_measured_and_judged_by_its_side() -> None:
-    x = noise(4.0)
-    timeline = scene((0, 2, "cello 60 degrees to the left"), (2, 4, "cello in the center"))
-    ears = through_head(x, RATE, timeline)
-    for output, verdicts, first_deg in ((ears, [True, True], 60.0), (ears[::-1], [False, True], -60.0)):
-        found = measure_places(output, RATE, timeline, x, {})
-        places = [place for segment in found for place in segment.places]
-        assert [place.passed for place in places] == verdicts
-        assert places[0].measured_deg == pytest.approx(first_deg, abs=3)  # tas eval's measure of the same filter
-        assert places[1].measured_deg == pytest.approx(0, abs=3)
-        assert [place.basis for place in places] == ["whole sound"] * 2
-        own = 10 * np.log10(np.square(output[0, : 2 * RATE]).sum() / np.square(output[1, : 2 * RATE]).sum())
-        assert found[0].spl_difference_db == pytest.approx(own, abs=1e-9)
-
-
-def test_of_a_moving_object_the_first_and_last_quarter_are_measured() -> None:
-    x = noise(4.0)
-    timeline = scene((0, 4, "the cello moves from 80 degrees left to 80 degrees right"))
-    (segment,) = measure_places(through_head(x, RATE, timeline), RATE, timeline, x, {})
-    assert [(p.part, p.requested_deg, p.passed) for p in segment.places] == [
-        ("first quarter", 60.0, True),
-        ("last quarter", -60.0, True),
-    ]
-    for place in segment.places:
-        assert place.measured_deg == pytest.approx(place.requested_deg, abs=20)  # 40 degrees pass in a quarter
-
-
-def test_of_several_objects_only_stems_tell() -> None:
-    cello, dog = noise(3.0, 1), np.roll(noise(3.0, 2), 800)
-    timeline = scene((0, 3, "cello on the left, dog on the right"))
-    x = cello + dog
-    ears = through_head(cello, RATE, Timeline.from_prompt("flute on the left"))
-    ears += through_head(dog, RATE, Timeline.from_prompt("flute on the right"))
-    (segment,) = measure_places(ears, RATE, timeline, x, {})
-    assert [(p.measured_deg, p.reason, p.passed) for p in segment.places] == [(None, NEEDS_STEMS, None)] * 2
-    (segment,) = measure_places(ears, RATE, timeline, x, {"cello": cello, "dog": dog})
-    assert [p.measured_deg for p in segment.places] == pytest.approx([55, -55], abs=4)
-    assert [(p.passed, p.basis) for p in segment.places] == [(True, "stem")] * 2
-    (segment,) = measure_places(ears, RATE, timeline, x, {"dog": dog})  # what the stem leaves is another sound
-    assert [p.reason for p in segment.places] == [NEEDS_STEMS, ""]
-    assert segment.places[1].measured_deg == pytest.approx(-55, abs=4)
-
-
-def test_silence_is_not_measured() -> None:
-    timeline = scene((0, 1, "cello on the left"))
-    (segment,) = measure_places(np.zeros((2, RATE)), RATE, timeline, np.zeros(RATE), {})
-    assert segment.spl_difference_db is None
-    assert [(p.measured_deg, p.reason) for p in segment.places] == [(None, TOO_LITTLE)]
-
-
-# ------------------------------------------------------------------ words
-
-
-def test_words_and_numbers() -> None:
-    assert [clock(s) for s in (0, 9.999, 59.996, 61.5, 3600)] == [
-        "0:00.00",
-        "0:10.00",
-        "1:00.00",
-        "1:01.50",
-        "60:00.00",
-    ]
-    assert [direction(d) for d in (55.4, -55.4, 0.3, -0.3, 90)] == ["55° left", "55° right", "0°", "0°", "90° left"]
-    assert number(-3.04, "dB", sign=True) == "\u22123.0\u00a0dB"
-    assert number(3.04, "dB", sign=True) == "+3.0\u00a0dB"
-    assert number(-0.01, "dB", sign=True) == "0.0\u00a0dB"
-    assert number(float("-inf"), "dB") == "\u2212\u221e\u00a0dB"
-    assert number(None, "dB") == "\u2013"
-
-
-def test_what_a_template_shows_is_text() -> None:
-    def filled(template: str, value: object) -> str:
-        return templates().from_string(template).render(value=value)
-
-    assert filled("{{ value }}", "a<b>&\"'\n\x00\ud800") == "a&lt;b&gt;&amp;&#34;&#39;\u240a\u2400?"
-    assert filled("{{ value | tojson }}", {"b": "</script>&'\u2028", "a": 1}).isascii()
-    assert not re.search("[<>&]", filled("{{ value | tojson }}", "</script>&<!--"))
-    with pytest.raises(ValueError, match="Out of range"):
-        filled("{{ value | tojson }}", float("nan"))
-    with pytest.raises(UndefinedError, match="'other' is undefined"):
-        filled("{{ other }}", 1)
-
-
-def test_provenance_of_any_shape_is_text() -> None:
-    values = {
-        "a<": {"b": 1.23456789, "c": None},
-        "list": [1, "x<y"],
-        "deep": [{"k": "<b>\n"}],
-        "empty": {},
-        "yes": True,
-    }
-    macros = templates().get_template("report/tables.html").make_module(WORDS)
-    table = macros.facts(facts(values))
-    cells = re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', table, re.DOTALL)
-    assert [name for name, _ in cells] == ["a&lt; › b", "a&lt; › c", "list", "deep", "empty", "yes"]
-    values = dict(cells)
-    assert values["a&lt; › b"] == "1.23457"
-    assert values["a&lt; › c"] == values["empty"] == "\u2013"
-    assert values["list"] == "<bdi>1</bdi>, <bdi>x&lt;y</bdi>"
-    assert "1 entry" in values["deep"]
-    assert "&lt;b&gt;" in values["deep"]
-    assert "<b>" not in table
-    assert values["yes"] == "yes"
 
 
 # ------------------------------------------------------------------ the page

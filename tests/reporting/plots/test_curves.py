@@ -1,56 +1,28 @@
-"""Pictures: the numbers behind them against known signals, and what the files hold."""
+"""The numbers behind pictures, against known signals."""
 
 from __future__ import annotations
 
-import io
-import sys
-import warnings
-import xml.etree.ElementTree as ElementTree
-
 import numpy as np
 import pytest
-from PIL import Image
 
 from tas_core.acoustics.rooms import direct_response
 from tas_core.errors import InputError
 from tas_core.reporting.plots.curves import (
-    KINDS,
     AzimuthCurve,
     DifferenceSpectrogram,
     EnvelopeCurve,
-    PlotData,
     Source,
     SplCurve,
     analytic_magnitude,
     plot_data,
 )
 from tas_core.reporting.plots.figures import draw
-from tas_core.reporting.plots.pictures import FORMATS
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
-
-RATE = 16_000
-SVG = "{http://www.w3.org/2000/svg}"
+from tests.reporting.plots.conftest import RATE, duet, noise, svg_texts, two_prompts
 
 
 def sine(hz: float, seconds: float, level: float = 0.5, rate_hz: int = RATE) -> np.ndarray:
     return level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)
-
-
-def noise(seconds: float, seed: int = 0, rate_hz: int = RATE) -> np.ndarray:
-    return 0.1 * np.random.default_rng(seed).standard_normal(round(seconds * rate_hz))
-
-
-def duet(label: str = "duet", timeline: Timeline | None = None, seconds: float = 2.0, **options: bool) -> Source:
-    """Another noise in each ear, louder on the left."""
-    return Source(label, np.stack([noise(seconds, 1), 0.5 * noise(seconds, 2)]), RATE, timeline, **options)
-
-
-def two_prompts(first: str = "cello on the left", second: str = "cello moves from the left to the right") -> Timeline:
-    return Timeline((Segment.from_prompt(0, 1, first), Segment.from_prompt(1, None, second)))
-
-
-def svg_texts(data: bytes) -> list[str]:
-    return ["".join(element.itertext()) for element in ElementTree.fromstring(data).iter(f"{SVG}text")]
 
 
 # ------------------------------------------------------------------ spl
@@ -238,128 +210,3 @@ def test_a_timeline_that_outlasts_the_sound_warns() -> None:
 def test_sources_are_checked(sources: list[Source], message: str) -> None:
     with pytest.raises(InputError, match=message):
         plot_data("spl", sources)
-
-
-def test_unknown_kinds_and_formats_are_refused() -> None:
-    with pytest.raises(InputError, match="unknown kind of picture 'pie'; expected one of spl, envelope, spectrogram"):
-        plot_data("pie", [duet()])
-    with pytest.raises(InputError, match="unknown format 'gif'; expected one of png, svg, pdf"):
-        draw(plot_data("spl", [duet()]), "gif")
-
-
-# ------------------------------------------------------------------ pictures
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def data(request: pytest.FixtureRequest) -> PlotData:
-    sources = [duet("one", two_prompts()), duet("two", two_prompts()), duet("truth", is_reference=True)]
-    return plot_data(request.param, sources)
-
-
-@pytest.mark.parametrize("format", FORMATS)
-def test_every_kind_in_every_format_is_whole_and_repeatable(data: PlotData, format: str) -> None:
-    first = draw(data, format, title="A title")
-    assert draw(data, format, title="A title") == first
-    if format == "png":
-        with Image.open(io.BytesIO(first)) as image:
-            image.load()
-            assert image.format == "PNG"
-            assert image.size[0] == 1350
-            assert 300 < image.size[1] < 1500
-            assert image.info["Title"] == "A title"
-            assert "cello moves" in image.info["Description"]
-            assert len(image.convert("RGB").getcolors(2**24) or []) > 10
-    elif format == "svg":
-        texts = svg_texts(first)
-        assert {"A title", "time (s)", "cello on the left"} <= set(texts)
-        assert b"<dc:date>" not in first
-    else:
-        assert first.startswith(b"%PDF-1.")
-        assert first.rstrip().endswith(b"%%EOF")
-        assert b"CreationDate" not in first
-
-
-def test_signs_of_formulas_and_of_xml_are_shown_as_they_are() -> None:
-    odd = r"$x_1^2$ & <b>_a_\frac"
-    timeline = Timeline.from_prompt('"costs $5 & <more> than $4" on the left')
-    source = duet("_under $y$", timeline)
-    picture = draw(plot_data("spl", [source, duet(odd)]), "svg", title=odd)
-    texts = svg_texts(picture)
-    assert texts.count(odd) == 2
-    assert "_under $y$" in texts
-    assert '"costs $5 & <more> than $4" on the left' in texts
-    for format in ("png", "pdf"):
-        assert draw(plot_data("spl", [source]), format, title=odd)
-
-
-def test_unreadable_characters_do_not_break_the_file() -> None:
-    source = duet("bell\x07 and half\ud800 of a pair\nsecond line")
-    texts = svg_texts(draw(plot_data("spl", [source, duet("b")]), "svg", title="\x1b[1m\ufffe"))
-    assert "bell\ufffd and half\ufffd of a pair second line" in texts
-    assert "\ufffd[1m\ufffd" in texts
-
-
-def test_letters_that_no_font_has_are_told_once_and_stay_in_svg(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tas_core.reporting.plots import figures
-
-    monkeypatch.setattr(figures, "_FALLBACK_FONTS", ())
-    timeline = Timeline.from_prompt('"大提琴 и čело" on the left')
-    data = plot_data("spl", [duet("a", timeline)])
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        png = draw(data, "png")
-        svg = draw(data, "svg")
-    assert [str(w.message) for w in caught] == [
-        "no installed font has the characters 大 提 琴; the picture shows boxes instead"
-    ]
-    assert png.startswith(b"\x89PNG\r\n\x1a\n")
-    assert '"大提琴 и čело" on the left' in svg_texts(svg)
-
-
-def test_long_prompts_are_wrapped_then_shortened_and_kept_in_the_description() -> None:
-    def lines_of(timeline: Timeline) -> list[str]:
-        picture = draw(plot_data("spl", [duet("a", timeline)]), "svg")
-        text = timeline.segments[0].text
-        assert text in "".join(ElementTree.fromstring(picture).itertext())
-        return [t for t in svg_texts(picture) if len(t) > 4 and t.rstrip("\N{HORIZONTAL ELLIPSIS}") in text]
-
-    wide = Timeline.from_prompt(", ".join(f"instrument number {i} on the left" for i in range(8)))
-    lines = lines_of(wide)
-    assert len(lines) > 1
-    assert " ".join(lines) == wide.segments[0].text
-    words = ", ".join(f"instrument number {i} on the left" for i in range(40))
-    narrow = Timeline((Segment.from_prompt(0, 0.3, words), Segment.from_prompt(0.3, 0.301, words)))
-    lines = lines_of(narrow)
-    assert 1 < len(lines) <= 4
-    assert lines[-1].endswith("\N{HORIZONTAL ELLIPSIS}")
-    assert words.startswith(" ".join(lines).rstrip("\N{HORIZONTAL ELLIPSIS}"))
-
-
-def test_many_curves_differ_without_colour() -> None:
-    from tas_core.reporting.plots.panels import curve_styles
-
-    sources = [duet(f"take {i}", seconds=0.5) for i in range(8)]
-    data = plot_data("spl", sources)
-    styles = curve_styles(data.curves).values()
-    assert len({(str(s.dashes), s.marker) for s in styles}) == 8
-    texts = svg_texts(draw(data, "svg"))
-    assert {f"take {i}" for i in range(8)} <= set(texts)
-
-
-def test_settings_of_the_program_neither_matter_nor_change() -> None:
-    import matplotlib
-
-    data = plot_data("spl", [duet("a", two_prompts())])
-    before = draw(data, "svg")
-    with matplotlib.rc_context({"font.size": 30, "axes.facecolor": "red", "text.parse_math": True}):
-        assert draw(data, "svg") == before
-        assert matplotlib.rcParams["axes.facecolor"] == "red"
-    assert "matplotlib.pyplot" not in sys.modules
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("samples", [1, 50, 1700])
-def test_very_short_and_silent_sounds_have_pictures(kind: str, samples: int) -> None:
-    for level in (0.0, 0.5):
-        source = Source("short", np.full((2, samples), level), RATE, Timeline.from_prompt("cello left"))
-        assert draw(plot_data(kind, [source]), "png").startswith(b"\x89PNG")

@@ -1,0 +1,50 @@
+"""Requests: what is checked before any work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tas_core.errors import AudioError, InputError
+from tas_core.jobs.request import Excerpt, FileOptions, find_timeline
+
+Make = Callable[..., Path]
+
+
+# ------------------------------------------------------------------ prompts and timelines
+
+
+def test_without_any_timeline_or_with_several_nothing_is_guessed(make_audio: Make) -> None:
+    source = make_audio("voice.wav")
+    with pytest.raises(InputError, match=r"no timeline: expected a file .*voice with .*, or a prompt$") as found:
+        find_timeline(source)
+    assert found.value.remedy == "prompt"
+    with pytest.raises(InputError, match="no timeline: expected one, or a prompt$"):
+        find_timeline(Path("-"))
+    for ending in (".yaml", ".srt"):
+        source.with_suffix(ending).touch()
+    with pytest.raises(InputError, match=r"more than one timeline beside .*voice\.wav: .*voice\.yaml, .*voice\.srt; "):
+        find_timeline(source)
+    for path in (Path("/"), source.with_name("no.wav")):
+        with pytest.raises(AudioError, match=f"{path}: no such file"):
+            find_timeline(path)
+
+
+# ------------------------------------------------------------------ many files
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (Excerpt, {"channel": 0}, "the channel is 0, expected 1 or more"),
+        (Excerpt, {"start_s": -1.0}, "the start is -1.0 s, expected 0 or more"),
+        (Excerpt, {"start_s": float("nan")}, "the start is nan s"),
+        (Excerpt, {"duration_s": 0.0}, "the duration is 0.0 s, expected more than 0"),
+        (FileOptions, {"subtype": "PCM_12"}, "unknown subtype 'PCM_12'; expected one of PCM_16, PCM_24, FLOAT"),
+    ],
+)
+def test_impossible_options_are_refused(kind: type, values: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind(**values)

@@ -1,0 +1,48 @@
+"""What a network predicts, in float64, so that what is left is the mathematics."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from tas_core.models.diffusion.parameterisation import noise_from_x0, target, to_x0
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _normal(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=_generator(seed), dtype=torch.float64)
+
+
+@settings(max_examples=30, deadline=None)
+@given(alpha_bar=st.floats(1e-4, 1 - 1e-4), seed=st.integers(0, 100))
+def test_every_prediction_gives_back_signal_and_noise(alpha_bar: float, seed: int) -> None:
+    x0, noise = _normal(2, 5, seed=seed), _normal(2, 5, seed=seed + 1)
+    noisy = math.sqrt(alpha_bar) * x0 + math.sqrt(1 - alpha_bar) * noise
+    for kind in ("noise", "x0", "v"):
+        output = target(kind, x0, noise, alpha_bar)
+        torch.testing.assert_close(to_x0(kind, output, noisy, alpha_bar), x0, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(noise_from_x0(x0, noisy, alpha_bar), noise, rtol=1e-9, atol=1e-9)
+
+
+def test_v_is_the_derivative_along_the_angle() -> None:
+    """With a = cos(phi) x0 + sin(phi) e, v = da/dphi."""
+    x0, noise, phi = _normal(1, 3), _normal(1, 3, seed=1), 0.9
+    angle = torch.tensor(phi, dtype=torch.float64)
+    derivative = torch.autograd.functional.jacobian(lambda a: a.cos() * x0 + a.sin() * noise, angle)
+    torch.testing.assert_close(target("v", x0, noise, math.cos(phi) ** 2), derivative)
+
+
+def test_an_unknown_kind_of_prediction_is_refused() -> None:
+    zero = torch.zeros(1, 1)
+    with pytest.raises(ValueError, match="unknown kind of prediction 'eps', expected one of noise, x0, v"):
+        target("eps", zero, zero, 0.5)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="unknown kind"):
+        to_x0("eps", zero, zero, 0.5)  # type: ignore[arg-type]

@@ -1,0 +1,73 @@
+"""Fusion of sound and clauses, against loops over its equations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tas_core.models.slots.layers import ClauseFusion
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _norm(x: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    return x / np.sqrt((x**2).mean(-1, keepdims=True) + 1e-6) * gain
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("context", [1, 2, 50])
+def test_fusion_is_equations_6_to_8(context: int) -> None:
+    """Loops over clauses, bands and frames, in float64; context 50 covers all frames, as the paper's Eq. 6 does."""
+    batch, clauses, bands, frames, channels, width = 2, 3, 4, 6, 5, 7
+    torch.manual_seed(4)
+    fusion = ClauseFusion(channels, width, context).double()
+    for parameter in fusion.parameters():
+        torch.nn.init.normal_(parameter, std=0.7)
+    h = torch.randn(batch, bands, frames, channels, dtype=torch.float64)
+    text = torch.randn(batch, clauses, width, dtype=torch.float64)
+    active = torch.rand(batch, clauses, frames, generator=_generator(1)) > 0.3
+    active[:, -1] = True  # "everything else" always holds
+    found, found_key = (out.numpy() for out in fusion(h, text, active))
+
+    p = {name: value.numpy() for name, value in fusion.named_parameters()}
+    linear = lambda name, x: x @ p[f"{name}.weight"].T + p.get(f"{name}.bias", 0.0)  # noqa: E731
+    on = active.numpy()
+    x = _norm(h.numpy(), p["norm.gain"])
+    fused = np.zeros((batch, clauses, frames, channels))
+    key = np.zeros_like(fused)
+    for b in range(batch):
+        for k in range(clauses):
+            query = linear("query", text.numpy()[b, k])
+            for t in range(frames):
+                # Eq. 6: weights exp(q . k / sqrt(d)), the score bounded by 8, over all bands and near frames.
+                top, bottom = np.zeros(channels), 0.0
+                for near in range(max(0, t - context), min(frames, t + context + 1)):
+                    for n in range(bands):
+                        score = query @ linear("keys", x[b, n, near]) / np.sqrt(channels)
+                        weight = np.exp(8 * np.tanh(score / 8)) * on[b, k, near]
+                        top += weight * linear("values", x[b, n, near])
+                        bottom += weight
+                aware = top / bottom if bottom > 0 else top
+                # Eq. 7: multiply by the query after a fully connected layer with a skip.
+                fused[b, k, t] = query * (linear("full", aware) + aware)
+                key[b, k, t] = query + linear("update", fused[b, k, t])
+    expected = h.numpy().copy()
+    for b in range(batch):
+        for n in range(bands):
+            for t in range(frames):
+                # Eq. 8: a softmax over the clauses that hold, by the match of the bin with their keys.
+                holding = [k for k in range(clauses) if on[b, k, t]]
+                match = np.array([x[b, n, t] @ key[b, k, t] / np.sqrt(channels) for k in holding])
+                share = np.exp(match - match.max())
+                share /= share.sum()
+                expected[b, n, t] += sum(
+                    s * linear("inject", fused[b, k, t]) for s, k in zip(share, holding, strict=True)
+                )
+    # The module takes exponentials in single precision; scores up to 8 make that 1e-5.
+    np.testing.assert_allclose(found_key, key, rtol=0, atol=1e-5 * np.abs(key).max())
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())

@@ -1,0 +1,75 @@
+"""Families and presets: the same everywhere, complete, and each of them trains."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tas_core.errors import InputError
+from tas_core.models import checkpoints
+from tas_core.models.base import ENCODER_WIDTHS, PromptModel
+from tas_core.models.registry import FAMILIES, PRESETS, build_preset, preset_family
+from tas_core.models.text_encoders.registry import TEXT_ENCODERS
+from tas_core.system.configs import config_from_dict
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+WINDOW = 10_080
+
+
+def _mid(batch: int = 2, time: int = WINDOW, seed: int = 1) -> Tensor:
+    return 0.2 * torch.randn(batch, time, generator=torch.Generator().manual_seed(seed))
+
+
+def test_families_are_the_same_everywhere() -> None:
+    assert set(FAMILIES) == set(checkpoints.FAMILIES)
+    for name, family in FAMILIES.items():
+        assert family.model.family == name
+        assert all(type(config) is family.config and preset_family(n) == name for n, config in family.presets.items())
+
+
+def test_every_row_of_the_comparison_has_a_preset_at_both_widths_and_with_every_text_encoder() -> None:
+    fusions = {"paper": "saf", "paper-no-saf": "add", "paper-audio-only": "none", "paper-add": "add"}
+    fusions["paper-conv"] = "conv"
+    expected = {"slots"}
+    for base in (*fusions, "mono2binaural", "apnet"):
+        for encoder in ENCODER_WIDTHS:
+            name = base if encoder == "minilm" else f"{base}-{encoder}"
+            expected |= {name, f"{name}-small"}
+            for config in (PRESETS[name], PRESETS[f"{name}-small"]):
+                assert (config.text_encoder, config.text_width) == (encoder, ENCODER_WIDTHS[encoder])
+                assert getattr(config, "fusion", None) == fusions.get(base)
+                assert config_from_dict(type(config), dataclasses.asdict(config)) == config
+    assert set(PRESETS) == expected
+    assert set(ENCODER_WIDTHS) == set(TEXT_ENCODERS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in PRESETS if name.endswith("-small")])
+def test_every_small_preset_trains_a_step(name: str) -> None:
+    torch.manual_seed(0)
+    model = build_preset(name)
+    assert isinstance(model, PromptModel)
+    before = [p.detach().clone() for p in model.parameters()]
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    mid = _mid(2, 1600)
+    text = nn.functional.normalize(torch.randn(2, model.config.text_width), dim=1)
+    loss = model.training_loss(mid, 0.5 * mid, text, torch.Generator().manual_seed(0))
+    loss.backward()
+    optimizer.step()
+    assert bool(loss.isfinite())
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("full", "small"), [(n, f"{n}-small") for n in ("paper", "mono2binaural", "apnet")])
+def test_small_is_a_tenth_or_less(full: str, small: str) -> None:
+    sizes = [sum(p.numel() for p in build_preset(name).parameters()) for name in (full, small)]
+    assert 10 * sizes[1] < sizes[0]
+
+
+def test_an_unknown_preset_names_the_nearest() -> None:
+    with pytest.raises(InputError, match=r"'mono2binaural-smal' \(did you mean 'mono2binaural-small'\?\)"):
+        build_preset("mono2binaural-smal")
