@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tas_core.audio import writer as audio_output
+from tas_core.audio import writer
 from tas_core.audio.formats import AudioFormat
 from tas_core.audio.reader import AudioReader, read_audio
 from tas_core.audio.writer import AudioWriter, check_output_path, peak, write_audio
@@ -363,7 +363,7 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing(tmp_path: Path) -> Non
 
 
 def test_long_wav_becomes_rf64_and_long_aiff_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audio_output, "MAX_CHUNK_BYTES", 4000)
+    monkeypatch.setattr(writer, "MAX_CHUNK_BYTES", 4000)
     write_audio(tmp_path / "fits.wav", noise(2, 1000), RATE, "PCM_16")
     write_audio(tmp_path / "long.wav", noise(2, 1001), RATE, "PCM_16")
     assert read_audio(tmp_path / "fits.wav").format == "WAV"

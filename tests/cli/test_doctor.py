@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from tas_core.jobs import doctor as diagnosis
+from tas_core.jobs import doctor
 from tas_core.system import machine
 from tests.conftest import Finished
 
@@ -146,7 +146,7 @@ def test_a_broken_library_is_named(tas: Run, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_missing_package_is_named(tas: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_ears(monkeypatch, lambda ears, _: ears)
     real = machine.package_versions
-    monkeypatch.setattr(diagnosis, "package_versions", lambda names: real(names) | {"h5py": None})
+    monkeypatch.setattr(doctor, "package_versions", lambda names: real(names) | {"h5py": None})
     assert failed(tas) == {"packages": "not installed: h5py"}
 
 

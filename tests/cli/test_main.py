@@ -523,10 +523,10 @@ def test_a_signal_during_a_long_job_ends_it_and_leaves_nothing(
     program = (
         "import sys\n"
         "from tas_cli.main import main\n"
-        "import tas_core.jobs.spatialize as job\n"
-        "inner = job.process_file\n"
+        "from tas_core.jobs import spatialize\n"
+        "inner = spatialize.process_file\n"
         "tell = lambda fraction: print('sampling', flush=True)\n"
-        "job.process_file = lambda *a, **k: inner(*a, **{**k, 'progress': tell})\n"
+        "spatialize.process_file = lambda *a, **k: inner(*a, **{**k, 'progress': tell})\n"
         "main()\n"
     )
     arguments = ["spatialize", source, "-t", timeline, "-o", tmp_path / "out.wav", "--model", tiny_model]

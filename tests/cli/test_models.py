@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tas_core.models import description
-from tas_core.models import pretrained as shipped
+from tas_core.models import description, pretrained
 from tas_core.models.info import checkpoint_folder, list_models, model_info
 from tests.conftest import Finished
 
@@ -61,7 +60,7 @@ def damaged(source: Path, target: Path, how: str) -> Path:
 # ------------------------------------------------------------------ against the models themselves
 
 
-@pytest.mark.parametrize("name", [*shipped.shipped_models(), "own"])
+@pytest.mark.parametrize("name", [*pretrained.shipped_models(), "own"])
 def test_what_is_said_is_what_loading_finds(name: str, own_model: Path) -> None:
     from tas_core.models.checkpoints import load_checkpoint
     from tas_core.models.registry import load_network
@@ -78,7 +77,7 @@ def test_what_is_said_is_what_loading_finds(name: str, own_model: Path) -> None:
     assert info.weights_sha256 == hashlib.sha256(weights).hexdigest()
     assert info.size_bytes == len(weights) + (Path(info.folder) / "config.json").stat().st_size
     assert (info.steps_trained, info.hours_trained) == (checkpoint.provenance["steps"], checkpoint.provenance["hours"])
-    assert info.shipped == (name in shipped.shipped_models()) == (info.model_card is not None)
+    assert info.shipped == (name in pretrained.shipped_models()) == (info.model_card is not None)
 
 
 def test_parameters_and_default_steps_of_every_family(tmp_path: Path) -> None:
@@ -98,11 +97,11 @@ def test_names_lead_where_loading_goes() -> None:
     from tas_core.errors import InputError
     from tas_core.models.registry import load_network
 
-    assert shipped.DEFAULT_MODEL in shipped.shipped_models()
-    for name in shipped.shipped_models():
-        assert checkpoint_folder(name) == shipped.find_checkpoint(name)
+    assert pretrained.DEFAULT_MODEL in pretrained.shipped_models()
+    for name in pretrained.shipped_models():
+        assert checkpoint_folder(name) == pretrained.find_checkpoint(name)
     with pytest.raises(InputError) as one:
-        shipped.find_checkpoint("slotz")
+        pretrained.find_checkpoint("slotz")
     with pytest.raises(InputError) as other:
         load_network("slotz")
     assert str(one.value) == str(other.value)
@@ -115,7 +114,7 @@ def test_list_names_every_shipped_model(tas: Run) -> None:
     done = tas("models", "list", "--json")
     assert (done.code, done.err) == (0, "")
     found = json.loads(done.out)["models"]
-    assert [model["name"] for model in found] == list(shipped.shipped_models())
+    assert [model["name"] for model in found] == list(pretrained.shipped_models())
     assert found == [json.loads(json.dumps(model.as_dict())) for model in list_models()]
 
     head, *lines = tas("models", "list").out.splitlines()
@@ -133,7 +132,7 @@ def test_list_finds_checkpoints_below_folders_and_nothing_else(tas: Run, own_mod
     (other / "model.safetensors").write_bytes(b"")
     done = tas("models", "list", root, "--json")
     names = [model["name"] for model in json.loads(done.out)["models"]]
-    assert names == [*shipped.shipped_models(), str(own_model)]
+    assert names == [*pretrained.shipped_models(), str(own_model)]
 
 
 def test_info_says_the_same_to_people(tas: Run, own_model: Path) -> None:

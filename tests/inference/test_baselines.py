@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tas_core.acoustics.hrtf import direction_ratio
-from tas_core.inference import baselines as plain_head
+from tas_core.inference import baselines
 from tas_core.inference.baselines import mean_azimuth_deg, through_head
 from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline
@@ -44,7 +44,7 @@ def test_the_plain_head_does_not_depend_on_blocks_and_mirrors(monkeypatch: pytes
     x = noise(2.0)
     timeline = scene((0, 1, "the cello moves from the left to the right; a dog 20 degrees to the left"))
     whole = through_head(x, RATE, timeline)
-    monkeypatch.setattr(plain_head, "_BLOCK_HOPS", 7)
+    monkeypatch.setattr(baselines, "_BLOCK_HOPS", 7)
     np.testing.assert_allclose(through_head(x, RATE, timeline), whole, atol=1e-12)
     np.testing.assert_allclose(through_head(x, RATE, timeline.mirrored())[::-1], whole, atol=1e-12)
     np.testing.assert_allclose(whole[:, 18_000:], [x[18_000:]] * 2, atol=1e-12)  # no prompt: center

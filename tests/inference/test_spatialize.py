@@ -18,7 +18,7 @@ import torch
 import tas_core
 from tas_core.acoustics.sofa import read_sofa
 from tas_core.errors import CheckpointError, InputError, PromptError
-from tas_core.inference import spatialize as api
+from tas_core.inference import spatialize
 from tas_core.inference.engine import load_model
 from tas_core.inference.result import Spatialized
 from tas_core.inference.settings import RenderSettings
@@ -38,14 +38,14 @@ AUDIO = tone(seconds=1.0, rate_hz=RATE_HZ)[0]
 @pytest.fixture
 def loads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Folders that models are loaded from, as they are; nothing is kept from before."""
-    api._kept_model.cache_clear()
+    spatialize._kept_model.cache_clear()
     loaded: list[str] = []
 
     def counted(name: str, device: str) -> Any:
         loaded.append(name)
         return load_model(name, device)
 
-    monkeypatch.setattr(api, "load_model", counted)
+    monkeypatch.setattr(spatialize, "load_model", counted)
     return loaded
 
 

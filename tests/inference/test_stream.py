@@ -11,7 +11,7 @@ from torch import Tensor
 from tas_core.acoustics.fidelity import head_fidelity
 from tas_core.acoustics.hrtf import HrirSet, load_kemar
 from tas_core.errors import InputError, TimelineError
-from tas_core.inference import stream as spatialization
+from tas_core.inference import stream
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.result import Spatialized
 from tas_core.inference.settings import RenderSettings
@@ -253,7 +253,7 @@ def test_blocks_do_not_show(
     model = slots if family == "slots" else paper
     x = _noise(15 * rate_hz + 77)
     whole = rendered(x, rate_hz, LONG, model, steps=steps, seed=4, transition_s=transition_s)
-    monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
+    monkeypatch.setattr(stream, "_BLOCK_S", 4)
     settings = RenderSettings(steps=steps, seed=4, transition_s=transition_s)
     job = Spatializer(len(x), rate_hz, LONG, in_memory(model), settings)
     pieces = np.split(x, [1000, 1001, 6 * rate_hz])
@@ -280,8 +280,8 @@ def test_a_block_looks_as_far_as_the_model_does(slots: SlotsModel, steps: int, m
     x = _noise(5 * 16000 + 77)
     timeline = Timeline.from_prompt("cello on the left, piano 30 degrees to the right")
     whole = rendered(x, 16000, timeline, slots, steps=steps)
-    monkeypatch.setattr(spatialization, "_BLOCK_S", 0.5)
-    monkeypatch.setattr(spatialization, "_EDGE_S", 1e-9)
+    monkeypatch.setattr(stream, "_BLOCK_S", 0.5)
+    monkeypatch.setattr(stream, "_EDGE_S", 1e-9)
     blocks = rendered(x, 16000, timeline, slots, steps=steps)
     # Sums of other lengths are rounded differently, in single precision.
     assert _db(blocks.ears - whole.ears, whole.ears[0] - whole.ears[1]) < -100
@@ -411,7 +411,7 @@ def test_a_block_hears_of_borders_beyond_its_margins(slots: SlotsModel, monkeypa
     halves = ("cello on the left, rain on the right", "cello on the right, dog on the left")
     timeline = Timeline(tuple(Segment.from_prompt(12.5 * i, 12.5 * i + 12.5, text) for i, text in enumerate(halves)))
     whole = rendered(x, 16000, timeline, slots, transition_s=12.0)
-    monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
+    monkeypatch.setattr(stream, "_BLOCK_S", 4)
     blocks = rendered(x, 16000, timeline, slots, transition_s=12.0)
     assert _db(blocks.ears - whole.ears, _side(whole)) < -80  # as without a transition
 
@@ -425,7 +425,7 @@ def test_names_beyond_a_transition_cost_nothing(slots: SlotsModel, monkeypatch: 
         return separate(self, *arguments)
 
     monkeypatch.setattr(SlotsModel, "separate", watched)
-    monkeypatch.setattr(spatialization, "_BLOCK_S", 2)
+    monkeypatch.setattr(stream, "_BLOCK_S", 2)
     segments = tuple(Segment.from_prompt(i, i + 1, f"sound{i} on the left") for i in range(24))
     rendered(_noise(24 * 16000), 16000, Timeline(segments), slots, transition_s=30.0)
     assert active_somewhere
@@ -505,7 +505,7 @@ def test_mirrored_prompts_have_the_same_stems(slots: SlotsModel) -> None:
 def test_blocks_do_not_show_in_stems(slots: SlotsModel, rate_hz: int, monkeypatch: pytest.MonkeyPatch) -> None:
     x = _noise(15 * rate_hz + 77)
     whole = rendered(x, rate_hz, LONG, slots, stems=True)
-    monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
+    monkeypatch.setattr(stream, "_BLOCK_S", 4)
     job = Spatializer(len(x), rate_hz, LONG, in_memory(slots), RenderSettings(stems=True))
     assert job.stem_names == tuple(name for name, _ in whole.stems)
     found, at = np.zeros((len(job.stem_names), len(x))), 0
@@ -521,7 +521,7 @@ def test_blocks_do_not_show_in_stems(slots: SlotsModel, rate_hz: int, monkeypatc
 
 def test_a_block_holds_the_stems_of_its_own_objects_only(slots: SlotsModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that memory does not grow with the names in a timeline."""
-    monkeypatch.setattr(spatialization, "_BLOCK_S", 4)
+    monkeypatch.setattr(stream, "_BLOCK_S", 4)
     names = ["cello", "piano", "drum", "flute", "violin", "trumpet"]
     timeline = Timeline(tuple(Segment.from_prompt(10 * i, 10 * i + 1, f"{name} left") for i, name in enumerate(names)))
     job = Spatializer(60 * 8000, 8000, timeline, in_memory(slots), RenderSettings(stems=True))

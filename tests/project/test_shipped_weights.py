@@ -18,7 +18,7 @@ from tas_core.datasets.tasbench.layout import TasBench, write_split
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.inference import stream as spatialization
+from tas_core.inference import stream
 from tas_core.timeline.files import parse_timeline
 
 FLOOR_SET = Path(__file__).parents[1] / "data" / "floor"
@@ -88,8 +88,8 @@ def test_block_borders_cannot_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
         "- {start: 15.9, text: 'a man talking from the left to the right, drums far right'}\n"
     )
     made = []
-    for block_s in (spatialization._BLOCK_S, 64):
-        monkeypatch.setattr(spatialization, "_BLOCK_S", block_s)
+    for block_s in (stream._BLOCK_S, 64):
+        monkeypatch.setattr(stream, "_BLOCK_S", block_s)
         made.append(tas_core.spatialize(sound, 16_000, timeline, device="cpu").ears)
     pieces, whole = made
     assert np.abs(whole[0] - whole[1]).max() > 0.01

@@ -8,7 +8,7 @@ import torch
 
 from tas_core.errors import InputError
 from tas_core.models.registry import PRESETS
-from tas_core.training import run as train_job
+from tas_core.training import run
 from tas_core.training.run import run_training
 from tas_core.training.settings import TrainingConfig
 from tests.support.tiny import TINY_SLOTS, write_material
@@ -104,8 +104,8 @@ def test_auto_precision_is_the_faster_one(
         reached.append(config)
         return data / out.name / str(len(rest))
 
-    monkeypatch.setattr(train_job, "train", caught)
-    monkeypatch.setattr(train_job, "choose_device", lambda name: torch.device(name))
+    monkeypatch.setattr(run, "train", caught)
+    monkeypatch.setattr(run, "choose_device", lambda name: torch.device(name))
     settings = {**SETTINGS, "device": device, "precision": asked}
     run_training(tmp_path, tmp_path / "run", "slots", progress=lambda step, metrics: None, **settings)
     assert reached[0].precision == expected

@@ -18,7 +18,7 @@ from tas_core.inference.stream import render
 from tas_core.models.checkpoints import load_checkpoint
 from tas_core.models.registry import PRESETS, load_network
 from tas_core.timeline.segments import Timeline
-from tas_core.training import trainer as training
+from tas_core.training import trainer
 from tas_core.training.settings import TrainingConfig, learning_rate_at
 from tas_core.training.state import TRAINING_FILE, load_training_state
 from tas_core.training.trainer import train
@@ -292,13 +292,13 @@ def test_validation_uses_other_sources_and_no_augmentation(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: dict[str, CompositionConfig] = {}
-    real = training.open_material
+    real = trainer.open_material
 
     def spy(folder: Path, split: Any, encoder: str, config: CompositionConfig, *rest: Any):
         opened[split] = config
         return real(folder, split, encoder, config, *rest)
 
-    monkeypatch.setattr(training, "open_material", spy)
+    monkeypatch.setattr(trainer, "open_material", spy)
     _train(data, tmp_path, steps=1, composition=CompositionConfig(unnamed_share=0.7, window_s=99.0))
     assert set(opened) == {"train", "val"}
     for config in opened.values():

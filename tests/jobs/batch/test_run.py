@@ -261,17 +261,17 @@ def test_a_manifest_names_outputs_anywhere(tas: Run, tmp_path: Path, tiny_model:
 def test_an_unexpected_error_fails_one_file_too(
     settings: JobSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sounds = write_sounds(tmp_path / "in", 2)
-    from tas_core.jobs import spatialize as main_job
+    from tas_core.jobs import spatialize
 
-    inner = main_job.process_file
+    sounds = write_sounds(tmp_path / "in", 2)
+    inner = spatialize.process_file
 
     def fails(prepared: object, *args: object, **more: object) -> object:
         if "v00" in str(prepared.request.source):  # type: ignore[attr-defined]
             raise RuntimeError("out of\nmemory")
         return inner(prepared, *args, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(main_job, "process_file", fails)
+    monkeypatch.setattr(spatialize, "process_file", fails)
     told: list[FileOutcome] = []
     outcomes = run_batch(plan(sounds, tmp_path / "out"), settings, on_outcome=told.append)
     assert outcomes == told

@@ -21,7 +21,7 @@ from tas_core.audio.loudness import LoudnessMeter
 from tas_core.audio.reader import AudioReader
 from tas_core.errors import InputError, TasError
 from tas_core.inference.baselines import through_head
-from tas_core.reporting.report import page as job
+from tas_core.reporting import report
 from tas_core.reporting.report import sounds
 from tas_core.reporting.report.page import ReportedOutput, report_file, write_report
 from tas_core.timeline.files import EXTENSIONS, convert_timeline, format_timeline
@@ -195,7 +195,7 @@ def test_the_same_input_gives_the_same_bytes(material: Path) -> None:
 def test_of_a_long_file_the_beginning_is_played_and_the_page_says_so(
     material: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (sounds, job):
+    for module in (sounds, report.page):
         monkeypatch.setattr(module, "MAX_PLAYED_S", 0.75)
     page = make(material)
     assert "The files last 0:02.00. This page plays, draws and measures their first 0:00.75" in page.text
@@ -211,7 +211,7 @@ def test_of_a_long_file_the_beginning_is_played_and_the_page_says_so(
 
 
 def test_of_a_long_stem_no_more_is_read_than_is_played(material: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (sounds, job):
+    for module in (sounds, report.page):
         monkeypatch.setattr(module, "MAX_PLAYED_S", 0.75)
     soundfile.write(material / "cello.wav", noise(60.0), RATE, subtype="FLOAT")
     read: list[int] = []
@@ -222,7 +222,7 @@ def test_of_a_long_stem_no_more_is_read_than_is_played(material: Path, monkeypat
             read.append(block.shape[1])
             return block
 
-    monkeypatch.setattr(job, "AudioReader", Counting)
+    monkeypatch.setattr(report.page, "AudioReader", Counting)
     make(material, stems={"cello": material / "cello.wav"})
     assert read == [12_000]
 
