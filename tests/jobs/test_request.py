@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tas_core.audio.excerpt import Excerpt
 from tas_core.errors import AudioError, InputError
-from tas_core.jobs.request import Excerpt, FileOptions, find_timeline
+from tas_core.jobs.request import FileOptions, find_timeline
 
 Make = Callable[..., Path]
 

@@ -15,11 +15,12 @@ import pyloudnorm
 import pytest
 import soundfile
 
+from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.normalised_writer import Levels
 from tas_core.errors import InputError, PromptError, TasError
 from tas_core.inference.engine import load_model
 from tas_core.inference.settings import RenderSettings
-from tas_core.jobs.request import Excerpt, FileOptions, FileRequest, find_timeline, prepare_file
+from tas_core.jobs.request import FileOptions, FileRequest, find_timeline, prepare_file
 from tas_core.jobs.result import FileResult
 from tas_core.jobs.spatialize import FileWorker, JobSettings, process_file, spatialize_file
 from tas_core.models.description import read_description

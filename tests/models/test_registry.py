@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tas_core.errors import InputError
-from tas_core.models import checkpoints
+from tas_core.models import description
 from tas_core.models.base import ENCODER_WIDTHS, PromptModel
 from tas_core.models.registry import FAMILIES, PRESETS, build_preset, preset_family
 from tas_core.models.text_encoders.registry import TEXT_ENCODERS
@@ -24,7 +24,7 @@ def _mid(batch: int = 2, time: int = WINDOW, seed: int = 1) -> Tensor:
 
 
 def test_families_are_the_same_everywhere() -> None:
-    assert set(FAMILIES) == set(checkpoints.FAMILIES)
+    assert set(FAMILIES) == set(description.FAMILIES)
     for name, family in FAMILIES.items():
         assert family.model.family == name
         assert all(type(config) is family.config and preset_family(n) == name for n, config in family.presets.items())

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from tas_core.datasets.mixing.draws import CompositionConfig
+from tas_core.datasets.mixing.material import open_material
 from tas_core.errors import InputError
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.settings import RenderSettings
@@ -292,7 +293,7 @@ def test_validation_uses_other_sources_and_no_augmentation(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: dict[str, CompositionConfig] = {}
-    real = trainer.open_material
+    real = open_material
 
     def spy(folder: Path, split: Any, encoder: str, config: CompositionConfig, *rest: Any):
         opened[split] = config

@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 
 from tas_core.acoustics import hrtf
 from tas_core.acoustics.rooms import Room
+from tas_core.audio.writer import write_audio
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, Split
 from tas_core.datasets.tasbench import simulation
 from tas_core.datasets.tasbench.checking import check_dataset
@@ -222,7 +223,7 @@ def test_one_part_of_the_split(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("synthetic")
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = simulation.write_audio
+    write = write_audio
     calls = 0
 
     def failing(path: Path, *arguments: object) -> None:
