@@ -18,25 +18,11 @@ import soundfile
 import torch
 
 from tests.conftest import Finished, tone
+from tests.support.refusal import refused, tree
 
 Run = Callable[..., Finished]
 RATE = 16_000
 SCENE = ("start: 0, text: a tone on the left",)
-
-
-def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything below a folder, hidden files as well, with its content."""
-    return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in sorted(folder.rglob("*"))}
-
-
-def refused(run: Run, folder: Path, *arguments: object) -> str:
-    """The error line of a refused request, after making sure that nothing in the folder changed."""
-    before = tree(folder)
-    done = run("spatialize", *arguments)
-    assert done.code == 2, done
-    assert done.out == ""
-    assert tree(folder) == before
-    return done.error_line
 
 
 # ------------------------------------------------------------------ audio
@@ -89,7 +75,7 @@ def test_audio_is_refused(case: str, tas: Run, make_timeline: Callable[..., Path
     write, message = BAD_AUDIO[case]
     source = tmp_path / "sound.wav"
     write(source)
-    line = refused(tas, tmp_path, source, "-t", make_timeline(*SCENE), "-o", tmp_path / "out.wav")
+    line = refused(tas, tmp_path, "spatialize", source, "-t", make_timeline(*SCENE), "-o", tmp_path / "out.wav")
     assert re.match(rf"{re.escape(str(source))}: .*{message}", line)
 
 
@@ -131,18 +117,20 @@ def test_timeline_is_refused(case: str, tas: Run, make_audio: Callable[..., Path
     text, message = BAD_TIMELINES[case]
     timeline = tmp_path / "scene.yaml"
     timeline.write_text(text)
-    line = refused(tas, tmp_path, make_audio(), "-t", timeline, "-o", tmp_path / "out.wav")
+    line = refused(tas, tmp_path, "spatialize", make_audio(), "-t", timeline, "-o", tmp_path / "out.wav")
     assert re.match(rf"{re.escape(str(timeline))}(: )?{message}", line)
 
 
 def test_missing_and_binary_timelines_are_refused(tas: Run, make_audio: Callable[..., Path], tmp_path: Path) -> None:
     source, out = make_audio(), tmp_path / "out.wav"
-    line = refused(tas, tmp_path, source, "-t", tmp_path / "no.yaml", "-o", out)
+    line = refused(tas, tmp_path, "spatialize", source, "-t", tmp_path / "no.yaml", "-o", out)
     assert re.search(r"no\.yaml: cannot read the timeline: No such file", line)
-    assert re.search(r"in\.wav: the extension \.wav, ", refused(tas, tmp_path, source, "-t", source, "-o", out))
+    assert re.search(
+        r"in\.wav: the extension \.wav, ", refused(tas, tmp_path, "spatialize", source, "-t", source, "-o", out)
+    )
     sound = tmp_path / "sound.yaml"
     sound.write_bytes(source.read_bytes())
-    assert re.search(r"sound\.yaml:\d+:\d+: ", refused(tas, tmp_path, source, "-t", sound, "-o", out))
+    assert re.search(r"sound\.yaml:\d+:\d+: ", refused(tas, tmp_path, "spatialize", source, "-t", sound, "-o", out))
 
 
 @pytest.mark.parametrize(
@@ -203,7 +191,7 @@ def test_output_is_refused(
     (tmp_path / "link.wav").symlink_to(source)
     (tmp_path / "to_there.wav").symlink_to(tmp_path / "there.wav")
     target = f"{tmp_path}/{out}"
-    line = refused(tas, tmp_path, source, "-t", timeline, "-o", target)
+    line = refused(tas, tmp_path, "spatialize", source, "-t", timeline, "-o", target)
     assert re.search(rf"{re.escape(str(Path(target)))}: .*{message}", line)
 
 
@@ -213,7 +201,7 @@ def test_the_input_is_not_overwritten_by_force_either(
 ) -> None:
     source = make_audio()
     (tmp_path / "link.wav").symlink_to(source)
-    line = refused(tas, tmp_path, source, "-t", make_timeline(*SCENE), "-o", tmp_path / out, "--force")
+    line = refused(tas, tmp_path, "spatialize", source, "-t", make_timeline(*SCENE), "-o", tmp_path / out, "--force")
     assert "the output is the input" in line
 
 
@@ -234,7 +222,7 @@ def test_a_read_only_folder(
 ) -> None:
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o555)
-    line = refused(tas, tmp_path, make_audio(), "-t", make_timeline(*SCENE), "-o", locked / "out.wav")
+    line = refused(tas, tmp_path, "spatialize", make_audio(), "-t", make_timeline(*SCENE), "-o", locked / "out.wav")
     assert "no permission to write" in line
 
 
@@ -303,7 +291,7 @@ def test_checkpoint_is_refused(
     model = shutil.copytree(tiny_model, tmp_path / "model")
     damage(model)
     arguments = (make_audio(), "-t", make_timeline(*SCENE), "-o", tmp_path / "out.wav", "--model", model)
-    line = refused(tas, tmp_path, *arguments)
+    line = refused(tas, tmp_path, "spatialize", *arguments)
     assert re.search(message, line)
     assert str(model) in line or "text encoder" in line
 
@@ -315,7 +303,7 @@ def test_an_error_about_weights_fits_a_screen(
     model = shutil.copytree(tiny_model, tmp_path / "model")
     edit_sizes(blocks=8)(model)
     arguments = (make_audio(), "-t", make_timeline(*SCENE), "-o", tmp_path / "out.wav", "--model", model)
-    assert len(refused(tas, tmp_path, *arguments)) < 500
+    assert len(refused(tas, tmp_path, "spatialize", *arguments)) < 500
 
 
 @pytest.mark.parametrize(
@@ -339,7 +327,9 @@ def test_model_and_device_names_are_checked(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     options = {"--model": str(tiny_model)} | {option: value}
     arguments = [word for pair in options.items() for word in pair]
-    line = refused(tas, tmp_path, make_audio(), "-t", make_timeline(*SCENE), "-o", tmp_path / "out.wav", *arguments)
+    line = refused(
+        tas, tmp_path, "spatialize", make_audio(), "-t", make_timeline(*SCENE), "-o", tmp_path / "out.wav", *arguments
+    )
     assert re.search(message, line)
 
 
@@ -353,7 +343,9 @@ def test_a_process_answers_a_mistake_the_same_way(
     source, timeline, out = make_audio(), make_timeline(*SCENE), tmp_path / "out.wav"
     wrong = {"audio": tmp_path / "no.wav", "timeline": tmp_path / "no.yaml", "output": tmp_path / "no" / "out.wav"}
     arguments = {"audio": source, "timeline": timeline, "output": out} | {case: wrong[case]}
-    line = refused(tas_process, tmp_path, arguments["audio"], "-t", arguments["timeline"], "-o", arguments["output"])
+    line = refused(
+        tas_process, tmp_path, "spatialize", arguments["audio"], "-t", arguments["timeline"], "-o", arguments["output"]
+    )
     assert line.startswith(f"{wrong[case]}: ")
 
 

@@ -19,6 +19,7 @@ import soundfile
 from tas_core.reporting.plots.curves import KINDS
 from tas_core.timeline.files import EXTENSIONS, convert_timeline
 from tests.conftest import Finished
+from tests.support.refusal import refused, tree
 
 Run = Callable[..., Finished]
 Make = Callable[..., Path]
@@ -51,20 +52,6 @@ def sides() -> np.ndarray:
 def rows(path: Path) -> list[dict[str, str]]:
     with open(path, encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-def refused(tas: Run, folder: Path, *arguments: object) -> str:
-    """The error line of a refused request that left the folder as it was."""
-    before = content(folder)
-    done = tas("plot", *arguments)
-    assert done.code == 2, done
-    assert done.out == ""
-    assert content(folder) == before
-    return done.error_line
 
 
 # ------------------------------------------------------------------ tables
@@ -225,7 +212,7 @@ def test_requests_that_cannot_be_drawn(tas: Run, ears: Files, make_timeline: Mak
         ((sound, *spl, "-t", scene, "--csv", scene, "--force"), "the output is the input"),
         ((sound, *spl, "--csv", out), "the table is the picture"),
     ]:
-        assert re.search(message, refused(tas, tmp_path, *arguments)), arguments
+        assert re.search(message, refused(tas, tmp_path, "plot", *arguments)), arguments
 
 
 def test_existing_outputs_are_replaced_only_on_request(tas: Run, ears: Files, tmp_path: Path) -> None:
@@ -233,7 +220,7 @@ def test_existing_outputs_are_replaced_only_on_request(tas: Run, ears: Files, tm
     for path in (out, table):
         path.write_bytes(b"old")
     sound = ears()
-    refused(tas, tmp_path, sound, "-k", "spl", "-o", out, "--csv", table)
+    refused(tas, tmp_path, "plot", sound, "-k", "spl", "-o", out, "--csv", table)
     assert tas("plot", sound, "-k", "spl", "-o", out, "--csv", table, "--force").code == 0
     assert out.read_bytes().startswith(b"\x89PNG")
     assert table.read_text().startswith("time_s,")
@@ -255,12 +242,12 @@ def test_nothing_is_written_where_one_of_two_outputs_cannot_be(
 
     calls: list[int] = []
     sound, out, table = ears(), tmp_path / "out.png", tmp_path / "out.csv"
-    before = content(tmp_path)
+    before = tree(tmp_path)
     monkeypatch.setattr(os, "fsync", full)
     done = tas("plot", sound, "-k", "spl", "-o", out, "--csv", table)
     assert done.code == 1
     assert done.error_line == f"{table}: cannot write the file (No space left on device); is the disk full?"
-    assert content(tmp_path) == before
+    assert tree(tmp_path) == before
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a file system that takes no files, such as /proc")

@@ -10,11 +10,10 @@ import pytest
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.models import checkpoints
 from tests.conftest import Finished
-from tests.support.fairplay import LENGTHS, write_fairplay, write_timelines
+from tests.support.fairplay import write_annotated
 from tests.support.tiny import HashEncoder, write_material
 
 pytestmark = pytest.mark.usefixtures("one_thread")
-CLIPS = tuple(LENGTHS)
 
 
 @pytest.mark.slow
@@ -50,11 +49,7 @@ def test_the_command_line_trains_and_uses_them(
 
 @pytest.fixture
 def fairplay(tmp_path: Path) -> TasBench:
-    """Five clips in FAIR-Play's layout; the first half of each has the cello, the second the piano."""
-    root = write_fairplay(tmp_path / "fairplay")
-    entries = ('start: 0, end: 5, text: "cello on the left"', 'start: 5, end: 9.9, text: "piano on the right"')
-    write_timelines(root, {clip: entries for clip in CLIPS})
-    return TasBench(root)
+    return TasBench(write_annotated(tmp_path / "fairplay"))
 
 
 def test_training_on_recordings(fairplay: TasBench, tmp_path: Path, tas: Callable[..., Finished]) -> None:

@@ -14,18 +14,14 @@ from tas_core.datasets.recorded import PromptWindows, RecordedScenes, nearest_pr
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import AudioError, InputError
 from tas_core.timeline.segments import Segment, Timeline
-from tests.support.fairplay import LENGTHS, SPLIT, write_fairplay, write_timelines
+from tests.support.fairplay import LENGTHS, SPLIT, write_annotated
 
 CLIPS = tuple(LENGTHS)
 
 
 @pytest.fixture
 def fairplay(tmp_path: Path) -> TasBench:
-    """Five clips in FAIR-Play's layout; the first half of each has the cello, the second the piano."""
-    root = write_fairplay(tmp_path / "fairplay")
-    entries = ('start: 0, end: 5, text: "cello on the left"', 'start: 5, end: 9.9, text: "piano on the right"')
-    write_timelines(root, {clip: entries for clip in CLIPS})
-    return TasBench(root)
+    return TasBench(write_annotated(tmp_path / "fairplay"))
 
 
 def test_fairplays_own_layout_loads(fairplay: TasBench) -> None:

@@ -57,3 +57,11 @@ def write_timelines(root: Path, timelines: Mapping[str, Sequence[str]]) -> None:
     for clip, entries in timelines.items():
         text = "prompts:\n" + "".join(f"  - {{{entry}}}\n" for entry in entries)
         (root / "timelines" / f"{clip}.yaml").write_text(text, encoding="utf-8")
+
+
+def write_annotated(root: Path) -> Path:
+    """The five clips with timelines: the first half of each has the cello, the second the piano."""
+    write_fairplay(root)
+    entries = ('start: 0, end: 5, text: "cello on the left"', 'start: 5, end: 9.9, text: "piano on the right"')
+    write_timelines(root, {clip: entries for clip in LENGTHS})
+    return root

@@ -50,3 +50,34 @@ def timelines(draw: st.DrawFn) -> Timeline:
             open_end = draw(st.booleans())
             segments.append(Segment.from_prompt(start, None if open_end else end, draw(st.sampled_from(PROMPTS))))
     return Timeline(tuple(segments or [Segment.from_prompt(edges[0], None, PROMPTS[0])]))
+
+
+SCENE = """\
+# scene.yaml
+prompts:
+  - {start: 0.0,   end: 3.2, text: "cello on the left, piano on the right"}
+  - {start: 3.2,   end: 8.0, text: "the cello moves from the left to the right; a piano in the center"}
+  - {start: "0:08", text: "a man talking 30 degrees to the left"}
+"""
+
+
+def times(timeline: Timeline) -> list[tuple[float, float | None]]:
+    return [(segment.start_s, segment.end_s) for segment in timeline.segments]
+
+
+def one(fields: str) -> str:
+    return f"prompts:\n  - {{{fields}}}\n"
+
+
+LEFT, RIGHT = "cello on the left", "piano on the right"
+LEFT, RIGHT = "cello on the left", "piano on the right"
+SRT = f"""\
+1
+00:00:01,000 --> 00:00:03,200
+{LEFT}
+
+2
+00:00:03,200 --> 01:02:03,004
+{RIGHT}
+"""
+SRT_SPANS: Spans = [(1.0, 3.2, LEFT), (3.2, 3723.004, RIGHT)]

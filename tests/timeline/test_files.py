@@ -13,21 +13,7 @@ from hypothesis import strategies as st
 from tas_core.errors import InputError, TimelineError
 from tas_core.timeline.files import format_timeline, load_timeline
 from tas_core.timeline.segments import Timeline
-from tests.timeline.conftest import Load, Spans, spans
-
-LEFT, RIGHT = "cello on the left", "piano on the right"
-
-
-SRT = f"""\
-1
-00:00:01,000 --> 00:00:03,200
-{LEFT}
-
-2
-00:00:03,200 --> 01:02:03,004
-{RIGHT}
-"""
-SRT_SPANS: Spans = [(1.0, 3.2, LEFT), (3.2, 3723.004, RIGHT)]
+from tests.timeline.conftest import LEFT, SRT, SRT_SPANS, Load, spans
 
 
 @pytest.mark.parametrize("name", ["a.srt", "a.vtt", "a.txt", "a.yaml", "a.yml"])

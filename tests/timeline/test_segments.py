@@ -12,23 +12,7 @@ from hypothesis import given, settings
 from tas_core.errors import PromptError, TimelineError
 from tas_core.timeline.files import format_timeline, parse_timeline
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning, Track
-from tests.timeline.conftest import timelines
-
-SCENE = """\
-# scene.yaml
-prompts:
-  - {start: 0.0,   end: 3.2, text: "cello on the left, piano on the right"}
-  - {start: 3.2,   end: 8.0, text: "the cello moves from the left to the right; a piano in the center"}
-  - {start: "0:08", text: "a man talking 30 degrees to the left"}
-"""
-
-
-def times(timeline: Timeline) -> list[tuple[float, float | None]]:
-    return [(segment.start_s, segment.end_s) for segment in timeline.segments]
-
-
-def one(fields: str) -> str:
-    return f"prompts:\n  - {{{fields}}}\n"
+from tests.timeline.conftest import SCENE, one, timelines, times
 
 
 def test_two_open_segments_with_one_start_overlap() -> None:

@@ -293,11 +293,10 @@ def test_validation_uses_other_sources_and_no_augmentation(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: dict[str, CompositionConfig] = {}
-    real = open_material
 
     def spy(folder: Path, split: Any, encoder: str, config: CompositionConfig, *rest: Any):
         opened[split] = config
-        return real(folder, split, encoder, config, *rest)
+        return open_material(folder, split, encoder, config, *rest)
 
     monkeypatch.setattr(trainer, "open_material", spy)
     _train(data, tmp_path, steps=1, composition=CompositionConfig(unnamed_share=0.7, window_s=99.0))

@@ -223,7 +223,6 @@ def test_one_part_of_the_split(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("synthetic")
 def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = write_audio
     calls = 0
 
     def failing(path: Path, *arguments: object) -> None:
@@ -232,7 +231,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
         if calls == 8:
             path.write_bytes(b"RIFF")
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(path, *arguments)  # type: ignore[arg-type]
+        write_audio(path, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(simulation, "write_audio", failing)
     root = tmp_path / "a"
@@ -244,7 +243,7 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
         assert simulation.is_complete(root, clip)
         check_annotations(TasBench(root), clip)
     assert not list(root.rglob(".tas*"))
-    monkeypatch.setattr(simulation, "write_audio", write)
+    monkeypatch.setattr(simulation, "write_audio", write_audio)
     assert len(simulate(root, 10, rate_hz=16000).clips()) == 10
 
 

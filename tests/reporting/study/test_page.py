@@ -23,9 +23,8 @@ from tas_core.errors import InputError
 from tas_core.reporting.study.page import fixed_objects, make_study, question, render_page
 from tas_core.reporting.study.records import Key, read_key
 from tas_core.timeline.files import convert_timeline, parse_timeline
-from tests.cli.test_bad_input import tree
 from tests.conftest import Finished
-from tests.reporting.study.conftest import refused
+from tests.support.refusal import refused, tree
 
 Run = Callable[..., Finished]
 RATE = 16_000

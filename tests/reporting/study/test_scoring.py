@@ -13,7 +13,7 @@ import pytest
 
 from tas_core.reporting.study.scoring import score_study
 from tests.conftest import Finished
-from tests.reporting.study.conftest import refused
+from tests.support.refusal import refused
 
 Run = Callable[..., Finished]
 KEY = {

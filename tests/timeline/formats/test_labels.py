@@ -7,10 +7,7 @@ from pathlib import Path
 import pytest
 
 from tas_core.errors import InputError
-from tests.timeline.conftest import Load, Spans, spans
-
-LEFT, RIGHT = "cello on the left", "piano on the right"
-SRT_SPANS: Spans = [(1.0, 3.2, LEFT), (3.2, 3723.004, RIGHT)]
+from tests.timeline.conftest import LEFT, RIGHT, SRT_SPANS, Load, spans
 
 
 @pytest.mark.parametrize(

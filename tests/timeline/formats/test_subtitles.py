@@ -8,19 +8,8 @@ import pytest
 
 from tas_core.errors import InputError, TimelineError
 from tas_core.timeline.prompts import parse_prompt
-from tests.timeline.conftest import Load, Spans, spans
+from tests.timeline.conftest import LEFT, RIGHT, SRT, SRT_SPANS, Load, spans
 
-LEFT, RIGHT = "cello on the left", "piano on the right"
-SRT = f"""\
-1
-00:00:01,000 --> 00:00:03,200
-{LEFT}
-
-2
-00:00:03,200 --> 01:02:03,004
-{RIGHT}
-"""
-SRT_SPANS: Spans = [(1.0, 3.2, LEFT), (3.2, 3723.004, RIGHT)]
 VTT = f"""\
 WEBVTT - a title
 Kind: captions

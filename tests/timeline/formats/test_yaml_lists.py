@@ -10,23 +10,7 @@ from hypothesis import strategies as st
 
 from tas_core.errors import TimelineError
 from tas_core.timeline.files import load_timeline, parse_timeline
-from tas_core.timeline.segments import Timeline
-
-SCENE = """\
-# scene.yaml
-prompts:
-  - {start: 0.0,   end: 3.2, text: "cello on the left, piano on the right"}
-  - {start: 3.2,   end: 8.0, text: "the cello moves from the left to the right; a piano in the center"}
-  - {start: "0:08", text: "a man talking 30 degrees to the left"}
-"""
-
-
-def times(timeline: Timeline) -> list[tuple[float, float | None]]:
-    return [(segment.start_s, segment.end_s) for segment in timeline.segments]
-
-
-def one(fields: str) -> str:
-    return f"prompts:\n  - {{{fields}}}\n"
+from tests.timeline.conftest import SCENE, one, times
 
 
 def test_the_example_is_read() -> None:
