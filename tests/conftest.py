@@ -8,7 +8,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 # Before torch is imported: a fixed number of threads makes results repeatable from one machine to the next.
@@ -139,19 +139,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tas_core.models.checkpoints import save_checkpoint
     from tas_core.models.slots.config import SlotsConfig
     from tas_core.models.slots.model import SlotsModel
+    from tests.support.tiny import TINY_SLOTS
 
-    config = SlotsConfig(
-        channels=8,
-        frame_channels=2,
-        blocks=2,
-        fusion_after=(1, 2),
+    shipped = SlotsConfig()  # its text encoder, which commands load by themselves
+    config = replace(
+        TINY_SLOTS,
         context_frames=4,
         level_frames=8,
-        balance=0.75,
-        balance_frames=4,
-        mask_features=4,
-        diffuse_channels=8,
-        diffuse_layers=2,
+        text_encoder=shipped.text_encoder,
+        text_width=shipped.text_width,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)

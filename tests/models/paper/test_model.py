@@ -13,21 +13,12 @@ from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.paper.fusion import FUSIONS
 from tas_core.models.paper.model import PRESETS, PaperConfig, PaperModel
 from tas_core.system.configs import config_from_dict
+from tests.support.tiny import TINY_PAPER
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 TIME = 96
-TINY = PaperConfig(
-    feature_channels=8,
-    encoder_kernels=(5, 3),
-    residual_channels=6,
-    num_blocks=2,
-    layers_per_block=3,
-    step_width=10,
-    text_width=4,
-    num_steps=5,
-    beta_max=0.5,  # abar ends at 0.205, near the 0.280 of the full schedule
-)
+TINY = dataclasses.replace(TINY_PAPER, text_width=4)  # half of the features, so that a projection is needed
 
 
 def _generator(seed: int = 0) -> torch.Generator:
