@@ -60,7 +60,7 @@ def test_scores_of_moving_objects_are_their_formulas() -> None:
             for start, end in zip(edges, edges[1:], strict=False):
                 heard = None if rng.random() < 0.3 else float(rng.uniform(-90, 90))
                 spans.append(ObjectSpan(k, float(start), float(end), float(rng.uniform(-90, 90)), heard))
-        # As they were first written down, span by span.
+        # Their definitions, span by span.
         right, errors = [], []
         for k in sorted({span.object for span in spans}):
             mine = [span for span in spans if span.object == k and span.measured_deg is not None]

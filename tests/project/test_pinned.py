@@ -1,9 +1,8 @@
 """What other people's programs rest on stays as it is: fields of JSON, keys of kept results, shipped weights, sound.
 
-The fields in ``tests/data/json_fields.yaml``, the samples in ``tests/data/duet_witness.yaml`` and the digests here were
-taken from the program as it was before its modules were sorted into packages (commit d731073), not from the code that
-is tested. A field that is new is added there by hand; one that goes or changes its type breaks somebody's script and
-belongs into ``CHANGELOG.md``.
+The fields in ``tests/data/json_fields.yaml``, the samples in ``tests/data/duet_witness.yaml`` and the digests here are
+promises, written down and not computed by the code that is tested. A field that is new is added there by hand; one that
+goes or changes its type breaks somebody's script and belongs into ``CHANGELOG.md``.
 """
 
 from __future__ import annotations
@@ -222,7 +221,7 @@ def test_json_of_systems_on_a_data_set(tmp_path: Path, tiny_model: Path) -> None
 
 
 def test_kept_results_are_found_again(tmp_path: Path, tiny_model: Path) -> None:
-    """Keys of ``results.jsonl`` depend on nothing but what was always in them, so an evaluation of before goes on."""
+    """Keys of ``results.jsonl`` depend on nothing but what they promise, so an evaluation that was begun goes on."""
     data = TasBench(write_fairplay(tmp_path / "d"))
     write_timelines(data.root, {"000004": ["start: 0, text: cello on the left"]})
     evaluate(data, ["mono", str(tiny_model)], EvaluationSettings(jobs=1, device="cpu"), out=tmp_path / "o")
