@@ -436,11 +436,7 @@ def test_loss_is_its_definition(model: SlotsModel) -> None:
 @torch.no_grad()
 def test_loss_is_the_same_for_a_louder_scene(model: SlotsModel) -> None:
     quiet = _scenes()
-    tensors = {
-        n: getattr(quiet, n)
-        for n in ("clause_features", "azimuth_deg", "named", "active", "right_name", "side_known", "prompts")
-    }
-    loud = SceneBatch(8 * quiet.stem_mid, 8 * quiet.stem_side, 8 * quiet.rest_mid, **tensors)
+    loud = replace(quiet, stem_mid=8 * quiet.stem_mid, stem_side=8 * quiet.stem_side, rest_mid=8 * quiet.rest_mid)
     for name, value in model.losses(quiet, None, _generator()).items():
         other = model.losses(loud, None, _generator())[name]
         # The diffuse part's level floor, 1e-5, is not scaled along.
@@ -450,18 +446,7 @@ def test_loss_is_the_same_for_a_louder_scene(model: SlotsModel) -> None:
 @torch.no_grad()
 def test_unknown_side_is_not_learned_from(model: SlotsModel) -> None:
     batch = _scenes()
-    wrong = SceneBatch(
-        batch.stem_mid,
-        batch.stem_side * torch.tensor([1.0, -3.0])[:, None, None],
-        batch.rest_mid,
-        batch.clause_features,
-        batch.azimuth_deg,
-        batch.named,
-        batch.active,
-        batch.right_name,
-        batch.side_known,
-        batch.prompts,
-    )
+    wrong = replace(batch, stem_side=batch.stem_side * torch.tensor([1.0, -3.0])[:, None, None])
     right = model.losses(batch, None, _generator())
     for name, value in model.losses(wrong, None, _generator()).items():
         assert float(value) == pytest.approx(float(right[name]), rel=1e-6), name
@@ -479,18 +464,7 @@ def test_gradients_reach_every_parameter() -> None:
 def test_a_silent_scene_has_finite_loss_and_gradients() -> None:
     model = tiny_slots().train()
     batch = _scenes()
-    silent = SceneBatch(
-        0 * batch.stem_mid,
-        0 * batch.stem_side,
-        0 * batch.rest_mid,
-        batch.clause_features,
-        batch.azimuth_deg,
-        batch.named,
-        batch.active,
-        batch.right_name,
-        batch.side_known,
-        batch.prompts,
-    )
+    silent = replace(batch, stem_mid=0 * batch.stem_mid, stem_side=0 * batch.stem_side, rest_mid=0 * batch.rest_mid)
     losses = model.losses(silent, None, _generator())
     losses["loss"].backward()
     assert all(bool(torch.isfinite(value)) for value in losses.values())
