@@ -28,7 +28,7 @@ TIMELINES = {
         "start: 5, text: cellist in the center",
     ],
     # 100 frames (the last middle is at 9.95 s of 9.984): 40 of a movement, of which 20 on either side
-    "000002": ["start: 1, end: 5, text: the dog moves from 30 degrees left to 30 degrees right"],
+    "000002": ["start: 1, end: 5, text: the unicorn moves from 30 degrees left to 30 degrees right"],
     # 100 frames (10.05 s is after 10.005): all of one violin that is on the left, then on the right
     "000003": [
         "start: 0, end: 2, text: second violin 16 degrees to the left",
@@ -67,7 +67,7 @@ def hand_counted() -> Statistics:
             CategoryCount("drums", True, 1, 100),
             CategoryCount("violin", True, 1, 100),
             CategoryCount("cello", True, 1, 80),
-            CategoryCount("dog", False, 1, 40),
+            CategoryCount("unicorn", False, 1, 40),
         ),
         objects_per_clip={1: 2, 3: 1, 4: 1},
         categories_per_clip={1: 2, 2: 1, 3: 1},
@@ -118,8 +118,8 @@ def test_directions(azimuth_deg: float, direction: str) -> None:
         ("violins", "string ensemble", True),  # a word of its own, not the plural of another
         ("guitar", "guitar", False),  # in several categories
         ("guitars", "guitar", False),
-        ("dog", "dog", False),
-        ("second dog", "dog", False),
+        ("unicorn", "unicorn", False),
+        ("second unicorn", "unicorn", False),
         ("second", "second", False),
         ("707", "707", False),
     ],

@@ -30,7 +30,7 @@ def test_the_script_trains_on_full_and_packed_material(tmp_path: Path, packed: b
     material = write_material(tmp_path / "full")
     PhraseTable.build(load_categories(), _Wide(), "minilm").save(material / "phrases-minilm.safetensors")
     if packed:
-        pack_material(material, tmp_path / "pack", PackSettings(megabytes=2.5, rooms=4))
+        pack_material(material, tmp_path / "pack", PackSettings(megabytes=3.0, rooms=4))
         material = tmp_path / "pack"
     shadow = tmp_path / "shadow"
     shadow.mkdir()
