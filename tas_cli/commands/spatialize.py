@@ -42,6 +42,9 @@ def spatialize(
         help="One prompt for all of it, in place of a timeline.",
         rich_help_panel=_INPUT,
     ),
+    strict: bool = typer.Option(
+        False, "--strict", help="Refuse names that look misspelt, in place of a warning.", rich_help_panel=_INPUT
+    ),
     channel: int | None = typer.Option(
         None, min=1, help="Take one channel, counted from 1.  [default: mix down]", rich_help_panel=_INPUT
     ),
@@ -181,6 +184,7 @@ def spatialize(
         subtype=subtype,
         sidecar=sidecar,
         overwrite=force,
+        strict=strict,
     )
     settings = JobSettings(options, model, device, command=("tas", *sys.argv[1:]))
     sources = sources or []

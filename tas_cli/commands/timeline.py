@@ -26,6 +26,7 @@ def check(
     audio: Path | None = typer.Option(
         None, metavar="FILE", help="Audio that it is for; its length closes the last end."
     ),
+    strict: bool = typer.Option(False, "--strict", help="Refuse names that look misspelt, in place of a warning."),
     json_output: AsJson = False,
 ) -> None:
     """Say what was understood: segments, objects, azimuths, and time without a prompt."""
@@ -34,7 +35,7 @@ def check(
     from tas_core.audio.reader import audio_duration_s
     from tas_core.timeline.check import check_timeline
 
-    found = check_timeline(path, None if audio is None else audio_duration_s(audio))
+    found = check_timeline(path, None if audio is None else audio_duration_s(audio), strict=strict)
     ResultOutput(json_output).put(found.as_dict(), lambda: print_check(found))
 
 

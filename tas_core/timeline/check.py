@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
+from tas_core.timeline.doubts import timeline_doubts
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
 
@@ -61,15 +62,17 @@ class TimelineCheck:
         }
 
 
-def check_timeline(path: str | Path, duration_s: float | None = None) -> TimelineCheck:
+def check_timeline(path: str | Path, duration_s: float | None = None, *, strict: bool = False) -> TimelineCheck:
     """Read a timeline and say what was understood.
 
     Args:
         path: the timeline, as for :func:`tas_core.timeline.files.load_timeline`.
         duration_s: length of the audio that it is for, seconds; without it an open end stays open.
+        strict: whether a name that looks misspelt is an error, rather than one of the warnings.
 
     Raises:
-        InputError: the timeline cannot be read, or a segment starts after the end of the audio.
+        InputError: the timeline cannot be read, a segment starts after the end of the audio, or a name looks misspelt
+            and ``strict`` is set.
     """
     timeline = load_timeline(path)
     with warnings.catch_warnings(record=True) as caught:
@@ -83,7 +86,11 @@ def check_timeline(path: str | Path, duration_s: float | None = None) -> Timelin
         objects=closed.objects,
         uncovered=gaps,
         uncovered_s=math.fsum(gap.end_s - gap.start_s for gap in gaps),
-        warnings=tuple(str(warning.message) for warning in caught) + tuple(_doubts(closed, gaps)),
+        warnings=(
+            *(str(warning.message) for warning in caught),
+            *_doubts(closed, gaps),
+            *timeline_doubts(timeline, strict=strict),
+        ),
     )
 
 

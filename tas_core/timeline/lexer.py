@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NoReturn
 
 from tas_core.errors import PromptError
-from tas_core.timeline.vocabulary import CHARACTERS, Token, vocabulary
+from tas_core.timeline.vocabulary import CHARACTERS, Token, languages, vocabulary
 
 MAX_PROMPT_CHARS = 4000
 """Longer prompts are refused: they are files passed by mistake."""
@@ -23,12 +24,49 @@ _LETTER = rf"[^\s{_MARKS}\-&/+']"
 _TOKEN = re.compile(
     rf"""  (?P<quote> "[^"]*" )
          | (?P<time> \d{{1,2}}:\d\d (?!\d) )
-         | (?P<number> (?: (?<!\w) [-+] )? \d+ (?: \.\d+ )? )
+         | (?P<arrow> [-=]+> | → )
+         | (?P<number> (?: (?<!\w) [-+] )? \d+ (?: \.\d+ | ,\d+ (?= \s*(?i:°|deg|gr[aá]|dég) ) )? )
          | (?P<word> {_LETTER}+ (?: [-&/+'] {_LETTER}+ )* '? )
          | (?P<skip> \s | \.(?!\s|$) )
          | (?P<mark> . )""",
     re.VERBOSE,
 )
+
+
+_BULLET = re.compile(r"^[ \t]*\d{1,2}[.)](?=[ \t])", re.MULTILINE)
+"""The number of an item of a list, at the beginning of a line."""
+
+_GLUED = re.compile(r"[lr](\d{2,}(?:\.\d+)?)")
+
+
+def language_of(text: str) -> str:
+    """The language of the directions in a prompt, a key of ``prompts/languages.yaml``; empty for English.
+
+    Another language is one whose word for a direction is there while no English one is. In quotes nothing counts.
+    """
+    words = set(re.findall(r"[^\W\d_]+", re.sub(r'"[^"]*"', " ", text.translate(CHARACTERS).lower())))
+    if words & _english_marks():
+        return ""
+    scores = {name: len(words & _words_of(name)) for name, added in languages().items() if words & set(added["marks"])}
+    return max(scores, key=lambda name: scores[name], default="")
+
+
+@lru_cache(maxsize=1)
+def _english_marks() -> frozenset[str]:
+    known = vocabulary()
+    return frozenset(word for phrase in known.sides for word in phrase if word.startswith(("left", "right")))
+
+
+@lru_cache(maxsize=1)
+def foreign_sides() -> frozenset[str]:
+    """The single words for left and right of all other languages."""
+    pairs = [side for added in languages().values() for side in added["sides"]]
+    return frozenset(word for side in pairs for word in (side["left"], side["right"]) if " " not in word)
+
+
+@lru_cache(maxsize=8)
+def _words_of(language: str) -> frozenset[str]:
+    return vocabulary(language).place_words - vocabulary().place_words
 
 
 class PromptText:
@@ -45,12 +83,21 @@ class PromptText:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_PROMPT_CHARS:
             raise PromptError(f"the prompt has {len(text)} characters, expected at most {MAX_PROMPT_CHARS}")
-        self.known = vocabulary()
         self.text = unicodedata.normalize("NFC", text)
+        self.language = language_of(self.text)
+        self.known = vocabulary(self.language)
         self.tokens = list(self._cut())
-        for i in range(len(self.tokens)):
-            if hit := self.known.unsupported.match(self.tokens, i):
+        if any(token.key in ("l", "r") for token in self.tokens):
+            letters = self.known.lists["center_beside_letters"]
+            self.tokens = [token._replace(key="center") if (token.key,) in letters else token for token in self.tokens]
+        self.notes: list[str] = []
+        i = 0
+        while i < len(self.tokens):
+            strength = self.known.strengths.match(self.tokens, i)
+            hit = self.known.unsupported.match(self.tokens, i)
+            if hit and (strength is None or hit[1] > strength[1]):  # "not too far left" is a strength
                 self.fail(hit[0], i, hit[1])
+            i = strength[1] if strength and hit else i + 1
 
     def match(self, role: str, i: int) -> int | None:
         """Index behind the longest phrase of that role at token i, or None."""
@@ -66,6 +113,20 @@ class PromptText:
     def key(self, i: int) -> str:
         """The word at token i, or nothing behind the end."""
         return self.tokens[i].key if i < len(self.tokens) else ""
+
+    def gap(self, i: int) -> str:
+        """The user's text between token i and the next, or the end."""
+        stop = self.tokens[i + 1].start if i + 1 < len(self.tokens) else len(self.text)
+        return self.text[self.tokens[i].stop : stop].translate(CHARACTERS)
+
+    def note(self, said: str) -> None:
+        """Tell the person how a doubtful word was taken, once."""
+        if said not in self.notes:
+            self.notes.append(said)
+
+    def ends_clause(self, i: int) -> bool:
+        """Whether nothing, a joiner or a separator is at token i."""
+        return i >= len(self.tokens) or bool(self.match("joiners", i) or self.match("separators", i))
 
     def source(self, first: int, stop: int) -> str:
         """The user's text of tokens first to stop."""
@@ -93,9 +154,17 @@ class PromptText:
     def _cut(self) -> Iterator[Token]:
         lists = self.known.lists
         kept = (lists["joiners"], lists["separators"], lists["degree_units"], self.known.unsupported)
-        for match in _TOKEN.finditer(self.text.translate(CHARACTERS)):
+        text = self.text.translate(CHARACTERS)
+        bullets = {place for bullet in _BULLET.finditer(text) for place in range(bullet.start(), bullet.end())}
+        for match in _TOKEN.finditer(text):
             key, start, stop = match.group().lower(), match.start(), match.end()
+            if start in bullets and key != "\n":
+                continue
             if match.lastgroup == "word" and len(key) == stop - start:
+                if glued := _GLUED.fullmatch(key):  # "L45"
+                    yield Token(key[0], start, start + 1)
+                    yield Token(glued[1], start + 1, stop)
+                    continue
                 parts = key.split("-")
                 if self.known.place_words.issuperset(parts):  # left-to-right, far-left, right-hand
                     for part in parts:
@@ -104,7 +173,9 @@ class PromptText:
                     continue
             if key == '"':
                 self._fail("a double quote is not closed", start, stop)
-            if key == "\n":
+            if match.lastgroup == "arrow":
+                yield Token("→", start, stop)
+            elif key == "\n":
                 yield Token(";", start, stop)
             elif match.lastgroup in ("quote", "time", "number", "word"):
                 yield Token(key, start, stop)

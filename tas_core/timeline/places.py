@@ -2,12 +2,13 @@
 
 ::
 
-    place   = point | ["from"] point "to" point
-    point   = lead* (side | center | degrees [side] | clock)
-    lead    = preposition | determiner | strength
+    place   = distance* (point | ["from"] point "to" point | diffuse) distance*
+    point   = lead* (side [number] | center | degrees [side] | clock)
+    lead    = preposition | determiner | strength | hedge
 
 Each word is in ``prompts/directions.yaml``. A number of degrees without a side is positive
-to the left. Every place knows how to rewrite its own text for the other side.
+to the left. A diffuse place ("in the background", "everywhere") is the center, and said so, until
+there is more than a direction to give a sound. Every place knows how to rewrite its own text for the other side.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ from typing import NamedTuple
 from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
 from tas_core.errors import PromptError
 from tas_core.timeline.lexer import PromptText
+from tas_core.timeline.vocabulary import Side
+
+FEWEST_BARE_DEG = 5
+"""A smaller number behind a side needs a unit: "left 30" is degrees, "violin left 2" may be a second violin."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Place(NamedTuple):
     stop: int
     path: AzimuthPath
     lead: str
-    """Kind of the preposition in front: at, to, from, or empty; "path" for a movement."""
+    """Kind of the preposition in front: at, to, from, or empty; "path" for a movement, "diffuse" for all around."""
     strong: bool
     """With a preposition or a number. A bare "left" may as well belong to the object."""
     edits: tuple[Edit, ...]
@@ -88,23 +93,59 @@ def read_place(text: PromptText, i: int) -> Place | None:
     Raises:
         PromptError: a direction behind the listener, relative to another sound, or without a unit.
     """
-    start = _read_point(text, i)
-    if start is None or start.lead not in ("", "from"):
+    start = _read_point(text, i) or _diffuse(text, i)
+    if start is None:
+        return None
+    start = _without_distance(text, start)
+    if start.lead not in ("", "from"):
         return start
     end = _read_point(text, text.skip("adverbs", start.stop))
     if end is None or end.lead != "to":
         return start
     path = AzimuthPath(start.path.start_deg, end.path.start_deg)
+    end = _without_distance(text, end)
     return Place(i, end.stop, path, "path", True, start.edits + end.edits)
+
+
+def _without_distance(text: PromptText, place: Place) -> Place:
+    """A place with the words around it that say how far away it is, which is not rendered."""
+    stop = text.skip("distances", place.stop)
+    far = [i for i in range(place.first, place.stop) if text.match("distances", i) and place.lead != "diffuse"]
+    if stop > place.stop or far:
+        first, last = (place.stop, stop) if stop > place.stop else (far[0], text.match("distances", far[0]))
+        text.note(f'"{text.source(first, last or stop)}" is not rendered: only directions are, no distances')
+    return place._replace(stop=stop)
+
+
+def _diffuse(text: PromptText, i: int) -> Place | None:
+    """A place all around the listener."""
+    stop = text.match("diffuse", i)
+    at_end = text.match("diffuse_at_end", i)
+    if stop is None and at_end and text.ends_clause(at_end):
+        stop = at_end
+    if stop is None:
+        return None
+    if (
+        i
+        and any(text.match(role, i - 1) for role in ("moves", "moves_kept", "circling"))
+        and "around" in text.source(i, stop).lower()
+    ):
+        text.fail(text.known.unsupported[("clockwise",)], i - 1, stop)
+    return Place(i, stop, AzimuthPath(0.0, 0.0), "diffuse", True, ())
 
 
 def _read_point(text: PromptText, i: int) -> Place | None:
     """One direction, with the words that lead to it."""
-    known, j, leads, strength = text.known, i, set(), None
+    known, j, leads, strength, off_center = text.known, i, set(), None, 0
+    letter = not text.language and text.key(i) == "a" and i > 0 and not text.ends_clause(i - 1)
+    if letter and known.sides.match(text.tokens, i + 1):
+        return None  # "speaker A left"
     while not text.match("half_past", j):
-        if modifier := known.strengths.match(text.tokens, j):
+        modifier, lead = known.strengths.match(text.tokens, j), known.leads.match(text.tokens, j)
+        if modifier and (lead is None or lead[1] <= modifier[1]):  # "far", but "far away" is a distance
             strength, j = modifier
-        elif lead := known.leads.match(text.tokens, j):
+            off_center = j if text.match("center", j - 1) == j else 0
+        elif lead:
             leads.add(lead[0])
             j = lead[1]
         else:
@@ -119,6 +160,8 @@ def _read_point(text: PromptText, i: int) -> Place | None:
         if center and (point is None or (not leads and center > point.stop)):
             point = _Point(_of(text, center)[0], 0.0)
     if point is None:
+        if off_center:
+            text.fail("off center to no side, expected for example slightly to the left", i, off_center)
         return None
     if abs(point.azimuth_deg) > MAX_AZIMUTH_DEG:
         text.fail(known.unsupported[("behind",)], i, point.stop)
@@ -129,12 +172,15 @@ def _read_point(text: PromptText, i: int) -> Place | None:
 
 def _number(text: PromptText, i: int) -> tuple[float, bool, int] | None:
     """A number, whether it has a sign, and the index behind it."""
+    if sign := text.known.signs.match(text.tokens, i):
+        number = _number(text, sign[1])
+        return None if number is None or number[1] else (sign[0] * number[0] + 0.0, True, number[2])
     if word := text.known.numbers.match(text.tokens, i):
         return float(word[0]), False, word[1]
     key = text.key(i)
     if not key[-1:].isdecimal() or not key.lstrip("+-")[:1].isdecimal() or ":" in key:
         return None
-    return float(key), key[0] in "+-", i + 1
+    return float(key.replace(",", ".")), key[0] in "+-", i + 1
 
 
 def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | None:
@@ -146,20 +192,78 @@ def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | Non
         return None
     value, signed, stop = number
     unit = text.match("degree_units", stop)
-    if unit is None:
-        if (signed or (j > i and text.match("needs_unit", j - 1))) and not text.match("clock", stop):
-            text.fail("a number without a unit, expected degrees or o'clock", j, stop)
-        return None
-    k = unit
+    if unit is None and (found := _side_of_number(text, j, i, stop)):
+        k = found[0]
+    elif unit is None:
+        k, side_stop = _shared_side(text, stop)
+        if not side_stop:
+            if (signed or (j > i and text.match("needs_unit", j - 1))) and not text.match("clock", stop):
+                text.fail("a number without a unit, expected degrees or o'clock", j, stop)
+            return None
+        shared = text.known.sides.match(text.tokens, k)
+        if shared and side_stop > k and not signed:  # the word is mirrored with the second number
+            return _Point(stop, shared[0].sign * value + 0.0)
+    else:
+        k = unit
+        while lead := text.known.leads.match(text.tokens, k):
+            k = lead[1]
+    if (value or not after_from or unit is None) and not signed and (side := text.known.sides.match(text.tokens, k)):
+        word, stop = side
+        _say(text, word, k, stop)
+        after = _of(text, text.skip("side_nouns", stop))[0]
+        return _Point(after, word.sign * value + 0.0, (_edit(text, k, stop, word.mirror),))
+    digits = text.source(j, stop)
+    if sign := text.known.signs.match(text.tokens, j):
+        bare = text.source(sign[1], stop)
+        opposite = bare if value < 0 else f"minus {bare}"
+    elif text.known.numbers.match(text.tokens, j):
+        opposite = f"-{value:g}"
+    else:
+        opposite = f"-{digits.lstrip('+')}" if value > 0 else digits[1:]
+    edits = (_edit(text, j, stop, opposite),) if value else ()
+    return _Point(unit or stop, LEFT_SIGN * value, edits)
+
+
+def _side_of_number(text: PromptText, j: int, i: int, stop: int) -> tuple[int, int] | None:
+    """A side behind a number without a unit, where the number can only be degrees: "45L", "at 45 to the left"."""
+    k = stop
     while lead := text.known.leads.match(text.tokens, k):
         k = lead[1]
-    if (value or not after_from) and not signed and (side := text.known.sides.match(text.tokens, k)):
-        after = _of(text, text.skip("side_nouns", side[1]))[0]
-        return _Point(after, side[0].sign * value + 0.0, (_edit(text, k, side[1], side[0].mirror),))
-    digits = text.source(j, stop)
-    opposite = f"-{value:g}" if text.known.numbers.match(text.tokens, j) else f"-{digits.lstrip('+')}"
-    edits = (_edit(text, j, stop, opposite if value > 0 else digits[1:]),) if value else ()
-    return _Point(unit, LEFT_SIGN * value, edits)
+    side = text.known.sides.match(text.tokens, k)
+    number = _number(text, j)
+    if side is None or number is None or number[1]:
+        return None
+    glued = k == stop and not text.gap(stop - 1) and text.key(j)[-1:].isdecimal()
+    if glued and j and text.match("moves", j - 1):
+        text.fail("a number of a pan control, expected degrees or words", j - 1, side[1])
+    led = j > i and text.known.leads.get((text.key(j - 1),), "") != ""
+    return (k, side[1]) if glued or led else None
+
+
+def _shared_side(text: PromptText, stop: int) -> tuple[int, int]:
+    """Where a number shares unit and side of the next, "from 30 to 10 degrees right": the side's tokens.
+
+    The second is 0 without such a number, and equals the first where its side is in its sign.
+    """
+    lead = text.known.leads.match(text.tokens, stop)
+    if lead is None or lead[0] != "to":
+        return 0, 0
+    number = _number(text, lead[1])
+    unit = number and text.match("degree_units", number[2])
+    if number is None or unit is None:
+        return 0, 0
+    k = unit
+    while more := text.known.leads.match(text.tokens, k):
+        k = more[1]
+    side = text.known.sides.match(text.tokens, k)
+    return (k, side[1]) if side and not number[1] else (stop, stop)
+
+
+def _say(text: PromptText, side: Side, first: int, stop: int) -> None:
+    """Tell the person about a word for a side that others may read otherwise."""
+    if side.said:
+        name = "left" if side.sign * LEFT_SIGN > 0 else "right"
+        text.note(side.said.format(words=f'"{text.source(first, stop)}"', side=name))
 
 
 def _clock(text: PromptText, j: int, after_at: bool) -> _Point | None:
@@ -195,6 +299,7 @@ def _side(text: PromptText, j: int, strength: float | None, after_preposition: b
     if (hit := text.known.sides.match(text.tokens, j)) is None:
         return None
     side, stop = hit
+    _say(text, side, j, stop)
     edit = _edit(text, j, stop, side.mirror)
     if noun := text.match("side_nouns", stop):
         stop = noun
@@ -209,8 +314,14 @@ def _side(text: PromptText, j: int, strength: float | None, after_preposition: b
         while (lead := text.known.leads.match(text.tokens, k)) and lead[0] in ("", "at"):
             k = lead[1]
         number = _number(text, k)
-        if number and number[0] and not number[1] and (unit := text.match("degree_units", number[2])):
-            return _Point(unit, side.sign * number[0], (edit,))
+        if number and number[0] and not number[1]:
+            unit = text.match("degree_units", number[2])
+            going_on = text.known.leads.match(text.tokens, number[2])
+            alone = text.ends_clause(number[2]) or (going_on and going_on[0] == "to")
+            if unit is None and alone and k == stop and number[0] < FEWEST_BARE_DEG:
+                text.fail("a number without a unit, expected degrees", k, number[2])
+            if unit or (alone and k == stop):  # "left 30", "from L30 to R30"
+                return _Point(unit or number[2], side.sign * number[0], (edit,))
     return _Point(stop, side.sign * (side.degrees or strength), (edit,))
 
 

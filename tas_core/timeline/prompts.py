@@ -15,13 +15,14 @@ The grammar, whose words are all in ``prompts/directions.yaml``::
 An object without a place of its own takes the next place ("bass and drums on the
 right"), or the one before where places come first ("on the left a cello and a viola").
 Hence "drum and bass on the left" is two objects; double quotes keep words together:
-``"drum and bass" on the left``. A movement names both ends, or continues from the clause
-before it ("the cello starts on the left and moves to the right").
+``"drum and bass" on the left``. A place with a colon begins a list: "LEFT: cello, piano
+RIGHT: drums", and "from left to right: violin, viola, cello" puts three sounds at equal
+steps. A movement names both ends, or continues from the clause before it ("the cello
+starts on the left and moves to the right").
 """
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -32,7 +33,9 @@ from typing import Any, NamedTuple
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError
 from tas_core.timeline.lexer import PromptText
+from tas_core.timeline.names import check_name, is_aside, name_of, suggestion
 from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
+from tas_core.timeline.spelling import english_name
 from tas_core.timeline.vocabulary import CHARACTERS, vocabulary
 
 
@@ -70,7 +73,26 @@ class Clause:
         return Clause(self.object, self.azimuth.mirrored())
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What a prompt says: its clauses, and how doubtful words were taken, one line each for a person."""
+
+    clauses: tuple[Clause, ...]
+    notes: tuple[str, ...] = ()
+
+
 @lru_cache(maxsize=4096)  # datasets repeat a few texts many times
+def read_prompt(text: str) -> Reading:
+    """Read a prompt as :func:`parse_prompt` does, and say how doubtful words were taken.
+
+    Raises:
+        PromptError: as :func:`parse_prompt`.
+    """
+    reader = _Reader(text)
+    clauses = tuple(reader.read().values())
+    return Reading(clauses, tuple(reader.text.notes))
+
+
 def parse_prompt(text: str) -> tuple[Clause, ...]:
     """Read a prompt.
 
@@ -83,7 +105,7 @@ def parse_prompt(text: str) -> tuple[Clause, ...]:
     Raises:
         PromptError: with the text, a caret line under the culprit, and examples of what is understood.
     """
-    return tuple(_Reader(text).read().values())
+    return read_prompt(text).clauses
 
 
 def format_prompt(clauses: Sequence[Clause]) -> str:
@@ -147,43 +169,58 @@ class _Group(NamedTuple):
 
 
 class _Reader:
-    """One pass over one prompt. `found` and `edits` are complete after :meth:`read`."""
+    """One pass over one prompt. `found`, `edits` and the notes of `text` are complete after :meth:`read`."""
 
     def __init__(self, text: str) -> None:
         self.text = PromptText(text)
         self.edits: list[Edit] = []
         self.found: dict[str, Clause] = {}
         self.latest: dict[str, list[int]] = {}  # objects of the last place, which a movement may continue
+        self.arrived = False  # whether they come or start there
+        self.refuse_times()
 
     def read(self) -> dict[str, Clause]:
         """All clauses by their object."""
         waiting: list[list[int]] = []  # objects whose place is still to come
         held: Place | None = None  # a place whose object is still to come
         previous: Place | None = None  # the last place, if it came before its object
+        spread: Place | None = None  # a range whose objects are still to come
         for group in self.groups():
-            if group is None:
+            if group is None or (group.place and spread):
                 if held:
                     self.text.fail("a place without an object", held.first, held.stop)
-                self.add(waiting, previous)
-                waiting, previous = [], None
-                continue
+                if spread:
+                    self.add_spread(waiting, spread)
+                else:
+                    self.add(waiting, previous)
+                waiting, previous, spread = [], None, None
+                if group is None:
+                    continue
             words, place, place_first = group
             if place is None:
                 if held:
                     self.add([words], held)
                     held, previous = None, held
-                elif self.phrase(words, moving=False):
+                elif self.is_object(words, waiting):
                     waiting.append(words)
                 continue
             if held:
                 self.text.fail("a place without an object", held.first, held.stop)
-            named = bool(self.phrase(words, moving=True))
-            if self.moves_before(place) and not named and not waiting and self.latest:
+            if self.heads(place):
+                self.add(waiting, previous)
+                waiting, previous = [], None
+            named = bool(self.name(words, moving=True))
+            if place.lead == "path" and (self.heads(place) or self.verb_before(place, "spreads")):
+                spread, objects = place, [words] if named else []
+                waiting = [*waiting, *objects]
+                if not self.heads(place):
+                    self.add_spread(waiting, place)
+                    waiting, spread = [], None
+                continue
+            if self.continues(words, place) and not waiting and self.latest:
                 self.extend(place)
                 continue
-            if self.moves_before(place) and place.lead in ("", "to", "from"):
-                missing = "an end" if place.lead == "from" else "a start"
-                self.text.fail(f"a movement without {missing}, expected from ... to ...", place.first - 1, place.stop)
+            self.refuse_half_a_movement(place)
             if not named and not waiting:
                 held = place
                 continue
@@ -191,7 +228,13 @@ class _Reader:
                 self.add(waiting, previous)
                 self.add([words], place)
             else:
+                if not named or len(waiting) > 1:
+                    waiting = self.without_asides(waiting, place, named)
                 self.add([*waiting, words] if named else waiting, place)
+            if place.lead == "path" and len(self.latest) > 1 and not self.verb_before(place, "moves", "moves_kept"):
+                names = ", ".join(self.latest)
+                self.text.note(f'{names} move together; "from left to right: ..." puts them side by side')
+            self.arrived = self.verb_before(place, "arrives")
             waiting, previous = [], place if place_first and named else None
         if not self.found:
             if self.text.tokens and self.text.text.strip():
@@ -202,17 +245,43 @@ class _Reader:
     def groups(self) -> Iterator[_Group | None]:
         """Objects with their places, in the order of the text; None where objects stop sharing."""
         first = i = 0
+        listing = False  # below a place with a colon at the end of its line
         while i < len(self.text.tokens):
             separator = self.text.match("separators", i)
-            if stop := separator or self.text.match("joiners", i):
+            stop = separator or self.text.match("joiners", i)
+            if stop and not self.is_sign(i):
                 yield from self.chunk(first, i)
-                if separator and first < i:  # a line break behind a comma separates nothing
-                    yield None
+                own_line = self.text.source(i, stop) == "\n"
+                if own_line and self.is_heading(first, i):
+                    listing = True
+                elif separator and first < i and not (listing and own_line):
+                    yield None  # a line break behind a comma separates nothing
+                    listing = False
                 first = i = stop
+            elif heading := self.heading(i):
+                yield from self.chunk(first, i)
+                first, i = i, heading
             else:
                 i += 1
         yield from self.chunk(first, i)
         yield None
+
+    def heading(self, i: int) -> int | None:
+        """Index behind a place with a colon behind it that starts at token i: it begins a list."""
+        place = read_place(self.text, i)
+        return place.stop if place and self.heads(place) else None
+
+    def heads(self, place: Place) -> bool:
+        """Whether a colon follows a place."""
+        return self.text.gap(place.stop - 1).lstrip().startswith((":", "："))
+
+    def is_heading(self, first: int, stop: int) -> bool:
+        """Whether the tokens are nothing but a place with a colon."""
+        return first < stop and self.heading(first) == stop
+
+    def is_sign(self, i: int) -> bool:
+        """Whether a joiner belongs to a number of degrees, as in "plus 45 degrees"."""
+        return bool(self.text.known.signs.match(self.text.tokens, i)) and read_place(self.text, i) is not None
 
     def chunk(self, first: int, stop: int) -> list[_Group]:
         """Objects with their places between two joiners."""
@@ -226,6 +295,9 @@ class _Reader:
             else:
                 words[-1].append(first)
                 first += 1
+        if len(places) == 2 and not words[1] and places[1].lead == "diffuse" and places[0].lead != "diffuse":
+            self.edits += places.pop().edits  # "on the left in the background"
+            words.pop(1)
         if len(places) > 1 and not places[0].strong and not words[0] and words[1] and not words[2:][-1]:
             if any(place.strong for place in places):  # "middle eastern flute on the left"
                 words[:2] = [[*range(places[0].first, places[0].stop), *words[1]]]
@@ -246,12 +318,35 @@ class _Reader:
         objects = words[1:] if place_first else words[:-1]
         return [_Group(w, p, place_first) for w, p in zip(objects, places, strict=True)]
 
-    def moves_before(self, place: Place) -> bool:
-        """Whether a verb of movement stands right before a place."""
+    def verb_before(self, place: Place, *roles: str) -> bool:
+        """Whether a verb of these roles stands right before a place."""
         i = place.first - 1
-        while i >= 0 and self.text.match("adverbs", i):
+        while i >= 0 and self.text.match("adverbs", i) == i + 1:
             i -= 1
-        return i >= 0 and bool(self.text.match("moves", i) or self.text.match("moves_kept", i))
+        starts = range(max(0, i - 1), i + 1)
+        return any(self.text.match(role, k) == i + 1 for role in roles for k in starts)
+
+    def continues(self, words: list[int], place: Place) -> bool:
+        """Whether a place is the end of a movement that the sounds before it began."""
+        if self.verb_before(place, "moves", "moves_kept") and not self.name(words, moving=True):
+            return True
+        keys = [i for i in words if not self.text.match("pronouns", i) and not self.text.match("adverbs", i)]
+        verbs = self.arrived and self.verb_before(place, "leaves") and keys and self.text.match("leaves", keys[0])
+        return verbs == keys[-1] + 1 if verbs else False
+
+    def refuse_half_a_movement(self, place: Place) -> None:
+        """A movement has two ends, and only one of them is there."""
+        half = self.verb_before(place, "moves", "moves_kept") and place.lead in ("", "to", "from")
+        if half and self.verb_before(place, "arrives") and place.lead != "to":
+            return
+        alone = place.first and self.text.match("leaves", place.first - 1) == place.first
+        if half or (alone and (place.lead == "to" or self.text.ends_clause(place.first - 2))) or self.exits(place):
+            missing = "an end" if place.lead == "from" else "a start"
+            self.text.fail(f"a movement without {missing}, expected from ... to ...", place.first - 1, place.stop)
+
+    def exits(self, place: Place) -> bool:
+        """Whether the word before a place can only mean that a sound goes away."""
+        return bool(place.first) and self.text.key(place.first - 1) in ("exits", "exit", "exiting")
 
     def extend(self, place: Place) -> None:
         """Let the latest clauses move on to a place."""
@@ -260,8 +355,36 @@ class _Reader:
             if path.is_moving or place.path.is_moving:
                 self.text.fail("a second movement for one object", place.first, place.stop)
             moving = AzimuthPath(path.start_deg, place.path.end_deg)
-            name = self.phrase(words, moving=True)  # "the cello starts on the left" loses its verb
+            name = self.translated(self.name(words, moving=True))  # "the cello starts on the left" loses its verb
             self.found[name] = Clause(name, moving)
+        self.latest = {}
+
+    def is_object(self, words: list[int], waiting: list[list[int]]) -> bool:
+        """Whether words without a place are an object, rather than nothing or an aside."""
+        return bool(self.name(words)) and not ((waiting or self.found) and is_aside(self.text, words))
+
+    def without_asides(self, waiting: list[list[int]], place: Place, named: bool) -> list[list[int]]:
+        """The objects before a place that stands behind a comma: "the rain, soft and steady, on the left" is one."""
+        if named or len(waiting) < 2 or self.text.source(place.first - 1, place.first) not in (",", "，"):
+            return waiting
+        begins_with_article = [self.text.key(words[0]) in ("the", "a", "an", "my") for words in waiting]
+        if begins_with_article[0] and not all(begins_with_article):
+            first = waiting[begins_with_article.index(False)]
+            self.text.fail(
+                "one sound with an aside, or several sounds? Expected no comma before the place",
+                first[0],
+                waiting[-1][-1] + 1,
+            )
+        return waiting
+
+    def add_spread(self, objects: list[list[int]], place: Place) -> None:
+        """Place objects at equal steps from one end of a range to the other."""
+        if len(objects) < 2:
+            self.add(objects, place)
+            return
+        for number, words in enumerate(objects):
+            azimuth_deg = place.path.at(number / (len(objects) - 1))
+            self.add([words], place._replace(path=AzimuthPath(azimuth_deg, azimuth_deg)))
         self.latest = {}
 
     def add(self, objects: list[list[int]], place: Place | None) -> None:
@@ -270,64 +393,47 @@ class _Reader:
         for words in objects:
             first, stop = words[0], words[-1] + 1
             if place is None:
-                self.text.fail("an object without a place" + self.suggestion(words), first, stop)
-            name = self.phrase(words, moving=place.lead == "path")
+                self.text.fail("an object without a place" + suggestion(self.text, words), first, stop)
+            moving = place.lead == "path" or self.verb_before(place, "arrives") and words[-1] < place.first
+            name = self.name(words, moving=moving)
             if not name:
                 self.text.fail("no object", first, stop)
-            self.check_spelling(words)
+            check_name(self.text, words, moving=moving)
+            name = self.translated(name)
             try:
                 clause = Clause(name, place.path)
             except PromptError:
                 self.text.fail("an object with a control character", first, stop)
             if clause.object in self.found:
                 self.text.fail("the same object twice, expected a distinction such as first and second", first, stop)
+            if place.lead == "diffuse":
+                around = self.text.source(place.first, place.stop)
+                self.text.note(f'"{clause.object}" {around}: in the center, since no sound can be all around yet')
             self.found[clause.object] = clause
             self.latest[clause.object] = words
 
-    def check_spelling(self, words: list[int]) -> None:
-        """Refuse an object that ends like a place with a spelling mistake, as in "cello on the lefft"."""
-        lead = len(words) - 2
-        while lead > 0 and self.text.known.leads.get((self.text.key(words[lead]),)) == "":
-            lead -= 1
-        if lead < 1 or not self.text.known.leads.get((self.text.key(words[lead]),)):
-            return
-        key = self.text.key(words[-1])
-        if (key,) not in self.text.known.lists["no_misspelling"] and (close := self.nearest_place_word(words[-1])):
-            what = f'an object that ends like a place (did you mean "{close}"? If not, put the object in quotes)'
-            self.text.fail(what, words[0], words[-1] + 1)
+    def translated(self, name: str) -> str:
+        """The English name of a sound in a prompt of another language."""
+        english = english_name(name) if self.text.language else None
+        if english is None or english == name.lower():
+            return name
+        self.text.note(f'"{name}" is read as "{english}"')
+        return english
 
-    def nearest_place_word(self, i: int) -> str | None:
-        """The direction word that token i may stand for."""
-        known = [word for phrase in (*self.text.known.sides, *self.text.known.lists["center"]) for word in phrase]
-        return next(iter(difflib.get_close_matches(self.text.key(i), known, n=1, cutoff=0.75)), None)
+    def name(self, words: list[int], *, moving: bool = False) -> str:
+        """What is left of an object's words as its name."""
+        return name_of(self.text, words, moving=moving)
 
-    def suggestion(self, words: list[int]) -> str:
-        """The direction word that a misspelt word may stand for."""
-        for i in words[:20]:
-            if not self.text.known.leads.match(self.text.tokens, i) and (close := self.nearest_place_word(i)):
-                return f' (did you mean "{close}"?)'
-        return ""
-
-    def phrase(self, indices: list[int], moving: bool) -> str:
-        """The object phrase without articles and verbs that say nothing about the sound."""
-        known = self.text.known.lists
-        at_front = ["dropped"] + ["moves", "adverbs"] * moving
-        words = [self.text.tokens[i] for i in indices]
-        size = None
-        while size != len(words):
-            size = len(words)
-            if opener := known["openers"].match(words, 0):
-                words = words[opener[1] :]
-            elif words and any((words[0].key,) in known[role] for role in at_front):
-                words = words[1:]
-            elif words and any((words[-1].key,) in known[role] for role in ("enders", *at_front)):
-                words = words[:-1]
-        text, stop = "", 0
-        for word in words:
-            if (word.key,) in known["dropped"]:
+    def refuse_times(self) -> None:
+        """Refuse "in 3 seconds" and the like."""
+        text = self.text
+        for i in range(len(text.tokens)):
+            number = text.known.numbers.match(text.tokens, i)
+            stop = number[1] if number else i + 1
+            unit = text.match("time_units", stop)
+            if not unit or not (number or text.key(i).replace(".", "").isdecimal()):
                 continue
-            gap = self.text.text[stop : word.start]
-            text += gap if text and not gap.strip("-&/+'.:") else " "  # "3rd", "right-hand"
-            text += self.text.text[word.start : word.stop].translate(CHARACTERS).replace('"', "")
-            stop = word.stop
-        return text.strip()
+            lead = i > 0 and text.match("time_leads", i - 1) == i
+            if lead or not text.match("time_units_near", stop):
+                why = "a prompt describes one stretch of time; give each step its own segment in the timeline"
+                text.fail(why, i - 1 if lead else i, unit)

@@ -19,7 +19,7 @@ import numpy as np
 
 from tas_core.errors import TimelineError
 from tas_core.timeline.places import AzimuthPath
-from tas_core.timeline.prompts import Clause, mirror_prompt_text, parse_prompt
+from tas_core.timeline.prompts import Clause, mirror_prompt_text, read_prompt
 from tas_core.timeline.transitions import REACH, Span, glides
 
 END_TOLERANCE_S = 0.1
@@ -43,6 +43,7 @@ class Segment:
         text: the prompt as it was written.
         clauses: what it says.
         where: "file:line:column" for messages, empty if the segment comes from no file.
+        notes: how doubtful words of the prompt were taken, one line each.
 
     Raises:
         TimelineError: a time is negative or not finite, or the end is not after the start.
@@ -53,6 +54,7 @@ class Segment:
     text: str
     clauses: tuple[Clause, ...]
     where: str = field(default="", compare=False, repr=False)
+    notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start_s", float(self.start_s) + 0.0)
@@ -71,7 +73,8 @@ class Segment:
             TimelineError: for the times.
             PromptError: the text cannot be read.
         """
-        return cls(start_s, end_s, text, parse_prompt(text), where)
+        said = read_prompt(text)
+        return cls(start_s, end_s, text, said.clauses, where, said.notes)
 
     def error(self, what: str) -> TimelineError:
         """An error that names the place in the file, if there is one."""
@@ -89,7 +92,8 @@ class Segment:
     def mirrored(self) -> Segment:
         """The same segment with left and right exchanged, in the text as well."""
         clauses = tuple(clause.mirrored() for clause in self.clauses)
-        return replace(self, text=mirror_prompt_text(self.text), clauses=clauses)
+        text = mirror_prompt_text(self.text)
+        return replace(self, text=text, clauses=clauses, notes=read_prompt(text).notes)
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,8 @@ class Side(NamedTuple):
     sign: float
     mirror: str
     degrees: float | None
+    said: str | None = None
+    """What a person is told who used the word, with places for the words and the side."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,11 @@ class Vocabulary:
     of_center_deg: float
     sides: Phrases[Side]
     numbers: Phrases[int]
+    signs: Phrases[int]
     leads: Phrases[str]
     unsupported: Phrases[str]
+    leftovers: Phrases[str]
+    misspelt: Phrases[str]
     lists: dict[str, Phrases[bool]]
     place_words: frozenset[str]
     canonical: dict[str, str]
@@ -81,16 +86,26 @@ def words_file(name: str) -> Path:
 
 
 @lru_cache(maxsize=1)
-def vocabulary() -> Vocabulary:
-    """The vocabulary that ships with the program, read once."""
+def languages() -> dict[str, dict[str, Any]]:
+    """``prompts/languages.yaml``, read once: by language, what its words add to those of ``directions.yaml``."""
+    data: dict[str, dict[str, Any]] = yaml.safe_load(words_file("languages.yaml").read_text(encoding="utf-8"))
+    return data
+
+
+@lru_cache(maxsize=8)
+def vocabulary(language: str = "") -> Vocabulary:
+    """The vocabulary that ships with the program, read once: English, and the words of another language with it."""
     data: dict[str, Any] = yaml.safe_load(words_file("directions.yaml").read_text(encoding="utf-8"))
+    if language:
+        _add_language(data, languages()[language])
     strengths = data["strengths"]
-    pairs = [(s["left"], s["right"], s.get("degrees")) for s in data["sides"]]
-    leads = [(w, kind) for kind, words in data["prepositions"].items() for w in words]
+    pairs = [(s["left"], s["right"], s.get("degrees"), s.get("said")) for s in data["sides"]]
+    leads = [(w, "") for w in (*data["hedges"], *data["distances"])]
     leads += [(w, "") for w in data["determiners"]]
+    leads += [(w, kind) for kind, words in data["prepositions"].items() for w in words]
     lists = {k: Phrases((w, True) for w in v) for k, v in data.items() if _is_word_list(v)}
-    sides = [(left, Side(LEFT_SIGN, right, deg)) for left, right, deg in pairs]
-    sides += [(right, Side(-LEFT_SIGN, left, deg)) for left, right, deg in pairs]
+    sides = [(left, Side(LEFT_SIGN, right, deg, said)) for left, right, deg, said in pairs]
+    sides += [(right, Side(-LEFT_SIGN, left, deg, said)) for left, right, deg, said in pairs]
     words = [w for s in strengths.values() for w in s["words"]] + [w for w, _ in sides] + [w for w, _ in leads]
     words += [*data["center"], *data["side_nouns"], *data["side_nouns_after_preposition"]]
     return Vocabulary(
@@ -98,14 +113,43 @@ def vocabulary() -> Vocabulary:
         plain_deg=float(strengths["plain"]["degrees"]),
         of_center_deg=float(strengths[data["of_center"]]["degrees"]),
         sides=Phrases(sides),
-        numbers=Phrases(data["numbers"].items()),
+        numbers=Phrases(_all_numbers(data["numbers"])),
+        signs=Phrases(data["signs"].items()),
         leads=Phrases(leads),
         unsupported=Phrases((w, group["why"]) for group in data["unsupported"] for w in group["words"]),
+        leftovers=Phrases((w, group["why"]) for group in data["leftovers"] for w in group["words"]),
+        misspelt=Phrases(data["misspelt"].items()),
         lists=lists,
         place_words=frozenset(part for word in words for part in word.split()),
         canonical=data["canonical"],
         examples=tuple(data["examples"]),
     )
+
+
+def _add_language(data: dict[str, Any], added: dict[str, Any]) -> None:
+    """Add the words of a language to those of the same role."""
+    for role, words in added.items():
+        if role == "strengths":
+            for name, more in words.items():
+                data[role][name]["words"] += more
+        elif role == "prepositions":
+            for kind, more in words.items():
+                data[role][kind] += more
+        elif role in ("numbers", "signs"):
+            data[role] |= words
+        elif role in data:
+            data[role] = [*data[role], *words]
+    own = {word for words in added["prepositions"].values() for word in words}  # Portuguese "no" is no English "no"
+    data["unsupported"] = [{**g, "words": [w for w in g["words"] if w not in own]} for g in data["unsupported"]]
+
+
+def _all_numbers(named: dict[str, int]) -> Iterable[tuple[str, int]]:
+    """The named numbers, and those up to 99 that are tens and a digit: "forty five", "forty-five"."""
+    yield from named.items()
+    for tens, n in named.items():
+        for digit, m in named.items():
+            if n >= 20 and n % 10 == 0 and 0 < m < 10 and " " not in tens:
+                yield from ((f"{tens} {digit}", n + m), (f"{tens}-{digit}", n + m))
 
 
 def _is_word_list(value: Any) -> bool:

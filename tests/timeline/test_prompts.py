@@ -252,7 +252,8 @@ paths = st.builds(AzimuthPath, azimuths, azimuths) | azimuths.map(lambda a: Azim
 
 words = st.sampled_from(
     "cello left right the and moves from to at 30 degrees o'clock , ; . half past ten far hard of center "
-    "playing 10:30 - -5 ° in front behind & a/c r&b 3rd “ it's".split()
+    "playing 10:30 - -5 ° in front behind & a/c r&b 3rd “ it's L R L45 45R minus forty five hard almost slightly : → "
+    "around background everywhere comes leaves enters no not up 3 seconds stage center , links rechts gauche à".split()
 )
 objects = st.lists(words, min_size=1, max_size=5).map(" ".join) | st.text(min_size=1, max_size=12)
 

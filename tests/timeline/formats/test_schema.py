@@ -61,7 +61,7 @@ ACCEPTED = [
     *(path.read_text() for path in sorted((ROOT / "examples").glob("*.yaml"))),
     "prompts:\n- start: 0\n  end:\n  text: >\n    cello on the left,\n    piano right\n",
     "prompts:\n- {start: 4, text: dog left}\n- {start: 0, end: null, text: dog left}\n",
-    '{"prompts": [{"start": 0.5, "end": 1, "text": "no on the left"}]}',
+    '{"prompts": [{"start": 0.5, "end": 1, "text": "yes on the left"}]}',
     *(
         one(f"start: {time}, text: cello left")
         for time in (

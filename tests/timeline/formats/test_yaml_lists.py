@@ -45,8 +45,8 @@ def test_times_mean_what_people_mean(written: str, seconds: float) -> None:
 
 
 def test_scalars_stay_text() -> None:
-    timeline = parse_timeline("prompts:\n  - start: 0\n    end:\n    text: no on the left\n")
-    assert timeline.segments[0].clauses[0].object == "no"
+    timeline = parse_timeline("prompts:\n  - start: 0\n    end:\n    text: yes on the left\n")
+    assert timeline.segments[0].clauses[0].object == "yes"
     assert timeline.segments[0].end_s is None
 
 

@@ -1,0 +1,35 @@
+"""Whether a timeline is likely to mean what it was taken for: words that were read in a doubtful way, and odd names."""
+
+from __future__ import annotations
+
+from tas_core.errors import TimelineError
+from tas_core.timeline.segments import Timeline
+from tas_core.timeline.spelling import misspelt
+
+
+def timeline_doubts(timeline: Timeline, *, strict: bool = False) -> tuple[str, ...]:
+    """What a person should look at before a timeline is used, one line each, none twice.
+
+    Args:
+        timeline: segments whose prompts were read.
+        strict: whether a name that looks misspelt is an error.
+
+    Returns:
+        Notes of the prompts ("stage left" is the listener's right), and names that look like a spelling mistake of
+        one in the catalogue, each where it first stands.
+
+    Raises:
+        TimelineError: a name looks misspelt, and ``strict`` is set.
+    """
+    doubts: dict[str, None] = {}
+    named = misspelt(timeline.objects)
+    for segment in timeline.segments:
+        for note in segment.notes:
+            doubts.setdefault(str(segment.error(note)))
+        for clause in segment.clauses:
+            if likely := named.pop(clause.object, None):
+                doubt = segment.error(f"\"{clause.object}\" is no known sound: did you mean '{likely}'?")
+                if strict:
+                    raise TimelineError(f"{doubt} If not, put other words for it")
+                doubts.setdefault(str(doubt))
+    return tuple(doubts)

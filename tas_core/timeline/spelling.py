@@ -1,0 +1,117 @@
+"""Names of sounds that look like a spelling mistake of one in the catalogue: "trumpt" for "trumpet"."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, Final
+
+import yaml
+
+from tas_core.timeline.vocabulary import words_file
+
+SHORTEST: Final = 4
+"""Shorter words are near to too many others."""
+
+LONG: Final = 8
+"""From this length on two mistakes in a word are looked for, below only one."""
+
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_ENDINGS: Final = ("s", "es", "ed", "er", "ers", "ing", "ist", "ists", "y", "like", "'s")
+
+
+@lru_cache(maxsize=1)
+def catalogue_names() -> frozenset[str]:
+    """All names of sounds in ``prompts/objects.yaml``, in lower case."""
+    data: dict[str, dict[str, Any]] = yaml.safe_load(words_file("objects.yaml").read_text(encoding="utf-8"))
+    return frozenset(
+        name.lower() for key, entry in data.items() for name in (key, *entry["words"], *entry.get("held_out", ()), *entry.get("more", ()))
+    )
+
+
+@lru_cache(maxsize=1)
+def _synonyms() -> dict[str, str]:
+    data: dict[str, list[str]] = yaml.safe_load(words_file("synonyms.yaml").read_text(encoding="utf-8"))
+    synonyms = {word: english for english, words in data.items() for word in words}
+    return {_bare(word): english for word, english in reversed(synonyms.items())} | synonyms
+
+
+def english_name(name: str) -> str | None:
+    """The English name of a sound that is named in another language of ``prompts/synonyms.yaml``; None if unknown.
+
+    Accents and case do not matter.
+    """
+    return _synonyms().get(name.lower()) or _synonyms().get(_bare(name))
+
+
+def _bare(name: str) -> str:
+    letters = unicodedata.normalize("NFKD", name.lower().replace("ß", "ss").replace("œ", "oe"))
+    return "".join(c for c in letters if not unicodedata.combining(c))
+
+
+@lru_cache(maxsize=1)
+def _catalogue_words() -> frozenset[str]:
+    return frozenset(w for name in catalogue_names() for w in _WORD.findall(name) if len(w) >= SHORTEST)
+
+
+@lru_cache(maxsize=1)
+def _right_words() -> frozenset[str]:
+    """Words that are near to one of the catalogue, and right as they are."""
+    _, *lines = words_file("near_words.txt").read_text(encoding="utf-8").split("\n")  # the first says what they are
+    return frozenset(word for line in lines for word in line.split())
+
+
+def likely_name(name: str) -> str | None:
+    """The name that one may stand for: its English one, or one whose misspelt words are those of the catalogue.
+
+    None if nothing looks misspelt. What is in no list at all, such as "didgeridoo", is not doubted.
+    """
+    english = english_name(name) if len(name) > SHORTEST and not _is_right(name.lower()) else None
+    if english is not None and name.lower() not in catalogue_names():
+        return english
+    corrected = _WORD.sub(lambda match: _nearest(match.group()) or match.group(), name.lower())
+    return None if corrected == name.lower() else corrected
+
+
+def misspelt(names: Iterable[str]) -> dict[str, str]:
+    """The names that look misspelt, each with what it may stand for."""
+    return {name: likely for name in names if (likely := likely_name(name)) is not None}
+
+
+@lru_cache(maxsize=4096)
+def _nearest(word: str) -> str | None:
+    if len(word) < SHORTEST or _is_right(word):
+        return None
+    budget = 2 if len(word) >= LONG else 1
+    near = [(_distance(word, other, budget), other) for other in sorted(_catalogue_words())]
+    best = min(near, key=lambda entry: (entry[0], entry[1][0] != word[0]))
+    return best[1] if best[0] <= budget else None
+
+
+def _is_right(word: str) -> bool:
+    """Whether a word, or the word that it is formed from, is of the catalogue or of the language."""
+    known = _catalogue_words() | _right_words()
+    if word in known or any(word + ending in known for ending in _ENDINGS):
+        return True
+    stems = [word[: -len(ending)] for ending in _ENDINGS if word.endswith(ending)]
+    return any(stem in known or stem + "e" in known or stem[:-1] in known for stem in stems if len(stem) > 2)
+
+
+def _distance(a: str, b: str, most: int) -> int:
+    """Letters to insert, leave out, replace, or exchange with their neighbour, from a to b; most + 1 if more."""
+    if abs(len(a) - len(b)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(b) + 1))
+    for i, letter in enumerate(a, 1):
+        before, last, row = row, before, [i]
+        for j, other in enumerate(b, 1):
+            cost = min(row[-1] + 1, before[j] + 1, before[j - 1] + (letter != other))
+            if last and j > 1 and letter == b[j - 2] and a[i - 2] == other:
+                cost = min(cost, last[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+    return row[-1]

@@ -1,0 +1,73 @@
+"""Make the table "How it is read" of docs/PROMPTS.md: each sentence with what the parser reads from it."""
+
+from pathlib import Path
+
+from tas_core.errors import PromptError
+from tas_core.timeline.prompts import read_prompt
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "PROMPTS.md"
+BEGIN, END = "<!-- readings, by tools/make_prompt_table.py -->", "<!-- end of readings -->"
+SENTENCES = (
+    "cello on the left, piano slightly right",
+    "guitar L, bass R, vocals C",
+    "guitar at 30° R, bass at 30° L",
+    "dog at minus forty five degrees",
+    "guitar left 30, bass 30,5 degrees right",
+    "cello almost hard left, piano not too far left",
+    "piano stage left",
+    "LEFT: cello, piano RIGHT: drums",
+    "from left to right: violin, viola, cello",
+    "violin, viola and cello from left to right",
+    "a car comes from the left and leaves to the right",
+    "car left -> right",
+    "rain in the background, a crow on the left",
+    "the rain, soft and steady, on the left, a crow on the right",
+    "a dog close to me on the left",
+    "Please put the cello on the left and the piano on the right",
+    "violin 1 left, violin 2 right",
+    "Geige links, Schlagzeug rechts",
+    "chien à gauche, chat à droite",
+    "un perro a la izquierda y un gato a la derecha",
+    "la chitarra leggermente a sinistra, la batteria al centro",
+    "violino à esquerda, piano no centro",
+    "no drums on the left",
+    "a dog up left",
+    "dog 45 left",
+    "cello on the left for 3 seconds",
+    "voice from the radio on the left",
+    "the man on the left is talking to the woman on the right",
+    "drums circle around",
+    "Cello links, Klavier right",
+)
+
+
+def degrees(azimuth_deg):
+    side = "left" if azimuth_deg > 0 else "right"
+    return f"{abs(azimuth_deg):g}° {side}" if azimuth_deg else "0°"
+
+
+def reading(text):
+    """What is read from a sentence, or why it is refused, in one line."""
+    try:
+        read = read_prompt(text)
+    except PromptError as error:
+        return "refused: " + str(error).split("\n", 1)[0]
+    places = [(clause.object, clause.azimuth.start_deg, clause.azimuth.end_deg) for clause in read.clauses]
+    parts = [f"{name} {degrees(a)}" + (f" → {degrees(b)}" if a != b else "") for name, a, b in places]
+    notes = [note for note in read.notes if "is read as" not in note]
+    return ", ".join(parts) + "".join(f". Said: {note}" for note in notes)
+
+
+def table():
+    rows = [f"| `{text}` | {reading(text)} |" for text in SENTENCES]
+    return "\n".join(["| sentence | how it is read |", "|---|---|", *rows])
+
+
+def main():
+    before, rest = PAGE.read_text("utf-8").split(BEGIN)
+    after = rest.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{after}", "utf-8")
+
+
+if __name__ == "__main__":
+    main()
