@@ -37,6 +37,8 @@ def name_of(text: PromptText, indices: Sequence[int], *, moving: bool = False) -
 
 def _stripped(text: PromptText, words: list[Token], moving: bool) -> list[Token]:
     known = text.known.lists
+    if len(words) == 2 and words[0].key == "the" and _is_listed(words[1:]):
+        return words[1:]  # "the leaves on the left" do not leave
     at_front = ["dropped", *["moves", "adverbs"] * moving]
     at_end = ["enders", *at_front, *["arrives", "leaves", "spreads"] * moving]
     size = None
@@ -81,7 +83,7 @@ def check_name(text: PromptText, indices: Sequence[int], *, moving: bool = False
             if i > indices[0] and known.leads.get((text.key(i - 1),)):
                 text.fail(f'a spelling mistake (did you mean "{hit[0]}"? If not, put the object in quotes)', i, i + 1)
     words = [text.tokens.index(word) for word in _stripped(text, [text.tokens[i] for i in indices], moving)]
-    for i in words:
+    for i in () if _is_listed([text.tokens[i] for i in words]) else words:
         if hit := known.leftovers.match(text.tokens[: i + 1], i):
             text.fail(f"{hit[0]}; if it belongs to the name, put the name in quotes", i, hit[1])
     _check_numbers(text, indices, words)

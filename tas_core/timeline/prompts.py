@@ -339,8 +339,11 @@ class _Reader:
         half = self.verb_before(place, "moves", "moves_kept") and place.lead in ("", "to", "from")
         if half and self.verb_before(place, "arrives") and place.lead != "to":
             return
-        alone = place.first and self.text.match("leaves", place.first - 1) == place.first
-        if half or (alone and (place.lead == "to" or self.text.ends_clause(place.first - 2))) or self.exits(place):
+        i = place.first - 1
+        leaves = i >= 0 and self.text.match("leaves", i) == place.first
+        first = i == 0 or self.text.ends_clause(i - 1)
+        a_noun = i > 0 and self.text.key(i - 1) == "the"  # "the leaves to the left"
+        if half or (leaves and (first or place.lead == "to") and not a_noun) or self.exits(place):
             missing = "an end" if place.lead == "from" else "a start"
             self.text.fail(f"a movement without {missing}, expected from ... to ...", place.first - 1, place.stop)
 

@@ -27,7 +27,9 @@ def catalogue_names() -> frozenset[str]:
     """All names of sounds in ``prompts/objects.yaml``, in lower case."""
     data: dict[str, dict[str, Any]] = yaml.safe_load(words_file("objects.yaml").read_text(encoding="utf-8"))
     return frozenset(
-        name.lower() for key, entry in data.items() for name in (key, *entry["words"], *entry.get("held_out", ()), *entry.get("more", ()))
+        name.lower()
+        for key, entry in data.items()
+        for name in (key, *entry["words"], *entry.get("held_out", ()), *entry.get("more", ()))
     )
 
 
@@ -86,7 +88,7 @@ def _nearest(word: str) -> str | None:
         return None
     budget = 2 if len(word) >= LONG else 1
     near = [(_distance(word, other, budget), other) for other in sorted(_catalogue_words())]
-    best = min(near, key=lambda entry: (entry[0], entry[1][0] != word[0]))
+    best = min(near, key=lambda entry: (entry[0], entry[1] not in catalogue_names(), entry[1][0] != word[0]))
     return best[1] if best[0] <= budget else None
 
 

@@ -270,3 +270,16 @@ def test_convert_refuses_what_it_cannot_write(tas: Run, scene: str, make_timelin
         f"{short}:2:5: the segment at 0 s lasts less than a step"
     )
     assert sorted(os.listdir()) == ["scene.srt", "scene.yaml"]
+
+
+def test_doubts_about_words_and_names_are_warnings_and_strict_refuses_the_names(tas: Run, make_timeline: Make) -> None:
+    path = make_timeline('start: 0, text: "trumpt stage left, drmus on the right"')
+    done = tas("timeline", "check", path)
+    assert done.code == 0
+    assert [line.split(": ", 2)[2] for line in done.out.splitlines() if line.startswith("warning")] == [
+        '"stage left" is seen from the stage: the listener\'s right',
+        "\"trumpt\" is no known sound: did you mean 'trumpet'?",
+        "\"drmus\" is no known sound: did you mean 'drums'?",
+    ]
+    assert len(json.loads(tas("timeline", "check", path, "--json").out)["warnings"]) == 3
+    assert "\"trumpt\" is no known sound: did you mean 'trumpet'?" in refused(tas, "check", path, "--strict")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tas_core.audio.excerpt import Excerpt
-from tas_core.errors import AudioError, InputError
-from tas_core.jobs.request import FileOptions, find_timeline
+from tas_core.errors import AudioError, InputError, TimelineError
+from tas_core.jobs.request import FileOptions, FileRequest, find_timeline, prepare_file
+from tas_core.timeline.segments import TimelineWarning
 
 Make = Callable[..., Path]
 
@@ -31,6 +33,21 @@ def test_without_any_timeline_or_with_several_nothing_is_guessed(make_audio: Mak
     for path in (Path("/"), source.with_name("no.wav")):
         with pytest.raises(AudioError, match=f"{path}: no such file"):
             find_timeline(path)
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_misspelt_name_is_doubted_before_any_work(make_audio: Make, tmp_path: Path, *, strict: bool) -> None:
+    request = FileRequest(make_audio("a.wav"), tmp_path / "out.wav", None, "trumpt on the left, drums on the right")
+    with contextlib.ExitStack() as stack:
+        if strict:
+            stack.enter_context(pytest.raises(TimelineError, match="did you mean 'trumpet'"))
+        else:
+            stack.enter_context(
+                pytest.warns(TimelineWarning, match="^.trumpt. is no known sound: did you mean 'trumpet'")
+            )
+        with prepare_file(request, FileOptions(strict=strict)):
+            pass
+    assert not (tmp_path / "out.wav").exists()
 
 
 # ------------------------------------------------------------------ many files

@@ -80,6 +80,8 @@ UNDERSTOOD: list[tuple[str, list[tuple]]] = [
     ("a fly from 40 degrees left to 10 degrees right", [("fly", 40, -10)]),
     ("the cello starts on the left and moves to the right", [("cello", 55, -55)]),
     ("cello and viola on the left and move to the right", [("cello", 55, -55), ("viola", 55, -55)]),
+    ("a car enters from the left and exits to the right", [("car", 55, -55)]),
+    ("the leaves to the left, rain on the right", [("leaves", 55), ("rain", -55)]),
     # shared places
     ("bass and drums on the right", [("bass", -55), ("drums", -55)]),
     ("cello, viola and bass on the right", [("cello", -55), ("viola", -55), ("bass", -55)]),
@@ -178,6 +180,8 @@ REFUSED = [
     ("cello on the left, the cello on the right", "the cello", "twice"),
     ("dog moves to the right", "moves to the right", "without a start"),
     ("dog walks right", "walks right", "without a start"),
+    ("leaves to the left", "leaves to the left", "without a start"),
+    ("dog left, a car leaves to the right", "leaves to the right", "without a start"),
     ("dog moves from the left", "moves from the left", "without an end"),
     ("dog moves from left to right to left", "to left", "second place"),
     ("dog moves from left to right and moves to the center", "to the center", "second movement"),

@@ -49,3 +49,12 @@ def test_the_table_of_the_documentation_is_what_the_parser_reads() -> None:
     made = runpy.run_path(str(ROOT / "tools" / "make_prompt_table.py"))
     page = (ROOT / "docs" / "PROMPTS.md").read_text("utf-8")
     assert page.split(made["BEGIN"])[1].split(made["END"])[0].strip() == made["table"]()
+
+
+def test_the_error_that_the_documentation_shows_is_the_one_that_comes() -> None:
+    page = (ROOT / "docs" / "PROMPTS.md").read_text("utf-8")
+    _, shown = page.split('$ tas spatialize in.wav -p "')
+    text, output = shown.split("```")[0].split('" -o out.wav\n')
+    with pytest.raises(PromptError) as caught:
+        parse_prompt(text)
+    assert output == f"tas: error: --prompt: {caught.value}\n"
