@@ -36,6 +36,9 @@ _TOKEN = re.compile(
 _BULLET = re.compile(r"^[ \t]*\d{1,2}[.)](?=[ \t])", re.MULTILINE)
 """The number of an item of a list, at the beginning of a line."""
 
+_BRACKETS = re.compile(r"\([^()\n\"]*\)|—[^—\n\"]*—")
+"""What may be an aside: "the rain (soft and steady) on the left"."""
+
 _GLUED = re.compile(r"[lr](\d{2,}(?:\.\d+)?)")
 
 
@@ -151,14 +154,22 @@ class PromptText:
         ]
         raise PromptError("\n".join(lines))
 
+    def _is_aside(self, bracketed: str) -> bool:
+        """Whether words in brackets are several, and none of them is of a place."""
+        words = re.findall(r"[^\W_]+|[,°]", bracketed.lower())
+        several = any((word,) in self.known.lists["joiners"] for word in words)
+        return several and not any(word in self.known.place_words or word.isdecimal() for word in words)
+
     def _cut(self) -> Iterator[Token]:
         lists = self.known.lists
         kept = (lists["joiners"], lists["separators"], lists["degree_units"], self.known.unsupported)
         text = self.text.translate(CHARACTERS)
-        bullets = {place for bullet in _BULLET.finditer(text) for place in range(bullet.start(), bullet.end())}
+        skipped = [bullet.span() for bullet in _BULLET.finditer(text)]
+        skipped += [aside.span() for aside in _BRACKETS.finditer(text) if self._is_aside(aside.group())]
+        skips = {place for first, stop in skipped for place in range(first, stop)}
         for match in _TOKEN.finditer(text):
             key, start, stop = match.group().lower(), match.start(), match.end()
-            if start in bullets and key != "\n":
+            if start in skips and key != "\n":
                 continue
             if match.lastgroup == "word" and len(key) == stop - start:
                 if glued := _GLUED.fullmatch(key):  # "L45"

@@ -144,7 +144,8 @@ def suggestion(text: PromptText, words: Sequence[int]) -> str:
 
 def is_aside(text: PromptText, words: Sequence[int]) -> bool:
     """Whether words between commas only say how something sounds ("soft and steady"), or begin a relative clause."""
-    known, tokens = text.known.lists, [text.tokens[i] for i in words]
+    known = text.known.lists
+    tokens = [text.tokens[i] for i in words if (text.key(i),) not in known["dropped"]]
     if not tokens:
         return False
     if known["asides"].match(tokens, 0):

@@ -198,7 +198,10 @@ class _Reader:
                     continue
             words, place, place_first = group
             if place is None:
-                if held:
+                if held and held.lead == "path" and self.text.key(held.stop) in (",", "，"):
+                    spread, held = held, None  # "from left to right, violin, viola and cello"
+                    waiting.append(words)
+                elif held:
                     self.add([words], held)
                     held, previous = None, held
                 elif self.is_object(words, waiting):
@@ -364,7 +367,11 @@ class _Reader:
 
     def is_object(self, words: list[int], waiting: list[list[int]]) -> bool:
         """Whether words without a place are an object, rather than nothing or an aside."""
-        return bool(self.name(words)) and not ((waiting or self.found) and is_aside(self.text, words))
+        if not self.name(words):
+            return False
+        behind = bool(waiting or self.found)  # "soft, steady rain" begins with an aside, "talking and singing" does not
+        how = all(not self.text.key(i).endswith("ing") for i in words)
+        return not ((behind or how) and is_aside(self.text, words))
 
     def without_asides(self, waiting: list[list[int]], place: Place, named: bool) -> list[list[int]]:
         """The objects before a place that stands behind a comma: "the rain, soft and steady, on the left" is one."""

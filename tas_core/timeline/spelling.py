@@ -94,11 +94,10 @@ def _nearest(word: str) -> str | None:
 
 def _is_right(word: str) -> bool:
     """Whether a word, or the word that it is formed from, is of the catalogue or of the language."""
+    stems = [word[: -len(ending)] for ending in _ENDINGS if word.endswith(ending) and len(word) - len(ending) > 2]
+    forms = [word, *stems, *(stem + "e" for stem in stems), *(stem[:-1] for stem in stems)]
     known = _catalogue_words() | _right_words()
-    if word in known or any(word + ending in known for ending in _ENDINGS):
-        return True
-    stems = [word[: -len(ending)] for ending in _ENDINGS if word.endswith(ending)]
-    return any(stem in known or stem + "e" in known or stem[:-1] in known for stem in stems if len(stem) > 2)
+    return any(form in known or (len(form) > 2 and any(form + e in known for e in _ENDINGS)) for form in forms)
 
 
 def _distance(a: str, b: str, most: int) -> int:

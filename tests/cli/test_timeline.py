@@ -142,7 +142,7 @@ def test_the_shortest_timelines_are_drawn(tas: Run, make_timeline: Make, entries
 
 def test_many_short_segments_and_objects_are_drawn(tas: Run, make_timeline: Make) -> None:
     """More of both than there are columns and letters; days long."""
-    entries = [f"start: {1000 * i}, end: {1000 * i + 1}, text: 'drum {i} left'" for i in range(400)]
+    entries = [f"start: {1000 * i}, end: {1000 * i + 1}, text: '\"drum {i}\" left'" for i in range(400)]
     done = tas("timeline", "check", make_timeline(*entries))
     assert done.code == 0
     rows = chart(done.out)
