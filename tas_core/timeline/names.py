@@ -105,6 +105,8 @@ def _check_numbers(text: PromptText, indices: Sequence[int], words: Sequence[int
         first = i == words[0]
         if first and (i > indices[0] or i == 0 or text.ends_clause(i - 1) or text.gap(i - 1).strip()):
             continue  # "20 violins on the left", "the 1812 overture"
+        if not first and text.match("numbered", i - 1) == i:
+            continue  # "track 14 left"
         if abs(value) > MOST_COUNTED or (value and key[0] in "+-"):
             what = "a number without a unit, expected degrees, or quotes around the name that it belongs to"
             text.fail(what, i, i + 1)

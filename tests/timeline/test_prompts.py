@@ -118,6 +118,7 @@ UNDERSTOOD: list[tuple[str, list[tuple]]] = [
     ("right hand piano part on the left", [("right hand piano part", 55)]),
     ("middle eastern flute on the left", [("middle eastern flute", 55)]),
     ("a 3rd violin on the right", [("3rd violin", -55)]),
+    ("track 14 left, instrument number 39 right", [("track 14", 55), ("instrument number 39", -55)]),
     ("violin 1 left, violin 2 right", [("violin 1", 55), ("violin 2", -55)]),
     ("R&B song on the left", [("r&b song", 55)]),
     ('"drum and bass" on the left', [("drum and bass", 55)]),
