@@ -48,3 +48,16 @@ class CheckpointError(InputError):
 
 class EncoderError(InputError):
     """A text encoder that is unknown, or whose weights are missing or unusable."""
+
+
+class Advice(UserWarning):
+    """Something that a person should know of a file that was made all the same.
+
+    Args:
+        message: as that of :class:`TasError`.
+        remedy: as that of :class:`TasError`.
+    """
+
+    def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.remedy = remedy

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -157,3 +158,20 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.nn.init.constant_(model.networks[0].presence.out.bias, 5.0)
     folder = tmp_path_factory.mktemp("model") / "tiny"
     return save_checkpoint(folder, "slots", asdict(config), model.state_dict(), {"made_for": "tests"})
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
+    """Makes a disk of so many bytes, and gives its folder; only who may mount one can test with it."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def make(num_bytes: int) -> Path:
+        command = ["mount", "-t", "tmpfs", "-o", f"size={num_bytes}", "none", str(folder)]
+        if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("needs the right to mount a file system")
+        return folder
+
+    yield make
+    if os.path.ismount(folder):
+        subprocess.run(["umount", str(folder)], check=True, capture_output=True)

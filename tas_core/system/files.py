@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from tas_core.errors import InputError, TasError
+from tas_core.errors import InputError
 from tas_core.system.partial_files import PartialFile, PartialFolder
+from tas_core.system.write_errors import flush_to_disk, write_error
 
 STANDARD_STREAM: Final = "-"
 """In place of a file name: standard input or standard output, where that is allowed."""
@@ -52,8 +54,7 @@ def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrit
         raise file_exists(path)
     if not target.parent.is_dir():
         raise InputError(f"{path}: the folder {target.parent} does not exist")
-    if not os.access(target.parent, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: no permission to write to the folder {target.parent}")
+    _check_writable(path, target.parent)
 
 
 def file_exists(path: str | Path) -> InputError:
@@ -73,8 +74,17 @@ def make_folder(path: Path) -> None:
         raise InputError(f"{path}: not a folder, expected one or a new name") from error
     except OSError as error:
         raise InputError(f"{path}: no folder can be made under this name ({error.strerror})") from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: no permission to write to this folder")
+    _check_writable(path, path)
+
+
+def _check_writable(path: str | Path, folder: Path) -> None:
+    """See that files can be made in the folder of an output."""
+    if os.access(folder, os.W_OK | os.X_OK):
+        return
+    with contextlib.suppress(OSError):
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            raise InputError(f"{path}: the file system of the folder {folder} can only be read")
+    raise InputError(f"{path}: no permission to write to the folder {folder}")
 
 
 def partial_file(path: str | Path, folder: Path) -> PartialFile:
@@ -104,10 +114,10 @@ def whole_file(path: Path) -> Iterator[Path]:
     try:
         yield partial.path
         with open(partial.path, "rb+") as file:
-            os.fsync(file.fileno())
+            flush_to_disk(file.fileno())
         partial.move(target, overwrite=True)
     except OSError as error:
-        raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
+        raise write_error(path, error) from error
     finally:
         partial.remove()
 
@@ -140,7 +150,7 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         except FileExistsError as error:  # it appeared while this one was made
             raise _folder_exists(path) from error
         except OSError as error:
-            raise TasError(f"{path}: cannot write the folder ({error.strerror}); is the disk full?") from error
+            raise write_error(path, error, "the folder") from error
     finally:
         partial.remove()
 
@@ -171,9 +181,9 @@ def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> No
                 with open(partial.path, "wb") as file:
                     file.write(data)
                     file.flush()
-                    os.fsync(file.fileno())
+                    flush_to_disk(file.fileno())
             except OSError as error:
-                raise TasError(f"{path}: cannot write the file ({error.strerror}); is the disk full?") from error
+                raise write_error(path, error) from error
         placed: list[Path] = []
         try:
             for partial, target in written:
@@ -182,7 +192,7 @@ def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> No
                 except FileExistsError as error:
                     raise file_exists(target) from error
                 except OSError as error:
-                    raise TasError(f"{target}: cannot write the file ({error.strerror})") from error
+                    raise write_error(target, error) from error
                 placed.append(target)
         except BaseException:
             if not overwrite:  # then these were made here; what was replaced cannot be had back

@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Iterable
 from importlib import metadata
 
+from tas_core.errors import TasError
+
 _FFMPEG_TIMEOUT_S = 10.0
 
 
@@ -46,13 +48,22 @@ def required_packages(package: str) -> list[str]:
 
 
 def ffmpeg_version() -> str | None:
-    """Version of the ``ffmpeg`` on the path; None if there is none that runs."""
+    """Version of the ``ffmpeg`` on the path; None if there is none.
+
+    Raises:
+        TasError: there is one, but it does not run, or does not say that it is ffmpeg.
+    """
     program = shutil.which("ffmpeg")
     if program is None:
         return None
     try:
         said = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=_FFMPEG_TIMEOUT_S)
-    except (OSError, subprocess.SubprocessError):
-        return None
+    except OSError as error:
+        raise TasError(f"{program}: is installed but does not run ({error.strerror})") from error
+    except subprocess.SubprocessError as error:
+        raise TasError(f"{program}: is installed but does not answer within {_FFMPEG_TIMEOUT_S:g} s") from error
     match = re.match(r"ffmpeg version (\S+)", said.stdout)
-    return match[1] if match and said.returncode == 0 else None
+    if match is None or said.returncode:
+        reason = (said.stderr.strip().splitlines() or [f"exit code {said.returncode}"])[-1]
+        raise TasError(f"{program}: is installed but does not run ({reason})")
+    return match[1]

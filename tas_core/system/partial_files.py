@@ -15,6 +15,8 @@ import secrets
 import shutil
 from pathlib import Path
 
+from tas_core.system.write_errors import flush_to_disk
+
 _NAME = re.compile(r"\.tas-[0-9a-f]{12}\.part")
 _FOLDER_NAME = re.compile(r"\.tas-[0-9a-f]{12}\.parts")
 
@@ -164,6 +166,6 @@ def _flush(path: str | Path) -> None:
     """Have what was written to a file, or the entries of a folder, on disk."""
     opened = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(opened)
+        flush_to_disk(opened)
     finally:
         os.close(opened)

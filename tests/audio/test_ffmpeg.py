@@ -114,23 +114,18 @@ def test_a_pipe_is_read_and_leaves_nothing_behind(make: Make, tmp_path: Path, mo
     [
         ("text", "(moov atom not found; )?Invalid data found when processing input"),
         ("cut off", "moov atom not found; Invalid data found when processing input"),
-        ("no sound", r"Stream map '0:a:0' matches no streams\.; To ignore this, .*"),
     ],
 )
 def test_what_ffmpeg_says_is_one_line(make: Make, tmp_path: Path, case: str, said: str) -> None:
     path = tmp_path / "bad.mp4"
     if case == "text":
         path.write_text("cello on the left, piano on the right\n" * 20)
-    elif case == "cut off":
-        path.write_bytes(make("a.m4a").read_bytes()[:2000])
     else:
-        make("bad.mp4", "-f", "lavfi", "-i", "color=size=32x32:duration=0.2", "-map", "1:v")
+        path.write_bytes(make("a.m4a").read_bytes()[:2000])
     with pytest.raises(AudioError) as caught:
         read_audio(path)
-    assert re.fullmatch(
-        rf"{re.escape(str(path))}: not an audio file that can be read: Format not recognised; ffmpeg: {said}",
-        str(caught.value),
-    )
+    refused = "not an audio file that can be read: libsndfile: Format not recognised"
+    assert re.fullmatch(rf"{re.escape(str(path))}: {refused}; ffmpeg: {said}", str(caught.value))
 
 
 @needs_ffmpeg
@@ -153,7 +148,7 @@ def test_a_playlist_does_not_lead_to_addresses(tmp_path: Path) -> None:
 def test_without_ffmpeg_the_message_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x18ftypM4A " + bytes(1000))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(AudioError, match=r"a\.m4a: not an audio file that libsndfile reads \(Format .*\); ffmpeg, "):
+    with pytest.raises(AudioError, match=r"a\.m4a: not an audio file .*: libsndfile: Format .*; ffmpeg, which"):
         read_audio(tmp_path / "a.m4a")
 
 
@@ -163,5 +158,5 @@ def test_a_damaged_file_of_a_known_format_is_not_read_half(tmp_path: Path) -> No
     soundfile.write(tmp_path / "a.caf", np.zeros((4000, 2)), RATE)
     data = (tmp_path / "a.caf").read_bytes()
     (tmp_path / "a.caf").write_bytes(data[: len(data) // 2])
-    with pytest.raises(AudioError, match=r"a\.caf: not an audio file that can be read: .*malformed"):
+    with pytest.raises(AudioError, match=r"a\.caf: the file is cut off: its header says 16004 bytes"):
         read_audio(tmp_path / "a.caf")

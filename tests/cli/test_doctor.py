@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -29,6 +30,7 @@ CHECKS = [
     "head",
     "weights",
     "text encoder",
+    "ffmpeg",
     "temporary folder",
     "device",
     "self-test",
@@ -192,8 +194,27 @@ def test_ffmpeg_is_optional(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     program.write_text("#!/bin/sh\necho 'ffmpeg version 9.1-x Copyright'\n")
     program.chmod(0o755)
     assert machine.ffmpeg_version() == "9.1-x"
-    program.write_text("#!/bin/sh\nexit 1\n")
-    assert machine.ffmpeg_version() is None
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ("#!/bin/sh\nexit 1\n", "exit code 1"),
+        ("#!/bin/sh\necho 'libx264.so: cannot open shared object file' >&2; exit 127\n", "libx264.so: cannot open .*"),
+        ("#!/nowhere/sh\n", "No such file or directory"),
+        ("#!/bin/sh\necho hello\n", "exit code 0"),
+    ],
+)
+def test_a_broken_ffmpeg_is_not_a_missing_one(
+    tas: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, reason: str
+) -> None:
+    fake_ears(monkeypatch, lambda ears, _: ears)
+    (tmp_path / "ffmpeg").write_text(script)
+    (tmp_path / "ffmpeg").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (detail,) = failed(tas).values()
+    assert re.fullmatch(rf"{tmp_path}/ffmpeg: is installed but does not run \({reason}\)", detail)
+    assert json.loads(tas("doctor", "--json").out)["versions"]["ffmpeg"] == "does not run"
 
 
 def test_packages_by_name() -> None:

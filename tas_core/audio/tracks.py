@@ -1,0 +1,189 @@
+"""What a container says that it holds: audio tracks, pictures, and when they begin; asked of ffprobe, or of ffmpeg."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+_ENTRIES: Final = (
+    "format=format_name,start_time,duration",
+    "stream=codec_type,codec_name,sample_fmt,bits_per_raw_sample,start_time,duration",
+    "stream_disposition=default,attached_pic",
+    "stream_tags=language,title,DURATION",
+)
+_GUESSING: Final = {"aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "mpeg", "mpegts", "mlp", "truehd"}
+"""Formats of which ffprobe guesses the duration by the bit rate."""
+_UNSURE: Final = {"rawvideo", "tty"}
+"""Formats that ffmpeg takes a file for by its name alone."""
+_UNSURE_CODECS: Final = ("rawvideo", "ansi")
+_TIMED: Final = {"mpeg", "mpegts"}
+"""Those of them whose packets have times."""
+_STREAM_LINE: Final = re.compile(
+    r"^\s*Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\((\w+)\))?: (Audio|Video): (\w+)(.*)$", re.M
+)
+_START_LINE: Final = re.compile(r"^\s*Duration: [^,]*, start: (-?[\d.]+)", re.M)
+
+
+@dataclass(frozen=True)
+class AudioTrack:
+    """An audio track.
+
+    Attributes:
+        subtype: sample encoding in libsndfile's words; ``PCM_24`` for lossy codecs and where nobody says.
+        codec: in ffmpeg's words; empty where nobody says.
+        language: code such as ``deu``; empty where the file does not say.
+        title: empty where the file does not say.
+        is_default: whether the file calls it the default.
+        start_s: where it begins, seconds after the beginning of the file.
+        end_s: where it ends, seconds after the beginning of the file; None where nobody says.
+    """
+
+    subtype: str = "PCM_24"
+    codec: str = ""
+    language: str = ""
+    title: str = ""
+    is_default: bool = False
+    start_s: float = 0.0
+    end_s: float | None = None
+
+    def words(self, number: int) -> str:
+        """It in messages, such as ``2 (deu, 'Commentary')``."""
+        about = ", ".join(filter(None, (self.language, self.title and f"'{self.title}'", self.codec)))
+        return f"{number} ({about})" if about else str(number)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What is in a file.
+
+    Attributes:
+        tracks: its audio tracks; none also where nobody says.
+        pictures: codecs of pictures that last for a time.
+        start_s: where the first of its streams begins, seconds.
+        has_times: whether its packets say when they sound.
+        is_known: whether ffprobe or ffmpeg could say what is in it.
+    """
+
+    tracks: tuple[AudioTrack, ...] = ()
+    pictures: tuple[str, ...] = ()
+    start_s: float = 0.0
+    has_times: bool = False
+    is_known: bool = False
+
+
+def probe(source: Path | BinaryIO) -> Contents:
+    """What is in a file; nothing where neither ffprobe nor ffmpeg can say."""
+    ffprobe = shutil.which("ffprobe")
+    if ffprobe is None:
+        return _by_ffmpeg(source)
+    arguments = ["-v", "error", "-protocol_whitelist", "file", "-of", "json"]
+    arguments += ["-show_entries", ":".join(_ENTRIES), "-i", address(source)]
+    try:
+        done = subprocess.run([ffprobe, *arguments], stdin=stream_input(source), capture_output=True, check=False)
+        found = json.loads(done.stdout)
+        streams, form = found["streams"], found.get("format", {})
+    except (OSError, ValueError, LookupError):
+        return _by_ffmpeg(source)
+    start_s = _number(form.get("start_time")) or 0.0
+    sounds = [stream for stream in streams if stream.get("codec_type") == "audio"]
+    pictures = [stream for stream in streams if stream.get("codec_type") == "video"]
+    moving = [stream for stream in pictures if not stream.get("disposition", {}).get("attached_pic")]
+    formats = set(str(form.get("format_name")).split(","))
+    if _number(form.get("duration")) is None or _UNSURE & formats:
+        moving = []
+    guesses = bool(_GUESSING & formats)
+    alone_s = _number(form.get("duration")) if len(sounds) == 1 and not moving else None
+    return Contents(
+        tuple(_track(sound, start_s, None if guesses else alone_s, guesses=guesses) for sound in sounds),
+        tuple(str(stream.get("codec_name", "unknown")) for stream in moving),
+        start_s,
+        has_times=not (_GUESSING - _TIMED & formats),
+        is_known=bool(streams),
+    )
+
+
+def address(source: Path | BinaryIO) -> str:
+    """Source in ffmpeg's words; the prefix keeps names such as ``-x.mp4`` and ``a:b.mp4`` files."""
+    return f"file:{source}" if isinstance(source, Path) else "file:/dev/stdin"
+
+
+def stream_input(source: Path | BinaryIO) -> BinaryIO | int:
+    """What ffmpeg gets as standard input."""
+    if isinstance(source, Path):
+        return subprocess.DEVNULL
+    source.seek(0)
+    return source
+
+
+def _track(stream: dict[str, Any], start_s: float, alone_s: float | None, *, guesses: bool) -> AudioTrack:
+    tags = {key.lower(): str(value) for key, value in stream.get("tags", {}).items()}
+    late_s = (_number(stream.get("start_time")) or start_s) - start_s
+    end_s = alone_s
+    if not guesses and (lasts_s := _number(stream.get("duration"))) is not None:
+        end_s = late_s + lasts_s
+    elif not guesses and (told_s := _clock(tags.get("duration", ""))) is not None:
+        end_s = told_s - max(start_s, 0.0)
+    language = tags.get("language", "")
+    return AudioTrack(
+        _subtype(stream),
+        str(stream.get("codec_name", "")),
+        "" if language == "und" else language,
+        " ".join(tags.get("title", "").split()),
+        bool(stream.get("disposition", {}).get("default")),
+        late_s,
+        end_s,
+    )
+
+
+def _subtype(stream: dict[str, Any]) -> str:
+    sample_format = str(stream.get("sample_fmt", "")).removesuffix("p")
+    if str(stream.get("codec_name")).startswith("pcm_f"):
+        return "DOUBLE" if sample_format == "dbl" else "FLOAT"
+    deep = {"u8": "PCM_U8", "s16": "PCM_16", "s32": "PCM_32"}.get(sample_format, "PCM_24")
+    return "PCM_24" if deep == "PCM_32" and str(stream.get("bits_per_raw_sample")) == "24" else deep
+
+
+def _by_ffmpeg(source: Path | BinaryIO) -> Contents:
+    """What ffmpeg says of a file for people to read, where ffprobe is missing."""
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        return Contents()
+    arguments = ["-hide_banner", "-nostdin", "-protocol_whitelist", "file", "-i", address(source)]
+    try:
+        done = subprocess.run([ffmpeg, *arguments], stdin=stream_input(source), capture_output=True, check=False)
+    except OSError:
+        return Contents()
+    said = done.stderr.decode(errors="replace")
+    found = _STREAM_LINE.findall(said)
+    start = _START_LINE.search(said)
+    tracks = tuple(
+        AudioTrack(codec=codec, language="" if language == "und" else language, is_default="(default)" in rest)
+        for language, kind, codec, rest in found
+        if kind == "Audio"
+    )
+    moving = tuple(
+        codec
+        for _, kind, codec, rest in found
+        if kind == "Video" and "(attached pic)" not in rest and codec not in _UNSURE_CODECS
+    )
+    return Contents(tracks, moving, float(start[1]) if start else 0.0, has_times=bool(start), is_known=bool(found))
+
+
+def _number(text: object) -> float | None:
+    try:
+        return float(str(text))
+    except ValueError:
+        return None
+
+
+def _clock(text: str) -> float | None:
+    parts = [_number(part) for part in text.split(":")]
+    if len(parts) != 3 or None in parts:
+        return None
+    hours, minutes, seconds = (part or 0.0 for part in parts)
+    return hours * 3600 + minutes * 60 + seconds
