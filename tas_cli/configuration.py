@@ -29,7 +29,7 @@ FOR_ALL: Final[Mapping[str, type]] = {"model": str, "device": str, "jobs": int}
 
 _PER_CALL: Final = (
     *("force", "skip-existing"),  # what happens to files that are there is said for one call
-    *("prompt", "channel", "start", "duration", "sidecar"),  # what one input is, and what is wanted of it
+    *("prompt", "channel", "track", "start", "duration", "sidecar"),  # what one input is, and what is wanted of it
     "version",
 )
 _WORDS: Final = {

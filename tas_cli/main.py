@@ -29,7 +29,7 @@ from tas_cli.commands import (
 from tas_cli.configuration import configure, was_given
 from tas_cli.help import GroupedCommand
 from tas_cli.options import Progress
-from tas_cli.remedies import complaint
+from tas_cli.remedies import advice, complaint
 from tas_core.errors import InputError, TasError
 
 _UsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
@@ -87,7 +87,7 @@ def tas(
 
 
 def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"tas: warning: {message}", file=sys.stderr)
+    print(f"tas: warning: {advice(message)}", file=sys.stderr)
 
 
 def _make_printable() -> None:

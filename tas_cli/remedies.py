@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from tas_core.errors import TasError
+from tas_core.errors import Advice, TasError
 
 OPTIONS: Final = {
+    "channel": "--channel",
     "device": "--device cpu",
     "input": "IN, --input-list FILE or --manifest FILE",
     "jobs": "fewer --jobs",
@@ -21,6 +22,7 @@ OPTIONS: Final = {
     "provenance": "'tas spatialize --json' prints one",
     "skip_existing": "--skip-existing or --force",
     "system_name": "--model NAME=SYSTEM",
+    "track": "--track N",
 }
 """By the keys of :attr:`tas_core.errors.TasError.remedy`."""
 
@@ -30,6 +32,15 @@ def complaint(error: TasError) -> str:
     return with_option(str(error), error.remedy)
 
 
-def with_option(message: str, remedy: str | None) -> str:
+def advice(warning: Warning | str) -> str:
+    """The message of a warning, and behind it in brackets the option that helps, with its value, if one does."""
+    if isinstance(warning, Advice):
+        return with_option(str(warning), warning.remedy, warning.value)
+    return str(warning)
+
+
+def with_option(message: str, remedy: str | None, value: object = None) -> str:
     """A message, and behind it in brackets the option of its remedy, if it has one."""
-    return f"{message} ({OPTIONS[remedy]})" if remedy in OPTIONS else message
+    if remedy not in OPTIONS:
+        return message
+    return f"{message} ({OPTIONS[remedy]})" if value is None else f"{message} ({OPTIONS[remedy]} {value})"

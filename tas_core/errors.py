@@ -56,8 +56,10 @@ class Advice(UserWarning):
     Args:
         message: as that of :class:`TasError`.
         remedy: as that of :class:`TasError`.
+        value: of the remedy, such as the number of a channel.
     """
 
-    def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
+    def __init__(self, message: str = "", *, remedy: str | None = None, value: object = None) -> None:
         super().__init__(message)
         self.remedy = remedy
+        self.value = value

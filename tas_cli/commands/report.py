@@ -25,6 +25,9 @@ def report(
     channel: int | None = typer.Option(
         None, min=1, help="Channel of the source that OUTPUT was made of, counted from 1.  [default: all, mixed down]"
     ),
+    track: int | None = typer.Option(
+        None, min=1, help="Audio track of the source, counted from 1.  [default: the source's default]"
+    ),
     provenance: Path | None = typer.Option(
         None, metavar="FILE", help="JSON object to show: how OUTPUT was made, as 'tas spatialize --json' prints it."
     ),
@@ -36,6 +39,6 @@ def report(
     from tas_core.reporting.report.page import ReportedOutput, report_file
 
     stems = named_paths(stem, "--stem", "OBJECT=FILE", "object")
-    about = ReportedOutput(output, source, stems, start, channel)
+    about = ReportedOutput(output, source, stems, start, channel, track)
     page = report_file(out, about, timeline, provenance_path=provenance, overwrite=force)
     print_page(page)

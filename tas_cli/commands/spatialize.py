@@ -48,6 +48,12 @@ def spatialize(
     channel: int | None = typer.Option(
         None, min=1, help="Take one channel, counted from 1.  [default: mix down]", rich_help_panel=_INPUT
     ),
+    track: int | None = typer.Option(
+        None,
+        min=1,
+        help="Audio track of a film, counted from 1.  [default: the file's default]",
+        rich_help_panel=_INPUT,
+    ),
     start: float = typer.Option(
         0.0, min=0.0, help="Begin here, in seconds; times of the timeline stay.", rich_help_panel=_INPUT
     ),
@@ -178,7 +184,7 @@ def spatialize(
         _check_prompt(prompt)
     options = FileOptions(
         RenderSettings(steps=steps, seed=seed, width=width, transition_s=transition),
-        Excerpt(channel, start, duration),
+        Excerpt(channel, start, duration, track),
         Levels(gain, loudness, clip),
         hrtf=hrtf,
         subtype=subtype,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from tas_cli.output.json_lines import print_json
-from tas_cli.remedies import with_option
+from tas_cli.remedies import advice, with_option
 from tas_core.jobs.batch.worker import FileOutcome
 from tas_core.jobs.result import FileResult
 from tas_core.system.files import STANDARD_STREAM
@@ -43,7 +43,7 @@ def print_result(result: FileResult, as_json: bool) -> None:
 def print_outcome(outcome: FileOutcome, as_json: bool) -> None:
     """Say how one of many files ended."""
     for warning in outcome.warnings:
-        print(f"tas: warning: {warning}", file=sys.stderr)
+        print(f"tas: warning: {advice(warning)}", file=sys.stderr)
     error = with_option(outcome.error, outcome.remedy)
     if as_json:
         print_json(outcome.as_dict() | ({"error": error} if error else {}))

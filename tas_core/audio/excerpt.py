@@ -17,6 +17,7 @@ class Excerpt:
         channel: the channel that is used, counted from 1; None is all of them.
         start_s: where it begins, seconds, 0 or more.
         duration_s: its length, seconds, more than 0; None, and anything too long, is to the end of the file.
+        track: the audio track of a film, counted from 1; None is the file's default. Who opens the file takes it.
 
     Raises:
         InputError: a value out of range.
@@ -25,10 +26,13 @@ class Excerpt:
     channel: int | None = None
     start_s: float = 0.0
     duration_s: float | None = None
+    track: int | None = None
 
     def __post_init__(self) -> None:
         if self.channel is not None and self.channel < 1:
             raise InputError(f"the channel is {self.channel}, expected 1 or more")
+        if self.track is not None and self.track < 1:
+            raise InputError(f"the audio track is {self.track}, expected 1 or more")
         if not 0 <= self.start_s < math.inf:
             raise InputError(f"the start is {self.start_s} s, expected 0 or more")
         if self.duration_s is not None and not 0 < self.duration_s < math.inf:

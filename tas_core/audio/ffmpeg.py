@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import subprocess
@@ -104,7 +105,8 @@ def decode_by_ffmpeg(source: Path | BinaryIO, name: str, why: str, track: int | 
         subtype = contents.tracks[chosen].subtype if contents.tracks else "PCM_24"
         return Decoded(target, subtype, chosen + 1, max(1, len(contents.tracks)))
     except BaseException:
-        target.close()
+        with contextlib.suppress(OSError):  # what did not fit once does not fit again
+            target.close()
         raise
 
 

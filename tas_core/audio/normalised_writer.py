@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import tempfile
 import warnings
@@ -154,7 +155,8 @@ class NormalisedWriter:
             self._writer.__exit__(kind, error, trace)
         finally:
             if self._waiting is not None:
-                self._waiting.close()
+                with contextlib.suppress(OSError):  # what did not fit once does not fit again
+                    self._waiting.close()
 
     def _look_at(self, ears: np.ndarray) -> None:
         """Note the loudest sample; integers reach one step further below zero than above."""

@@ -209,11 +209,18 @@ class AudioReader:
     def _spool(self, pipe: BinaryIO, stack: contextlib.ExitStack) -> BinaryIO:
         """A pipe as a temporary file."""
         folder = tempfile.gettempdir()
+        what = f"what comes from {self.name}"
         try:
-            spool: BinaryIO = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+            spool: BinaryIO = tempfile.TemporaryFile(dir=folder)
+        except OSError as error:
+            raise temporary_file_error(folder, what, error) from error
+        try:
             copy_stream(pipe, spool)
         except OSError as error:
-            raise temporary_file_error(folder, f"what comes from {self.name}", error) from error
+            with contextlib.suppress(OSError):  # what did not fit once does not fit again
+                spool.close()
+            raise temporary_file_error(folder, what, error) from error
+        stack.enter_context(spool)
         if not spool.read(1):
             raise self._error("the pipe is empty")
         return spool

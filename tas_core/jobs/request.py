@@ -191,7 +191,7 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
         warnings.warn(doubt, TimelineWarning, stacklevel=3)
     if request.stems is not None:
         _check_stems(request.stems, timeline, [*inputs, out], options.overwrite)
-    with AudioReader(source) as reader:
+    with AudioReader(source, options.excerpt.track) as reader:
         rate_hz = reader.sample_rate_hz
         num_samples = reader.count_frames()
         passage = options.excerpt.span(reader, num_samples)

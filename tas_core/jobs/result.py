@@ -36,6 +36,7 @@ class FileResult:
         output: the output, ``-`` for standard output.
         start_s: where the output begins in the input, seconds; all other times are those of the input, too.
         duration_s: length of the output.
+        track: audio track of the input, counted from 1.
         sample_rate_hz: of both.
         subtype: sample encoding of the output in libsndfile's words.
         model: name as it was given.
@@ -57,6 +58,7 @@ class FileResult:
     output: str
     start_s: float
     duration_s: float
+    track: int
     sample_rate_hz: int
     subtype: str
     model: str

@@ -19,10 +19,12 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 import numpy as np
 
 from tas_core.audio.formats import AudioFormat, output_subtype
+from tas_core.audio.mixdown import MixdownMeter
 from tas_core.audio.normalised_writer import NormalisedWriter
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import to_mono
 from tas_core.conventions import amplitude_to_db
+from tas_core.errors import Advice
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file
 from tas_core.jobs.result import FileResult, StemFile, sidecar_text
@@ -236,12 +238,15 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
             )
         )
         reader.seek(job.first_sample)
-        for block in job.blocks(_mono_pieces(reader, options.excerpt.channel), progress):
+        meter = MixdownMeter(reader.num_channels)
+        for block in job.blocks(_mono_pieces(reader, options.excerpt.channel, meter), progress):
             writer.write(block.ears)
             if stems is not None and block.stems is not None:
                 stems.write(block.stems, block.ears.shape[1])
         sampled = time.perf_counter()
     written = time.perf_counter()
+    if options.excerpt.channel is None and (loss := meter.loss()) is not None:
+        warnings.warn(Advice(f"{reader.name}: {loss.words()}", remedy="channel", value=loss.loudest), stacklevel=3)
     files = tuple(map(StemFile, (*job.stem_names[:-1], None), map(str, stems.paths))) if stems else ()
     seconds = {"encode": encoded - began, "sample": sampled - encoded, "write": written - sampled}
     return _Rendered(job, writer, files, seconds)
@@ -257,6 +262,7 @@ def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, loa
         output=str(prepared.out),
         start_s=start / rate_hz,
         duration_s=duration_s,
+        track=prepared.reader.track,
         sample_rate_hz=rate_hz,
         subtype=writer.subtype,
         model=model.name,
@@ -292,11 +298,18 @@ def _write_page(page: Path, prepared: PreparedFile, result: FileResult) -> None:
         stems={stem.object: Path(stem.path) for stem in result.stems if stem.object is not None},
         start_s=None if prepared.passage == (0, prepared.num_samples) else result.start_s,
         channel=prepared.options.excerpt.channel,
+        track=prepared.reader.track,
     )
     write_report(page, about, prepared.timeline, result.as_dict(), overwrite=prepared.options.overwrite)
 
 
-def _mono_pieces(reader: AudioReader, channel: int | None) -> Iterator[np.ndarray]:
-    """The file from where the reader is, block by block, (time): one channel or the mean of all."""
+def _mono_pieces(reader: AudioReader, channel: int | None, meter: MixdownMeter) -> Iterator[np.ndarray]:
+    """The file from where the reader is, block by block, (time): one channel, or the mean of all, which is measured."""
     while (block := reader.read(_READ_FRAMES)).shape[1]:
-        yield to_mono(block) if channel is None else block[channel - 1]
+        if channel is not None:
+            yield block[channel - 1]
+            continue
+        mono = to_mono(block)
+        if len(block) > 1:
+            meter.add(block, mono)
+        yield mono

@@ -40,8 +40,8 @@ def write_error(path: object, error: OSError, what: str = "the file") -> TasErro
 
 def temporary_file_error(folder: str | Path, what: str, error: OSError) -> TasError:
     """What to raise where a temporary file could not be written: names its folder, and how to choose another."""
-    raised = write_error(folder, error, what)
-    return TasError(f"{raised}; the environment variable TMPDIR chooses another folder")
+    said = str(write_error(folder, error, what))
+    return TasError(f"{said}{'' if said.endswith('?') else ';'} TMPDIR in the environment names another folder")
 
 
 def flush_to_disk(descriptor: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -176,6 +177,7 @@ def test_options_reach_the_job(
         "steps": None,
         "seed": 3,
         "channel": 2,
+        "track": None,
         "start_s": 0.5,
         "duration_s": 1.0,
         "levels": {"gain_db": -6.0, "loudness_lufs": None, "clip": "clamp"},
@@ -330,3 +332,47 @@ def test_the_command_line_says_what_it_did_not_find(tmp_path: Path, monkeypatch:
     shares = [clause["energy_share"] for clause in report["segments"][0]["clauses"]]
     assert shares == [o["energy_share"] for o in report["objects"]]
     assert 0 < sum(shares) < 1
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+def test_the_track_of_a_film_is_named_and_chosen(
+    tas: Callable[..., Finished], make_audio: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    film = tmp_path / "film.mka"
+    sounds = [str(make_audio(f"{n}.wav", seconds=seconds)) for n, seconds in enumerate((1.0, 2.0))]
+    inputs = [option for sound in sounds for option in ("-i", sound)]
+    marks = ["-map", "0", "-map", "1", "-disposition:a:0", "0", "-disposition:a:1", "default"]
+    subprocess.run(["ffmpeg", "-v", "error", *inputs, *marks, str(film)], check=True, timeout=60)
+    words = ["spatialize", film, "-p", PROMPT, "--model", tiny_model, "--json", "-o"]
+    done = tas(*words, tmp_path / "a.wav")
+    assert (json.loads(done.out)["track"], round(json.loads(done.out)["duration_s"])) == (2, 2)
+    assert re.search(r"film\.mka: 2 audio tracks; taken is 2 .*, there is also 1 .* \(--track N\)$", done.err, re.M)
+    done = tas(*words, tmp_path / "b.wav", "--track", 1, "--report", tmp_path / "b.html")
+    assert (json.loads(done.out)["track"], round(json.loads(done.out)["duration_s"])) == (1, 1)
+    assert "audio tracks" not in done.err
+    done = tas(*words, tmp_path / "c.wav", "--track", 3)
+    assert done.code == 2
+    assert done.error_line == f"{film}: there is no audio track 3, the file has 2 audio tracks (--track N)"
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        ((1, -1), "the channels cancel each other: their mean is more than 100 dB quieter than channel 1 alone; .*"),
+        ((0, 1), "channel 1 is silent: the mean of all is 6.0 dB quieter than channel 2 alone; .*"),
+    ],
+)
+@pytest.mark.parametrize("many", [False, True])
+def test_channels_that_are_lost_in_the_mean_are_said_with_the_option(
+    tas: Callable[..., Finished], tiny_model: Path, tmp_path: Path, channels: tuple[int, int], said: str, many: bool
+) -> None:
+    sound = 0.1 * np.random.default_rng(0).standard_normal(16_000)
+    soundfile.write(tmp_path / "a.wav", np.outer(sound, channels), 16_000)
+    output = ["--out-dir", tmp_path / "out"] if many else ["-o", tmp_path / "o.wav"]
+    words = ["spatialize", tmp_path / "a.wav", "-p", PROMPT, "--model", tiny_model, *output]
+    done = tas(*words)
+    assert done.code == 0
+    number = 1 if channels[1] == -1 else 2
+    assert re.search(rf"^tas: warning: .*a\.wav: {said} \(--channel {number}\)$", done.err, re.M)
+    done = tas(*words, "--force", "--channel", 2)
+    assert "quieter" not in done.err

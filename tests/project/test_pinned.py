@@ -132,6 +132,7 @@ def test_json_beside_the_output(tas: Run, request_of: list[object], tmp_path: Pa
         "channel": None,
         "start_s": 0.25,
         "duration_s": 0.5,
+        "track": None,
         "levels": {"gain_db": 0.0, "loudness_lufs": None, "clip": "rescale"},
         "subtype": None,
         "hrtf": None,

@@ -30,7 +30,7 @@ class FileOutcome:
     result: FileResult | None = None
     error: str = ""
     skipped: bool = False
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Warning | str, ...] = ()
     remedy: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -69,5 +69,5 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
     source = str(task.request.source)
     if error and source not in error:
         error = f"{source}: {error}"
-    said = tuple(str(warning.message) for warning in caught)
+    said = tuple(warning.message for warning in caught)
     return FileOutcome(task.request, result, error, warnings=said, remedy=remedy)

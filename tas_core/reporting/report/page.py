@@ -71,6 +71,7 @@ class ReportedOutput:
             :mod:`tas_core.reporting.report.places`.
         start_s: where the output begins in the source, seconds, if it is a passage; None if it is all of it.
         channel: which channel of the source it was made of, counted from 1; None is all, mixed down.
+        track: which audio track of the source, counted from 1; None is its default.
     """
 
     output: Path
@@ -78,6 +79,7 @@ class ReportedOutput:
     stems: Mapping[str, Path] = field(default_factory=dict)
     start_s: float | None = None
     channel: int | None = None
+    track: int | None = None
 
     @property
     def paths(self) -> list[Path]:
@@ -92,9 +94,9 @@ class ReportedOutput:
         """
         made = read_sound(self.output, mix_down=False)
         require_ears(self.output, made.num_channels)
-        excerpt = Excerpt(self.channel)
+        excerpt = Excerpt(self.channel, track=self.track)
         if self.start_s is not None:
-            excerpt = Excerpt(self.channel, self.start_s, made.duration_s)
+            excerpt = Excerpt(self.channel, self.start_s, made.duration_s, self.track)
         given = read_sound(self.source, mix_down=True, excerpt=excerpt)
         check_lengths(given, made)
         return given, made, excerpt

@@ -90,7 +90,7 @@ def read_sound(path: Path, *, mix_down: bool, excerpt: Excerpt = Excerpt()) -> S
     """
     if path.is_fifo():
         raise AudioError(f"{path}: a pipe, expected a file that can be read again")
-    with AudioReader(path) as reader:
+    with AudioReader(path, excerpt.track) as reader:
         rate_hz, file_frames = reader.sample_rate_hz, reader.count_frames()
         start, stop = excerpt.span(reader, file_frames)
         reader.seek(start)
