@@ -367,7 +367,7 @@ def test_channels_that_are_lost_in_the_mean_are_said_with_the_option(
     tas: Callable[..., Finished], tiny_model: Path, tmp_path: Path, channels: tuple[int, int], said: str, many: bool
 ) -> None:
     sound = 0.1 * np.random.default_rng(0).standard_normal(16_000)
-    soundfile.write(tmp_path / "a.wav", np.outer(sound, channels), 16_000)
+    soundfile.write(tmp_path / "a.wav", np.outer(sound, channels), 16_000, subtype="FLOAT")
     output = ["--out-dir", tmp_path / "out"] if many else ["-o", tmp_path / "o.wav"]
     words = ["spatialize", tmp_path / "a.wav", "-p", PROMPT, "--model", tiny_model, *output]
     done = tas(*words)
