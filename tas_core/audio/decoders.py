@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 import soundfile
 
 from tas_core.audio.ffmpeg import decode_by_ffmpeg, has_ffmpeg
-from tas_core.audio.headers import SampleChunk, find_samples, with_length
+from tas_core.audio.headers import SampleChunk, find_samples, with_length, with_unknown_length
 from tas_core.audio.joined import Parts, find_parts, flac_frames, with_flac_frames
 from tas_core.audio.mpeg import MpegStream, find_frames
 from tas_core.audio.splices import JoinedSound, Piece, SplicedFile
@@ -199,9 +199,13 @@ def _joined(source: Source, parts: Parts, stack: contextlib.ExitStack) -> OpenSo
 def _repaired(source: Source, samples: SampleChunk, stack: contextlib.ExitStack) -> OpenSound:
     """A WAV file whose header is wrong about where or how long its samples are."""
     source.file.seek(0)
-    if source.file.read(4) not in (b"RIFF", b"RF64"):
+    magic = source.file.read(4)
+    if magic == b".snd":
+        sound = _spliced(source, with_unknown_length(source.file, samples), stack)
+    elif magic in (b"RIFF", b"RF64"):
+        sound = _spliced(source, with_length(source.file, samples), stack)
+    else:
         raise _RefusedError("its header says that it holds no samples, but there is something behind it")
-    sound = _spliced(source, with_length(source.file, samples), stack)
     if samples.is_empty:
         source.warn(
             f"its header says that it holds no samples, as of a recording that was interrupted; behind it are"
@@ -246,7 +250,7 @@ def _mpeg(
             raise source.error(f"{what}; ffmpeg, which makes one sound of them, is missing")
         raise _RefusedError(what)
     _tell_of_frames(source, stream)
-    as_it_is = len(stream.parts) == 1 and not stream.lost and sound.frames >= stream.num_samples
+    as_it_is = len(stream.parts) == 1 and not (stream.lost or stream.behind) and sound.frames >= stream.num_samples
     if as_it_is:
         return OpenSound(sound, sound.subtype, stream.num_samples, is_estimate=True)
     sounds = [_spliced(source, part.pieces(), stack, part.claimed_bytes) for part in stream.parts]
@@ -266,6 +270,13 @@ def _tell_of_frames(source: Source, stream: MpegStream) -> None:
             raise source.error(f"the file is cut off: its header says {lasts[0]}, but it holds {lasts[1]}")
         if abs(told - there) > 1:
             source.warn(f"its header says {lasts[0]}, but its frames last {lasts[1]}; all of them are read")
+    if stream.cut:
+        source.warn("its last frame is not whole; the file may be cut off")
+    if stream.behind and not stream.is_padding:
+        source.warn(
+            f"{stream.behind} bytes behind its last frame are no MP3, as many as {_lost_s(stream, stream.behind):.2f} s"
+            " take; they were left out"
+        )
     for seconds, count in stream.lost[:_SHOWN]:
         source.warn(
             f"{count} bytes after {seconds:.2f} s are no MP3; about {_lost_s(stream, count):.2f} s of sound are missing"

@@ -1,4 +1,4 @@
-"""What the headers of WAV, RF64, W64, AIFF and CAF files promise, and what they promise wrongly.
+"""What the headers of WAV, RF64, W64, AIFF, CAF and AU files promise, and what they promise wrongly.
 
 Decoders take a header at its word, or silently read what is there. A program that writes WAV to a pipe cannot come
 back to fill in the length: it writes none, or the largest that 32 bits hold. Neither can a recorder that crashed.
@@ -55,7 +55,7 @@ class SampleChunk:
 
 
 def find_samples(file: BinaryIO) -> SampleChunk | None:
-    """The samples of a WAV, RF64, W64 or AIFF file; None for other files and where there are none.
+    """The samples of a WAV, RF64, W64, AIFF, CAF or AU file; None for other files and where there are none.
 
     A 32-bit length of almost 2^31 or more, in a smaller file, is how a program that writes to a pipe says that it
     does not know.
@@ -63,6 +63,8 @@ def find_samples(file: BinaryIO) -> SampleChunk | None:
     size = file.seek(0, 2)
     file.seek(0)
     magic = file.read(4)
+    if magic == b".snd":
+        return _au_samples(file, size)
     if magic not in _CHUNKED:
         return None
     position, name_bytes, length_bytes, counted = _CHUNKED[magic]
@@ -99,6 +101,16 @@ def find_samples(file: BinaryIO) -> SampleChunk | None:
         if not 0 < position < size:
             break
     return None
+
+
+def _au_samples(file: BinaryIO, size: int) -> SampleChunk | None:
+    """The samples of an AU file: its header says where they are, and how many bytes, or that it does not know."""
+    position, length = (int.from_bytes(file.read(4), "big") for _ in range(2))
+    there = size - position
+    if there < 0:
+        return None
+    empty = length == 0 and there > 0
+    return SampleChunk(position, None if length == _MAX_32 else length, there, there if empty else 0, is_empty=empty)
 
 
 def _chunk(file: BinaryIO, magic: bytes) -> tuple[bytes, int]:
@@ -151,6 +163,13 @@ def with_length(file: BinaryIO, found: SampleChunk) -> list[bytes | range]:
     ds64 = b"".join(value.to_bytes(8, "little") for value in (size, promised, 0)) + bytes(4)
     head = b"RF64" + _MAX_32.to_bytes(4, "little") + b"WAVEds64" + _DS64_BYTES.to_bytes(4, "little") + ds64
     return [head + chunks + b"data" + _MAX_32.to_bytes(4, "little"), range(found.position, end)]
+
+
+def with_unknown_length(file: BinaryIO, found: SampleChunk) -> list[bytes | range]:
+    """The pieces of an AU file whose header says that it does not know the length; as :func:`with_length`."""
+    file.seek(0)
+    head = file.read(12)
+    return [head[:8] + _MAX_32.to_bytes(4, "big"), range(12, found.position + found.there)]
 
 
 def copy_stream(source: IO[bytes], target: BinaryIO) -> None:

@@ -114,12 +114,16 @@ class MpegStream:
             bytes).
         changes: where a frame contradicts those before it, in words.
         cut: bytes of a last frame that is not whole.
+        behind: bytes behind the last frame that are neither frames nor tags.
+        is_padding: whether these are all zero.
     """
 
     parts: tuple[MpegPart, ...]
     lost: tuple[tuple[float, int], ...]
     changes: tuple[str, ...]
     cut: int
+    behind: int = 0
+    is_padding: bool = True
 
     @property
     def num_samples(self) -> int:
@@ -189,7 +193,12 @@ def _walk(data: mmap.mmap, where: range) -> MpegStream | None:
             seconds += frame.num_samples / frame.rate_hz
         position = end
     whole = tuple(part for part in parts if part.num_frames)
-    return MpegStream(whole, tuple(lost), tuple(changes), cut) if whole else None
+    if not whole:
+        return None
+    end = whole[-1].ranges[-1].stop
+    rest = range(end, min(size, end + junk))
+    is_padding = not any(data[at : min(at + 2**16, rest.stop)].strip(b"\0") for at in rest[:: 2**16])
+    return MpegStream(whole, tuple(lost), tuple(changes), cut, 0 if cut else junk, is_padding)
 
 
 def _header(data: mmap.mmap, position: int) -> _Frame | None:
@@ -241,7 +250,9 @@ def _tag_bytes(data: mmap.mmap, position: int, size: int) -> int:
         return 10 + length + (10 if head[5] & 0x10 else 0)
     if head[:3] == b"TAG" and size - position >= _TAG_BYTES:
         after = position + _TAG_BYTES  # the words may be of the sound; a tag stands at an end
-        joined = after == size or _header(data, after) is not None or data[after : after + 3] in (b"ID3", b"APE")
+        joined = (
+            after == size or _header(data, after) is not None or data[after : after + 3] in (b"ID3", b"APE", b"TAG")
+        )
         return _TAG_BYTES if joined else 0
     if head[:8] == b"APETAGEX" and size - position >= 32:
         length = int.from_bytes(data[position + 12 : position + 16], "little")

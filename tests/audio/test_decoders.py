@@ -133,6 +133,30 @@ def test_an_mp3_that_is_cut_off_is_refused(tmp_path: Path) -> None:
         read_audio(tmp_path / "a.mp3")
 
 
+@pytest.mark.parametrize(("tail", "count"), [(bytes(5000), 0), (b"\xaa" * 5000, 5000), (b"TAG" + bytes(125), 0)])
+@pytest.mark.parametrize("informed", [True, False])
+def test_what_is_behind_the_last_frame_does_not_end_the_sound(
+    tmp_path: Path, tail: bytes, count: int, informed: bool
+) -> None:
+    path = mp3(tmp_path / "whole.mp3", 2.0, mode="CONSTANT")
+    frames = path.read_bytes() if informed else bare(path)
+    (tmp_path / "whole.mp3").write_bytes(frames)
+    (tmp_path / "a.mp3").write_bytes(frames + tail + b"TAG" + bytes(125))
+    audio, said = heard(tmp_path / "a.mp3")
+    np.testing.assert_allclose(audio.samples, heard(tmp_path / "whole.mp3")[0].samples, atol=1e-5)
+    assert [line.split(" take")[0].split(",")[0] for line in said] == (
+        ["5000 bytes behind its last frame are no MP3"] if count else []
+    )
+
+
+def test_an_mp3_without_a_header_that_ends_within_a_frame_is_said(tmp_path: Path) -> None:
+    frames = bare(mp3(tmp_path / "whole.mp3", 2.0, mode="CONSTANT"))
+    (tmp_path / "a.mp3").write_bytes(frames[: len(frames) // 2 + 57])
+    audio, said = heard(tmp_path / "a.mp3")
+    assert audio.duration_s == pytest.approx(1.0, abs=0.1)
+    assert said == ["its last frame is not whole; the file may be cut off"]
+
+
 def test_a_hole_in_an_mp3_is_said_with_its_place_and_length(tmp_path: Path) -> None:
     frames = bytearray(bare(mp3(tmp_path / "whole.mp3", 4.0, mode="CONSTANT")))
     middle = len(frames) // 2
@@ -241,6 +265,19 @@ def test_a_wav_that_says_it_is_empty_or_lacks_padding_is_read(tmp_path: Path, ex
     else:
         expected = [] if len(extra) % 2 == 0 else ["the chunks of its header are not padded"]
     assert [line.startswith(start) for line, start in zip(said, expected, strict=True)] == [True] * len(said)
+
+
+def test_an_au_that_is_cut_off_is_refused_and_one_that_says_it_is_empty_is_read(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.au", tone(1.0), RATE)
+    data = bytearray((tmp_path / "a.au").read_bytes())
+    (tmp_path / "cut.au").write_bytes(data[: len(data) // 2])
+    with pytest.raises(AudioError, match=r"cut\.au: the file is cut off: its header says 88200 bytes"):
+        read_audio(tmp_path / "cut.au")
+    data[8:12] = bytes(4)
+    (tmp_path / "zero.au").write_bytes(data)
+    audio, said = heard(tmp_path / "zero.au")
+    np.testing.assert_array_equal(audio.samples, read_audio(tmp_path / "a.au").samples)
+    assert [line.startswith("its header says that it holds no samples") for line in said] == [True]
 
 
 def test_a_wav_without_samples_is_still_one(tmp_path: Path) -> None:
