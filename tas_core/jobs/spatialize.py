@@ -300,7 +300,11 @@ def _write_page(page: Path, prepared: PreparedFile, result: FileResult) -> None:
         channel=prepared.options.excerpt.channel,
         track=prepared.reader.track,
     )
-    write_report(page, about, prepared.timeline, result.as_dict(), overwrite=prepared.options.overwrite)
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", category=UserWarning, module=r"tas_core\.audio\..*"
+        )  # said when it was opened
+        write_report(page, about, prepared.timeline, result.as_dict(), overwrite=prepared.options.overwrite)
 
 
 def _mono_pieces(reader: AudioReader, channel: int | None, meter: MixdownMeter) -> Iterator[np.ndarray]:

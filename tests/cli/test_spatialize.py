@@ -376,3 +376,17 @@ def test_channels_that_are_lost_in_the_mean_are_said_with_the_option(
     assert re.search(rf"^tas: warning: .*a\.wav: {said} \(--channel {number}\)$", done.err, re.M)
     done = tas(*words, "--force", "--channel", 2)
     assert "quieter" not in done.err
+
+
+def test_what_is_wrong_with_an_input_is_said_once_also_with_a_page(
+    tas: Callable[..., Finished], make_audio: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    data = bytearray(make_audio(seconds=1.0).read_bytes())
+    at = data.index(b"data") + 4
+    data[at : at + 4] = bytes(4)
+    (tmp_path / "a.wav").write_bytes(data)
+    words = ["spatialize", tmp_path / "a.wav", "-p", PROMPT, "--model", tiny_model, "-o", tmp_path / "o.wav"]
+    done = tas(*words, "--report", tmp_path / "o.html")
+    assert done.code == 0
+    assert done.err.count("its header says that it holds no samples") == 1
+    assert soundfile.info(tmp_path / "o.wav").duration == 1.0
