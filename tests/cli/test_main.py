@@ -144,7 +144,7 @@ def test_json_is_one_strict_object_with_the_documented_fields(
     assert done.err == ""
     report = strict_json(done.out)
     assert " ".join(report) == (
-        "source output start_s duration_s sample_rate_hz subtype model steps seed device seconds real_time_factor peak"
+        "source output start_s duration_s track sample_rate_hz subtype model steps seed device seconds real_time_factor peak"
         " gain_db clamped_samples loudness_lufs segments objects stems"
     )
     assert (report["source"], report["output"]) == (str(source), str(out))
@@ -346,7 +346,7 @@ def test_all_other_warnings_are_seen(
     (tmp_path / "talk.mp4").write_text("no sound")
     ffmpeg = tmp_path / "bin" / "ffmpeg"
     ffmpeg.parent.mkdir()
-    ffmpeg.write_text(f"#!/bin/sh\necho 'a packet is odd' >&2\nexec cat '{tmp_path}/tone.wav'\n")
+    ffmpeg.write_text(f"#!/bin/sh\necho '[error] a packet is odd' >&2\nexec cat '{tmp_path}/tone.wav'\n")
     ffmpeg.chmod(0o755)
     monkeypatch.setenv("PATH", f"{ffmpeg.parent}:{os.environ['PATH']}")
     make_timeline("start: 0, end: 0.5, text: a dog left", name="early.yaml")
