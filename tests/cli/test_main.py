@@ -144,8 +144,8 @@ def test_json_is_one_strict_object_with_the_documented_fields(
     assert done.err == ""
     report = strict_json(done.out)
     assert " ".join(report) == (
-        "source output start_s duration_s track sample_rate_hz subtype model steps seed device seconds real_time_factor peak"
-        " gain_db clamped_samples loudness_lufs segments objects stems"
+        "source output start_s duration_s track sample_rate_hz subtype model steps seed device seconds"
+        " real_time_factor peak gain_db clamped_samples loudness_lufs segments objects stems"
     )
     assert (report["source"], report["output"]) == (str(source), str(out))
     assert (report["start_s"], report["subtype"]) == (0.0, "PCM_16")
