@@ -1,9 +1,13 @@
-"""The one list of what an audio file is: endings that are read, formats that are written, and sample encodings."""
+"""The one list of what an audio file is: endings that are read, formats that are written, and sample encodings.
+
+So whether an output can be written is found out here, before any work.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -11,7 +15,7 @@ from typing import Final
 import soundfile
 
 from tas_core.errors import InputError
-from tas_core.system.files import STANDARD_STREAM
+from tas_core.system.files import STANDARD_STREAM, check_new_file
 
 READABLE: Final = (
     *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".aif", ".aiff", ".aifc", ".caf", ".w64", ".rf64", ".mp3"),
@@ -79,6 +83,11 @@ def output_container(path: str | Path) -> str:
     return WRITABLE[extension]
 
 
+def output_name(path: str | Path) -> str:
+    """An output in messages."""
+    return "standard output" if str(path) == STANDARD_STREAM else str(path)
+
+
 def output_subtype(path: str | Path, subtype: str) -> str:
     """Sample encoding for an output: that of the input where the format has it, else the nearest.
 
@@ -95,6 +104,31 @@ def output_subtype(path: str | Path, subtype: str) -> str:
     same = [s for s in _DEPTHS if PCM_BITS.get(s) == PCM_BITS.get(subtype, -1)]
     candidates = (subtype, *same, *_DEPTHS[i:], *reversed(_DEPTHS[:i]))
     return next(s for s in candidates if soundfile.check_format(container, s))
+
+
+def check_output_path(
+    path: str | Path, inputs: Sequence[str | Path] = (), overwrite: bool = False, subtype: str | None = None
+) -> None:
+    """Find out before any work whether a file can be written.
+
+    Args:
+        path: the output; its extension chooses the format.
+        inputs: files that must not be overwritten.
+        overwrite: whether an existing file may be replaced.
+        subtype: sample encoding that the format has to have, if one was requested.
+
+    Raises:
+        InputError: unknown extension, a folder, a missing or read-only folder, an existing file, an input, a terminal
+            for standard output, or the format has no such subtype.
+    """
+    container = output_container(path)
+    if subtype is not None and not soundfile.check_format(container, subtype):
+        known = ", ".join(soundfile.available_subtypes(container))
+        raise InputError(f"{path}: {container} has no {subtype}, expected one of {known}")
+    if str(path) != STANDARD_STREAM:
+        check_new_file(path, inputs, overwrite)
+    elif sys.stdout is None or sys.stdout.isatty():
+        raise InputError("standard output is a terminal, expected a pipe or a file to write the sound to")
 
 
 def full_scale(subtype: str) -> float:

@@ -13,9 +13,9 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from tas_core.audio.formats import AudioFormat, full_scale, loses_depth
+from tas_core.audio.formats import AudioFormat, full_scale, loses_depth, output_name
 from tas_core.audio.loudness import LoudnessMeter
-from tas_core.audio.writer import AudioWriter, output_name, peak
+from tas_core.audio.writer import AudioWriter, peak
 from tas_core.conventions import amplitude_to_db, db_to_amplitude
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM

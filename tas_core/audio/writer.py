@@ -12,7 +12,6 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn
@@ -20,9 +19,16 @@ from typing import Final, NoReturn
 import numpy as np
 import soundfile
 
-from tas_core.audio.formats import PCM_BITS, AudioFormat, output_container, output_subtype
+from tas_core.audio.formats import (
+    PCM_BITS,
+    AudioFormat,
+    check_output_path,
+    output_container,
+    output_name,
+    output_subtype,
+)
 from tas_core.errors import InputError, TasError
-from tas_core.system.files import STANDARD_STREAM, check_new_file, file_exists, partial_file
+from tas_core.system.files import STANDARD_STREAM, file_exists, partial_file
 from tas_core.system.write_errors import flush_to_disk, write_error
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
@@ -37,36 +43,6 @@ _PROBE_BYTES: Final = 2**20
 def peak(samples: np.ndarray) -> float:
     """Largest magnitude; above 1.0 an integer format clips. 0 for no samples."""
     return max(float(samples.max()), -float(samples.min())) if samples.size else 0.0
-
-
-def output_name(path: str | Path) -> str:
-    """An output in messages."""
-    return "standard output" if str(path) == STANDARD_STREAM else str(path)
-
-
-def check_output_path(
-    path: str | Path, inputs: Sequence[str | Path] = (), overwrite: bool = False, subtype: str | None = None
-) -> None:
-    """Find out before any work whether a file can be written.
-
-    Args:
-        path: the output; its extension chooses the format.
-        inputs: files that must not be overwritten.
-        overwrite: whether an existing file may be replaced.
-        subtype: sample encoding that the format has to have, if one was requested.
-
-    Raises:
-        InputError: unknown extension, a folder, a missing or read-only folder, an existing file, an input, a terminal
-            for standard output, or the format has no such subtype.
-    """
-    container = output_container(path)
-    if subtype is not None and not soundfile.check_format(container, subtype):
-        known = ", ".join(soundfile.available_subtypes(container))
-        raise InputError(f"{path}: {container} has no {subtype}, expected one of {known}")
-    if str(path) != STANDARD_STREAM:
-        check_new_file(path, inputs, overwrite)
-    elif sys.stdout is None or sys.stdout.isatty():
-        raise InputError("standard output is a terminal, expected a pipe or a file to write the sound to")
 
 
 class AudioWriter:
@@ -90,8 +66,8 @@ class AudioWriter:
         dither_seed: seed of the dither for integer formats; None for plain rounding.
 
     Raises:
-        InputError: as :func:`check_output_path`, or the format has no such subtype, rate or length; when the context
-            is left, a file that has appeared under the name and may not be replaced.
+        InputError: as :func:`tas_core.audio.formats.check_output_path`, or the format has no such subtype, rate or
+            length; when the context is left, a file that has appeared under the name and may not be replaced.
     """
 
     def __init__(

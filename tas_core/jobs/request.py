@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tas_core.audio.excerpt import Excerpt
+from tas_core.audio.formats import check_output_path
 from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader
-from tas_core.audio.writer import check_output_path
 from tas_core.errors import AudioError, InputError, PromptError
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.stems import check_stem_folder, stem_paths

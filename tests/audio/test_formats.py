@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ import soundfile
 from tas_core.audio.formats import (
     READABLE,
     WRITABLE,
+    check_output_path,
     full_scale,
     is_readable,
     loses_depth,
@@ -21,6 +24,7 @@ from tas_core.audio.formats import (
 )
 from tas_core.audio.reader import AudioReader
 from tas_core.errors import InputError
+from tas_core.system.files import same_file
 
 ENCODERS = {
     **{".mp3": "libmp3lame", ".m4a": "aac", ".m4b": "aac", ".aac": "aac", ".ac3": "ac3", ".wma": "wmav2"},
@@ -129,3 +133,61 @@ def test_full_scale_is_the_largest_integer() -> None:
 )
 def test_the_depth_of_the_input_is_kept_where_possible(name: str, subtype: str, expected: str) -> None:
     assert output_subtype(name, subtype) == expected
+
+
+# ------------------------------------------------------------------ output paths
+
+
+def test_good_output_paths_pass(tmp_path: Path) -> None:
+    check_output_path(tmp_path / "new.wav", [tmp_path / "in.wav"])
+    (tmp_path / "old.flac").touch()
+    check_output_path(tmp_path / "old.flac", overwrite=True)
+
+
+def test_bad_output_paths_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "old.wav").touch()
+    (tmp_path / "folder.wav").mkdir()
+    cases = {
+        "old.wav": "the file exists",
+        "folder.wav": "a folder",
+        "new.xyz": r"the extension .xyz, expected one of .wav, .flac",
+        "new": "no extension",
+        "new.mp3": "the extension .mp3",
+        "nowhere/new.wav": "does not exist",
+        "old.wav/new.wav": "does not exist",
+    }
+    for name, what in cases.items():
+        with pytest.raises(InputError, match=f"{name}: .*{what}"):
+            check_output_path(tmp_path / name)
+
+
+def test_a_folder_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    with pytest.raises(InputError, match="no permission"):
+        check_output_path(tmp_path / "new.wav")
+
+
+def test_the_input_is_never_overwritten_through_any_name(tmp_path: Path) -> None:
+    source = tmp_path / "in.wav"
+    source.write_bytes(b"precious")
+    (tmp_path / "soft.wav").symlink_to(source)
+    (tmp_path / "hard.wav").hardlink_to(source)
+    (tmp_path / "sub").mkdir()
+    for name in ("in.wav", "soft.wav", "hard.wav", "sub/../in.wav"):
+        assert same_file(tmp_path / name, source)
+        with pytest.raises(InputError, match="the output is the input"):
+            check_output_path(tmp_path / name, ["other.wav", source], overwrite=True)
+    assert not same_file(tmp_path / "new.wav", source)
+    assert same_file(tmp_path / "new.wav", tmp_path / "sub/../new.wav")
+
+
+def test_a_terminal_is_no_place_for_sound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    with pytest.raises(InputError, match="standard output is a terminal"):
+        check_output_path("-")
+
+
+def test_the_encoding_asked_for_is_checked_before_any_work(tmp_path: Path) -> None:
+    check_output_path(tmp_path / "a.flac", subtype="PCM_24")
+    with pytest.raises(InputError, match=r"a\.flac: FLAC has no FLOAT, expected one of PCM_S8"):
+        check_output_path(tmp_path / "a.flac", subtype="FLOAT")

@@ -25,7 +25,7 @@ PUBLIC = {
     "tas_core.timeline",
     "tas_core.evaluation.metrics",
     "tas_core.jobs.request",
-    "tas_core.jobs.spatialize",
+    "tas_core.jobs.process_file",
     "tas_core.jobs.batch.run",
     "tas_core.training.run",
     "tas_core.evaluation.runner",

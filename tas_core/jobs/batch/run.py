@@ -11,12 +11,11 @@ import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
-from tas_core.audio.writer import check_output_path
+from tas_core.audio.formats import check_output_path
 from tas_core.errors import InputError
 from tas_core.jobs.batch.plan import BatchPlan
 from tas_core.jobs.batch.processes import compute_in_processes
 from tas_core.jobs.batch.worker import FileOutcome, FileTask, attempt
-from tas_core.jobs.request import read_head
 from tas_core.jobs.spatialize import FileWorker, JobSettings
 from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import usable_cores
@@ -51,7 +50,7 @@ def run_batch(
     Raises:
         InputError: an output that cannot be written, a model or a head that cannot be used; nothing was made then.
     """
-    read_head(settings.options.hrtf)
+    settings = settings.with_head()
     todo = {
         number: FileTask(request, settings.options.overwrite or number in plan.again)
         for number, request in plan.tasks()

@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+from tas_core.acoustics.sofa import read_sofa
 from tas_core.jobs.batch.inputs import find_inputs
 from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
 from tas_core.jobs.batch.run import run_batch
@@ -19,6 +21,7 @@ from tas_core.jobs.batch.worker import FileOutcome
 from tas_core.jobs.spatialize import JobSettings
 from tests.conftest import Finished, tone
 from tests.jobs.batch.conftest import COUNT, PROMPT, write_sounds
+from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa
 
 Run = Callable[..., Finished]
 
@@ -285,3 +288,24 @@ def test_folders_that_stay_empty_are_removed(settings: JobSettings, tmp_path: Pa
     (outcome,) = run_batch(plan(sounds, tmp_path / "out" / "deep"), settings)
     assert "not an audio file" in outcome.error
     assert sorted(os.listdir(tmp_path)) == ["in"]
+
+
+def test_a_head_is_read_once_for_all_files_and_processes(
+    settings: JobSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    head = write_sofa(tmp_path / "me.sofa", spherical_hrir(FULL_CIRCLE, 44_100), on_the_plane(FULL_CIRCLE))
+    reads: list[Path] = []
+    monkeypatch.setattr("tas_core.acoustics.sofa.read_sofa", lambda path: (reads.append(path), read_sofa(path))[1])
+    settings = replace(settings, options=replace(settings.options, hrtf=head))
+    outcomes = run_batch(plan(write_sounds(tmp_path / "in", 2), tmp_path / "out"), settings)
+    assert all(outcome.result for outcome in outcomes)
+    assert reads == [head]
+    handed: list[JobSettings] = []
+    monkeypatch.setattr(
+        "tas_core.jobs.batch.run.compute_in_processes",
+        lambda tasks, given, jobs: (handed.append(given), (_ for _ in ()))[1],
+    )
+    monkeypatch.setattr("tas_core.jobs.batch.run.usable_cores", lambda: 2)
+    assert run_batch(plan(write_sounds(tmp_path / "other", 2), tmp_path / "out2"), settings, jobs=2) == []
+    assert reads == [head, head]
+    assert handed[0].options.render.head is not None

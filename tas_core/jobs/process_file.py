@@ -1,0 +1,193 @@
+"""One file that was checked, rendered by a loaded model and written, in constant memory."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tas_core.audio.formats import AudioFormat, output_subtype
+from tas_core.audio.mixdown import MixdownMeter
+from tas_core.audio.normalised_writer import NormalisedWriter
+from tas_core.audio.reader import AudioReader
+from tas_core.audio.resampling import to_mono
+from tas_core.conventions import amplitude_to_db
+from tas_core.errors import Advice
+from tas_core.inference.engine import LoadedModel
+from tas_core.jobs.request import PreparedFile
+from tas_core.jobs.result import FileResult, StemFile, sidecar_text
+from tas_core.jobs.stems import StemWriter
+from tas_core.system.files import write_files
+from tas_core.system.progress import Progress, ignore
+
+if TYPE_CHECKING:
+    from tas_core.inference.stream import Spatializer
+
+_READ_FRAMES = 2**20
+
+
+def process_file(
+    prepared: PreparedFile,
+    model: LoadedModel,
+    *,
+    progress: Progress = ignore,
+    command: Sequence[str] = (),
+    began: float | None = None,
+) -> FileResult:
+    """Render one prepared file, and write what was requested beside it.
+
+    The output keeps rate, length and tags, and the bit depth where its format can; (left + right) / 2 is the mono
+    input times the gain. Stems are without any gain.
+
+    Args:
+        prepared: the request.
+        model: of any family.
+        progress: told the fraction done, 0 to 1.
+        command: words of the command line, for the sidecar.
+        began: ``time.perf_counter()`` of the beginning, if loading counts; None is now.
+
+    Warns:
+        UserWarning: an object that the timeline names is not in the sound; as
+            :class:`tas_core.audio.normalised_writer.NormalisedWriter`.
+
+    Raises:
+        InputError: a file that is damaged; nothing is written then.
+        TasError: writing failed, or an ear passed full scale and that was to be an error.
+    """
+    loaded = time.perf_counter()
+    rendered = _render(prepared, model, progress)
+    result = _result(prepared, model, rendered, loaded - (loaded if began is None else began))
+    for item in result.objects:
+        if not item.found:
+            warnings.warn(f"{prepared.reader.name}: {item.message}", stacklevel=2)
+    if prepared.options.sidecar:
+        _write_sidecar(prepared, model, result, command)
+    if prepared.request.page is not None:
+        _write_page(prepared.request.page, prepared, result)
+    return result
+
+
+@dataclass(frozen=True)
+class _Rendered:
+    """A rendered file: what rendered it, what wrote it, the files of stems, and seconds taken by each step."""
+
+    job: Spatializer
+    writer: NormalisedWriter
+    stems: tuple[StemFile, ...]
+    seconds: dict[str, float]
+
+
+def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _Rendered:
+    """Write the output and the stems, block by block."""
+    from tas_core.inference.stream import Spatializer
+
+    began = time.perf_counter()
+    reader, options, (start, stop) = prepared.reader, prepared.options, prepared.passage
+    rate_hz, subtype = reader.sample_rate_hz, options.subtype or output_subtype(prepared.out, reader.subtype)
+    job = Spatializer(
+        prepared.num_samples, rate_hz, prepared.timeline, model, prepared.render, passage=prepared.passage
+    )
+    encoded = time.perf_counter()
+    with contextlib.ExitStack() as stack:
+        # Entered first, so that stems are dropped too if the levels of the output turn out to be an error.
+        stems = None
+        if prepared.request.stems is not None:
+            stems = stack.enter_context(
+                StemWriter(prepared.request.stems, job.stem_names, rate_hz, stop - start, overwrite=options.overwrite)
+            )
+        writer = stack.enter_context(
+            NormalisedWriter(
+                prepared.out,
+                AudioFormat(rate_hz, 2, stop - start, subtype, reader.tags),
+                reader.subtype,
+                levels=options.levels,
+                seed=prepared.render.seed,
+                overwrite=options.overwrite,
+            )
+        )
+        reader.seek(job.first_sample)
+        meter = MixdownMeter(reader.num_channels)
+        for block in job.blocks(_mono_pieces(reader, options.excerpt.channel, meter), progress):
+            writer.write(block.ears)
+            if stems is not None and block.stems is not None:
+                stems.write(block.stems, block.ears.shape[1])
+        sampled = time.perf_counter()
+    written = time.perf_counter()
+    if options.excerpt.channel is None and (loss := meter.loss()) is not None:
+        warnings.warn(Advice(f"{reader.name}: {loss.words()}", remedy="channel", value=loss.loudest), stacklevel=3)
+    files = tuple(map(StemFile, (*job.stem_names[:-1], None), map(str, stems.paths))) if stems else ()
+    seconds = {"encode": encoded - began, "sample": sampled - encoded, "write": written - sampled}
+    return _Rendered(job, writer, files, seconds)
+
+
+def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, load_s: float) -> FileResult:
+    """What is to be said of a rendered file."""
+    start, stop = prepared.passage
+    rate_hz, writer = prepared.reader.sample_rate_hz, rendered.writer
+    duration_s = (stop - start) / rate_hz
+    return FileResult(
+        source=str(prepared.reader.path),
+        output=str(prepared.out),
+        start_s=start / rate_hz,
+        duration_s=duration_s,
+        track=prepared.reader.track,
+        sample_rate_hz=rate_hz,
+        subtype=writer.subtype,
+        model=model.name,
+        steps=prepared.render.steps or model.network.default_steps,
+        seed=prepared.render.seed,
+        device=model.device.type,
+        seconds={"load": load_s, **rendered.seconds},
+        real_time_factor=rendered.seconds["sample"] / duration_s,
+        peak=writer.peak,
+        gain_db=amplitude_to_db(writer.gain),
+        clamped_samples=writer.clamped,
+        loudness_lufs=writer.loudness_lufs,
+        segments=rendered.job.segments(),
+        objects=rendered.job.detections(),
+        stems=rendered.stems,
+    )
+
+
+def _write_sidecar(prepared: PreparedFile, model: LoadedModel, result: FileResult, command: Sequence[str]) -> None:
+    """Write ``OUT.tas.json``, which says how the output was made."""
+    options = prepared.options
+    text = sidecar_text(result, prepared.timeline, options.as_dict(), model.digest, command)
+    write_files({prepared.sidecar: text.encode("utf-8", "backslashreplace")}, overwrite=options.overwrite)
+
+
+def _write_page(page: Path, prepared: PreparedFile, result: FileResult) -> None:
+    """Write the report page of a rendered file."""
+    from tas_core.reporting.report.page import ReportedOutput, write_report
+
+    about = ReportedOutput(
+        output=prepared.out,
+        source=prepared.reader.path,
+        stems={stem.object: Path(stem.path) for stem in result.stems if stem.object is not None},
+        start_s=None if prepared.passage == (0, prepared.num_samples) else result.start_s,
+        channel=prepared.options.excerpt.channel,
+        track=prepared.reader.track,
+    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", category=UserWarning, module=r"tas_core\.audio\..*"
+        )  # said when it was opened
+        write_report(page, about, prepared.timeline, result.as_dict(), overwrite=prepared.options.overwrite)
+
+
+def _mono_pieces(reader: AudioReader, channel: int | None, meter: MixdownMeter) -> Iterator[np.ndarray]:
+    """The file from where the reader is, block by block, (time): one channel, or the mean of all, which is measured."""
+    while (block := reader.read(_READ_FRAMES)).shape[1]:
+        if channel is not None:
+            yield block[channel - 1]
+            continue
+        mono = to_mono(block)
+        if len(block) > 1:
+            meter.add(block, mono)
+        yield mono
