@@ -11,7 +11,7 @@ from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.models import checkpoints
 from tests.conftest import Finished
 from tests.support.fairplay import write_annotated
-from tests.support.tiny import HashEncoder, write_material
+from tests.support.tiny import WideHashEncoder, phrase_table, write_material
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -25,15 +25,8 @@ def test_the_command_line_trains_and_uses_them(
     make_timeline: Callable[..., Path],
     preset: str,
 ) -> None:
-    from tas_core.datasets.mixing.phrases import PhraseTable
-    from tas_core.datasets.sources.catalogue import load_categories
-
-    class Wide(HashEncoder):
-        name = "minilm"
-        width = 384
-
     data = write_material(tmp_path / "material")
-    PhraseTable.build(load_categories(), Wide(), "minilm").save(data / "phrases-minilm.safetensors")
+    phrase_table(WideHashEncoder()).save(data / "phrases-minilm.safetensors")
     run = tmp_path / "run"
     chosen = ("--steps", 2, "--batch-size", 2, "--device", "cpu", "--log-every", 1, "--validate-every", 100)
     done = tas("train", "--data", data, "--out", run, "--preset", preset, *chosen)

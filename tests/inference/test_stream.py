@@ -351,18 +351,16 @@ def test_what_a_model_reads_is_encoded_once() -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 48000])
-@pytest.mark.parametrize("width", [0.0, 0.4, 1.0, 2.0])
-def test_width_scales_the_side_signal_and_nothing_else(
-    slots: SlotsModel, paper: PaperModel, rate_hz: int, width: float
-) -> None:
+def test_width_scales_the_side_signal_and_nothing_else(slots: SlotsModel, paper: PaperModel, rate_hz: int) -> None:
     x = _noise(2 * rate_hz)
     for model in (slots, paper):
         plain = rendered(x, rate_hz, SCENE, model, steps=2)
-        wide = rendered(x, rate_hz, SCENE, model, steps=2, width=width)
-        # One addition and one subtraction in float64.
-        np.testing.assert_allclose(wide.ears.mean(axis=0), x, rtol=0, atol=1e-12)
-        np.testing.assert_allclose(_side(wide), width * _side(plain), rtol=0, atol=1e-12)
-    assert _db(_side(plain), x) > -40
+        assert _db(_side(plain), x) > -40
+        for width in (0.0, 0.4, 1.0, 2.0):
+            wide = rendered(x, rate_hz, SCENE, model, steps=2, width=width)
+            # One addition and one subtraction in float64.
+            np.testing.assert_allclose(wide.ears.mean(axis=0), x, rtol=0, atol=1e-12)
+            np.testing.assert_allclose(_side(wide), width * _side(plain), rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("width", [-0.1, 2.1, float("nan"), float("inf")])

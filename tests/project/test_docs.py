@@ -18,15 +18,12 @@ import typer
 
 import tas_core
 from tas_cli.main import app
-from tas_core.datasets.mixing.phrases import PhraseTable
-from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.evaluation import metrics
-from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.timeline.files import parse_timeline
 from tests.conftest import Finished
 from tests.support.scored import write_scored
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa
-from tests.support.tiny import write_material
+from tests.support.tiny import WideHashEncoder, phrase_table, write_material
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
@@ -86,9 +83,7 @@ def test_examples_of_the_api_page(folder: Path) -> None:
 def test_examples_of_training_and_evaluation(folder: Path) -> None:
     """On material that is made in a second, with the network in its real size."""
     write_material(folder / "bank")
-    PhraseTable.build(load_categories(), build_text_encoder("minilm"), "minilm").save(
-        folder / "bank" / "phrases-minilm.safetensors"
-    )
+    phrase_table(WideHashEncoder()).save(folder / "bank" / "phrases-minilm.safetensors")
     write_scored(folder / "bench")
     wrong = run_examples(SLOW, API[SLOW], {"Path": Path})
     assert not wrong, wrong

