@@ -16,11 +16,13 @@ plain waves can look like copies.
 
 from __future__ import annotations
 
+import math
 import struct
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,20 @@ class Sample:
     name: str
     programs: tuple[str, ...]
     samples: np.ndarray
+
+    @cached_property
+    def fingerprints(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers that stand for some successive distances between zero crossings, and where each begins (place)."""
+        above = self.samples >= 0
+        crossings = np.flatnonzero(above[1:] != above[:-1])
+        distances = np.diff(crossings)
+        if len(distances) < CROSSINGS:
+            return np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        windows = np.lib.stride_tricks.sliding_window_view(distances, CROSSINGS)
+        varied = (windows.max(axis=1) - windows.min(axis=1) > 1) & (windows.sum(axis=1) > 3 * CROSSINGS)
+        factors = np.uint64(1099511628211) ** np.arange(CROSSINGS, dtype=np.uint64)
+        numbers = (windows.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
+        return numbers[varied], crossings[: len(windows)][varied]
 
 
 def _chunks(data: bytes) -> dict[str, bytes]:
@@ -161,20 +177,6 @@ def _packaged(folder: Path) -> tuple[list[Sample], list[Sample]]:
     return read(known), read(held_out)
 
 
-def _fingerprints(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers that stand for some successive distances between zero crossings, and where each begins (place)."""
-    above = samples >= 0
-    crossings = np.flatnonzero(above[1:] != above[:-1])
-    distances = np.diff(crossings)
-    if len(distances) < CROSSINGS:
-        return np.zeros(0, np.uint64), np.zeros(0, np.int64)
-    windows = np.lib.stride_tricks.sliding_window_view(distances, CROSSINGS)
-    varied = (windows.max(axis=1) - windows.min(axis=1) > 1) & (windows.sum(axis=1) > 3 * CROSSINGS)
-    factors = np.uint64(1099511628211) ** np.arange(CROSSINGS, dtype=np.uint64)
-    numbers = (windows.astype(np.uint64) * factors).sum(axis=1, dtype=np.uint64)
-    return numbers[varied], crossings[: len(windows)][varied]
-
-
 def _likeness(one: np.ndarray, other: np.ndarray, at: int, there: int) -> float:
     """Correlation of two recordings (time) around places that may be the same; 0 where too little is left of one."""
     before = min(at, there, LONGEST // 2)
@@ -183,20 +185,21 @@ def _likeness(one: np.ndarray, other: np.ndarray, at: int, there: int) -> float:
         return 0.0
     a = one[at - before : at + after].astype(np.float64)
     b = other[there - before : there + after].astype(np.float64)
-    a, b = a - a.mean(), b - b.mean()
-    return float(abs(a @ b) / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-9))
+    a -= np.add.reduce(a) / len(a)
+    b -= np.add.reduce(b) / len(b)
+    return abs(float(a @ b)) / max(math.sqrt(float(a @ a) * float(b @ b)), 1e-9)
 
 
 def shared(known: list[Sample], held_out: list[Sample]) -> Iterator[tuple[float, Sample, Sample]]:
     """Correlation, sample of ``held_out``, and what it is in ``known``, for each that is there too."""
-    found = [_fingerprints(sample.samples) for sample in known]
+    found = [sample.fingerprints for sample in known]
     numbers = np.concatenate([n for n, _ in found])
     places = np.concatenate([p for _, p in found])
     owners = np.repeat(np.arange(len(known)), [len(n) for n, _ in found])
     order = np.argsort(numbers, kind="stable")
     numbers, places, owners = numbers[order], places[order], owners[order]
     for sample in held_out:
-        wanted, at = _fingerprints(sample.samples)
+        wanted, at = sample.fingerprints
         if not len(wanted):
             continue
         chosen = np.unique(np.linspace(0, len(wanted) - 1, CLOSER_LOOKS).round().astype(int))

@@ -5,6 +5,7 @@ import shutil
 import struct
 import sys
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -133,6 +134,7 @@ def shared_samples() -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules["shared_samples"] = module
     spec.loader.exec_module(module)
+    module.read_samples = cache(module.read_samples)  # of a font, for all that it is compared with
     return module
 
 

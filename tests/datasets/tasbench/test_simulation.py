@@ -292,8 +292,8 @@ def test_missing_material_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.slow
 @needs_material
 def test_real_material(tmp_path: Path) -> None:
-    """Twenty clips with real instruments, voices and recordings, by two processes: checked, annotated, repeatable."""
-    data = simulate(tmp_path / "a", 20, rate_hz=16000, jobs=2)
+    """Ten clips with real instruments, voices and recordings, by two processes: checked, annotated, repeatable."""
+    data = simulate(tmp_path / "a", 10, rate_hz=16000, jobs=2)
     assert check_dataset(data) == []
     kinds = set()
     for clip in data.clips():
@@ -303,7 +303,7 @@ def test_real_material(tmp_path: Path) -> None:
             assert item["active"], f"{clip}: {item['phrase']} never sounds"
     assert len(kinds) >= 6
     # One after the other in this process, in another order and with other clips before them.
-    again = simulate(tmp_path / "b", 20, rate_hz=16000, splits=("test", "val"))
+    again = simulate(tmp_path / "b", 10, rate_hz=16000, splits=("test", "val"))
     for clip in again.clips():
         for path in (again.audio_path(clip), again.timeline_path(clip)):
             assert path.read_bytes() == (tmp_path / "a" / path.relative_to(again.root)).read_bytes()
