@@ -4,6 +4,8 @@
     config.json         {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
                          "weights_sha256": "..."}
 
+In format 2, large weights are stored in 8 bits (:mod:`tas_core.models.eight_bits`); in memory the two are alike.
+
 `weights_sha256` ties the two files together, so that a save which was cut off between them is found on
 loading. The state of a training run, to resume it, is one more file, `training.safetensors`, whose header
 carries the part that is plain JSON.
@@ -26,11 +28,13 @@ from torch import Tensor
 from tas_core.errors import CheckpointError, TasError
 from tas_core.models.description import (
     CONFIG_FILE,
+    EIGHT_BIT_FORMAT,
     FAMILIES,
     FORMAT_VERSION,
     WEIGHTS_FILE,
     read_description,
 )
+from tas_core.models.eight_bits import from_eight_bits, in_eight_bits
 from tas_core.system.configs import one_line
 from tas_core.system.files import make_folder, write_files
 
@@ -42,7 +46,7 @@ class Checkpoint:
     Attributes:
         family: which model class reads it, one of :data:`FAMILIES`.
         config: keyword arguments of that class's config.
-        state: state dict on the CPU; half precision on disk comes back as float32.
+        state: state dict on the CPU; half precision and 8 bits on disk come back as float32.
         provenance: where the weights came from (data, command, versions), free-form JSON.
         digest: SHA-256 in hex over family, config and weights; equal digests give equal outputs.
     """
@@ -70,17 +74,22 @@ def save_checkpoint(
         config: plain JSON values (tuples become lists).
         state: state dict, on any device.
         provenance: plain JSON values.
-        dtype: store float32 tensors as this type (`torch.float16` halves the file); None keeps them.
+        dtype: store float32 tensors as this type: `torch.float16` halves the file, `torch.int8` quarters it
+            (:mod:`tas_core.models.eight_bits`); None keeps them.
 
     Raises:
-        CheckpointError: unknown family, a value that JSON cannot hold, or the folder cannot be written.
+        CheckpointError: unknown family, a value that JSON cannot hold, weights that 8 bits cannot hold, or the folder
+            cannot be written.
     """
     folder = Path(folder)
     if family not in FAMILIES:
         raise CheckpointError(f"unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
+    eight_bits = dtype == torch.int8
+    if eight_bits:
+        state, dtype = in_eight_bits(state), None
     weights = safetensors.torch.save({name: storable(value, dtype) for name, value in state.items()})
     description = {
-        "format": FORMAT_VERSION,
+        "format": EIGHT_BIT_FORMAT if eight_bits else FORMAT_VERSION,
         "family": family,
         "config": dict(config),
         "provenance": dict(provenance or {}),
@@ -96,14 +105,18 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 
     Raises:
         CheckpointError: a missing folder or file, bad JSON, unknown keys, another format version, an
-            unknown family, or weights that are corrupt or belong to another config.json.
+            unknown family, or weights that are corrupt (scales of 8 bits included) or belong to another config.json.
     """
     found = read_description(folder)
+    path = Path(folder) / WEIGHTS_FILE
     try:
         stored = safetensors.torch.load(found.weights)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        path = Path(folder) / WEIGHTS_FILE
         raise CheckpointError(f"{path} is not a valid safetensors file: {one_line(error)}") from error
+    if found.version == EIGHT_BIT_FORMAT:
+        stored = from_eight_bits(stored, path)
+    elif any(value.dtype == torch.int8 for value in stored.values()):
+        raise CheckpointError(f"{path} has weights of 8 bits, but {CONFIG_FILE} says format {found.version}")
     state = {name: value.float() if _is_half(value) else value for name, value in stored.items()}
     return Checkpoint(found.family, found.config, state, found.provenance, found.digest)
 

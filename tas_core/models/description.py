@@ -20,6 +20,10 @@ from tas_core.errors import CheckpointError
 from tas_core.system.configs import describe, one_line
 
 FORMAT_VERSION: Final = 1
+EIGHT_BIT_FORMAT: Final = 2
+"""Format of checkpoints whose large weights are stored in 8 bits; otherwise as :data:`FORMAT_VERSION`."""
+SCALE_SUFFIX: Final = ".int8_scale"
+"""Ends the name under which the scales of a weight of 8 bits are stored: no parameters of the model."""
 FAMILIES: Final[Mapping[str, int]] = {"paper": 6, "slots": 1, "mono2binaural": 1, "apnet": 1}
 """Families of models by name, and the diffusion steps of each unless a request says another number."""
 WEIGHTS_FILE: Final = "model.safetensors"
@@ -38,6 +42,7 @@ class Description:
         provenance: where the weights came from, free-form JSON.
         weights: content of the weights file, not yet parsed.
         weights_sha256: SHA-256 of ``weights`` in hex.
+        version: of the format, :data:`FORMAT_VERSION` or :data:`EIGHT_BIT_FORMAT`.
     """
 
     family: str
@@ -45,6 +50,7 @@ class Description:
     provenance: dict[str, Any]
     weights: bytes
     weights_sha256: str
+    version: int
 
     @property
     def digest(self) -> str:
@@ -65,7 +71,7 @@ def read_description(folder: str | Path) -> Description:
         raise CheckpointError(f"no checkpoint folder at {folder}")
     path = folder / CONFIG_FILE
     description = parse_json(_read(path), path)
-    check_version(description, path)
+    check_version(description, path, (FORMAT_VERSION, EIGHT_BIT_FORMAT))
     check_keys(description, _CONFIG_KEYS, path)
     family = description.get("family")
     if not isinstance(family, str) or family not in FAMILIES:
@@ -79,7 +85,9 @@ def read_description(folder: str | Path) -> Description:
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     if description.get("weights_sha256", weights_sha256) != weights_sha256:
         raise CheckpointError(f"{weights_path} is damaged or belongs to another {CONFIG_FILE}: its SHA-256 differs")
-    return Description(family, description["config"], description["provenance"], weights, weights_sha256)
+    return Description(
+        family, description["config"], description["provenance"], weights, weights_sha256, description["format"]
+    )
 
 
 def parse_json(data: bytes, path: Path) -> dict[str, Any]:
@@ -97,17 +105,16 @@ def parse_json(data: bytes, path: Path) -> dict[str, Any]:
     return value
 
 
-def check_version(description: Mapping[str, Any], path: Path) -> None:
-    """Refuse another format version.
+def check_version(description: Mapping[str, Any], path: Path, versions: tuple[int, ...] = (FORMAT_VERSION,)) -> None:
+    """Refuse another format version than ``versions``.
 
     Raises:
         CheckpointError: it is another one.
     """
     version = description.get("format")
-    if version != FORMAT_VERSION or isinstance(version, bool):
-        raise CheckpointError(
-            f"{path}: format {version!r} cannot be read, this version of tas reads format {FORMAT_VERSION}"
-        )
+    if type(version) is not int or version not in versions:
+        known = " and ".join(map(str, versions))
+        raise CheckpointError(f"{path}: format {version!r} cannot be read, this version of tas reads format {known}")
 
 
 def check_keys(description: Mapping[str, Any], known: tuple[str, ...], path: Path) -> None:

@@ -10,14 +10,21 @@ from pathlib import Path
 from typing import Any, Final
 
 from tas_core.errors import CheckpointError, InputError
-from tas_core.models.description import CONFIG_FILE, FAMILIES, WEIGHTS_FILE, Description, read_description
+from tas_core.models.description import (
+    CONFIG_FILE,
+    FAMILIES,
+    SCALE_SUFFIX,
+    WEIGHTS_FILE,
+    Description,
+    read_description,
+)
 from tas_core.models.pretrained import find_checkpoint, shipped_models
 
 _SHIPPED_LICENCE: Final = "trained on material under several licences, some of them copyleft; see the model card"
 _OWN_LICENCE: Final = "follows from the material it was trained on"
 
-# Stored beside the parameters, not trained: the head's filters, and statistics of batch norms.
-_CONSTANTS: Final = ("direction.table", "running_mean", "running_var", "num_batches_tracked")
+# Stored beside the parameters, not trained: the head's filters, statistics of batch norms, scales of 8 bits.
+_CONSTANTS: Final = ("direction.table", "running_mean", "running_var", "num_batches_tracked", SCALE_SUFFIX)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,10 @@ def _truncate(folder: Path) -> None:
         (lambda folder: (folder / "config.json").write_text("[" * 100_000), "not valid JSON"),
         (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe"), "not valid JSON"),
         (lambda folder: (folder / "config.json").write_text("[1]"), "expected a JSON object, not list"),
-        (lambda folder: _edit_config(folder, format=2), "format 2 cannot be read"),
+        (
+            lambda folder: _edit_config(folder, format=3),
+            "format 3 cannot be read, this version of tas reads format 1 and 2",
+        ),
         (lambda folder: _edit_config(folder, format=True), "format True cannot be read"),
         (lambda folder: _edit_config(folder, family="unet"), "unknown model family 'unet'"),
         (lambda folder: _edit_config(folder, config=[1]), "'config' must be an object"),

@@ -1,0 +1,73 @@
+"""``tools/ship.py``: what it makes of checkpoints, in half precision and in 8 bits."""
+
+from __future__ import annotations
+
+import runpy
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+import safetensors.torch
+import torch
+
+from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
+from tas_core.models.registry import load_network
+from tas_core.models.slots.model import SlotsModel
+from tests.support.tiny import TINY_SLOTS
+
+SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "ship.py"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Checkpoints of two training runs."""
+    root = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        state = SlotsModel(TINY_SLOTS).state_dict()
+        save_checkpoint(root / str(seed), "slots", asdict(TINY_SLOTS), state, {"steps": 10 + seed})
+    return [str(root / str(seed)) for seed in (0, 1)]
+
+
+@pytest.mark.parametrize(("bits", "types"), [(8, {torch.int8, torch.float16}), (16, {torch.float16})])
+def test_networks_side_by_side(
+    runs: list[str], bits: int, types: set[torch.dtype], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runpy.run_path(str(SCRIPT))["ship"](runs, ["sharpness=3.0"], tmp_path / "new", bits)
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'new'}: step 10, ")
+    made = load_checkpoint(tmp_path / "new")
+    assert (made.config["networks"], made.config["sharpness"]) == (2, 3.0)
+    assert made.provenance == {"steps": 10, "made_of": [[load_checkpoint(run).digest] for run in runs]}
+    stored = safetensors.torch.load_file(tmp_path / "new" / "model.safetensors")
+    weights = {name: value for name, value in stored.items() if not name.endswith(".int8_scale")}
+    assert {value.dtype for value in weights.values()} == types
+    model = load_network(str(tmp_path / "new")).state_dict()
+    for number, run in enumerate(runs):
+        for name, value in load_network(run).state_dict().items():
+            if name.startswith("networks.0."):
+                got = model[f"networks.{number}.{name.removeprefix('networks.0.')}"]
+                torch.testing.assert_close(got, value, rtol=1e-3, atol=float(value.abs().max()) / 250)
+
+
+def test_the_mean_of_weights(runs: list[str], tmp_path: Path) -> None:
+    runpy.run_path(str(SCRIPT))["ship"]([",".join(runs)], [], tmp_path / "new", 16)
+    mean, (a, b) = load_network(str(tmp_path / "new")).state_dict(), (load_network(run).state_dict() for run in runs)
+    for name, value in mean.items():
+        torch.testing.assert_close(value, (a[name] + b[name]) / 2, rtol=1e-3, atol=1e-4)
+
+
+def test_the_command(
+    runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["ship.py", "tiny", runs[0], "--bits", "8", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert capsys.readouterr().out.startswith(f"{tmp_path / 'tiny'}: step 10, ")
+    stored = safetensors.torch.load_file(tmp_path / "tiny" / "model.safetensors")
+    assert any(value.dtype == torch.int8 for value in stored.values())
+    monkeypatch.setattr(sys, "argv", [*arguments, "--bits", "4"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(SCRIPT), run_name="__main__")
+    assert caught.value.code == 2
+    assert "invalid choice: 4" in capsys.readouterr().err
