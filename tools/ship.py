@@ -5,7 +5,7 @@
 
 Every checkpoint becomes a network of its own in the shipped model, whose masks are averaged; where names are joined by
 a comma, it is the mean of their weights, which makes sense where one run started from the other. The diffuse part, and
-what is said of training, is that of the first.
+what is said of training, is that of the first. A shipped model by itself is stored anew, and still made of the same.
 """
 
 import argparse
@@ -41,8 +41,10 @@ def ship(checkpoints: list[str], settings: list[str], target: Path, bits: int) -
     config = first.config | {key: json.loads(value) for key, _, value in (item.partition("=") for item in settings)}
     if len(checkpoints) > 1:
         config["networks"] = len(checkpoints)
-    digests = [[load_checkpoint(c).digest for c in joined.split(",")] for joined in checkpoints]
-    provenance = first.provenance | {"made_of": digests}
+    made_of = [[load_checkpoint(c).digest for c in joined.split(",")] for joined in checkpoints]
+    if made_of == [[first.digest]]:
+        made_of = first.provenance.get("made_of", made_of)
+    provenance = first.provenance | {"made_of": made_of}
     save_checkpoint(target, first.family, config, state, provenance, dtype=STORED[bits])
     size = (target / "model.safetensors").stat().st_size
     print(f"{target}: step {first.provenance.get('steps')}, {size / 1e6:.1f} MB")

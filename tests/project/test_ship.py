@@ -50,6 +50,16 @@ def test_networks_side_by_side(
                 torch.testing.assert_close(got, value, rtol=1e-3, atol=float(value.abs().max()) / 250)
 
 
+def test_a_shipped_model_is_stored_anew_and_still_made_of_the_same(runs: list[str], tmp_path: Path) -> None:
+    ship = runpy.run_path(str(SCRIPT))["ship"]
+    ship(runs, [], tmp_path / "half", 16)
+    ship([str(tmp_path / "half")], [], tmp_path / "eight", 8)
+    half, eight = (load_checkpoint(tmp_path / name) for name in ("half", "eight"))
+    assert (eight.config, eight.provenance) == (half.config, half.provenance)
+    for name, value in half.state.items():
+        torch.testing.assert_close(eight.state[name], value, rtol=1e-3, atol=float(value.abs().max()) / 250)
+
+
 def test_the_mean_of_weights(runs: list[str], tmp_path: Path) -> None:
     runpy.run_path(str(SCRIPT))["ship"]([",".join(runs)], [], tmp_path / "new", 16)
     mean, (a, b) = load_network(str(tmp_path / "new")).state_dict(), (load_network(run).state_dict() for run in runs)
