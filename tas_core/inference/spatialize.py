@@ -32,6 +32,7 @@ from tas_core.models.text_encoders.base import TextEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import choose_device
 from tas_core.system.progress import Progress, ignore
+from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import EXTENSIONS, load_timeline
 from tas_core.timeline.segments import Timeline
 
@@ -76,7 +77,8 @@ def spatialize(
 
     Warns:
         UserWarning: an object that the timeline names is not in the sound, as far as the model can tell.
-        TimelineWarning: the timeline outlasts the audio.
+        TimelineWarning: the timeline outlasts the audio; words that were read in a doubtful way, and names that look
+            misspelt, as for files.
 
     Raises:
         InputError: what cannot be used, what was expected, and what to do: samples that are not mono, not floating
@@ -85,6 +87,7 @@ def spatialize(
     samples = _mono_samples(audio)
     rate_hz = _checked_rate(sample_rate_hz)
     what = _read_timeline(timeline)
+    warn_of_doubts(what)
     chosen = _render_settings(settings)
     result = render(samples, rate_hz, what, _loaded(model, device), chosen, progress)
     for item in result.detections:

@@ -21,9 +21,9 @@ from tas_core.errors import AudioError, InputError, PromptError
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.stems import check_stem_folder, stem_paths
 from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
-from tas_core.timeline.doubts import timeline_doubts
+from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import EXTENSIONS, load_timeline
-from tas_core.timeline.segments import Timeline, TimelineWarning, clock_time, stem_names
+from tas_core.timeline.segments import Timeline, clock_time, stem_names
 
 if TYPE_CHECKING:
     from tas_core.acoustics.hrtf import HrirSet
@@ -187,8 +187,7 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
     if request.page is not None:
         _check_page(request.page, request, inputs, options.overwrite)
     timeline = read_prompts(timeline_path, prompt)
-    for doubt in timeline_doubts(timeline, strict=options.strict):
-        warnings.warn(doubt, TimelineWarning, stacklevel=3)
+    warn_of_doubts(timeline, strict=options.strict)
     if request.stems is not None:
         _check_stems(request.stems, timeline, [*inputs, out], options.overwrite)
     with AudioReader(source, options.excerpt.track) as reader:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
+
 from tas_core.errors import TimelineError
-from tas_core.timeline.segments import Timeline
+from tas_core.timeline.segments import Timeline, TimelineWarning
 from tas_core.timeline.spelling import misspelt
 
 
@@ -33,3 +35,13 @@ def timeline_doubts(timeline: Timeline, *, strict: bool = False) -> tuple[str, .
                     raise TimelineError(f"{doubt} If not, put other words for it")
                 doubts.setdefault(str(doubt))
     return tuple(doubts)
+
+
+def warn_of_doubts(timeline: Timeline, *, strict: bool = False) -> None:
+    """Warn of each of the :func:`timeline_doubts`, once; whoever uses a timeline that a person wrote does so.
+
+    Raises:
+        TimelineError: as there.
+    """
+    for doubt in timeline_doubts(timeline, strict=strict):
+        warnings.warn(doubt, TimelineWarning, stacklevel=3)

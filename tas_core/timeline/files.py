@@ -16,8 +16,10 @@ from typing import Final, NamedTuple
 
 from tas_core.errors import InputError, TimelineError
 from tas_core.system.files import check_new_file, write_files
+from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.formats.labels import format_labels, read_labels
 from tas_core.timeline.formats.lines import MAX_TIMELINE_BYTES, read_timeline_text
+from tas_core.timeline.formats.overlaps import without_overlaps
 from tas_core.timeline.formats.subtitles import format_subrip, format_webvtt, read_subrip, read_webvtt
 from tas_core.timeline.formats.yaml_lists import format_yaml, read_yaml
 from tas_core.timeline.segments import Segment, Timeline
@@ -28,11 +30,13 @@ class _Format(NamedTuple):
     write: Callable[[Timeline], str]
     entries: str = ""
     """What a file without segments lacks; empty where the reader says so itself."""
+    may_overlap: bool = True
+    """Whether what overlaps is joined or merged; an error in what people write with numbers."""
 
 
 _FORMATS: Final = {
-    ".yaml": _Format(read_yaml, format_yaml),
-    ".yml": _Format(read_yaml, format_yaml),
+    ".yaml": _Format(read_yaml, format_yaml, may_overlap=False),
+    ".yml": _Format(read_yaml, format_yaml, may_overlap=False),
     ".srt": _Format(read_subrip, format_subrip, "cue, such as 00:00:01,000 --> 00:00:03,500 over `cello on the left`"),
     ".vtt": _Format(read_webvtt, format_webvtt, "cue, such as 00:01.000 --> 00:03.500 over `cello on the left`"),
     ".txt": _Format(read_labels, format_labels, "label, such as start<TAB>end<TAB>`cello on the left`"),
@@ -73,7 +77,7 @@ def parse_timeline(text: str, name: str | Path = "<timeline>.yaml") -> Timeline:
     segments = known.read(text, str(name))
     if not segments:
         raise InputError(f"{name}: the timeline has no segments, expected at least one {known.entries}")
-    return Timeline(tuple(segments))
+    return Timeline(tuple(without_overlaps(segments) if known.may_overlap else segments))
 
 
 def format_timeline(timeline: Timeline, path: str | Path) -> str:
@@ -97,6 +101,9 @@ def convert_timeline(source: str | Path, out: str | Path, overwrite: bool = Fals
     Returns:
         What was read.
 
+    Warns:
+        TimelineWarning: doubts of :func:`tas_core.timeline.doubts.timeline_doubts`.
+
     Raises:
         InputError: as :func:`load_timeline`, :func:`format_timeline` and
             :func:`tas_core.system.files.check_new_file`; nothing is written then.
@@ -106,6 +113,7 @@ def convert_timeline(source: str | Path, out: str | Path, overwrite: bool = Fals
         _format(path)
     check_new_file(out, [source], overwrite=overwrite)
     timeline = load_timeline(source)
+    warn_of_doubts(timeline)
     write_files({Path(out): format_timeline(timeline, out).encode()}, overwrite=overwrite)
     return timeline
 

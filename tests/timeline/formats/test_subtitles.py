@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tas_core.errors import InputError, TimelineError
+from tas_core.errors import InputError
 from tas_core.timeline.prompts import parse_prompt
 from tests.timeline.conftest import LEFT, RIGHT, SRT, SRT_SPANS, Load, spans
 
@@ -158,23 +158,3 @@ def test_bad_subtitles_are_refused_with_their_position(
     first_line = str(caught.value).split("\n")[0]
     assert first_line.startswith(f"{tmp_path / name}:{where}: " if where else f"{tmp_path / name}: ")
     assert what in first_line
-
-
-@pytest.mark.parametrize("name", ["a.srt", "a.vtt", "a.txt", "a.yaml"])
-def test_overlap_names_both_lines(load: Load, tmp_path: Path, name: str) -> None:
-    contents = {
-        "a.srt": (SRT.replace("03,200 -->", "03,199 -->"), "6:1", "2:1"),
-        "a.vtt": (VTT.replace("03.200 -->", "03.199 -->"), "20:1", "13:1"),
-        "a.txt": (f"3.199\t5\t{RIGHT}\n1\t3.2\t{LEFT}\n", "1:1", "2:1"),
-        "a.yaml": (
-            f"prompts:\n- {{start: 1, end: 3.2, text: {LEFT}}}\n- {{start: 3.199, text: {RIGHT}}}\n",
-            "3:3",
-            "2:3",
-        ),
-    }
-    content, later, earlier = contents[name]
-    with pytest.raises(TimelineError, match="expected no overlap") as caught:
-        load(name, content)
-    message = str(caught.value)
-    assert message.startswith(f"{tmp_path / name}:{later}: ")
-    assert f"({tmp_path / name}:{earlier})" in message

@@ -1,0 +1,161 @@
+"""Cues and labels that overlap: those that only just do meet, and those that hold at once become one segment of both.
+
+A timeline has one prompt at any time. Subtitle editors and label tracks do not: cues reach into the next by a frame,
+two cues stand at one time, a label lies within another. Only who writes numbers by hand, in YAML, is held to them.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+from tas_core.errors import PromptError
+from tas_core.timeline.places import AzimuthPath
+from tas_core.timeline.prompts import Clause, format_prompt, read_prompt
+from tas_core.timeline.segments import Segment
+
+MOST_JOINED_S: Final = 0.05
+"""Neighbours that overlap by no more than this meet where the later begins: a frame of 20 per second."""
+
+_ROUNDING_S: Final = 1e-6
+
+
+class _Span(NamedTuple):
+    """A segment with a closed end, which is infinite for the end of the audio."""
+
+    start_s: float
+    end_s: float
+    segment: Segment
+
+
+def without_overlaps(segments: Sequence[Segment]) -> list[Segment]:
+    """Segments in the order of time of which no two hold at once; those that overlap with none are as they were.
+
+    Args:
+        segments: in any order. One with an open end holds until the next that starts later.
+
+    Returns:
+        What was joined and what was merged says so in its notes. A movement that others cut in pieces goes on
+        through them at its own speed.
+
+    Raises:
+        TimelineError: two that hold at once put one object in two places.
+    """
+    ordered = sorted(segments, key=_start_s)
+    joined = [_joined(segment, ordered) for segment in ordered]
+    moved = [i for i, segment in enumerate(joined) if segment is not ordered[i]]
+    if moved:
+        first = ordered[moved[0]]
+        at = bisect_left(ordered, joined[moved[0]].end_s or 0.0, key=_start_s)
+        overlap_ms = 1000 * ((first.end_s or 0.0) - joined[at].start_s)
+        note = f"the one before{_in(first)} overlaps by {overlap_ms:.0f} ms; it ends where this begins"
+        joined[at] = _noted(joined[at], note, len(moved) - 1)
+    found: list[Segment] = []
+    together: list[int] = []
+    for group in _groups([_Span(s.start_s, _end_s(s, joined), s) for s in joined]):
+        for start_s, end_s, there in _pieces(group):
+            together += [len(found)] if len(there) > 1 else []
+            found.append(there[0].segment if len(group) == 1 else _merged(there, start_s, end_s))
+    if together:
+        i = together[0]
+        end = "the end" if found[i].end_s is None else f"{found[i].end_s:g} s"
+        said = f"several prompts hold at once, from {found[i].start_s:g} s to {end}; they are read as one"
+        found[i] = _noted(found[i], said, len(together) - 1)
+    return found
+
+
+def _in(segment: Segment) -> str:
+    return f" ({segment.where})" if segment.where else ""
+
+
+def _noted(segment: Segment, note: str, others: int) -> Segment:
+    """A segment with a note, which counts others of its kind in place of a line for each."""
+    more = f"; so at {others} more place{'s' * (others > 1)}" if others else ""
+    return replace(segment, notes=(*segment.notes, note + more))
+
+
+def _joined(segment: Segment, ordered: Sequence[Segment]) -> Segment:
+    """A segment that ends where the next begins if it reached into it by a little."""
+    if segment.end_s is None:
+        return segment
+    first = bisect_left(ordered, segment.end_s - MOST_JOINED_S - _ROUNDING_S, key=_start_s)
+    for later in ordered[first : bisect_left(ordered, segment.end_s, key=_start_s)]:
+        if later.start_s > segment.start_s and (later.end_s is None or later.end_s >= segment.end_s):
+            return replace(segment, end_s=later.start_s)
+    return segment
+
+
+def _start_s(segment: Segment) -> float:
+    return segment.start_s
+
+
+def _end_s(segment: Segment, ordered: Sequence[Segment]) -> float:
+    if segment.end_s is not None:
+        return segment.end_s
+    return min((s.start_s for s in ordered if s.start_s > segment.start_s), default=math.inf)
+
+
+def _groups(spans: Sequence[_Span]) -> Iterator[list[_Span]]:
+    """Spans that hang together by overlaps, in the order of time."""
+    group: list[_Span] = []
+    end_s = 0.0
+    for span in spans:
+        if group and span.start_s >= end_s:
+            yield group
+            group = []
+        group.append(span)
+        end_s = max(end_s, span.end_s)
+    if group:
+        yield group
+
+
+def _pieces(group: Sequence[_Span]) -> Iterator[tuple[float, float, list[_Span]]]:
+    """Each start or end in a group, the next, and what holds between them."""
+    edges_s = sorted({time_s for span in group for time_s in (span.start_s, span.end_s)})
+    for start_s, end_s in zip(edges_s, edges_s[1:], strict=False):
+        yield start_s, end_s, [span for span in group if span.start_s <= start_s and end_s <= span.end_s]
+
+
+def _merged(there: Sequence[_Span], start_s: float, end_s: float) -> Segment:
+    """One segment of all that hold from ``start_s`` to ``end_s``."""
+    clauses: dict[str, Clause] = {}
+    for span in there:
+        for clause in (Clause(c.object, _part(c.azimuth, span, start_s, end_s)) for c in span.segment.clauses):
+            if clauses.setdefault(clause.object, clause) != clause:
+                other = next(s.segment for s in there if clause.object in {c.object for c in s.segment.clauses})
+                raise span.segment.error(
+                    f'"{clause.object}" is put in another place than at the same time before{_in(other)},'
+                    f" from {start_s:g} s on, expected no overlap"
+                )
+    said = tuple(clauses.values())
+    notes = tuple(note for span in there if span.start_s == start_s for note in span.segment.notes)
+    text = _text([span.segment.text for span in there], said)
+    return Segment(start_s, None if end_s == math.inf else end_s, text, said, there[-1].segment.where, notes)
+
+
+def _part(path: AzimuthPath, span: _Span, start_s: float, end_s: float) -> AzimuthPath:
+    """The part of a path that is gone from ``start_s`` to ``end_s``.
+
+    Raises:
+        TimelineError: nothing says when the path ends.
+    """
+    if not path.is_moving or (span.start_s, span.end_s) == (start_s, end_s):
+        return path
+    if span.end_s == math.inf:
+        raise span.segment.error("a movement without an end of its own overlaps with another prompt, expected an end")
+    length_s = span.end_s - span.start_s
+    return AzimuthPath(*(round(path.at((t - span.start_s) / length_s), 3) + 0.0 for t in (start_s, end_s)))
+
+
+def _text(texts: Sequence[str], clauses: tuple[Clause, ...]) -> str:
+    """Their own words where these mean the same together, else the same in degrees."""
+    together = "\n".join(dict.fromkeys(texts))
+    try:
+        if read_prompt(together).clauses == clauses:
+            return together
+    except PromptError:
+        pass
+    return format_prompt(clauses)
