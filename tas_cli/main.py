@@ -30,7 +30,7 @@ from tas_cli.configuration import configure, was_given
 from tas_cli.help import GroupedCommand
 from tas_cli.options import Progress
 from tas_cli.remedies import advice, complaint
-from tas_core.errors import InputError, TasError
+from tas_core.errors import InputError, TasError, visible
 
 _UsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 """The class of all that the parser refuses; of its children Typer hands out this one."""
@@ -104,7 +104,7 @@ def _usage_line(error: Any) -> str:
     said = str(error.format_message())
     if said.startswith("Usage: "):
         return said
-    said = said.rstrip(".").replace("Value error, ", "")
+    said = visible(said.rstrip(".").replace("Value error, ", ""))
     return f"tas: error: {said}" + (f"; see {error.ctx.command_path} -h" if error.ctx else "")
 
 
@@ -148,7 +148,7 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:  # such as a full disk behind stdout
         where = "" if error.filename is None else f"{error.filename}: "
-        print(f"tas: error: {where}{error.strerror or error}", file=sys.stderr)
+        print(f"tas: error: {visible(where)}{error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     if code == 130:  # Typer ends an interrupted command without a word
         print("tas: interrupted", file=sys.stderr)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tas_core.errors import Advice, TasError
+from tas_core.errors import Advice, TasError, visible
 
 OPTIONS: Final = {
     "channel": "--channel",
@@ -36,7 +36,7 @@ def advice(warning: Warning | str) -> str:
     """The message of a warning, and behind it in brackets the option that helps, with its value, if one does."""
     if isinstance(warning, Advice):
         return with_option(str(warning), warning.remedy, warning.value)
-    return str(warning)
+    return visible(str(warning))
 
 
 def with_option(message: str, remedy: str | None, value: object = None) -> str:

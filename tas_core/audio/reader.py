@@ -21,7 +21,7 @@ import soundfile
 from tas_core.audio.decoders import Source, open_sound
 from tas_core.audio.headers import copy_stream
 from tas_core.errors import AudioError
-from tas_core.system.files import STANDARD_STREAM
+from tas_core.system.files import STANDARD_STREAM, input_name
 from tas_core.system.write_errors import temporary_file_error
 
 MIN_RATE_HZ: Final = 8_000
@@ -94,7 +94,7 @@ class AudioReader:
 
     def __init__(self, path: str | Path, track: int | None = None) -> None:
         self.path = Path(path)
-        self.name = "standard input" if str(path) == STANDARD_STREAM else str(self.path)
+        self.name = input_name(self.path)
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
             opened = open_sound(self._open(stack), track, stack)

@@ -17,6 +17,11 @@ STANDARD_STREAM: Final = "-"
 """In place of a file name: standard input or standard output, where that is allowed."""
 
 
+def input_name(path: str | Path) -> str:
+    """An input in messages."""
+    return "standard input" if str(path) == STANDARD_STREAM else str(path)
+
+
 def same_file(a: str | Path, b: str | Path) -> bool:
     """Whether two paths lead to one file, also through links, and whether or not it exists."""
     try:

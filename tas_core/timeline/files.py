@@ -23,6 +23,7 @@ from tas_core.timeline.formats.overlaps import without_overlaps
 from tas_core.timeline.formats.subtitles import format_subrip, format_webvtt, read_subrip, read_webvtt
 from tas_core.timeline.formats.yaml_lists import format_yaml, read_yaml
 from tas_core.timeline.segments import Segment, Timeline
+from tas_core.timeline.vocabulary import plain_text
 
 
 class _Format(NamedTuple):
@@ -74,7 +75,7 @@ def parse_timeline(text: str, name: str | Path = "<timeline>.yaml") -> Timeline:
     known = _format(name)
     if len(text) > MAX_TIMELINE_BYTES:
         raise TimelineError(f"{name}: more than {MAX_TIMELINE_BYTES} bytes, expected a short text file")
-    segments = known.read(text, str(name))
+    segments = known.read(plain_text(text), str(name))
     if not segments:
         raise InputError(f"{name}: the timeline has no segments, expected at least one {known.entries}")
     return Timeline(tuple(without_overlaps(segments) if known.may_overlap else segments))

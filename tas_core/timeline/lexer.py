@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NoReturn
 
-from tas_core.errors import PromptError
-from tas_core.timeline.vocabulary import CHARACTERS, Token, languages, vocabulary
+from tas_core.errors import PromptError, is_unseen, visible
+from tas_core.timeline.vocabulary import CHARACTERS, Token, languages, plain_text, vocabulary
 
 MAX_PROMPT_CHARS = 4000
 """Longer prompts are refused: they are files passed by mistake."""
@@ -86,9 +86,10 @@ class PromptText:
     def __init__(self, text: str) -> None:
         if len(text) > MAX_PROMPT_CHARS:
             raise PromptError(f"the prompt has {len(text)} characters, expected at most {MAX_PROMPT_CHARS}")
-        self.text = unicodedata.normalize("NFC", text)
+        self.text = unicodedata.normalize("NFC", plain_text(text))
         self.language = language_of(self.text)
         self.known = vocabulary(self.language)
+        self._refuse_unseen()
         self.tokens = list(self._cut())
         if any(token.key in ("l", "r") for token in self.tokens):
             letters = self.known.lists["center_beside_letters"]
@@ -101,6 +102,11 @@ class PromptText:
             if hit and (strength is None or hit[1] > strength[1]):  # "not too far left" is a strength
                 self.fail(hit[0], i, hit[1])
             i = strength[1] if strength and hit else i + 1
+
+    def _refuse_unseen(self) -> None:
+        for i, char in enumerate(self.text):
+            if not char.isspace() and is_unseen(self.text, i):
+                self._fail("a character that cannot be seen, expected a prompt without it", i, i + 1)
 
     def match(self, role: str, i: int) -> int | None:
         """Index behind the longest phrase of that role at token i, or None."""
@@ -144,11 +150,11 @@ class PromptText:
         begin = max(begin, start - 50)
         shown = self.text[begin:].split("\n", 1)[0][:110]
         before, under = shown[: start - begin], shown[start - begin : stop - begin]
-        culprit = _printable(self.text[start:stop])
+        culprit = _shown(self.text[start:stop])
         lines = [
             f'{what}: "{culprit if len(culprit) <= 60 else culprit[:59] + "…"}"' if under.strip() else what,
-            f"  {_printable(shown)}",
-            "  " + " " * _columns(before) + "^" * max(1, _columns(under)),
+            f"  {_shown(shown)}",
+            "  " + " " * _columns(_shown(before)) + "^" * max(1, _columns(_shown(under))),
             "  understood are, for example:",
             *(f"    {example}" for example in self.known.examples),
         ]
@@ -194,8 +200,9 @@ class PromptText:
                 yield Token(key, start, stop)
 
 
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text)
+def _shown(text: str) -> str:
+    """A part of a prompt in one line of a message."""
+    return visible("".join(" " if c.isspace() else c for c in text)).encode("utf-8", "backslashreplace").decode()
 
 
 def _columns(text: str) -> int:

@@ -31,12 +31,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from tas_core.conventions import LEFT_SIGN
-from tas_core.errors import PromptError
+from tas_core.errors import PromptError, is_unseen
 from tas_core.timeline.lexer import PromptText
 from tas_core.timeline.names import check_name, is_aside, name_of, suggestion
 from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
 from tas_core.timeline.spelling import english_name
-from tas_core.timeline.vocabulary import CHARACTERS, vocabulary
+from tas_core.timeline.vocabulary import CHARACTERS, plain_text, vocabulary
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Clause:
         azimuth: where it sounds.
 
     Raises:
-        PromptError: the phrase is empty or holds a double quote or a control character.
+        PromptError: the phrase is empty or holds a double quote or a character that cannot be seen.
     """
 
     object: str
@@ -56,7 +56,8 @@ class Clause:
 
     def __post_init__(self) -> None:
         phrase = _normalised(self.object)
-        if not phrase or '"' in phrase or any(unicodedata.category(c) in ("Cc", "Cs") for c in phrase):
+        unseen = any(is_unseen(phrase, i) or unicodedata.category(c) == "Cs" for i, c in enumerate(phrase))
+        if not phrase or '"' in phrase or unseen:
             raise PromptError(f"{self.object!r} is not an object: expected words without double quotes")
         object.__setattr__(self, "object", phrase)
 
@@ -123,7 +124,7 @@ def mirror_prompt_text(text: str) -> str:
     """Exchange left and right in the places of a prompt, and leave every other word as it is.
 
     ``parse_prompt(mirror_prompt_text(text))`` is ``parse_prompt(text)`` mirrored. Characters come
-    back in Unicode form NFC.
+    back in Unicode form NFC, without those that nobody sees.
 
     Raises:
         PromptError: the prompt cannot be read.
@@ -137,7 +138,7 @@ def mirror_prompt_text(text: str) -> str:
 
 
 def _normalised(phrase: str) -> str:
-    return unicodedata.normalize("NFC", " ".join(phrase.lower().split())).translate(CHARACTERS)
+    return unicodedata.normalize("NFC", " ".join(plain_text(phrase).lower().split())).translate(CHARACTERS)
 
 
 def _format_clause(clause: Clause) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +12,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import yaml
 
 from tas_core.conventions import LEFT_SIGN
+from tas_core.errors import is_unseen
 
 WORDS_FOLDER: Final = Path(__file__).with_name("words")
 """The files of ``prompts/``: part of an installed package, and in a checkout a link to that folder."""
@@ -158,3 +160,25 @@ def _is_word_list(value: Any) -> bool:
 
 # One character for one, so that positions stay those of the user's text.
 CHARACTERS = str.maketrans("“”„‟’‘−–‐‑º˚", '""""' + "''" + "----" + "°°")
+
+
+_IGNORED = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202c\u2060-\u2064\u2066-\u2069\ufeff]")
+"""Marks of the direction of writing, places where a line may or may not break, byte order marks: none is a letter."""
+
+_JOINERS = re.compile("[\u200c\u200d]")
+
+_SPACES = dict.fromkeys(
+    map(ord, "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"), " "
+)
+
+
+def plain_text(text: str) -> str:
+    """A text without what nobody sees and nobody means: spaces of all widths are spaces, marks of no width are nothing.
+
+    Joiners that a script or an emoji needs stay, and so does what turns the order of characters around (U+202D, U+202E)
+    or controls a device: where the text is to be read, that is an error which shows it.
+    """
+    if text.isascii():
+        return text
+    text = _IGNORED.sub("", text.translate(_SPACES))
+    return _JOINERS.sub(lambda joiner: "" if is_unseen(text, joiner.start()) else joiner.group(), text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import sys
@@ -13,7 +14,7 @@ from typing import Any, NoReturn
 from tas_core.audio.formats import is_readable
 from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict
-from tas_core.system.files import STANDARD_STREAM, same_file
+from tas_core.system.files import STANDARD_STREAM, input_name, same_file
 from tas_core.timeline.segments import Timeline
 
 
@@ -72,7 +73,7 @@ def find_inputs(
             )
         found += _find_audio(source, without) if os.path.isdir(source) else [BatchInput(source)]
     if not found:
-        where = "no input" if input_list is None else f"{_name(input_list)}: no paths"
+        where = "no input" if input_list is None else f"{input_name(input_list)}: no paths"
         raise InputError(f"{where}, expected files, folders, a list or a manifest", remedy="input")
     return tuple(found)
 
@@ -86,7 +87,7 @@ def read_list(path: Path) -> list[Path]:
     paths = []
     for number, line in _lines(path):
         if b"\0" in line:
-            raise InputError(f"{_name(path)}:{number}: a zero byte, expected a text file with a path on each line")
+            raise InputError(f"{input_name(path)}:{number}: a zero byte, expected a text file with a path on each line")
         paths.append(Path(os.fsdecode(line)))
     return paths
 
@@ -119,7 +120,7 @@ def read_manifest(path: Path) -> tuple[BatchInput, ...]:
     folder = Path(".") if str(path) == STANDARD_STREAM else path.parent
     found = []
     for number, line in _lines(path):
-        where = f"{_name(path)}:{number}"
+        where = f"{input_name(path)}:{number}"
         try:
             value = json.loads(line.decode("utf-8"), object_pairs_hook=_without_repetition, parse_constant=_refuse)
         except (ValueError, RecursionError) as error:
@@ -142,7 +143,7 @@ def read_manifest(path: Path) -> tuple[BatchInput, ...]:
             )
         )
     if not found:
-        raise InputError(f"{_name(path)}: no entries, expected a JSON object with 'audio' on each line")
+        raise InputError(f"{input_name(path)}: no entries, expected a JSON object with 'audio' on each line")
     return tuple(found)
 
 
@@ -172,7 +173,7 @@ def _find_audio(root: Path, without: Sequence[Path]) -> list[BatchInput]:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Numbers, from 1, and content of the lines that are not empty, without their ends."""
+    """Numbers, from 1, and content of the lines that are not empty, without their ends and a byte order mark."""
     try:
         if str(path) != STANDARD_STREAM:
             with open(path, "rb") as file:
@@ -182,18 +183,15 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
         else:
             yield from _filled(sys.stdin.buffer)
     except OSError as error:
-        raise InputError(f"{_name(path)}: cannot be read ({error.strerror})") from error
+        raise InputError(f"{input_name(path)}: cannot be read ({error.strerror})") from error
 
 
 def _filled(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     for number, line in enumerate(file, start=1):
+        line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
         line = line.removesuffix(b"\n").removesuffix(b"\r")
         if line.strip():
             yield number, line
-
-
-def _name(path: Path) -> str:
-    return "standard input" if str(path) == STANDARD_STREAM else str(path)
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -23,10 +24,20 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tas_core.errors import PromptError, TimelineError
+from tas_core.timeline.formats.lines import file_lines
 from tas_core.timeline.segments import Segment, Timeline
 
 _TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", re.ASCII)
 _KEYS = ("start", "end", "text")
+_TEXT = re.compile(r"(?:^|[\s{,-])text:\s+(?P<text>\S.*)$")
+_BEHIND = re.compile(r"(?:,\s*(?:start|end):[^,}]*)*\s*\}\s*\]?\s*$")
+"""What follows a text in braces."""
+_WHOLE = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*(?:#.*)?""")
+_BLOCK = re.compile(r"[|>][+-]?\d?")
+_NEEDS_QUOTES = re.compile(r"""^[-?:,\[\]{}#&*!|>'"%@`]|:(?:\s|$)|\s\#|[,\[\]{}]""")
+"""What YAML takes for a sign of its own; a comma and brackets count in braces alone."""
+_GLUED = re.compile(r"(?:^|[\s{,-])(start|end|text):[^\s]")
+_COMMENT = re.compile(r"\s*#(\S.*)")
 
 
 def read_yaml(text: str, source: str) -> list[Segment]:
@@ -50,6 +61,18 @@ def format_yaml(timeline: Timeline) -> str:
         end = "" if segment.end_s is None else f"end: {_format_seconds(segment.end_s)}, "
         lines.append(f"  - {{start: {_format_seconds(segment.start_s)}, {end}text: {quoted}}}")
     return "\n".join(lines) + "\n"
+
+
+def _in_quotes(text: str) -> str:
+    """The text of a line in quotes; nothing if it needs none, or has them."""
+    bare = _BEHIND.sub("", text).rstrip()
+    if _WHOLE.fullmatch(bare) or _BLOCK.fullmatch(bare) or not _NEEDS_QUOTES.search(bare):
+        return ""
+    if bare[0] in "\"'" and bare.count(bare[0]) == 1:  # one that is not closed
+        return ""
+    if '"' not in bare and "\\" not in bare:
+        return f'"{bare}"'
+    return "'" + bare.replace("'", "''") + "'"
 
 
 def _format_seconds(seconds: float) -> str:
@@ -113,11 +136,25 @@ class _Document:
                 raise self.error(fields["end"], what)
         text = fields["text"]
         if not isinstance(text, ScalarNode) or not text.value.strip():
-            raise self.error(text, "`text` is empty or not text, expected a prompt such as `cello on the left`")
+            expected = self.quotes(text) or "expected a prompt such as `cello on the left; piano on the right`"
+            raise self.error(text, f"`text` is empty or not text, {expected}")
         try:
-            return Segment.from_prompt(start_s, end_s, text.value, self.where(item))
+            segment = Segment.from_prompt(start_s, end_s, text.value, self.where(item))
         except PromptError as error:
             raise self.error(text, str(error)) from error
+        comment = _COMMENT.match(self.line(text.end_mark.line), text.end_mark.column)
+        if text.style is None and comment:
+            said = (
+                f'what follows # is a comment: "{comment[1].strip()}" is left out; if it belongs to the text, quote it'
+            )
+            segment = replace(segment, notes=(*segment.notes, said))
+        return segment
+
+    def quotes(self, node: Node) -> str:
+        """How the text of a line would be quoted, if it is not; else nothing."""
+        found = _TEXT.search(self.line(node.start_mark.line))
+        quoted = _in_quotes(found["text"]) if found else ""
+        return f"put the text in quotes: text: {quoted}" if quoted else ""
 
     def time(self, node: Node, key: str) -> float:
         """Seconds of `8`, `8.25`, `1:30`, `00:01:30.5`."""
@@ -141,6 +178,10 @@ class _Document:
             if name not in keys:
                 close = difflib.get_close_matches(name.lower(), keys, n=1, cutoff=0.5)
                 hint = f"did you mean `{close[0]}`?" if close else f"expected {', '.join(keys)}"
+                if "text" in fields and (quoted := self.quotes(key)):  # "text: cello left, piano right" in braces
+                    hint = f"{hint}; or {quoted}"
+                if name.split(":")[0] in keys:
+                    hint = f"expected a space behind `{name.split(':')[0]}:`"
                 raise self.error(key, f"unknown key `{name}`, {hint}")
             if name in fields:
                 raise self.error(key, f"`{name}` is given twice, expected it once")
@@ -158,13 +199,34 @@ class _Document:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"{self.source}:{mark.line + 1}:{mark.column + 1}" if mark else self.source
-            raise TimelineError(f"{where}: {error.problem}, expected plain YAML") from error
+            expected = self.remedy(mark.line if mark else 0)
+            raise TimelineError(f"{where}: {error.problem}, expected {expected}") from error
         except yaml.reader.ReaderError as error:
             line = self.text.count("\n", 0, error.position) + 1
             column = error.position - self.text.rfind("\n", 0, error.position)
             raise TimelineError(
-                f"{self.source}:{line}:{column}: a character that YAML does not allow, expected plain text"
+                f"{self.source}:{line}:{column}: a character that YAML does not allow,"
+                f" {self.text[error.position]}, expected plain text"
             ) from error
+
+    def line(self, number: int) -> str:
+        """A line, counted from 0; nothing where YAML counts more of them."""
+        lines = file_lines(self.text)
+        return lines[number] if number < len(lines) else ""
+
+    def remedy(self, line: int) -> str:
+        """What is expected where YAML cannot be read at or before a line, counted from 0."""
+        lines = file_lines(self.text)[: line + 1]
+        if lines and "\t" in lines[-1][: len(lines[-1]) - len(lines[-1].lstrip())]:
+            return "plain YAML: spaces in front of a line, not tabs"
+        for written in reversed(lines[-3:]):
+            if found := _GLUED.search(written):
+                return f"plain YAML: a space behind `{found[1]}:`"
+        for first in range(len(lines) - 1, max(-1, len(lines) - 4), -1):
+            if found := _TEXT.search(lines[first]):
+                quoted = _in_quotes(" ".join([found["text"], *map(str.strip, lines[first + 1 :])]))
+                return f"plain YAML; put the text in quotes: text: {quoted}" if quoted else "plain YAML"
+        return "plain YAML"
 
     @staticmethod
     def is_null(node: Node) -> bool:

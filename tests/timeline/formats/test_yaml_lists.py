@@ -183,3 +183,93 @@ def test_any_document_is_read_or_refused(document: str) -> None:
         parse_timeline(document)
     except TimelineError:
         return
+
+
+# ------------------------------------------------------------------ texts that YAML takes for its own
+
+
+@pytest.mark.parametrize(
+    ("item", "where", "quoted"),
+    [
+        ("text: vocals: center", "3:17", '"vocals: center"'),
+        ("text: LEFT: cello, piano RIGHT: drums", "3:15", '"LEFT: cello, piano RIGHT: drums"'),
+        ("text: cello left,\n      vocals: center", "4:13", '"cello left, vocals: center"'),
+        ("text: - cello on the left", "3:11", '"- cello on the left"'),
+        ("text: #1 cello left", "3:10", '"#1 cello left"'),
+        ("text: @cello left", "3:11", '"@cello left"'),
+        ("text: `cello` left", "3:11", '"`cello` left"'),
+        ("text: %cello left", "3:11", '"%cello left"'),
+        ("text: &cello left", "3:11", '"&cello left"'),
+        ("text: *cello left", "3:11", '"*cello left"'),
+        ("text: !cello left", "3:11", '"!cello left"'),
+        ("text: ? cello left", "3:11", '"? cello left"'),
+        ("text: | cello left", "3:13", '"| cello left"'),
+        ("text: > cello left", "3:13", '"> cello left"'),
+        ("text: [cello] left", "3:19", '"[cello] left"'),
+        ('text: "drum and bass" on the left', "3:27", "'\"drum and bass\" on the left'"),
+        ("text: 'it's' left", "3:15", "\"'it's' left\""),
+    ],
+)
+def test_a_text_that_needs_quotes_is_shown_in_them(item: str, where: str, quoted: str) -> None:
+    with pytest.raises(TimelineError) as caught:
+        parse_timeline(f"prompts:\n  - start: 0\n    {item}\n", "scene.yaml")
+    assert str(caught.value).startswith(f"scene.yaml:{where}: ")
+    assert str(caught.value).endswith(f"put the text in quotes: text: {quoted}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "quoted"),
+    [
+        ("start: 0, text: vocals: center", '"vocals: center"'),
+        ("start: 0, text: vocals: center, end: 3", '"vocals: center"'),
+        ("start: 0, text: cello left, piano right", '"cello left, piano right"'),
+        ("text: cello left, piano right, start: 0, end: 0:05", '"cello left, piano right"'),
+        ("start: 0, text: cello [x] left", '"cello [x] left"'),
+    ],
+)
+def test_so_in_braces(fields: str, quoted: str) -> None:
+    with pytest.raises(TimelineError) as caught:
+        parse_timeline(one(fields), "scene.yaml")
+    assert str(caught.value).startswith("scene.yaml:2:")
+    assert str(caught.value).endswith(f"put the text in quotes: text: {quoted}")
+
+
+@pytest.mark.parametrize(
+    ("document", "what"),
+    [
+        ("prompts:\n\t- {start: 0, text: cello left}\n", "2:1: .*: spaces in front of a line, not tabs$"),
+        ("prompts:\n  - start: 0\n\ttext: cello left\n", "3:1: .*: spaces in front of a line, not tabs$"),
+        ("prompts:\n  - start: 0\n    text:cello left\n", "4:1: .*: a space behind `text:`$"),
+        ('prompts:\n  - {start: 0, text:"cello left"}\n', "2:16: .* expected a space behind `text:`$"),
+        ("prompts:\n  - start: 0 text: cello left\n", "2:18: .*, expected plain YAML$"),
+        ('prompts:\n  - {start: 0, text: "cello left}\n', "3:1: .*, expected plain YAML$"),
+        ("prompts:\n  - start: 0\n   text: cello left\n", "3:4: .*, expected plain YAML$"),
+        ("prompts: \x07\n", "1:10: a character that YAML does not allow, <U\\+0007>, expected plain text$"),
+    ],
+)
+def test_other_slips_get_advice_of_their_own(document: str, what: str) -> None:
+    with pytest.raises(TimelineError, match=rf"^scene.yaml:{what}"):
+        parse_timeline(document, "scene.yaml")
+
+
+@pytest.mark.parametrize(
+    ("behind", "notes"),
+    [
+        (" # the first scene", ()),
+        (
+            " #2, piano right",
+            ('what follows # is a comment: "2, piano right" is left out; if it belongs to the text, quote it',),
+        ),
+    ],
+)
+def test_a_comment_that_may_be_text_is_said(behind: str, notes: tuple[str, ...]) -> None:
+    timeline = parse_timeline(f"prompts:\n  - start: 0\n    text: cello on the left{behind}\n")
+    assert timeline.segments[0].notes == notes
+
+
+def test_what_nobody_sees_does_not_matter() -> None:
+    scene = parse_timeline("prompts:\n  - {start: 0, end: 2, text: cello on the left}\n")
+    unseen = (
+        "\ufeffprompts:\n\u00a0\u00a0- {start:\u00a00, \u200eend: 2\u200b, text: cel\u00adlo\u00a0on the\u202fleft}\n"
+    )
+    assert parse_timeline(unseen) == scene
