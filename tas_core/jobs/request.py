@@ -17,12 +17,12 @@ from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.formats import check_output_path
 from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader
-from tas_core.errors import AudioError, InputError, PromptError
+from tas_core.errors import Advice, AudioError, InputError, PromptError, warnings_about
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.stems import check_stem_folder, stem_paths
-from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
+from tas_core.system.files import STANDARD_STREAM, check_new_file, input_name, same_file
 from tas_core.timeline.doubts import warn_of_doubts
-from tas_core.timeline.files import EXTENSIONS, load_timeline
+from tas_core.timeline.files import EXTENSIONS, is_timeline, load_timeline
 from tas_core.timeline.segments import Timeline, clock_time, stem_names
 
 if TYPE_CHECKING:
@@ -143,6 +143,11 @@ def sidecar_path(out: Path) -> Path:
 def find_timeline(source: Path) -> Path:
     """The timeline beside an input: the same name with another ending.
 
+    A text file is one only if it is written as a label track is: others may be words that are sung, or notes.
+
+    Warns:
+        Advice: a text file beside the input is passed over.
+
     Raises:
         AudioError: there is no such input.
         InputError: no timeline, or more than one.
@@ -151,20 +156,29 @@ def find_timeline(source: Path) -> Path:
         raise InputError("no timeline: expected one, or a prompt", remedy="prompt")
     if not source.name or not os.path.exists(source):
         raise AudioError(f"{source}: no such file")
-    found = [path for path in map(source.with_suffix, EXTENSIONS) if path.is_file() and path != source]
+    there = [path for path in map(source.with_suffix, EXTENSIONS) if path.is_file() and path != source]
+    found = [path for path in there if is_timeline(path)]
+    other = "".join(f"{path} is no label track and was passed over" for path in there if path not in found)
     if not found:
         endings = ", ".join(EXTENSIONS)
         beside = f"a file {source.with_suffix('')} with the ending {endings}"
-        raise InputError(f"no timeline: expected {beside}, or one from elsewhere, or a prompt", remedy="prompt")
+        and_there = f"; {other}" if other else ""
+        raise InputError(
+            f"no timeline: expected {beside}, or one from elsewhere, or a prompt{and_there}", remedy="prompt"
+        )
     if len(found) > 1:
         named = ", ".join(map(str, found))
         raise InputError(f"more than one timeline beside {source}: {named}; expected one, or a prompt", remedy="prompt")
+    if other:
+        warnings.warn(Advice(other), stacklevel=2)
     return found[0]
 
 
 @contextlib.contextmanager
 def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[PreparedFile]:
     """Check a request and open its input; a context manager, at whose end the input is closed.
+
+    All warnings until then begin with the name of the input.
 
     Warns:
         UserWarning: more than one channel is mixed down; the timeline outlasts the audio; no prompt holds in the
@@ -173,6 +187,13 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
     Raises:
         InputError: anything about the request that cannot be carried out.
     """
+    with warnings_about(input_name(request.source)), _prepared(request, options) as prepared:
+        yield prepared
+
+
+@contextlib.contextmanager
+def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFile]:
+    """As :func:`prepare_file`, whose warnings name the input."""
     source, out, timeline_path, prompt = request.source, request.out, request.timeline_path, request.prompt
     if timeline_path is not None and prompt is not None:
         raise InputError("a timeline and a prompt were given, expected one of them")
@@ -187,7 +208,7 @@ def prepare_file(request: FileRequest, options: FileOptions) -> Iterator[Prepare
     if request.page is not None:
         _check_page(request.page, request, inputs, options.overwrite)
     timeline = read_prompts(timeline_path, prompt)
-    warn_of_doubts(timeline, strict=options.strict)
+    warn_of_doubts(timeline, strict=options.strict, stacklevel=1)
     if request.stems is not None:
         _check_stems(request.stems, timeline, [*inputs, out], options.overwrite)
     with AudioReader(source, options.excerpt.track) as reader:

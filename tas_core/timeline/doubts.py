@@ -37,11 +37,16 @@ def timeline_doubts(timeline: Timeline, *, strict: bool = False) -> tuple[str, .
     return tuple(doubts)
 
 
-def warn_of_doubts(timeline: Timeline, *, strict: bool = False) -> None:
+def warn_of_doubts(timeline: Timeline, *, strict: bool = False, stacklevel: int = 2) -> None:
     """Warn of each of the :func:`timeline_doubts`, once; whoever uses a timeline that a person wrote does so.
+
+    Args:
+        timeline: as there.
+        strict: as there.
+        stacklevel: whose line is warned of, 1 is the caller's.
 
     Raises:
         TimelineError: as there.
     """
     for doubt in timeline_doubts(timeline, strict=strict):
-        warnings.warn(doubt, TimelineWarning, stacklevel=3)
+        warnings.warn(doubt, TimelineWarning, stacklevel=stacklevel + 1)

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from tas_core.errors import InputError, TimelineError
 from tas_core.system.files import check_new_file, write_files
 from tas_core.timeline.doubts import warn_of_doubts
-from tas_core.timeline.formats.labels import format_labels, read_labels
+from tas_core.timeline.formats.labels import format_labels, has_labels, read_labels
 from tas_core.timeline.formats.lines import MAX_TIMELINE_BYTES, read_timeline_text
 from tas_core.timeline.formats.overlaps import without_overlaps
 from tas_core.timeline.formats.subtitles import format_subrip, format_webvtt, read_subrip, read_webvtt
@@ -59,6 +59,20 @@ def load_timeline(path: str | Path) -> Timeline:
     """
     _format(path)  # before the file is read
     return parse_timeline(read_timeline_text(path), path)
+
+
+def is_timeline(path: str | Path) -> bool:
+    """Whether a file is meant as a timeline, be it one with mistakes: by its extension, and a text file by its lines.
+
+    A text file is meant as a label track if it has a line with times as labels have; lyrics and notes have none.
+    """
+    extension = Path(path).suffix.lower()
+    if extension != ".txt":
+        return extension in _FORMATS
+    try:
+        return has_labels(plain_text(read_timeline_text(path)))
+    except TimelineError:
+        return False
 
 
 def parse_timeline(text: str, name: str | Path = "<timeline>.yaml") -> Timeline:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,53 @@ def test_without_any_timeline_or_with_several_nothing_is_guessed(make_audio: Mak
             find_timeline(path)
 
 
+TEXTS = {
+    "lyrics": "Row, row, row your boat\n\nGently down the stream\n",
+    "a list of tracks": "1.\tOverture\n2.\tAria\n",
+    "no text": b"\xff\xfe\x00",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("content", TEXTS.values(), ids=TEXTS)
+def test_a_text_file_that_is_no_label_track_is_passed_over_and_said(make_audio: Make, content: str | bytes) -> None:
+    source = make_audio("voice.wav")
+    beside = source.with_suffix(".txt")
+    beside.write_bytes(content.encode() if isinstance(content, str) else content)
+    said = re.escape(f"{beside} is no label track and was passed over")
+    with pytest.raises(InputError, match=rf"no timeline: expected a file .*; {said}$"):
+        find_timeline(source)
+    source.with_suffix(".yaml").touch()
+    with pytest.warns(UserWarning, match=rf"^{said}$"):
+        assert find_timeline(source) == source.with_suffix(".yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "where", "what"),
+    [
+        ("0\t1\tcello on the left\n", "", ""),
+        ("0,5\t1.0\tcello on the left\n", "", ""),
+        ("\n0\t1\tchorus\n", "2:5", "an object without a place"),
+        ("0:00\t0:05\tcello on the left\n", "1:1", "is not a time in seconds"),
+        ("0.0 3.2 cello on the left\n", "1:1", "not a label"),
+        ("My labels\n0\t1\tcello on the left\n", "1:1", "not a label"),
+    ],
+)
+def test_a_text_file_of_labels_is_the_timeline_even_with_mistakes(
+    make_audio: Make, content: str, where: str, what: str
+) -> None:
+    source = make_audio("voice.wav")
+    beside = source.with_suffix(".txt")
+    beside.write_text(content)
+    assert find_timeline(source) == beside
+    request = FileRequest(source, source.with_name("out.wav"))
+    with contextlib.ExitStack() as stack:
+        if what:
+            stack.enter_context(pytest.raises(TimelineError, match=re.escape(f"{beside}:{where}: ") + f".*{what}"))
+        with prepare_file(request, FileOptions()) as prepared:
+            assert prepared.timeline.objects == ("cello",)
+
+
 @pytest.mark.parametrize("strict", [False, True])
 def test_a_misspelt_name_is_doubted_before_any_work(make_audio: Make, tmp_path: Path, *, strict: bool) -> None:
     request = FileRequest(make_audio("a.wav"), tmp_path / "out.wav", None, "trumpt on the left, drums on the right")
@@ -43,7 +91,7 @@ def test_a_misspelt_name_is_doubted_before_any_work(make_audio: Make, tmp_path: 
             stack.enter_context(pytest.raises(TimelineError, match="did you mean 'trumpet'"))
         else:
             stack.enter_context(
-                pytest.warns(TimelineWarning, match="^.trumpt. is no known sound: did you mean 'trumpet'")
+                pytest.warns(TimelineWarning, match=r"/a\.wav: .trumpt. is no known sound: did you mean 'trumpet'")
             )
         with prepare_file(request, FileOptions(strict=strict)):
             pass

@@ -54,7 +54,8 @@ class _OwnWarning(UserWarning):
 
 
 def test_warnings_within_name_what_they_are_about_once() -> None:
-    with pytest.warns(UserWarning) as caught:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
         with warnings_about("in.wav"):
             warnings.warn("out.wav: loud", stacklevel=1)
             warnings.warn("in.wav: long", stacklevel=1)

@@ -17,6 +17,9 @@ _STEPS_PER_SECOND = 1_000_000  # Audacity writes six decimals
 _EXPECTED = "expected start<TAB>end<TAB>prompt, such as 0.0<TAB>3.2<TAB>cello on the left"
 _SECONDS = re.compile(r"[+-]?\d+(?:[.,]\d*)?(?:[eE][+-]?\d+)?", re.ASCII)  # a decimal comma in some languages
 
+_TWO_TIMES = re.compile(r"\s*[+-]?\d[\d.,:e+-]* *\t\s*[+-]?\d[\d.,:e+-]*\s*(?:\t|$)", re.ASCII)
+_TWO_NUMBERS = re.compile(r"\s*\d[\d.,:]* +\d[\d.,:]*\s", re.ASCII)
+
 
 class _Label(NamedTuple):
     start_s: float
@@ -56,6 +59,12 @@ def read_labels(text: str, source: str) -> list[Segment]:
             segments.append(segment_of_lines(label.start_s, end_s, [label.text], label.where, label.text_where))
     segments.reverse()
     return segments
+
+
+def has_labels(text: str) -> bool:
+    """Whether a text is written as labels are: a line begins with two times and a tabulator, or the first with two."""
+    lines = [line for line in file_lines(text) if line.strip()]
+    return any(_TWO_TIMES.match(line) for line in lines) or bool(_TWO_NUMBERS.match("".join(lines[:1])))
 
 
 def format_labels(timeline: Timeline) -> str:
