@@ -29,7 +29,15 @@ FOR_ALL: Final[Mapping[str, type]] = {"model": str, "device": str, "jobs": int}
 
 _PER_CALL: Final = (
     *("force", "skip-existing"),  # what happens to files that are there is said for one call
-    *("prompt", "channel", "track", "start", "duration", "sidecar"),  # what one input is, and what is wanted of it
+    *(
+        "prompt",
+        "channel",
+        "track",
+        "start",
+        "duration",
+        "end",
+        "sidecar",
+    ),  # what one input is, and what is wanted of it
     "version",
 )
 _WORDS: Final = {
@@ -103,11 +111,14 @@ class Setting:
         if self.many != isinstance(value, list) or not all(map(self._fits, items)):
             raise InputError(f"{where}: expected {self.expected}, not {describe(value)}")
         found = [self.kind(item) for item in items]
+        if self.choices:
+            named = {choice.lower(): choice for choice in self.choices}
+            found = [named[str(item).lower()] for item in items]
         return found if self.many else found[0]
 
     def _fits(self, value: Any) -> bool:
         if isinstance(value, bool) or self.kind in (bool, str):
-            return type(value) is self.kind and (not self.choices or value in self.choices)
+            return type(value) is self.kind and (not self.choices or str(value).lower() in map(str.lower, self.choices))
         if not isinstance(value, (int, float) if self.kind is float else int):
             return False
         low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)

@@ -28,7 +28,7 @@ from tas_cli.commands import (
 )
 from tas_cli.configuration import configure, was_given
 from tas_cli.help import GroupedCommand
-from tas_cli.options import Progress
+from tas_cli.options import Progress, choice
 from tas_cli.remedies import advice, complaint
 from tas_core.errors import InputError, TasError, visible
 
@@ -71,8 +71,9 @@ def tas(
     version: bool = typer.Option(  # noqa: ARG001 (its callback ends the program)
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
-    progress: Progress = typer.Option(
-        "auto", help="What stderr says while a command works: auto is a bar on a terminal, json a line per step."
+    progress: Progress = choice(
+        "auto",
+        help="What stderr says while a command works: auto is a bar on a terminal, json a line per step.",
     ),
 ) -> None:
     """Make mono sound binaural by following words: 'cello on the left, piano on the right'."""

@@ -6,8 +6,9 @@ Typer lists, completes and checks choices; each is what the core takes, which a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import typer
 
@@ -26,12 +27,31 @@ Names = Literal["trained", "held-out"]
 Stft = Literal["short", "long"]
 PlotKind = Literal["spl", "envelope", "spectrogram", "azimuth"]
 
+choice: Final = partial(typer.Option, case_sensitive=False)
+"""An option of one of the choices above, in capitals or not."""
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Save = Annotated[Path | None, typer.Option("--save", metavar="FILE", help="Also write that object here.")]
 Force = Annotated[bool, typer.Option("--force", help="Overwrite existing files.")]
 Jobs = Annotated[int | None, typer.Option("--jobs", "-j", min=1, help="Processes.  [default: one per core]")]
 NoNormalise = Annotated[bool, typer.Option("--no-normalise", help="Paper's six measures at the level as it is.")]
-AnyStft = Annotated[Stft, typer.Option("--stft", help="Transform of amp and pha: 512/160/400, or long, 2048/160/640.")]
+AnyStft = Annotated[
+    Stft,
+    choice("--stft", help="Transform of amp and pha: 512/160/400, or long, 2048/160/640."),
+]
+
+
+def seconds(text: str) -> float:
+    """A time as a number of seconds, for ``parser=`` of an option.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    from tas_core.timeline.clock import EXPECTED, clock_seconds
+
+    if (found := clock_seconds(str(text))) is None:
+        raise typer.BadParameter(f"{text!r} is not a time, expected {EXPECTED}")
+    return found
 
 
 def named_paths(texts: Sequence[str], option: str, form: str, what: str) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.options import AsJson, Force, Jobs, Save, SplitOrAll, TextEncoder
+from tas_cli.options import AsJson, Force, Jobs, Save, SplitOrAll, TextEncoder, choice
 
 app = typer.Typer(
     help="Make training material and data sets, and look into them.", no_args_is_help=True, rich_markup_mode=None
@@ -30,7 +30,7 @@ def bank(
     recordings: Path | None = typer.Option(
         None, metavar="DIR", help="Made by scripts/install-training-material.sh: render its recordings, too."
     ),
-    text_encoder: TextEncoder = typer.Option("minilm", help="Encoder of the phrases."),
+    text_encoder: TextEncoder = choice("minilm", help="Encoder of the phrases."),
 ) -> None:
     """Render dry stems of every category, simulate rooms and encode phrases, for 'tas train'."""
     from tas_cli.output.data import material_progress
@@ -59,7 +59,7 @@ def simulate(
     clips: int = typer.Option(1871, min=1, max=999_999, help="Clips of the whole data set, as many as FAIR-Play has."),
     seed: int = typer.Option(0, min=0, max=10**9, help="Seed of everything random."),
     rate: int = typer.Option(48000, min=8000, max=48000, help="Sample rate in Hz."),
-    split: SplitOrAll = typer.Option("all", help="Make only this part."),
+    split: SplitOrAll = choice("all", help="Make only this part."),
     jobs: Jobs = None,
 ) -> None:
     """Simulate binaural clips with stems and annotations (TASBench-Sim)."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import typer
 
-from tas_cli.options import AsJson, Device
+from tas_cli.options import AsJson, Device, choice
 
 
 def doctor(
     context: typer.Context,
-    device: Device = typer.Option("auto", help="Where the self-test computes."),
+    device: Device = choice("auto", help="Where the self-test computes."),
     json_output: AsJson = False,
 ) -> None:
     """Say what is installed and configured, and try it on a second of sound; exit code 1 if something is wrong."""

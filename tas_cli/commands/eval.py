@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tas_cli.options import AnyStft, AsJson, Captions, Device, Force, Jobs, Names, NoNormalise, Save, Split
+from tas_cli.options import AnyStft, AsJson, Captions, Device, Force, Jobs, Names, NoNormalise, Save, Split, choice
 
 if TYPE_CHECKING:
     from tas_core.evaluation.systems import SystemSpec
@@ -63,11 +63,11 @@ def data(
         help="A shipped model, a checkpoint folder, or mono, truth, pan, hrtf, oracle-mask, oracle-direct; repeat. "
         "Differences are to the first.  [default: slots, mono, truth]",
     ),
-    split: Split = typer.Option("test", help="Part of the data set."),
+    split: Split = choice("test", help="Part of the data set."),
     fold: int = typer.Option(1, min=1, help="Which of its splits, 1 to 10 in FAIR-Play."),
     folds: bool = typer.Option(False, "--folds", help="All of its splits."),
-    captions: Captions = typer.Option("own", help="The data set's own, or how to word simulated clips anew."),
-    names: Names = typer.Option("trained", help="Names of objects; held-out are synonyms that training never sees."),
+    captions: Captions = choice("own", help="The data set's own, or how to word simulated clips anew."),
+    names: Names = choice("trained", help="Names of objects; held-out are synonyms that training never sees."),
     steps: int | None = typer.Option(None, min=1, max=1000, help="Diffusion steps of models without @STEPS."),
     clips: int | None = typer.Option(None, min=1, help="Draw so many clips.  [default: all]"),
     control: bool = typer.Option(
@@ -79,7 +79,7 @@ def data(
     ),
     save_audio: bool = typer.Option(False, "--save-audio", help="Keep the outputs below --out."),
     jobs: Jobs = None,
-    device: Device = typer.Option("auto", help="Where models compute."),
+    device: Device = choice("auto", help="Where models compute."),
     no_normalise: NoNormalise = False,
     stft: AnyStft = "short",
     seed: int = typer.Option(0, min=0, help="Seed of the choice of clips, the noise and the intervals."),

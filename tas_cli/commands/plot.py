@@ -6,12 +6,12 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.options import Force, PlotKind
+from tas_cli.options import Force, PlotKind, choice
 
 
 def plot(
     sources: list[Path] = typer.Argument(..., metavar="AUDIO...", help="Binaural files, two channels each."),
-    kind: PlotKind = typer.Option(..., "--kind", "-k", help="What to draw, see docs/PLOTS.md."),
+    kind: PlotKind = choice(..., "--kind", "-k", help="What to draw, see docs/PLOTS.md."),
     out: Path = typer.Option(..., "--out", "-o", metavar="FILE", help="Picture to write: .png, .svg or .pdf."),
     timeline: list[Path] = typer.Option(
         [],

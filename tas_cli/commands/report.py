@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.options import Force
+from tas_cli.options import Force, seconds
 
 
 def report(
@@ -20,7 +20,10 @@ def report(
         [], metavar="OBJECT=FILE", help="An object's estimated stem, to measure its places by; repeat."
     ),
     start: float | None = typer.Option(
-        None, min=0.0, help="Where OUTPUT begins in the source, in seconds, if it is a passage."
+        None,
+        parser=seconds,
+        metavar="TIME",
+        help="Where OUTPUT begins in the source, such as 83.5 or 1:23.5, if it is a passage.",
     ),
     channel: int | None = typer.Option(
         None, min=1, help="Channel of the source that OUTPUT was made of, counted from 1.  [default: all, mixed down]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tas_cli.commands.models import shipped
-from tas_cli.options import ClipMode, Device, Subtype
+from tas_cli.options import ClipMode, Device, Subtype, choice, seconds
 
 if TYPE_CHECKING:
     from tas_core.jobs.batch.plan import BatchPlan
@@ -55,10 +56,25 @@ def spatialize(
         rich_help_panel=_INPUT,
     ),
     start: float = typer.Option(
-        0.0, min=0.0, help="Begin here, in seconds; times of the timeline stay.", rich_help_panel=_INPUT
+        0.0,
+        parser=seconds,
+        metavar="TIME",
+        help="Begin here, such as 83.5 or 1:23.5; times of the timeline stay.",
+        rich_help_panel=_INPUT,
     ),
     duration: float | None = typer.Option(
-        None, min=0.0, help="Make so many seconds.  [default: to the end]", rich_help_panel=_INPUT
+        None,
+        parser=seconds,
+        metavar="TIME",
+        help="Make so much.  [default: to the end]",
+        rich_help_panel=_INPUT,
+    ),
+    end: float | None = typer.Option(
+        None,
+        parser=seconds,
+        metavar="TIME",
+        help="End here, in place of --duration.",
+        rich_help_panel=_INPUT,
     ),
     out: Path | None = typer.Option(
         None,
@@ -83,7 +99,7 @@ def spatialize(
     sidecar: bool = typer.Option(
         False, "--sidecar", help="Also write OUT.tas.json: how OUT was made.", rich_help_panel=_OUTPUT
     ),
-    subtype: Subtype | None = typer.Option(
+    subtype: Subtype | None = choice(
         None, help="Sample encoding of the output.  [default: as IN]", rich_help_panel=_OUTPUT
     ),
     force: bool = typer.Option(False, "--force", help="Overwrite existing outputs.", rich_help_panel=_OUTPUT),
@@ -103,7 +119,7 @@ def spatialize(
         None, min=1, max=1000, help="Diffusion steps.  [default: the model's own]", rich_help_panel=_RENDERING
     ),
     seed: int = typer.Option(0, min=0, help="Seed of noise and dither.", rich_help_panel=_RENDERING),
-    device: Device = typer.Option("auto", help="Where the model computes.", rich_help_panel=_RENDERING),
+    device: Device = choice("auto", help="Where the model computes.", rich_help_panel=_RENDERING),
     hrtf: Path | None = typer.Option(
         None,
         metavar="FILE",
@@ -124,7 +140,7 @@ def spatialize(
     loudness: float | None = typer.Option(
         None, min=-70.0, max=0.0, help="Integrated loudness wanted, in LUFS.", rich_help_panel=_LEVELS
     ),
-    clip: ClipMode = typer.Option(
+    clip: ClipMode = choice(
         "rescale",
         help="Beyond full scale: rescale all of it, clamp samples, or error.",
         rich_help_panel=_LEVELS,
@@ -181,10 +197,10 @@ def spatialize(
     from tas_core.jobs.spatialize import JobSettings
 
     if prompt is not None:
-        _check_prompt(prompt)
+        _check_prompt(prompt, sources or [])
     options = FileOptions(
         RenderSettings(steps=steps, seed=seed, width=width, transition_s=transition),
-        Excerpt(channel, start, duration, track),
+        Excerpt(channel, start, _duration(start, duration, end), track),
         Levels(gain, loudness, clip),
         hrtf=hrtf,
         subtype=subtype,
@@ -279,11 +295,36 @@ def _only_input(sources: Sequence[Path], out: Path, *, named_elsewhere: bool) ->
     return sources[0]
 
 
-def _check_prompt(text: str) -> None:
-    """Raises :class:`PromptError`, with the name of the option before what is wrong."""
+def _duration(start_s: float, duration_s: float | None, end_s: float | None) -> float | None:
+    """The length of a passage that may be given by its end.
+
+    Raises:
+        InputError: both are given, or the end is not after the start.
+    """
+    from tas_core.errors import InputError
+
+    if end_s is None:
+        return duration_s
+    if duration_s is not None:
+        raise InputError("--duration and --end were given, expected one of them")
+    if end_s <= start_s:
+        raise InputError(f"--end is {end_s:g} s, expected a time after the start at {start_s:g} s")
+    return end_s - start_s
+
+
+def _check_prompt(text: str, sources: Sequence[Path]) -> None:
+    """Raises :class:`PromptError`, with the name of the option before what is wrong.
+
+    Behind a prompt of one word, inputs that are neither there nor named as audio files are words without quotes.
+    """
+    from tas_core.audio.formats import is_readable
     from tas_core.errors import PromptError
     from tas_core.timeline.prompts import parse_prompt
 
+    stray = [str(path) for path in sources if not os.path.exists(path) and not is_readable(path.name)]
+    if stray and len(text.split()) == 1:
+        words = shlex.quote(" ".join([text, *stray]))
+        raise PromptError(f"{' '.join(stray)}: no such file; put the prompt in quotes: -p {words}")
     try:
         parse_prompt(text)
     except PromptError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.options import Device, Precision
+from tas_cli.options import Device, Precision, choice
 
 
 def train(
@@ -22,8 +22,8 @@ def train(
     learning_rate: float | None = typer.Option(None, min=0.0, help="Peak learning rate of AdamW."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, scenes and noise."),
     fold: int = typer.Option(1, min=1, help="Number of the split, for a data set in TASBench's layout."),
-    device: Device = typer.Option("auto", help="Where to compute."),
-    precision: Precision = typer.Option("auto", help="Numbers: bf16 is mixed; auto is bf16 on CUDA, else fp32."),
+    device: Device = choice("auto", help="Where to compute."),
+    precision: Precision = choice("auto", help="Numbers: bf16 is mixed; auto is bf16 on CUDA, else fp32."),
     compile_model: bool = typer.Option(False, "--compile", help="Compile the network; pays after minutes."),
     init: str | None = typer.Option(None, help="Start from this model or checkpoint instead of afresh."),
     workers: int = typer.Option(1, min=1, help="Threads that compose scenes ahead."),

@@ -13,8 +13,8 @@ from rich.text import Text
 from tas_cli.output.tables import print_table
 from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
 from tas_core.timeline.check import TimelineCheck
+from tas_core.timeline.clock import clock_time
 from tas_core.timeline.formats.subtitles import cue_time
-from tas_core.timeline.segments import clock_time
 
 _LETTERS: Final = string.ascii_lowercase + string.ascii_uppercase
 _COLORS: Final = ("cyan", "magenta", "green", "yellow", "blue", "red")

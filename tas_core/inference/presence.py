@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from tas_core.timeline.segments import SHORTEST_GAP_S, Segment, Timeline, clock_time
+from tas_core.timeline.clock import clock_time
+from tas_core.timeline.segments import SHORTEST_GAP_S, Segment, Timeline
 
 FOUND: Final = 0.4
 """An object counts as found from this presence on; low, since prompts mostly name what is there."""

@@ -21,9 +21,10 @@ from tas_core.errors import Advice, AudioError, InputError, PromptError, warning
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.stems import check_stem_folder, stem_paths
 from tas_core.system.files import STANDARD_STREAM, check_new_file, input_name, same_file
+from tas_core.timeline.clock import clock_time
 from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import EXTENSIONS, is_timeline, load_timeline
-from tas_core.timeline.segments import Timeline, clock_time, stem_names
+from tas_core.timeline.segments import Timeline, stem_names
 
 if TYPE_CHECKING:
     from tas_core.acoustics.hrtf import HrirSet
@@ -41,7 +42,8 @@ class FileOptions:
         excerpt: which part of the input.
         levels: gain, loudness, and what to do beyond full scale.
         hrtf: SOFA file of the head whose ears are made, read where ``render`` has none; None is the built-in one.
-        subtype: sample encoding of the output, one of :data:`SUBTYPES`; None keeps the input's where the format can.
+        subtype: sample encoding of the output, one of :data:`SUBTYPES`, in capitals or not; None keeps the
+            input's where the format can.
         sidecar: whether a file ``OUT.tas.json`` says how the output was made.
         overwrite: whether existing outputs may be replaced.
         strict: whether a name that looks misspelt is an error, rather than a warning.
@@ -62,6 +64,8 @@ class FileOptions:
     def __post_init__(self) -> None:
         if self.render.stems:
             raise InputError("stems of a file need a folder, expected it in the request")
+        if self.subtype is not None:
+            object.__setattr__(self, "subtype", self.subtype.upper())
         if self.subtype is not None and self.subtype not in SUBTYPES:
             raise InputError(f"unknown subtype '{self.subtype}'; expected one of {', '.join(SUBTYPES)}")
 

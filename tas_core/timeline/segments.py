@@ -289,13 +289,6 @@ def _spans(segments: tuple[Segment, ...], duration_s: float) -> Iterator[Span]:
         yield Span(at_s, duration_s, {})
 
 
-def clock_time(seconds: float) -> str:
-    """Minutes and seconds for people: "0:03", "1:02.5", "1:02:03" from an hour on."""
-    minutes, tenths = divmod(round(10 * seconds), 600)
-    clock = f"{minutes // 60}:{minutes % 60:02d}" if minutes >= 60 else str(minutes)
-    return f"{clock}:{tenths // 10:02d}" + (f".{tenths % 10}" if tenths % 10 else "")
-
-
 REST: Final = "rest"
 """Name of the stem of everything that no prompt names."""
 

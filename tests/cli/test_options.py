@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import pytest
+import typer
 
 import tas_cli
 from tas_cli import options
+from tas_cli.main import app
 from tas_core.audio.normalised_writer import CLIP_MODES
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.evaluation.clips import CAPTIONS, NAMES
@@ -39,6 +42,22 @@ COMMANDS = sorted((Path(tas_cli.__file__).parent / "commands").glob("*.py"))
 )
 def test_choices_are_those_of_the_core(choice: Any, known: Any) -> None:
     assert get_args(choice) == tuple(known)
+
+
+def choices(command: Any, name: str = "tas") -> Iterator[tuple[str, Any]]:
+    """Options that take one of some words, in the order of the commands."""
+    for word, inner in getattr(command, "commands", {}).items():
+        yield from choices(inner, f"{name} {word}")
+    for parameter in command.params:
+        if get_origin(parameter.type_descriptor.annotation) is Literal:
+            yield f"{name} {parameter.opts[0]}", parameter
+
+
+def test_no_choice_heeds_capitals() -> None:
+    found = dict(choices(typer.main.get_command(app)))
+    assert {"tas --progress", "tas spatialize --subtype", "tas plot --kind"} <= set(found)
+    assert len(found) >= 15
+    assert [name for name, parameter in found.items() if parameter.type_descriptor.case_sensitive] == []
 
 
 @pytest.mark.parametrize("module", COMMANDS, ids=lambda module: module.stem)

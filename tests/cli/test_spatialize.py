@@ -164,8 +164,21 @@ def test_options_reach_the_job(
     source, out = make_audio("voice.wav", channels=2, seconds=2.0, subtype="FLOAT"), tmp_path / "out.flac"
     make_timeline(SCENE, name="voice.yaml")
     done = tas(
-        *("spatialize", source, "-o", out, "--model", tiny_model, "--channel", 2, "--start", 0.5, "--duration", 1.0),
-        *("--gain", -6, "--subtype", "PCM_16", "--clip", "clamp", "--seed", 3, "--sidecar", "--json"),
+        *(
+            "spatialize",
+            source,
+            "-o",
+            out,
+            "--model",
+            tiny_model,
+            "--channel",
+            2,
+            "--start",
+            "0:00.5",
+            "--end",
+            "0:1.5",
+        ),
+        *("--gain", -6, "--subtype", "pcm_16", "--clip", "Clamp", "--seed", 3, "--sidecar", "--json"),
         *("--transition", 0.25),
     )
     assert (done.code, done.err) == (0, "")
@@ -206,6 +219,21 @@ def test_options_reach_the_job(
         (["-p", PROMPT, "--output-template", "{bogus}"], "--output-template is for many files, and --out names one"),
         (["-p", PROMPT, "--fail-fast"], "--fail-fast is for many files, and --out names one"),
         (["-p", PROMPT, "--duration", "0"], "the duration is 0.0 s, expected more than 0"),
+        (["-p", PROMPT, "--duration", "1", "--end", "2"], "--duration and --end were given, expected one of them"),
+        (["-p", PROMPT, "--start", "0:02", "--end", "0:02"], "--end is 2 s, expected a time after the start at 2 s"),
+        (
+            ["-p", PROMPT, "--start", "0:60"],
+            "'0:60' is not a time, expected seconds of at least 0, or [HH:]MM:SS[.fff]",
+        ),
+        (["-p", PROMPT, "--start=-1"], "'-1' is not a time, expected seconds of at least 0, or [HH:]MM:SS[.fff]"),
+        (["-p", PROMPT, "--end", "1m"], "'1m' is not a time, expected seconds of at least 0, or [HH:]MM:SS[.fff]"),
+        (["-p", "violin", "left"], "left: no such file; put the prompt in quotes: -p 'violin left'"),
+        (
+            ["-p", "violin", "on", "the", "left,", "it's", "right"],
+            "no such file; put the prompt in quotes: -p 'violin on the left, it'\"'\"'s right'",
+        ),
+        (["-p", PROMPT, "left.wav"], "out.wav: one output for 2 inputs"),
+        (["-p", PROMPT, "lessons"], "out.wav: one output for 2 inputs"),
         (["-p", PROMPT, "--start", "1"], "the start is 1 s, expected less than 1 s"),
         (["-p", PROMPT, "--channel", "2"], "there is no channel 2, expected 1 to 1"),
         (["-p", PROMPT, "--transition", "inf"], "transition is inf s; expected 0 or more"),
@@ -234,7 +262,7 @@ def test_impossible_options_are_answered_in_a_line(
     ("option", "value", "known"),
     [
         ("--clip", "wrap", "'rescale', 'clamp', 'error'"),
-        ("--subtype", "PCM_12", "'PCM_16', 'PCM_24', 'FLOAT'"),
+        ("--subtype", "PCM_12", "'pcm_16', 'pcm_24', 'float'"),
         ("--device", "tpu", "'auto', 'cpu', 'cuda'"),
     ],
 )

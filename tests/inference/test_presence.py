@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tas_core.inference.presence import FOUND, Detection, PresenceTracker
-from tas_core.timeline.segments import Segment, Timeline, clock_time
+from tas_core.timeline.clock import clock_time
+from tas_core.timeline.segments import Segment, Timeline
 from tests.support.tiny import rendered, tiny_slots
 
 

@@ -24,10 +24,10 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tas_core.errors import PromptError, TimelineError
+from tas_core.timeline.clock import EXPECTED, clock_seconds
 from tas_core.timeline.formats.lines import file_lines
 from tas_core.timeline.segments import Segment, Timeline
 
-_TIME = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", re.ASCII)
 _KEYS = ("start", "end", "text")
 _TEXT = re.compile(r"(?:^|[\s{,-])text:\s+(?P<text>\S.*)$")
 _BEHIND = re.compile(r"(?:,\s*(?:start|end):[^,}]*)*\s*\}\s*\]?\s*$")
@@ -157,16 +157,12 @@ class _Document:
         return f"put the text in quotes: text: {quoted}" if quoted else ""
 
     def time(self, node: Node, key: str) -> float:
-        """Seconds of `8`, `8.25`, `1:30`, `00:01:30.5`."""
-        value = node.value.strip() if isinstance(node, ScalarNode) else None
-        match = _TIME.fullmatch(value) if value else None
-        hours, minutes, seconds = (float(part or 0) for part in match.groups()) if match else (0, 0, math.inf)
-        clock = match is not None and match[2] is not None
-        total = 3600 * hours + 60 * minutes + seconds
-        if not total < math.inf or (clock and seconds >= 60) or (match and match[1] and minutes >= 60):
+        """Seconds of a time, which YAML might take for a number."""
+        value = node.value.strip() if isinstance(node, ScalarNode) else ""
+        if (seconds := clock_seconds(value)) is None:
             shown = f'"{value}"' if value else "not a time"
-            raise self.error(node, f"`{key}` is {shown}, expected seconds of at least 0, or [HH:]MM:SS[.fff]")
-        return total
+            raise self.error(node, f"`{key}` is {shown}, expected {EXPECTED}")
+        return seconds
 
     def mapping(self, node: Node, keys: tuple[str, ...], expected: str) -> dict[str, Node]:
         """Fields by their name, each known and there once."""
