@@ -37,17 +37,15 @@ def name_of(text: PromptText, indices: Sequence[int], *, moving: bool = False) -
 
 def _stripped(text: PromptText, words: list[Token], moving: bool) -> list[Token]:
     known = text.known.lists
-    if len(words) == 2 and words[0].key == "the" and _is_listed(words[1:]):
-        return words[1:]  # "the leaves on the left" do not leave
     at_front = ["dropped", *["moves", "adverbs"] * moving]
     at_end = ["enders", *at_front, *["arrives", "leaves", "spreads"] * moving]
     size = None
-    while size != len(words):
+    while size != len(words) and not (len(words) == 1 and is_listed(words)):  # "the leaves" do not leave
         size = len(words)
         if opener := known["openers"].match(words, 0):
             words = words[opener[1] :]
-        elif len(words) > 1 and (words[0].key,) in known["openers_before_names"] and _is_listed(words[1:]):
-            words = words if _is_listed(words) else words[1:]  # "pan cello", but "pan flute"
+        elif len(words) > 1 and (words[0].key,) in known["openers_before_names"] and is_listed(words[1:]):
+            words = words if is_listed(words) else words[1:]  # "pan cello", but "pan flute"
         elif words and any((words[0].key,) in known[role] for role in at_front):
             words = words[1:]
         elif n := max((_length_at_end(known[role], words) for role in at_end), default=0):
@@ -55,7 +53,7 @@ def _stripped(text: PromptText, words: list[Token], moving: bool) -> list[Token]
     return words
 
 
-def _is_listed(words: Sequence[Token]) -> bool:
+def is_listed(words: Sequence[Token]) -> bool:
     """Whether words are the name of a sound of the catalogue, but for articles and a plural."""
     name = " ".join(word.key for word in words)
     return name in catalogue_names() or name.removesuffix("s") in catalogue_names()
@@ -83,7 +81,7 @@ def check_name(text: PromptText, indices: Sequence[int], *, moving: bool = False
             if i > indices[0] and known.leads.get((text.key(i - 1),)):
                 text.fail(f'a spelling mistake (did you mean "{hit[0]}"? If not, put the object in quotes)', i, i + 1)
     words = [text.tokens.index(word) for word in _stripped(text, [text.tokens[i] for i in indices], moving)]
-    for i in () if _is_listed([text.tokens[i] for i in words]) else words:
+    for i in () if is_listed([text.tokens[i] for i in words]) else words:
         if hit := known.leftovers.match(text.tokens[: i + 1], i):
             text.fail(f"{hit[0]}; if it belongs to the name, put the name in quotes", i, hit[1])
     _check_numbers(text, indices, words)

@@ -28,12 +28,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError, is_unseen
 from tas_core.timeline.lexer import PromptText
-from tas_core.timeline.names import check_name, is_aside, name_of, suggestion
+from tas_core.timeline.names import check_name, is_aside, is_listed, name_of, suggestion
 from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
 from tas_core.timeline.spelling import english_name
 from tas_core.timeline.vocabulary import CHARACTERS, plain_text, vocabulary
@@ -151,8 +151,8 @@ def _format_clause(clause: Clause) -> str:
     template = canonical["moving" if path.is_moving else "fixed"]
     ends = {"place": place(path.start_deg), "start": place(path.start_deg), "end": place(path.end_deg)}
     bare = template.format(object=clause.object, **ends)
-    try:
-        if parse_prompt(bare) == (clause,):
+    try:  # beside what moves, "leaves" is no noun
+        if (clause.object,) not in vocabulary().lists["leaves"] and parse_prompt(bare) == (clause,):
             return bare
     except PromptError:
         pass
@@ -189,7 +189,7 @@ class _Reader:
         for group in self.groups():
             if group is None or (group.place and spread):
                 if held:
-                    self.text.fail("a place without an object", held.first, held.stop)
+                    self.fail_without_object(held)
                 if spread:
                     self.add_spread(waiting, spread)
                 else:
@@ -209,7 +209,7 @@ class _Reader:
                     waiting.append(words)
                 continue
             if held:
-                self.text.fail("a place without an object", held.first, held.stop)
+                self.fail_without_object(held)
             if self.heads(place):
                 self.add(waiting, previous)
                 waiting, previous = [], None
@@ -347,9 +347,32 @@ class _Reader:
         leaves = i >= 0 and self.text.match("leaves", i) == place.first
         first = i == 0 or self.text.ends_clause(i - 1)
         a_noun = i > 0 and self.text.key(i - 1) == "the"  # "the leaves to the left"
+        if first and leaves and place.lead != "from" and not self.moves_anywhere(but=i):
+            a_noun = is_listed([self.text.tokens[i]])  # "leaves on the left", where nothing moves
         if half or (leaves and (first or place.lead == "to") and not a_noun) or self.exits(place):
             missing = "an end" if place.lead == "from" else "a start"
-            self.text.fail(f"a movement without {missing}, expected from ... to ...", place.first - 1, place.stop)
+            what = f"a movement without {missing}, expected from ... to ...{self.or_a_noun(place)}"
+            self.text.fail(what, place.first - 1, place.stop)
+
+    def fail_without_object(self, place: Place) -> NoReturn:
+        """Refuse a place of nothing."""
+        self.text.fail(f"a place without an object{self.or_a_noun(place)}", place.first, place.stop)
+
+    def moves_anywhere(self, but: int) -> bool:
+        """Whether a verb of movement is in the prompt, other than the one at token ``but``."""
+        roles = ("moves", "moves_kept", "arrives")
+        return any(self.text.match(role, k) for k in range(len(self.text.tokens)) for role in roles if k != but)
+
+    def or_a_noun(self, place: Place) -> str:
+        """What to do if the only word before a place is no verb, but the name of a sound: "pans on the left"."""
+        i = place.first - 1
+        alone = i == 0 or (i > 0 and self.text.ends_clause(i - 1))
+        return f'; if "{self.text.source(i, i + 1)}" is a sound, put it in quotes' if alone and self.is_verb(i) else ""
+
+    def is_verb(self, i: int) -> bool:
+        """Whether token i is a verb of movement that may as well be a plural."""
+        roles = ("moves", "moves_kept", "leaves", "arrives")
+        return self.text.key(i).endswith("s") and any(self.text.match(role, i) == i + 1 for role in roles)
 
     def exits(self, place: Place) -> bool:
         """Whether the word before a place can only mean that a sound goes away."""

@@ -181,7 +181,7 @@ REFUSED = [
     ("cello on the left, the cello on the right", "the cello", "twice"),
     ("dog moves to the right", "moves to the right", "without a start"),
     ("dog walks right", "walks right", "without a start"),
-    ("leaves to the left", "leaves to the left", "without a start"),
+    ("departs to the left", "departs to the left", "without a start"),
     ("dog left, a car leaves to the right", "leaves to the right", "without a start"),
     ("dog moves from the left", "moves from the left", "without an end"),
     ("dog moves from left to right to left", "to left", "second place"),
