@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING
 
 from tas_core.audio.reader import read_audio
 from tas_core.audio.resampling import require_ears
-from tas_core.errors import InputError
+from tas_core.errors import InputError, warnings_about
 from tas_core.reporting.plots.curves import PlotData, Source, check_kind, plot_data
 from tas_core.reporting.plots.pictures import picture_format
 from tas_core.system.files import check_new_file, same_file, write_files
+from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline
 
@@ -56,7 +57,7 @@ class PlottedFiles:
         """The sounds with their labels and timelines, the reference last.
 
         Warns:
-            UserWarning: the reference is longer or shorter than a source by more than 0.1 s.
+            UserWarning: the reference is longer or shorter than a source by more than 0.1 s; doubts about a timeline.
 
         Raises:
             InputError: files that cannot be read or drawn, or that do not fit together.
@@ -68,6 +69,8 @@ class PlottedFiles:
             )
         names = _labels(self.sources, self.labels, self.reference)
         timelines: list[Timeline | None] = [load_timeline(path) for path in self.timelines] or [None]
+        for timeline in filter(None, timelines):
+            warn_of_doubts(timeline)
         if len(timelines) == 1:
             timelines *= count
         sounds = [_read(*each) for each in zip(self.sources, names, timelines, strict=False)]
@@ -114,7 +117,8 @@ def plot_files(
     data = plot_data(kind, files.read())
     from tas_core.reporting.plots.figures import draw
 
-    contents = {out: draw(data, format, title=title)}
+    with warnings_about(str(out)):
+        contents = {out: draw(data, format, title=title)}
     if csv_out is not None:
         contents[csv_out] = table(data).encode("utf-8", "replace")
     write_files(contents, overwrite=overwrite)

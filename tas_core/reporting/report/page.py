@@ -14,7 +14,7 @@ import numpy as np
 from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import require_ears, resample, to_mono
-from tas_core.errors import InputError
+from tas_core.errors import InputError, warnings_about
 from tas_core.reporting.html_page import fill_page
 from tas_core.reporting.plots.curves import AzimuthCurve, Source, SplCurve, plot_data
 from tas_core.reporting.report import tables
@@ -31,6 +31,7 @@ from tas_core.reporting.report.sounds import (
     read_sound,
 )
 from tas_core.system.files import check_new_file, write_files
+from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause
@@ -186,12 +187,17 @@ def report_file(
         provenance_path: a JSON object, such as ``tas spatialize --json`` prints.
         overwrite: as :func:`write_report`.
 
+    Warns:
+        TimelineWarning: doubts about the timeline.
+
     Raises:
         InputError: also a timeline or a provenance that cannot be read.
         TasError: writing failed.
     """
     check_report_path(page, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=overwrite)
     timeline = load_timeline(timeline_path)
+    with warnings_about(str(about.output)):
+        warn_of_doubts(timeline)
     provenance: dict[str, Any] = {"timeline": timeline_path.name}
     if provenance_path is not None:
         provenance |= _read_provenance(provenance_path)
