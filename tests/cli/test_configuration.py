@@ -168,7 +168,7 @@ def test_which_file_is_read(
 # ------------------------------------------------------------------ every option of every command
 
 
-OF_A_CALL = {"version", "force", "skip-existing", "prompt", "channel", "track", "start", "duration", "sidecar"}
+OF_A_CALL = {"version", "force", "skip-existing", "prompt", "channel", "track", "start", "duration", "end", "sidecar"}
 
 
 def test_every_option_is_configurable_or_belongs_to_a_call() -> None:

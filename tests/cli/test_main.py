@@ -376,7 +376,7 @@ def test_too_loud_is_turned_down_as_a_whole_with_a_warning(
     gain = 10 ** (report["gain_db"] / 20)
     assert gain < 1
     assert report["peak"] == pytest.approx(1 - 2**-15)
-    assert re.fullmatch(rf"tas: warning: {re.escape(str(out))}: .*turned down by \d\.\d\d dB\n", done.err)
+    assert re.fullmatch(rf"tas: warning: {re.escape(f'{source}: {out}')}: .*turned down by \d\.\d\d dB\n", done.err)
     mono = soundfile.read(source)[0]
     np.testing.assert_allclose(soundfile.read(out)[0].mean(axis=1), gain * mono, atol=2**-16 + 1e-9)
 
@@ -398,7 +398,7 @@ def test_a_timeline_longer_than_the_audio_is_cut_with_one_warning(
     )
     assert strict_json(done.out)["segments"][0]["end_s"] == 1.0
     (line,) = done.err.splitlines()
-    assert line.startswith(f"tas: warning: {timeline}:2:5: the segment ends at 3 s")
+    assert line.startswith(f"tas: warning: {tmp_path / 'in.wav'}: {timeline}:2:5: the segment ends at 3 s")
 
 
 def test_a_timeline_of_which_a_part_is_after_the_audio_is_one_error(
