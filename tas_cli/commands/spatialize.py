@@ -142,7 +142,7 @@ def spatialize(
     ),
     clip: ClipMode = choice(
         "rescale",
-        help="Beyond full scale: rescale all of it, clamp samples, or error.",
+        help="Beyond full scale: rescale the file, rescale all files of the run alike, clamp samples, or error.",
         rich_help_panel=_LEVELS,
     ),
     out_dir: Path | None = typer.Option(

@@ -129,7 +129,8 @@ def direction_ratio(
     """G = (H_L - H_R) / (H_L + H_R), complex128 (azimuth, freq), of a head, by default KEMAR.
 
     Where the ears are nearly in antiphase the ratio has poles; its magnitude is therefore compressed
-    softly below ``limit`` (3 means that no ear gets more than 6 dB above the mono input).
+    softly below ``limit``. An ear is 1 + G or 1 - G times the mono input, so with a limit of 3 it gets less than
+    4 times as much, 12.04 dB, at any frequency.
     """
     ears = (head or load_kemar()).horizontal(azimuth_deg, freqs_hz)
     total = ears[:, LEFT_EAR] + ears[:, RIGHT_EAR]

@@ -13,17 +13,19 @@ from typing import IO, Any, Final
 
 import numpy as np
 
-from tas_core.audio.formats import AudioFormat, full_scale, loses_depth, output_name
-from tas_core.audio.loudness import LoudnessMeter
-from tas_core.audio.writer import AudioWriter, peak
+from tas_core.audio.ear_meter import EarMeter
+from tas_core.audio.formats import AudioFormat, loses_depth, output_name
+from tas_core.audio.writer import AudioWriter
 from tas_core.conventions import amplitude_to_db, db_to_amplitude
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM
 from tas_core.system.write_errors import write_error
 
-CLIP_MODES: Final = ("rescale", "clamp", "error")
+CLIP_MODES: Final = ("rescale", "rescale-all", "clamp", "error")
 MAX_GAIN_DB: Final = 100.0
 _BLOCK_FRAMES: Final = 2**18
+_ROUNDING: Final = 1e-3
+"""By how much the loudest sample of a sound may differ when it is computed again, as a fraction."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +36,19 @@ class Levels:
         gain_db: gain of both ears, dB, -100 to 100.
         loudness_lufs: integrated loudness of the two ears that is requested instead, LUFS, -70 to 0.
         clip: what to do if an ear would pass full scale in an integer format: ``rescale`` turns the whole file down
-            by one gain, ``clamp`` limits the samples that do, ``error`` writes nothing.
+            by one gain, ``rescale-all`` all files of a run by the same, ``clamp`` limits the samples that do, ``error``
+            writes nothing.
+        shared_gain_db: with ``rescale-all``, the gain that all files of the run get besides their own, dB, 0 or less,
+            as :func:`tas_core.jobs.batch.run.run_batch` finds it; None for a run of one file.
 
     Raises:
-        InputError: a value out of range, or both a gain and a loudness.
+        InputError: a value out of range, both a gain and a loudness, or a shared gain that nothing asks for.
     """
 
     gain_db: float = 0.0
     loudness_lufs: float | None = None
     clip: str = "rescale"
+    shared_gain_db: float | None = None
 
     def __post_init__(self) -> None:
         if self.clip not in CLIP_MODES:
@@ -53,6 +59,20 @@ class Levels:
             raise InputError(f"the loudness is {self.loudness_lufs} LUFS, expected -70 to 0 LUFS")
         if self.loudness_lufs is not None and self.gain_db:
             raise InputError("a gain and a loudness were given, expected one of them")
+        if self.shared_gain_db is not None and not (self.clip == "rescale-all" and self.shared_gain_db <= 0):
+            raise InputError("a shared gain was given, expected 0 dB or less, and the clip mode rescale-all")
+
+    def own_gain(self, measured_lufs: float | None) -> float:
+        """The gain that is asked for, or that gives the loudness that is asked for; 1 in silence.
+
+        Args:
+            measured_lufs: loudness before any gain, LUFS; None where none is asked for.
+        """
+        if self.loudness_lufs is None:
+            return db_to_amplitude(self.gain_db)
+        if measured_lufs is None or measured_lufs == -math.inf:
+            return 1.0
+        return db_to_amplitude(self.loudness_lufs - measured_lufs)
 
 
 class NormalisedWriter:
@@ -98,17 +118,13 @@ class NormalisedWriter:
         self.path = Path(path)
         self.name = output_name(path)
         self.subtype = form.subtype
-        self.gain = db_to_amplitude(levels.gain_db)
+        self.gain = db_to_amplitude(levels.gain_db + (levels.shared_gain_db or 0.0))
         self.peak = 0.0
         self.clamped = 0
         self.loudness_lufs: float | None = None
         self._levels = levels
-        self._rate_hz = form.sample_rate_hz
-        self._received = 0
-        self._most = 0.0  # how far samples go before any gain, as a fraction of full scale
-        self._most_at = 0
-        self._meter = None if levels.loudness_lufs is None else LoudnessMeter(form.sample_rate_hz)
-        self._limit = full_scale(self.subtype)
+        self._meter = EarMeter(form.sample_rate_hz, self.subtype, loudness=levels.loudness_lufs is not None)
+        self._limit = self._meter.limit
         self._dtype = np.dtype("f8" if self.subtype in ("PCM_24", "PCM_32", "DOUBLE") else "f4")
         self._writer = AudioWriter(
             path,
@@ -118,7 +134,8 @@ class NormalisedWriter:
         )
         self._waiting: IO[Any] | None = None
         self._folder = tempfile.gettempdir() if str(path) == STANDARD_STREAM else str(self.path.resolve().parent)
-        if self._meter is not None or (math.isfinite(self._limit) and levels.clip == "rescale"):
+        self._rescales = levels.clip == "rescale" or (levels.clip == "rescale-all" and levels.shared_gain_db is None)
+        if levels.loudness_lufs is not None or (math.isfinite(self._limit) and self._rescales):
             try:
                 self._waiting = tempfile.TemporaryFile(dir=self._folder)
             except OSError as error:
@@ -127,9 +144,7 @@ class NormalisedWriter:
 
     def write(self, ears: np.ndarray) -> None:
         """Append samples, (ear, time), 1.0 is full scale."""
-        self._look_at(ears)
-        if self._meter is not None:
-            self._meter.add(ears)
+        self._meter.add(ears)
         if self._waiting is None:
             self._put(ears)
             return
@@ -158,22 +173,11 @@ class NormalisedWriter:
                 with contextlib.suppress(OSError):  # what did not fit once does not fit again
                     self._waiting.close()
 
-    def _look_at(self, ears: np.ndarray) -> None:
-        """Note the loudest sample; integers reach one step further below zero than above."""
-        if ears.size:
-            above = min(self._limit, 1.0)
-            loudest = [(float(ear[at]) / above, int(at)) for ear in ears for at in [ear.argmax()]]
-            loudest += [(-float(ear[at]), int(at)) for ear in ears for at in [ear.argmin()]]
-            self.peak = max(self.peak, peak(ears))
-            part, at = max(loudest)
-            if part > self._most:
-                self._most, self._most_at = part, self._received + at
-        self._received += ears.shape[1]
-
     def _settle(self) -> None:
         """Find the gain, and write what waits."""
         measured_lufs = self._match_loudness()
-        beyond = math.isfinite(self._limit) and self._most * self.gain > 1.0
+        self.peak = self._meter.peak
+        beyond = self._meter.excess(self.gain) > 1.0
         if beyond:
             self._hold()
         if self._waiting is not None:
@@ -193,13 +197,13 @@ class NormalisedWriter:
 
     def _match_loudness(self) -> float | None:
         """Set the gain that gives the requested loudness; returns the loudness before it, None where there is none."""
-        if self._meter is None or self._levels.loudness_lufs is None:
+        measured_lufs = self._meter.loudness_lufs()
+        if measured_lufs is None:
             return None
-        measured_lufs = self._meter.integrated_lufs()
+        self.gain = self._levels.own_gain(measured_lufs) * db_to_amplitude(self._levels.shared_gain_db or 0.0)
         if measured_lufs == -math.inf:
             self._warn("silence has no loudness; the level was kept")
             return None
-        self.gain = db_to_amplitude(self._levels.loudness_lufs - measured_lufs)
         return measured_lufs
 
     def _hold(self) -> None:
@@ -209,14 +213,18 @@ class NormalisedWriter:
                 f"{self.name}: {self._reach}, beyond full scale in {self.subtype}; "
                 "lower the level, choose FLOAT, or let it be rescaled or clamped"
             )
-        if self._levels.clip == "rescale":
-            held = min(self._limit, 1.0) / self.peak
+        if self._levels.shared_gain_db is not None and self._meter.excess(self.gain) > 1.0 + _ROUNDING:
+            raise TasError(
+                f"{self.name}: {self._reach} at the gain that all files share; expected the sound that was measured"
+            )
+        if self._rescales:
+            held = self._meter.held()
             self._warn(f"{self._reach}; the whole file was turned down by {amplitude_to_db(self.gain / held):.2f} dB")
             self.gain = held
 
     @property
     def _reach(self) -> str:
-        level_db, time_s = amplitude_to_db(self.peak * self.gain), self._most_at / self._rate_hz
+        level_db, time_s = self._meter.peak_at(self.gain)
         return f"an ear would reach {level_db:+.2f} dBFS at {time_s:.3f} s"
 
     def _put(self, ears: np.ndarray) -> None:

@@ -6,13 +6,14 @@ import contextlib
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tas_core.audio.formats import AudioFormat, output_subtype
+from tas_core.audio.ear_meter import EarMeter, Reach
+from tas_core.audio.formats import AudioFormat
 from tas_core.audio.mixdown import MixdownMeter
 from tas_core.audio.normalised_writer import NormalisedWriter
 from tas_core.audio.reader import AudioReader
@@ -73,6 +74,32 @@ def process_file(
     return result
 
 
+def measure_file(prepared: PreparedFile, model: LoadedModel, *, progress: Progress = ignore) -> Reach:
+    """How far the ears of a prepared file go at its own gain or loudness: it is rendered, and nothing is written.
+
+    Args:
+        prepared: the request.
+        model: of any family.
+        progress: told the fraction done, 0 to 1.
+
+    Raises:
+        InputError: a file that is damaged.
+    """
+    from tas_core.inference.stream import Spatializer
+
+    reader, levels = prepared.reader, prepared.options.levels
+    render = replace(prepared.render, stems=False)
+    job = Spatializer(
+        prepared.num_samples, reader.sample_rate_hz, prepared.timeline, model, render, passage=prepared.passage
+    )
+    reader.seek(job.first_sample)
+    pieces = _mono_pieces(reader, prepared.options.excerpt.channel, MixdownMeter(reader.num_channels))
+    meter = EarMeter(reader.sample_rate_hz, prepared.subtype, loudness=levels.loudness_lufs is not None)
+    for block in job.blocks(pieces, progress):
+        meter.add(block.ears)
+    return meter.reach(levels.own_gain(meter.loudness_lufs()))
+
+
 @dataclass(frozen=True)
 class _Rendered:
     """A rendered file: what rendered it, what wrote it, the files of stems, and seconds taken by each step."""
@@ -89,7 +116,7 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
 
     began = time.perf_counter()
     reader, options, (start, stop) = prepared.reader, prepared.options, prepared.passage
-    rate_hz, subtype = reader.sample_rate_hz, options.subtype or output_subtype(prepared.out, reader.subtype)
+    rate_hz, subtype = reader.sample_rate_hz, prepared.subtype
     job = Spatializer(
         prepared.num_samples, rate_hz, prepared.timeline, model, prepared.render, passage=prepared.passage
     )
@@ -147,6 +174,7 @@ def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, loa
         real_time_factor=rendered.seconds["sample"] / duration_s,
         peak=writer.peak,
         gain_db=amplitude_to_db(writer.gain),
+        shared_gain_db=prepared.options.levels.shared_gain_db,
         clamped_samples=writer.clamped,
         loudness_lufs=writer.loudness_lufs,
         segments=rendered.job.segments(),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tas_core.audio.excerpt import Excerpt
-from tas_core.audio.formats import check_output_path
+from tas_core.audio.formats import check_output_path, output_subtype
 from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader
 from tas_core.errors import Advice, AudioError, InputError, PromptError, warnings_about
@@ -132,6 +132,11 @@ class PreparedFile:
     def out(self) -> Path:
         """The output."""
         return self.request.out
+
+    @property
+    def subtype(self) -> str:
+        """Sample encoding of the output."""
+        return self.options.subtype or output_subtype(self.out, self.reader.subtype)
 
     @property
     def sidecar(self) -> Path:

@@ -47,6 +47,8 @@ class FileResult:
         real_time_factor: seconds of sampling per second of sound.
         peak: largest magnitude in the output, 1 is full scale.
         gain_db: what the ears were multiplied by.
+        shared_gain_db: the part of that which all files of the run have, see
+            :class:`tas_core.audio.normalised_writer.Levels`; None where each has its own.
         clamped_samples: how many were limited, each ear counted.
         loudness_lufs: of the output, where a loudness was requested; None in silence.
         segments: those that the output has a part of.
@@ -69,6 +71,7 @@ class FileResult:
     real_time_factor: float
     peak: float
     gain_db: float
+    shared_gain_db: float | None
     clamped_samples: int
     loudness_lufs: float | None
     segments: tuple[SegmentResult, ...]

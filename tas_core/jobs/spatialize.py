@@ -7,15 +7,18 @@ the three in that order, for one file (:func:`spatialize_file`) and for many (:m
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TypedDict, Unpack
 
+from tas_core.audio.ear_meter import Reach
 from tas_core.inference.engine import LoadedModel, load_model
-from tas_core.jobs.process_file import process_file
-from tas_core.jobs.request import FileOptions, FileRequest, prepare_file, read_head
+from tas_core.jobs.process_file import measure_file, process_file
+from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file, read_head
 from tas_core.jobs.result import FileResult
 from tas_core.models.pretrained import DEFAULT_MODEL
 from tas_core.system.progress import Progress, ignore
@@ -46,6 +49,11 @@ class JobSettings:
         head = self.options.render.head or read_head(self.options.hrtf)
         return replace(self, options=replace(self.options, render=replace(self.options.render, head=head)))
 
+    def sharing(self, gain_db: float) -> JobSettings:
+        """The same, where all files get a gain besides their own, dB, 0 or less."""
+        levels = replace(self.options.levels, shared_gain_db=gain_db)
+        return replace(self, options=replace(self.options, levels=levels))
+
 
 class FileWorker:
     """Makes files binaural, one after another, with one model: loaded when it is first needed, and once.
@@ -69,6 +77,12 @@ class FileWorker:
             self._model = load_model(self._settings.model_name, self._settings.device)
         return self._model
 
+    def sharing(self, gain_db: float) -> FileWorker:
+        """One with the same model whose files all get a gain besides their own, dB, 0 or less."""
+        other = FileWorker(self._settings.sharing(gain_db))
+        other._model = self._model
+        return other
+
     def make(self, request: FileRequest, *, overwrite: bool = False, progress: Progress = ignore) -> FileResult:
         """Make one file; what is wrong with the request is found before a model is loaded.
 
@@ -82,10 +96,25 @@ class FileWorker:
             TasError: writing failed.
         """
         began = time.perf_counter()
+        with self._prepared(request, overwrite) as prepared:
+            model = self.model
+            return process_file(prepared, model, progress=progress, command=self._settings.command, began=began)
+
+    def measure(self, request: FileRequest, progress: Progress = ignore) -> Reach:
+        """How far the ears of a file go at its own gain or loudness; nothing is written, be there outputs or not.
+
+        Raises:
+            InputError: as :meth:`make`.
+        """
+        with self._prepared(request, overwrite=True) as prepared:
+            return measure_file(prepared, self.model, progress=progress)
+
+    @contextlib.contextmanager
+    def _prepared(self, request: FileRequest, overwrite: bool) -> Iterator[PreparedFile]:
         options = self._settings.options
         options = replace(options, overwrite=options.overwrite or overwrite)
         with prepare_file(request, options) as prepared:
-            return process_file(prepared, self.model, progress=progress, command=self._settings.command, began=began)
+            yield prepared
 
 
 class RequestKeywords(TypedDict, total=False):

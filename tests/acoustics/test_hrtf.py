@@ -169,6 +169,31 @@ def test_ratio_stays_below_its_limit(limit: float) -> None:
     assert ratio.max() > 0.9 * limit  # the poles are there, so the limit is at work
 
 
+def test_an_ear_gets_less_than_four_times_the_input_and_nearly_that_much() -> None:
+    """|1 + G| < 1 + 3, 12.04 dB; the documents say that the built-in head comes to 11.96 dB, at 10 degrees."""
+    azimuth_deg = np.arange(-90, 91, 5.0)
+    gain = np.abs(1 + direction_ratio(azimuth_deg, FREQS_HZ))
+    assert gain.max() < 4
+    assert 20 * np.log10(gain.max()) == pytest.approx(11.96, abs=0.005)
+    row, column = np.unravel_index(gain.argmax(), gain.shape)
+    assert (azimuth_deg[row], FREQS_HZ[column]) == (10.0, 4671.875)
+    largest = {a: 20 * np.log10(gain[azimuth_deg == a].max()) for a in (15, 30, 45, 60, 90)}
+    assert largest == pytest.approx({15: 11.94, 30: 11.31, 45: 10.33, 60: 11.08, 90: 11.17}, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("azimuth_deg", "most_db"), [(10, 21.0), (15, 18.2), (30, 15.0), (45, 13.5), (60, 14.0), (90, 15.0)]
+)
+def test_peaks_of_an_ear_rise_by_the_sum_of_its_response(azimuth_deg: float, most_db: float) -> None:
+    """The most that any input can do to the peak of an ear: the sum of |h|, which one of full-scale signs reaches."""
+    ratio = direction_ratio(np.array([azimuth_deg]), FREQS_HZ)[0]
+    response = np.fft.irfft(1 + ratio)
+    assert 20 * np.log10(np.abs(response).sum()) == pytest.approx(most_db, abs=0.06)
+    signs = np.sign(np.roll(response[::-1], 1))
+    ear = np.fft.irfft(np.fft.rfft(signs) * (1 + ratio))
+    assert np.abs(ear).max() >= 0.999 * np.abs(response).sum() - 2 * np.abs(ratio[-1].imag)
+
+
 def test_limit_leaves_moderate_ratios_alone() -> None:
     azimuth_deg = np.array([10.0, 40.0, 80.0])
     ears = load_kemar().horizontal(azimuth_deg, FREQS_HZ)

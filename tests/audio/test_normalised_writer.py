@@ -193,7 +193,7 @@ def test_silence_keeps_its_level(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"clip": "wrap"}, "unknown clip mode 'wrap'; expected one of rescale, clamp, error"),
+        ({"clip": "wrap"}, "unknown clip mode 'wrap'; expected one of rescale, rescale-all, clamp, error"),
         ({"gain_db": float("nan")}, "the gain is nan dB, expected -100 to 100 dB"),
         ({"gain_db": 101.0}, "the gain is 101.0 dB"),
         ({"loudness_lufs": 3.0}, "the loudness is 3.0 LUFS, expected -70 to 0 LUFS"),

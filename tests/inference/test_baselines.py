@@ -48,3 +48,11 @@ def test_the_plain_head_does_not_depend_on_blocks_and_mirrors(monkeypatch: pytes
     np.testing.assert_allclose(through_head(x, RATE, timeline), whole, atol=1e-12)
     np.testing.assert_allclose(through_head(x, RATE, timeline.mirrored())[::-1], whole, atol=1e-12)
     np.testing.assert_allclose(whole[:, 18_000:], [x[18_000:]] * 2, atol=1e-12)  # no prompt: center
+
+
+def test_a_tone_where_the_ears_are_in_antiphase_rises_by_nearly_twelve_decibels() -> None:
+    """What the documents promise as the worst of all: less than 12.04 dB, and this place and tone come near."""
+    tone = np.sin(2 * np.pi * 4671.875 * np.arange(RATE) / RATE)
+    ears = through_head(tone, RATE, Timeline.from_prompt("a flute 10 degrees to the left"))
+    level_db = 20 * np.log10(np.abs(ears[0, 2000:-2000]).max())
+    assert level_db == pytest.approx(11.9, abs=0.1)

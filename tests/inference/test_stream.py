@@ -604,3 +604,14 @@ def test_models_of_whole_prompts_have_no_stems_and_one_head(paper: PaperModel, u
         Spatializer(16000, 16000, timeline, in_memory(paper), RenderSettings(stems=True))
     with pytest.raises(InputError, match="a paper model has learned one head"):
         Spatializer(16000, 16000, timeline, in_memory(paper), RenderSettings(head=uneven))
+
+
+@pytest.mark.parametrize("width", [0.0, 1.0, 2.0])
+def test_no_ear_has_more_than_its_bound_of_energy(slots: SlotsModel, width: float) -> None:
+    """(1 + 3 width)^2 times that of the input, whatever masks are: |G| < 3, masks and directness are 1 at most."""
+    time_s = np.arange(16_000) / 16_000
+    tone = 0.5 * np.sin(2 * np.pi * 4671.875 * time_s)
+    scene = Timeline.from_prompt("cello 10 degrees to the left, piano 10 degrees to the left")
+    for x in (tone, _noise(16_000), np.sign(tone) * 0.9):
+        ears = rendered(x, 16_000, scene, slots, width=width).ears
+        assert np.square(ears).sum(axis=1).max() <= (1 + 3 * width) ** 2 * np.square(x).sum() * (1 + 1e-6)

@@ -302,7 +302,8 @@ def test_the_report_beside_the_output_says_how_to_make_it_again(
     assert {key: beside[key] for key in report.as_dict()} == json.loads(json.dumps(report.as_dict()))
     assert beside["prompts"] == [{"start": 0.0, "end": 1.0, "text": PROMPT}]
     assert beside["seed"] == beside["settings"]["seed"] == 5
-    assert beside["settings"]["levels"] == {"gain_db": -3.0, "loudness_lufs": None, "clip": "rescale"}
+    levels = {"gain_db": -3.0, "loudness_lufs": None, "clip": "rescale", "shared_gain_db": None}
+    assert beside["settings"]["levels"] == levels
     assert beside["model_digest"] == read_description(tiny_model).digest
     assert beside["command"] == "tas spatialize 'a file.wav'"
     assert set(beside["versions"]) == {"tas", "torch", "numpy", "soundfile", "soxr", "python", "libsndfile"}

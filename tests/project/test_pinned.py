@@ -133,7 +133,7 @@ def test_json_beside_the_output(tas: Run, request_of: list[object], tmp_path: Pa
         "start_s": 0.25,
         "duration_s": 0.5,
         "track": None,
-        "levels": {"gain_db": 0.0, "loudness_lufs": None, "clip": "rescale"},
+        "levels": {"gain_db": 0.0, "loudness_lufs": None, "clip": "rescale", "shared_gain_db": None},
         "subtype": None,
         "hrtf": None,
         "width": 1.0,

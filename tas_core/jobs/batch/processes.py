@@ -7,12 +7,12 @@ from collections.abc import Generator, Sequence
 from functools import partial
 
 from tas_core.jobs.batch.worker import FileOutcome, FileTask, attempt
-from tas_core.jobs.spatialize import FileWorker, JobSettings
+from tas_core.jobs.spatialize import FileWorker
 from tas_core.system.processes import KILLED, in_processes, usable_cores
 
 
 def compute_in_processes(
-    tasks: Sequence[FileTask], settings: JobSettings, jobs: int
+    tasks: Sequence[FileTask], worker: FileWorker, jobs: int
 ) -> Generator[tuple[int, FileOutcome], None, None]:
     """Numbers of the tasks, from 0, and outcomes as they come; what is under way is ended where this is closed.
 
@@ -20,7 +20,7 @@ def compute_in_processes(
 
     Args:
         tasks: what to do.
-        settings: what holds for all.
+        worker: what makes them; a copy in each process.
         jobs: processes.
 
     Raises:
@@ -29,7 +29,7 @@ def compute_in_processes(
     threads = max(1, usable_cores() // jobs)
     if (allowed := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
         threads = max(1, min(threads, int(allowed)))
-    work, setup = partial(attempt, FileWorker(settings)), partial(_use_threads, threads)
+    work, setup = partial(attempt, worker), partial(_use_threads, threads)
     return in_processes(work, tasks, jobs, killed=_killed, setup=setup, threads=threads)
 
 

@@ -1,20 +1,22 @@
 """Many files with one model, one after the other or by several processes.
 
 What is wrong with the whole batch is found first, see :func:`tas_core.jobs.batch.plan.plan_batch`. What is wrong with
-one file fails that file, and the others go on.
+one file fails that file, and the others go on. Where all files are to be turned down by one gain, all are measured
+before the first is made (:mod:`tas_core.jobs.batch.shared_gain`), and what cannot be measured fails then.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 
 from tas_core.audio.formats import check_output_path
 from tas_core.errors import InputError
 from tas_core.jobs.batch.plan import BatchPlan
 from tas_core.jobs.batch.processes import compute_in_processes
+from tas_core.jobs.batch.shared_gain import compared, shared_gain_db
 from tas_core.jobs.batch.worker import FileOutcome, FileTask, attempt
 from tas_core.jobs.spatialize import FileWorker, JobSettings
 from tas_core.system.partial_files import remove_stale
@@ -62,34 +64,62 @@ def run_batch(
             check_output_path(
                 task.request.out, [task.request.source], overwrite=task.overwrite, subtype=settings.options.subtype
             )
-        for outcome in outcomes.values():
-            on_outcome(outcome)
         if plan.refused and fail_fast:
             todo = {}
         total = len(plan.requests)
         jobs = max(1, min(jobs, usable_cores(), len(todo)))
-        within = lambda fraction: progress((len(outcomes) + fraction) / total)  # noqa: E731
-        with contextlib.closing(_computed(todo, settings, jobs, within)) as computed:
+        worker, share = FileWorker(settings), settings.options.levels.clip == "rescale-all"
+        if share and todo:
+            before = {n: FileTask(plan.requests[n], True, only_measured=True) for n in sorted({*todo, *plan.skipped})}
+            ending = todo.keys() if fail_fast else ()
+            measured = _measured(before, worker, jobs, lambda done: progress(done / 2), ending)
+            failed = {n: outcome for n, outcome in measured.items() if outcome.error and n in todo}
+            if failed and fail_fast:
+                todo, measured = {}, {}
+            gain_db = shared_gain_db(measured)
+            outcomes |= {n: compared(outcomes[n], measured[n], gain_db) for n in plan.skipped if n in measured} | failed
+            todo = {n: task for n, task in todo.items() if n not in failed}
+            worker = worker.sharing(gain_db)
+        for number in sorted(outcomes):
+            on_outcome(outcomes[number])
+        half = share / 2
+        told = lambda done: progress(half + (1 - half) * done)  # noqa: E731
+        within = lambda fraction: told((len(outcomes) + fraction) / total)  # noqa: E731
+        with contextlib.closing(_computed(todo, worker, jobs, within)) as computed:
             for number, outcome in computed:
                 outcomes[number] = outcome
                 on_outcome(outcome)
-                progress(len(outcomes) / total)
+                told(len(outcomes) / total)
                 if outcome.error and fail_fast:
                     break
     return [outcomes[number] for number in sorted(outcomes)]
 
 
+def _measured(
+    tasks: dict[int, FileTask], worker: FileWorker, jobs: int, progress: Progress, ending: Collection[int]
+) -> dict[int, FileOutcome]:
+    """How files are before any is made; nothing after the first failure of one of those whose failure ends it."""
+    measured: dict[int, FileOutcome] = {}
+    within = lambda fraction: progress((len(measured) + fraction) / len(tasks))  # noqa: E731
+    with contextlib.closing(_computed(tasks, worker, jobs, within)) as computed:
+        for number, outcome in computed:
+            measured[number] = outcome
+            progress(len(measured) / len(tasks))
+            if outcome.error and number in ending:
+                break
+    return measured
+
+
 def _computed(
-    todo: dict[int, FileTask], settings: JobSettings, jobs: int, progress: Progress
+    todo: dict[int, FileTask], worker: FileWorker, jobs: int, progress: Progress
 ) -> Generator[tuple[int, FileOutcome], None, None]:
     """Numbers and outcomes as they come; stopped where it is closed."""
     if jobs > 1:
         numbers = list(todo)
-        with contextlib.closing(compute_in_processes(list(todo.values()), settings, jobs)) as computed:
+        with contextlib.closing(compute_in_processes(list(todo.values()), worker, jobs)) as computed:
             for at, outcome in computed:
                 yield numbers[at], outcome
         return
-    worker = FileWorker(settings)
     for number, task in todo.items():
         yield number, attempt(worker, task, progress)
 

@@ -6,6 +6,7 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
+from tas_core.audio.ear_meter import Reach
 from tas_core.errors import TasError
 from tas_core.jobs.request import FileRequest
 from tas_core.jobs.result import FileResult
@@ -32,6 +33,7 @@ class FileOutcome:
     skipped: bool = False
     warnings: tuple[Warning | str, ...] = ()
     remedy: str | None = None
+    reach: Reach | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the result, or ``input`` with ``error`` or ``skipped``."""
@@ -43,10 +45,17 @@ class FileOutcome:
 
 @dataclass(frozen=True)
 class FileTask:
-    """A request and whether what there is of its outputs may be replaced."""
+    """A request.
+
+    Attributes:
+        request: the file.
+        overwrite: whether what there is of its outputs may be replaced.
+        only_measured: whether its levels are measured and nothing is made.
+    """
 
     request: FileRequest
     overwrite: bool
+    only_measured: bool = False
 
 
 def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> FileOutcome:
@@ -56,12 +65,15 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
         InputError: the model cannot be used, which is wrong with the whole batch.
     """
     _ = worker.model
-    result, error, remedy = None, "", None
+    result, reach, error, remedy = None, None, "", None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"tas_core(\..*)?")
         try:
-            result = worker.make(task.request, overwrite=task.overwrite, progress=progress)
+            if task.only_measured:
+                reach = worker.measure(task.request, progress)
+            else:
+                result = worker.make(task.request, overwrite=task.overwrite, progress=progress)
         except TasError as problem:
             error, remedy = str(problem), problem.remedy
         except Exception as problem:  # one file must not end a night's work
@@ -70,4 +82,4 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
     if error and source not in error:
         error = f"{source}: {error}"
     said = tuple(warning.message for warning in caught)
-    return FileOutcome(task.request, result, error, warnings=said, remedy=remedy)
+    return FileOutcome(task.request, result, error, warnings=said, remedy=remedy, reach=reach)
