@@ -18,7 +18,7 @@ from tas_core.jobs.batch.inputs import find_inputs
 from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
 from tas_core.jobs.batch.run import run_batch
 from tas_core.jobs.batch.worker import FileOutcome
-from tas_core.jobs.spatialize import JobSettings
+from tas_core.jobs.spatialize import FileWorker, JobSettings
 from tests.conftest import Finished, tone
 from tests.jobs.batch.conftest import COUNT, PROMPT, write_sounds
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa
@@ -300,7 +300,7 @@ def test_a_head_is_read_once_for_all_files_and_processes(
     outcomes = run_batch(plan(write_sounds(tmp_path / "in", 2), tmp_path / "out"), settings)
     assert all(outcome.result for outcome in outcomes)
     assert reads == [head]
-    handed: list[JobSettings] = []
+    handed: list[FileWorker] = []
     monkeypatch.setattr(
         "tas_core.jobs.batch.run.compute_in_processes",
         lambda tasks, given, jobs: (handed.append(given), (_ for _ in ()))[1],
@@ -308,4 +308,7 @@ def test_a_head_is_read_once_for_all_files_and_processes(
     monkeypatch.setattr("tas_core.jobs.batch.run.usable_cores", lambda: 2)
     assert run_batch(plan(write_sounds(tmp_path / "other", 2), tmp_path / "out2"), settings, jobs=2) == []
     assert reads == [head, head]
-    assert handed[0].options.render.head is not None
+    again = plan(write_sounds(tmp_path / "third", 1), tmp_path / "out3").requests[0]
+    (tmp_path / "out3").mkdir()
+    handed[0].make(again)  # which has the head and reads no more
+    assert reads == [head, head]
