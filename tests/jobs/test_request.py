@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,6 +97,22 @@ def test_a_misspelt_name_is_doubted_before_any_work(make_audio: Make, tmp_path: 
         with prepare_file(request, FileOptions(strict=strict)):
             pass
     assert not (tmp_path / "out.wav").exists()
+
+
+def test_every_warning_begins_with_the_name_of_the_input(make_audio: Make) -> None:
+    source = make_audio("voice.wav", channels=2, seconds=1.0)
+    source.with_suffix(".txt").write_text("la la la\n")
+    cues = ("00:00:00,200 --> 00:00:00,540\ntrumpt left", "00:00:00,500 --> 00:00:03,000\npiano stage left")
+    source.with_suffix(".srt").write_text("\n\n".join(cues))
+    request = FileRequest(source, source.with_name("out.wav"))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with prepare_file(request, FileOptions(excerpt=Excerpt(duration_s=0.1))):
+            pass
+    said = [str(warning.message) for warning in caught]
+    for part in ("passed over", "did you mean", "overlaps", "stage", "mixed down", "it is cut", "no prompt holds"):
+        assert [part in message for message in said].count(True) == 1, part
+    assert [message for message in said if not message.startswith(f"{source}: ")] == []
 
 
 # ------------------------------------------------------------------ many files

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tas_core.audio.ear_meter import Reach
-from tas_core.errors import TasError
+from tas_core.errors import TasError, visible
 from tas_core.jobs.request import FileRequest
 from tas_core.jobs.result import FileResult
 from tas_core.jobs.spatialize import FileWorker
@@ -78,7 +78,7 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
             error, remedy = str(problem), problem.remedy
         except Exception as problem:  # one file must not end a night's work
             error = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}"
-    source = str(task.request.source)
+    source = visible(str(task.request.source))
     if error and source not in error:
         error = f"{source}: {error}"
     said = tuple(warning.message for warning in caught)
