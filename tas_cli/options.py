@@ -54,6 +54,10 @@ def seconds(text: str) -> float:
     return found
 
 
+moment: Final = partial(typer.Option, parser=seconds, metavar="TIME")
+"""An option that is a time."""
+
+
 def named_paths(texts: Sequence[str], option: str, form: str, what: str) -> dict[str, Path]:
     """Paths by their names.
 

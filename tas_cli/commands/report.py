@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.options import Force, seconds
+from tas_cli.options import Force, moment
 
 
 def report(
@@ -19,10 +19,8 @@ def report(
     stem: list[str] = typer.Option(
         [], metavar="OBJECT=FILE", help="An object's estimated stem, to measure its places by; repeat."
     ),
-    start: float | None = typer.Option(
+    start: float | None = moment(
         None,
-        parser=seconds,
-        metavar="TIME",
         help="Where OUTPUT begins in the source, such as 83.5 or 1:23.5, if it is a passage.",
     ),
     channel: int | None = typer.Option(

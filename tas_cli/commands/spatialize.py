@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tas_cli.commands.models import shipped
-from tas_cli.options import ClipMode, Device, Subtype, choice, seconds
+from tas_cli.options import ClipMode, Device, Subtype, choice, moment
 
 if TYPE_CHECKING:
     from tas_core.jobs.batch.plan import BatchPlan
@@ -55,24 +55,18 @@ def spatialize(
         help="Audio track of a film, counted from 1.  [default: the file's default]",
         rich_help_panel=_INPUT,
     ),
-    start: float = typer.Option(
+    start: float = moment(
         0.0,
-        parser=seconds,
-        metavar="TIME",
         help="Begin here, such as 83.5 or 1:23.5; times of the timeline stay.",
         rich_help_panel=_INPUT,
     ),
-    duration: float | None = typer.Option(
+    duration: float | None = moment(
         None,
-        parser=seconds,
-        metavar="TIME",
         help="Make so much.  [default: to the end]",
         rich_help_panel=_INPUT,
     ),
-    end: float | None = typer.Option(
+    end: float | None = moment(
         None,
-        parser=seconds,
-        metavar="TIME",
         help="End here, in place of --duration.",
         rich_help_panel=_INPUT,
     ),

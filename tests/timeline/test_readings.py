@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import runpy
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ import pytest
 import yaml
 
 from tas_core.errors import PromptError
+from tas_core.timeline.doubts import timeline_doubts
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, mirror_prompt_text, parse_prompt, read_prompt
+from tas_core.timeline.segments import Timeline
 
 ROOT = Path(__file__).resolve().parents[2]
 READINGS: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests/data/readings.yaml").read_text("utf-8"))
@@ -58,3 +61,38 @@ def test_the_error_that_the_documentation_shows_is_the_one_that_comes() -> None:
     with pytest.raises(PromptError) as caught:
         parse_prompt(text)
     assert output == f"tas: error: --prompt: {caught.value}\n"
+
+
+@pytest.mark.parametrize(
+    ("page", "prompt", "why"),
+    [
+        ("behind the listener, above, or relative to another sound", "dog behind me", "behind the listener are not"),
+        ("behind the listener, above, or relative to another sound", "dog above on the left", "heights are not"),
+        (
+            '("left of the piano") is not understood yet, and said so',
+            "dog left of the piano",
+            "relative to another sound",
+        ),
+        ("a number, ", "dog 45 left", "a number without a unit"),
+        ('"minus", ', "dog minus left", "a number or unit is left over"),
+        ('"up", ', "dog up left", "heights are not supported"),
+        ('"not", ', "dog not left", "cannot leave a sound out"),
+        ('"from" or ', "voice from the radio on the left", "a word of a movement or a direction is left over"),
+        ('"in 3 seconds" that is left over', "dog left in 3 seconds", "a prompt describes one stretch of time"),
+        ("One prompt keeps\nto one language", "Cello links, Klavier right", "a direction in another language"),
+        ("Other characters that cannot be seen are an error", "cello \u202eleft", 'seen, .* without it: "<U.202E>"$'),
+        ("else quotes make it one", "slides on the left", 'if "slides" is a sound, put it in quotes'),
+    ],
+)
+def test_what_the_documentation_calls_an_error_is_one(page: str, prompt: str, why: str) -> None:
+    assert page in (ROOT / "docs" / "PROMPTS.md").read_text("utf-8")
+    with pytest.raises(PromptError) as caught:
+        parse_prompt(prompt)
+    assert re.search(why, str(caught.value).split("\n")[0])
+
+
+def test_the_doubt_that_the_documentation_quotes_is_the_one_that_comes() -> None:
+    page = (ROOT / "docs" / "PROMPTS.md").read_text("utf-8")
+    (name, likely) = re.findall(r'nearly one of these \("(\w+)"\).*?`did you mean \'(\w+)\'\?`', page, re.DOTALL)[0]
+    (doubt,) = timeline_doubts(Timeline.from_prompt(f"{name} on the left"))
+    assert doubt.endswith(f"did you mean '{likely}'?")

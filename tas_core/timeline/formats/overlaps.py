@@ -123,7 +123,7 @@ def _merged(there: Sequence[_Span], start_s: float, end_s: float) -> Segment:
     """One segment of all that hold from ``start_s`` to ``end_s``."""
     clauses: dict[str, Clause] = {}
     for span in there:
-        for clause in (Clause(c.object, _part(c.azimuth, span, start_s, end_s)) for c in span.segment.clauses):
+        for clause in (replace(c, azimuth=_part(c.azimuth, span, start_s, end_s)) for c in span.segment.clauses):
             if clauses.setdefault(clause.object, clause) != clause:
                 other = next(s.segment for s in there if clause.object in {c.object for c in s.segment.clauses})
                 raise span.segment.error(
