@@ -5,6 +5,7 @@ Typer lists, completes and checks choices; each is what the core takes, which a 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -49,7 +50,13 @@ def seconds(text: str) -> float:
     """
     from tas_core.timeline.clock import EXPECTED, clock_seconds
 
-    if (found := clock_seconds(str(text))) is None:
+    if (found := clock_seconds(str(text))) is not None:
+        return found
+    try:  # as other programs write numbers: 5e-05, .5
+        found = float(text)
+    except ValueError:
+        found = -1.0
+    if not 0 <= found < math.inf:
         raise typer.BadParameter(f"{text!r} is not a time, expected {EXPECTED}")
     return found
 

@@ -63,3 +63,16 @@ def test_no_choice_heeds_capitals() -> None:
 @pytest.mark.parametrize("module", COMMANDS, ids=lambda module: module.stem)
 def test_no_command_prints(module: Path) -> None:
     assert not re.search(r"\bprint\(|\becho\(|\bprint_json\(|sys\.std(out|err)", module.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("1:02.5", 62.5), ("83.5", 83.5), (".5", 0.5), ("5e-05", 5e-05), (0.0, 0.0)]
+)
+def test_times_are_seconds_or_those_of_a_clock(text: Any, seconds: float) -> None:
+    assert options.seconds(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "-inf", "1m", "", "0:60"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="is not a time, expected seconds of at least 0, or"):
+        options.seconds(text)
