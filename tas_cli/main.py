@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import re
 import signal
 import sys
 import warnings
@@ -106,6 +107,8 @@ def _usage_line(error: Any) -> str:
     if said.startswith("Usage: "):
         return said
     said = visible(said.rstrip(".").replace("Value error, ", ""))
+    if re.match(r"No such option: -[\d.>]", said):  # "-p dog at -30 degrees", "-p car left -> right"
+        said += "; put the prompt in quotes: -p 'dog at -30 degrees'"
     return f"tas: error: {said}" + (f"; see {error.ctx.command_path} -h" if error.ctx else "")
 
 

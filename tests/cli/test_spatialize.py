@@ -232,6 +232,11 @@ def test_options_reach_the_job(
             ["-p", "violin", "on", "the", "left,", "it's", "right"],
             "no such file; put the prompt in quotes: -p 'violin on the left, it'\"'\"'s right'",
         ),
+        (
+            ["-p", "dog", "at", "-30", "degrees"],
+            "No such option: -3; put the prompt in quotes: -p 'dog at -30",
+        ),
+        (["-p", "car", "left", "->", "right"], "No such option: ->; put the prompt in quotes: -p 'dog at -30 degrees'"),
         (["-p", PROMPT, "left.wav"], "out.wav: one output for 2 inputs"),
         (["-p", PROMPT, "lessons"], "out.wav: one output for 2 inputs"),
         (["-p", PROMPT, "--start", "1"], "the start is 1 s, expected less than 1 s"),
