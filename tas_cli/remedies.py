@@ -18,6 +18,7 @@ OPTIONS: Final = {
     "output": "--out FILE names the output of one input",
     "output_template": "--output-template",
     "overwrite": "--force",
+    "pipe": "'-o - | ffmpeg -i - OUT' encodes elsewhere",
     "prompt": "--timeline FILE or --prompt TEXT",
     "provenance": "'tas spatialize --json' prints one",
     "skip_existing": "--skip-existing or --force",

@@ -84,10 +84,10 @@ def decode_by_ffmpeg(source: Path | BinaryIO, name: str, why: str, track: int | 
     except OSError as error:
         raise temporary_file_error(folder, f"what ffmpeg decodes of {name}", error) from error
     try:
-        status, said, problem = _run([ffmpeg, *_arguments(source, contents, chosen)], source, target)
+        status, said, problem = run_ffmpeg([ffmpeg, *_arguments(source, contents, chosen)], source, target)
         if problem is not None:
             raise temporary_file_error(folder, f"what ffmpeg decodes of {name}", problem) from problem
-        complaint = _one_line(said, name)
+        complaint = complaints(said, name)
         samples = find_samples(target)
         if status or samples is None or not samples.there:
             complaint = complaint or (f"it ended with exit code {status}" if status else "no sound came out of it")
@@ -129,14 +129,20 @@ def _choose(contents: Contents, name: str, track: int | None, why: str) -> int:
     return next((number for number, found in enumerate(contents.tracks) if found.is_default), 0)
 
 
+def input_arguments(source: Path | BinaryIO, contents: Contents) -> list[str]:
+    """An input of ffmpeg whose time begins with the first of its streams: a local file, and nothing that it names."""
+    arguments = ["-protocol_whitelist", "file"]
+    if -_CODEC_DELAY_S < contents.start_s < 0:  # what a codec needs before the sound is no part of time
+        arguments += ["-itsoffset", str(contents.start_s)]
+    return [*arguments, "-i", address(source)]
+
+
 def _arguments(source: Path | BinaryIO, contents: Contents, chosen: int) -> list[str]:
     """What ffmpeg is told: only local files, since a playlist must not make anybody's machine fetch addresses."""
     # A sound alone begins with itself; with others, where the first of them does.
     several = len(contents.tracks) + len(contents.pictures) > 1
-    arguments = ["-nostdin", "-nostats", "-hide_banner", "-v", "level+verbose", "-y", "-protocol_whitelist", "file"]
-    if -_CODEC_DELAY_S < contents.start_s < 0:  # what a codec needs before the sound is no part of time
-        arguments += ["-itsoffset", str(contents.start_s)]
-    arguments += ["-i", address(source), "-map", f"0:a:{chosen}", "-vn"]
+    arguments = ["-nostdin", "-nostats", "-hide_banner", "-v", "level+verbose", "-y"]
+    arguments += [*input_arguments(source, contents), "-map", f"0:a:{chosen}", "-vn"]
     if contents.has_times:
         arguments += ["-af", f"aresample=async=1:min_comp={_LATE_S}" + (":first_pts=0" if several else "")]
     arguments += ["-f", "wav", "-c:a", "pcm_f32le", "pipe:1"]
@@ -145,10 +151,19 @@ def _arguments(source: Path | BinaryIO, contents: Contents, chosen: int) -> list
     return arguments
 
 
-def _run(
+def run_ffmpeg(
     command: list[str], source: Path | BinaryIO, target: BinaryIO
 ) -> tuple[int, list[tuple[str, str]], OSError | None]:
-    """Run ffmpeg and write what comes out; its exit code, what it said by level, and why it could not be written."""
+    """Run ffmpeg and write what comes out.
+
+    Args:
+        command: with ``-v level+verbose`` or less, so that lines have their levels.
+        source: what it reads, which is its standard input if it is no path.
+        target: what its standard output is written to.
+
+    Returns:
+        Its exit code, negative for a signal; what it said, by level; and why that could not be written.
+    """
     try:
         process = subprocess.Popen(
             command, stdin=stream_input(source), stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=-1
@@ -216,8 +231,8 @@ def _warn(what: str, remedy: str | None = None) -> None:
     warnings.warn(Advice(what, remedy=remedy), stacklevel=2)
 
 
-def _one_line(said: list[tuple[str, str]], name: str) -> str:
-    """What ffmpeg complained of, without the name that the caller gives."""
+def complaints(said: list[tuple[str, str]], name: str) -> str:
+    """What ffmpeg complained of in one line, without the name that the caller gives."""
     texts = (text for level, text in said if level in _SHOWN_LEVELS)
     lines = (re.sub(rf"^file:({re.escape(name)}|/dev/stdin): ", "", text.strip()) for text in texts)
     whole = "; ".join(dict.fromkeys(line for line in lines if line))

@@ -91,6 +91,7 @@ class NormalisedWriter:
 
     Attributes:
         subtype: sample encoding of the output.
+        sample_rate_hz: of the output.
         gain: what the ears were multiplied by, once all is written.
         peak: largest magnitude in the file.
         clamped: samples that were limited, each ear counted.
@@ -132,6 +133,7 @@ class NormalisedWriter:
             overwrite=overwrite,
             dither_seed=seed if loses_depth(source_subtype, form.subtype) else None,
         )
+        self.sample_rate_hz = self._writer.sample_rate_hz
         self._waiting: IO[Any] | None = None
         self._folder = tempfile.gettempdir() if str(path) == STANDARD_STREAM else str(self.path.resolve().parent)
         self._rescales = levels.clip == "rescale" or (levels.clip == "rescale-all" and levels.shared_gain_db is None)

@@ -75,6 +75,7 @@ class AudioReader:
 
     Attributes:
         name: of the file in messages.
+        source: the file that is decoded; a copy of what came through a pipe.
         sample_rate_hz: 8,000 to 192,000.
         num_channels: 1 or more.
         track: the audio track that is read, counted from 1.
@@ -97,7 +98,8 @@ class AudioReader:
         self.name = input_name(self.path)
         self._stack = contextlib.ExitStack()
         with contextlib.ExitStack() as stack:
-            opened = open_sound(self._open(stack), track, stack)
+            self.source = self._open(stack)
+            opened = open_sound(self.source, track, stack)
             self._file = opened.sound
             self.track: int = opened.track
             self.sample_rate_hz: int = self._file.samplerate

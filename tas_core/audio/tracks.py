@@ -24,7 +24,7 @@ _UNSURE_CODECS: Final = ("rawvideo", "ansi")
 _TIMED: Final = {"mpeg", "mpegts"}
 """Those of them whose packets have times."""
 _STREAM_LINE: Final = re.compile(
-    r"^\s*Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\((\w+)\))?: (Audio|Video): (\w+)(.*)$", re.M
+    r"^\s*Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\((\w+)\))?: (Audio|Video|Subtitle): (\w+)(.*)$", re.M
 )
 _START_LINE: Final = re.compile(r"^\s*Duration: [^,]*, start: (-?[\d.]+)", re.M)
 
@@ -64,6 +64,7 @@ class Contents:
     Attributes:
         tracks: its audio tracks; none also where nobody says.
         pictures: codecs of pictures that last for a time.
+        subtitles: codecs of subtitles.
         start_s: where the first of its streams begins, seconds.
         has_times: whether its packets say when they sound.
         is_known: whether ffprobe or ffmpeg could say what is in it.
@@ -74,6 +75,24 @@ class Contents:
     start_s: float = 0.0
     has_times: bool = False
     is_known: bool = False
+    subtitles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Film:
+    """A film that gets another sound.
+
+    Attributes:
+        source: a path, or a seekable file.
+        name: of it in messages.
+        contents: what is in it.
+        track: the audio track that is replaced, counted from 1.
+    """
+
+    source: Path | BinaryIO
+    name: str
+    contents: Contents
+    track: int = 1
 
 
 def probe(source: Path | BinaryIO) -> Contents:
@@ -104,6 +123,7 @@ def probe(source: Path | BinaryIO) -> Contents:
         start_s,
         has_times=not (_GUESSING - _TIMED & formats),
         is_known=bool(streams),
+        subtitles=tuple(str(s.get("codec_name", "unknown")) for s in streams if s.get("codec_type") == "subtitle"),
     )
 
 
@@ -171,7 +191,9 @@ def _by_ffmpeg(source: Path | BinaryIO) -> Contents:
         for _, kind, codec, rest in found
         if kind == "Video" and "(attached pic)" not in rest and codec not in _UNSURE_CODECS
     )
-    return Contents(tracks, moving, float(start[1]) if start else 0.0, has_times=bool(start), is_known=bool(found))
+    written = tuple(codec for _, kind, codec, _ in found if kind == "Subtitle")
+    start_s = float(start[1]) if start else 0.0
+    return Contents(tracks, moving, start_s, has_times=bool(start), is_known=bool(found), subtitles=written)
 
 
 def _number(text: object) -> float | None:

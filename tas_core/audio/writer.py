@@ -19,23 +19,29 @@ from typing import Final, NoReturn
 import numpy as np
 import soundfile
 
+from tas_core.audio.encoder import check_film, encode, sound_form
 from tas_core.audio.formats import (
     PCM_BITS,
+    TAGS,
+    UNBOUNDED,
     AudioFormat,
     check_output_path,
     output_container,
+    output_encoding,
     output_name,
+    output_rate_hz,
     output_subtype,
 )
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM, file_exists, partial_file
+from tas_core.system.partial_files import PartialFile
 from tas_core.system.write_errors import flush_to_disk, write_error
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
 
-_TAGS: Final = {"title", "copyright", "artist", "comment", "date", "album", "license", "tracknumber", "genre"}
-"""What libsndfile carries, but for the name of the program that wrote the input."""
+_BEST_MP3: Final = {"bitrate_mode": "VARIABLE", "compression_level": 0.0}
+"""What LAME calls V0, some 245 kb/s for music."""
 _BLOCK_FRAMES: Final = 2**16
 _PROBE_BYTES: Final = 2**20
 
@@ -49,7 +55,8 @@ class AudioWriter:
     """A file in the making, which appears under its name complete or not at all; a context manager.
 
     Samples go to a hidden file in the same folder. Leaving the context without an exception puts it
-    in place; any exception, an interrupt included, removes it. WAV files above 4 GiB become RF64. What goes to
+    in place; any exception, an interrupt included, removes it. WAV files above 4 GiB become RF64. What ffmpeg is to
+    encode (:data:`tas_core.audio.formats.BY_FFMPEG`) waits in such a file until it is whole. What goes to
     standard output is put together in a temporary file, so that its header is right, and leaves it when complete.
 
     Dither is noise of triangular distribution, two steps wide, that makes the error of rounding independent of the
@@ -64,6 +71,9 @@ class AudioWriter:
         allow_clipping: whether samples beyond full scale may be limited in integer formats.
             They are never limited silently: look at :func:`peak` first, and scale or choose ``FLOAT``.
         dither_seed: seed of the dither for integer formats; None for plain rounding.
+
+    Attributes:
+        sample_rate_hz: of the file: that of the samples, but for Opus.
 
     Raises:
         InputError: as :func:`tas_core.audio.formats.check_output_path`, or the format has no such subtype, rate or
@@ -80,6 +90,8 @@ class AudioWriter:
         dither_seed: int | None = None,
     ) -> None:
         check_output_path(path, overwrite=overwrite, subtype=form.subtype)
+        check_film(path, form.film)
+        self.sample_rate_hz = output_rate_hz(path, form.sample_rate_hz)
         self.path = Path(path)
         self.name = output_name(path)
         self.form = form
@@ -87,7 +99,10 @@ class AudioWriter:
         self._overwrite = overwrite
         self._written = 0
         self._dither = None if dither_seed is None else np.random.default_rng(dither_seed)
-        container = output_container(path)
+        self._encoding = output_encoding(path)
+        container, subtype = output_container(path), form.subtype
+        if self._encoding is not None:
+            container, subtype = sound_form(self._encoding, form)
         sample_bytes = {"FLOAT": 32, "DOUBLE": 64, **PCM_BITS}.get(form.subtype, 16) // 8
         if form.num_frames * form.num_channels * sample_bytes > MAX_CHUNK_BYTES:
             if container == "AIFF":
@@ -102,10 +117,11 @@ class AudioWriter:
                 "w",
                 form.sample_rate_hz,
                 form.num_channels,
-                form.subtype,
+                subtype,
                 format=container,
+                **(_BEST_MP3 if container == "MP3" else {}),
             )
-            for name in sorted(_TAGS & form.tags.keys()):
+            for name in sorted(TAGS & form.tags.keys()):
                 with contextlib.suppress(soundfile.LibsndfileError):  # a format without tags
                     setattr(self._file, name, form.tags[name])
         except soundfile.LibsndfileError as error:
@@ -162,15 +178,27 @@ class AudioWriter:
             check.seek(max(0, check.frames - 1))
             if check.frames and not len(check.read(1)):
                 self._fail(None)
-        with open(self._partial.path, "rb+") as file:
-            if self._target is None:
+        if self._encoding is not None and self._target is not None:
+            encoded = partial_file(self.path, self._target.parent)
+            try:
+                encode(self._partial.path, encoded.path, self.name, self.form, self._encoding)
+                self._place(encoded, self._target)
+            finally:
+                encoded.remove()
+        elif self._target is not None:
+            self._place(self._partial, self._target)
+        else:
+            with open(self._partial.path, "rb") as file:
                 sys.stdout.flush()
                 with open(sys.stdout.fileno(), "wb", closefd=False) as out:
                     shutil.copyfileobj(file, out, 2**20)
-                return
+
+    def _place(self, partial: PartialFile, target: Path) -> None:
+        """Give a complete file its name."""
+        with open(partial.path, "rb+") as file:
             flush_to_disk(file.fileno())
         try:
-            self._partial.move(self._target, overwrite=self._overwrite)
+            partial.move(target, overwrite=self._overwrite)
         except FileExistsError as error:  # it appeared while this one was made
             raise file_exists(self.name) from error
 
@@ -178,7 +206,7 @@ class AudioWriter:
         level = peak(block)  # NaN where a sample is
         if not level < np.inf:
             raise TasError(f"{self.name}: the samples to write are not finite numbers")
-        bounded = self.form.subtype not in ("FLOAT", "DOUBLE", "VORBIS", "OPUS")
+        bounded = self.form.subtype not in UNBOUNDED
         if bounded and level > 1.0 and not self.allow_clipping:
             raise TasError(
                 f"{self.name}: the output peaks at {level:.3f} near {self._written / self.form.sample_rate_hz:.3f} s,"

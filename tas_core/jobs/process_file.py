@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tas_core.audio.ear_meter import EarMeter, Reach
-from tas_core.audio.formats import AudioFormat
 from tas_core.audio.mixdown import MixdownMeter
 from tas_core.audio.normalised_writer import NormalisedWriter
 from tas_core.audio.reader import AudioReader
@@ -43,8 +42,8 @@ def process_file(
 ) -> FileResult:
     """Render one prepared file, and write what was requested beside it.
 
-    The output keeps rate, length and tags, and the bit depth where its format can; (left + right) / 2 is the mono
-    input times the gain. Stems are without any gain.
+    The output keeps rate, length and tags, the bit depth where its format can, and the picture where it is a film;
+    (left + right) / 2 is the mono input times the gain. Stems are without any gain.
 
     Args:
         prepared: the request.
@@ -116,7 +115,7 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
 
     began = time.perf_counter()
     reader, options, (start, stop) = prepared.reader, prepared.options, prepared.passage
-    rate_hz, subtype = reader.sample_rate_hz, prepared.subtype
+    rate_hz = reader.sample_rate_hz
     job = Spatializer(
         prepared.num_samples, rate_hz, prepared.timeline, model, prepared.render, passage=prepared.passage
     )
@@ -131,7 +130,7 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
         writer = stack.enter_context(
             NormalisedWriter(
                 prepared.out,
-                AudioFormat(rate_hz, 2, stop - start, subtype, reader.tags),
+                prepared.form,
                 reader.subtype,
                 levels=options.levels,
                 seed=prepared.render.seed,
@@ -164,7 +163,7 @@ def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, loa
         start_s=start / rate_hz,
         duration_s=duration_s,
         track=prepared.reader.track,
-        sample_rate_hz=rate_hz,
+        sample_rate_hz=writer.sample_rate_hz,
         subtype=writer.subtype,
         model=model.name,
         steps=prepared.render.steps or model.network.default_steps,

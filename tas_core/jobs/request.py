@@ -13,10 +13,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tas_core.audio.encoder import check_encoder, check_film
 from tas_core.audio.excerpt import Excerpt
-from tas_core.audio.formats import check_output_path, output_subtype
+from tas_core.audio.formats import AudioFormat, check_output_path, output_encoding, output_subtype
 from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader
+from tas_core.audio.tracks import Film, probe
 from tas_core.errors import Advice, AudioError, InputError, PromptError, warnings_about
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.stems import check_stem_folder, stem_paths
@@ -116,6 +118,7 @@ class PreparedFile:
         timeline: of the whole input, with all ends closed.
         num_samples: samples per channel of the whole input.
         passage: numbers of the first sample to make and of the end.
+        form: what the output is going to hold.
         render: settings of the rendering, with the head and whether stems are wanted.
         options: what else was requested.
     """
@@ -125,6 +128,7 @@ class PreparedFile:
     timeline: Timeline
     num_samples: int
     passage: tuple[int, int]
+    form: AudioFormat
     render: RenderSettings
     options: FileOptions
 
@@ -136,7 +140,7 @@ class PreparedFile:
     @property
     def subtype(self) -> str:
         """Sample encoding of the output."""
-        return self.options.subtype or output_subtype(self.out, self.reader.subtype)
+        return self.form.subtype
 
     @property
     def sidecar(self) -> Path:
@@ -224,6 +228,8 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
         rate_hz = reader.sample_rate_hz
         num_samples = reader.count_frames()
         passage = options.excerpt.span(reader, num_samples)
+        form = _output_form(out, reader, options, passage)
+        check_encoder(out, form)
         if options.excerpt.channel is None and reader.num_channels > 1:
             warnings.warn(f"{reader.name}: {reader.num_channels} channels mixed down to mono", stacklevel=3)
         timeline = timeline.resolved(num_samples / rate_hz)
@@ -232,7 +238,32 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
             warnings.warn(f"{reader.name}: no prompt holds {span}; all of it stays in the center", stacklevel=3)
         head = options.render.head or read_head(options.hrtf)
         render = replace(options.render, head=head, stems=request.stems is not None)
-        yield PreparedFile(request, reader, timeline, num_samples, passage, render, options)
+        yield PreparedFile(request, reader, timeline, num_samples, passage, form, render, options)
+
+
+def _output_form(out: Path, reader: AudioReader, options: FileOptions, passage: tuple[int, int]) -> AudioFormat:
+    """What an output is going to hold: two ears of the passage, and the picture of the input if it is a film.
+
+    Raises:
+        InputError: a film of less than the whole.
+    """
+    start, stop = passage
+    rate_hz = reader.sample_rate_hz
+    subtype = options.subtype or output_subtype(out, reader.subtype)
+    form = AudioFormat(rate_hz, 2, stop - start, subtype, reader.tags)
+    encoding = output_encoding(out)
+    if encoding is None or not encoding.has_picture:
+        return form
+    source = reader.source.path or reader.source.file
+    film = Film(source, reader.name, probe(source), reader.track)
+    check_film(out, film)
+    if passage != (0, reader.num_frames):
+        cut = f"-ss {start / rate_hz:g} -t {(stop - start) / rate_hz:g}"
+        raise InputError(
+            f"{out}: a passage of a film, whose picture can be copied as a whole only; expected a file of sound such as"
+            f" .m4a or .wav, or the passage as a film of its own, which 'ffmpeg -i {reader.name} {cut} CUT.mp4' makes"
+        )
+    return replace(form, film=film)
 
 
 def read_prompts(timeline_path: Path | None, prompt: str | None) -> Timeline:

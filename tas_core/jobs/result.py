@@ -37,8 +37,8 @@ class FileResult:
         start_s: where the output begins in the input, seconds; all other times are those of the input, too.
         duration_s: length of the output.
         track: audio track of the input, counted from 1.
-        sample_rate_hz: of both.
-        subtype: sample encoding of the output in libsndfile's words.
+        sample_rate_hz: of the output; that of the input but where it is Opus, which has a rate of its own.
+        subtype: sample encoding of the output in libsndfile's words, and ``AAC``, which it does not know.
         model: name as it was given.
         steps: diffusion steps.
         seed: of noise and dither.

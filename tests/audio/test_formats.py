@@ -79,7 +79,7 @@ def test_the_ending_chooses_the_container(name: str, container: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "said"),
-    [("a.mp3", "the extension .mp3, expected one of .wav, .flac"), ("a", "no extension, expected one of .wav")],
+    [("a.wma", "the extension .wma, expected one of .wav, .flac"), ("a", "no extension, expected one of .wav")],
 )
 def test_what_is_not_written_is_refused_with_what_is(name: str, said: str) -> None:
     with pytest.raises(InputError, match=f"^{name}: {said}"):
@@ -129,6 +129,12 @@ def test_full_scale_is_the_largest_integer() -> None:
         ("a.wav", "ULAW", "PCM_16"),
         ("a.wav", "MS_ADPCM", "PCM_16"),
         ("a.rf64", "PCM_S8", "PCM_U8"),
+        ("a.mp3", "PCM_16", "MPEG_LAYER_III"),
+        ("a.M4A", "FLOAT", "AAC"),
+        ("a.mp4", "PCM_24", "AAC"),
+        ("a.webm", "PCM_16", "OPUS"),
+        ("a.mkv", "PCM_16", "PCM_16"),
+        ("a.mkv", "FLOAT", "PCM_24"),
     ],
 )
 def test_the_depth_of_the_input_is_kept_where_possible(name: str, subtype: str, expected: str) -> None:
@@ -152,7 +158,7 @@ def test_bad_output_paths_are_refused(tmp_path: Path) -> None:
         "folder.wav": "a folder",
         "new.xyz": r"the extension .xyz, expected one of .wav, .flac",
         "new": "no extension",
-        "new.mp3": "the extension .mp3",
+        "new.aac": "the extension .aac",
         "nowhere/new.wav": "does not exist",
         "old.wav/new.wav": "does not exist",
     }

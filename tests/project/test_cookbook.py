@@ -154,7 +154,6 @@ def test_a_film(cook: Cook, tmp_path: Path) -> None:
     (tmp_path / "film.srt").write_text(CUES)
     done = cook("A film with binaural sound")
     assert done.returncode == 0, done.stderr
-    assert soundfile.info(tmp_path / "film.binaural.wav").duration == pytest.approx(1.5, abs=0.1)
     command = ["ffprobe", "-v", "error", "-of", "json", "-show_streams", tmp_path / "film.binaural.mp4"]
     streams = json.loads(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout)["streams"]
     assert [(s["codec_name"], s.get("channels")) for s in streams] == [("mpeg4", None), ("aac", 2)]

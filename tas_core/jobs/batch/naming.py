@@ -8,7 +8,7 @@ import string
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from tas_core.audio.formats import WRITABLE
+from tas_core.audio.formats import KEPT_ENDINGS
 from tas_core.errors import InputError
 
 DEFAULT_TEMPLATE: Final = "{stem}.binaural.{ext}"
@@ -53,7 +53,7 @@ class NameTemplate:
         Raises:
             InputError: the template leads out of the folder, whatever the input.
         """
-        extension = source.suffix if source.suffix.lower() in WRITABLE else ".wav"
+        extension = source.suffix if source.suffix.lower() in KEPT_ENDINGS else ".wav"
         values = {"stem": source.stem, "ext": extension[1:], "parent": Path(os.path.abspath(source)).parent.name}
         name = "".join(
             literal + ("" if key is None else values[key] if key != "index" else format(number, width))

@@ -22,7 +22,8 @@ class Destinations:
     Args:
         folder: of the outputs; None where each input names its own.
         template: name of an output, see :class:`tas_core.jobs.batch.naming.NameTemplate`: in braces the input's name
-            without its extension, the extension of the output (the input's if that can be written, else wav), the name
+            without its extension, the extension of the output (the input's if it is one of
+            :data:`tas_core.audio.formats.KEPT_ENDINGS`, else wav), the name
             of the folder that the input lies in, and its number from 1, which takes a width such as ``{index:03}``.
         stems: folder in which each file gets a folder of stems.
         pages: folder of report pages.

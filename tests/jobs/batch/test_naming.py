@@ -96,7 +96,7 @@ def test_a_wrong_template_is_said_before_anything_is_made(tas: Run, tmp_path: Pa
         done = tas(*arguments, "--output-template", template)
         assert done.code == 2
         assert message in done.error_line
-    done = tas(*arguments, "--output-template", "{stem}.mp3")
+    done = tas(*arguments, "--output-template", "{stem}.wma")
     assert done.code == 2
-    assert "a.mp3: the extension .mp3, expected one of" in done.error_line
+    assert "a.wma: the extension .wma, expected one of" in done.error_line
     assert os.listdir(tmp_path) == ["a.wav"]
