@@ -26,9 +26,14 @@ _OTHER_FILES: Final = 64
 
 
 def stem_paths(folder: str | Path, names: Sequence[str]) -> tuple[Path, ...]:
-    """Files of stems, ``1-cello.wav``, ``2-man-talking.wav`` .. and ``rest.wav`` for the last name."""
-    files = [f"{i}-{_plain(name)}" if i < len(names) else _plain(name) for i, name in enumerate(names, start=1)]
-    return tuple(Path(folder) / f"{name}.wav" for name in files)
+    """Files of stems, ``1-cello.wav``, ``2-man-talking.wav`` .. and ``rest.wav`` for the last name.
+
+    Of ten and more they begin with ``01``, so that their names sort as their numbers do.
+    """
+    *objects, rest = map(_plain, names)
+    digits = len(str(len(objects)))
+    files = [f"{number:0{digits}}-{name}" for number, name in enumerate(objects, start=1)]
+    return tuple(Path(folder) / f"{name}.wav" for name in (*files, rest))
 
 
 def check_stem_folder(folder: str | Path, names: Sequence[str], *, overwrite: bool = False) -> None:

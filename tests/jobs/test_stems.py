@@ -73,6 +73,14 @@ def test_names_that_are_no_file_names() -> None:
     assert all(p.parent == Path("f") for p in stem_paths("f", names))
 
 
+@pytest.mark.parametrize(("count", "first", "last"), [(1, "1-a", "1-a"), (9, "1-a", "9-a"), (10, "01-a", "10-a")])
+def test_stems_sort_by_their_numbers(count: int, first: str, last: str) -> None:
+    found = [path.name for path in stem_paths("f", ["a"] * count + ["rest"])]
+    assert (found[0], found[-2], found[-1]) == (f"{first}.wav", f"{last}.wav", "rest.wav")
+    assert sorted(found) == found
+    assert [path.name for path in stem_paths("f", ["a"] * 100 + ["rest"])][1] == "002-a.wav"
+
+
 def test_existing_files_are_kept_unless_told_otherwise(tmp_path: Path) -> None:
     stems = np.zeros((3, 100))
     (tmp_path / "rest.wav").write_text("mine")

@@ -209,7 +209,10 @@ def _existing(request: FileRequest, sidecar: bool) -> list[Path]:
 def _has_all_stems(request: FileRequest) -> bool:
     """Whether no run was killed while it put the stems of a request in their places, one after the other."""
     folder = request.stems
-    return folder is None or (any(folder.glob("1-*.wav")) and (folder / f"{REST}.wav").exists())
+    if folder is None:
+        return True
+    first = (path for path in folder.glob("*-*.wav") if path.name.lstrip("0").startswith("1-"))
+    return any(first) and (folder / f"{REST}.wav").exists()
 
 
 def _has_input(request: FileRequest) -> bool:

@@ -82,7 +82,7 @@ def test_stems_of_which_some_are_missing_are_made_again(tmp_path: Path) -> None:
     """A run may be killed while it puts them in their places; a folder without any says nothing."""
     inputs = find_inputs(files(tmp_path, "a.wav", "b.wav", "c.wav", "d.wav"))
     files(tmp_path / "out", *(f"{name}.binaural.wav" for name in "abc"))
-    files(tmp_path / "parts" / "a.binaural", "1-dog.wav", "rest.wav")
+    files(tmp_path / "parts" / "a.binaural", "01-dog.wav", "rest.wav")  # of ten or more
     files(tmp_path / "parts" / "b.binaural", "2-dog.wav", "rest.wav")
     (tmp_path / "parts" / "c.binaural").mkdir()
     (tmp_path / "parts" / "d.binaural").mkdir()
