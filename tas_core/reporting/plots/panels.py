@@ -1,7 +1,8 @@
 """The curves of a picture: one or more panels for each kind, and how their lines look.
 
-Curves differ in line style and marker as well as in colour (Okabe and Ito's, which colour-blind people tell apart),
-so that pictures survive a grey printer.
+Curves differ in line style and marker as well as in colour (Okabe and Ito's and three dark ones, which colour-blind
+people tell apart), so that pictures survive a grey printer. Objects that are requested at one place at one time are
+drawn side by side.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tas_core.reporting.plots.curves import (
     SplCurve,
 )
 from tas_core.reporting.plots.lettering import plain, wrapped
+from tas_core.timeline.prompts import Clause
 from tas_core.timeline.segments import Segment
 
 if TYPE_CHECKING:
@@ -30,8 +32,12 @@ if TYPE_CHECKING:
 TEXT_PT: Final = 9.0
 QUIET_COLOR: Final = "#666666"
 
-_COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+_COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#332288", "#5D3A00")
+_SIDE_BY_SIDE_PT: Final = 2.8
+_EQUAL_DEG: Final = 2.0
+"""Places that are less apart would be drawn over each other."""
 _DASHES: Final = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (6, 1.5, 1.2, 1.5)), (0, (3, 1.2, 1, 1.2, 1, 1.2)))
+_OBJECT_COLORS: Final = _COLORS[1:]
 _MARKERS: Final = "os^Dv*P"
 _REFERENCE_COLOR: Final = "#000000"
 _RANGE_DB: Final = 70.0
@@ -177,9 +183,11 @@ class Panels:
 
         def panel(curve: AzimuthCurve) -> Panel:
             def paint(ax: Axes) -> None:
+                from matplotlib.transforms import offset_copy
+
                 ax.axhline(0, color=QUIET_COLOR, linewidth=0.8, zorder=1)
                 for segment in curve.segments:
-                    for clause in segment.clauses:
+                    for clause, shift_pt in zip(segment.clauses, _shifts_pt(segment.clauses), strict=True):
                         style, path = self.objects[clause.object], clause.azimuth
                         ax.plot(
                             closed_span(segment),
@@ -189,6 +197,7 @@ class Panels:
                             linewidth=style.width,
                             solid_capstyle="butt",
                             zorder=style.order,
+                            transform=offset_copy(ax.transData, ax.get_figure(root=True), y=shift_pt, units="points"),
                         )
                 for estimate in (*references, curve):
                     style = REFERENCE_ESTIMATE if estimate.is_reference else ESTIMATE
@@ -235,15 +244,35 @@ def curve_styles(curves: Sequence[Curve]) -> dict[str, Style]:
 
 
 def _object_styles(curves: Sequence[Curve]) -> dict[str, Style]:
-    """Lines of requested azimuths; later objects are narrower, so that objects at one place show side by side."""
+    """Lines of requested azimuths: eight colours that are not the estimate's, and dashes that change with each."""
     clauses = [
         clause for c in curves if isinstance(c, AzimuthCurve) for segment in c.segments for clause in segment.clauses
     ]
     styles = {}
     for i, name in enumerate(dict.fromkeys(clause.object for clause in clauses)):
-        color = _COLORS[(i + 1) % len(_COLORS)]
-        styles[name] = Style(color, _DASHES[i % len(_DASHES)], "", max(1.5, 4.2 - 1.2 * i), 2.0 + 0.01 * i)
+        # One more dash after each round of colours, so that no two of them are alike in both.
+        dashes = _DASHES[(i + i // len(_OBJECT_COLORS)) % len(_DASHES)]
+        styles[name] = Style(_OBJECT_COLORS[i % len(_OBJECT_COLORS)], dashes, "", 2.4, 2.0 + 0.01 * i)
     return styles
+
+
+def _shifts_pt(clauses: Sequence[Clause]) -> list[float]:
+    """How far up each line of a segment is moved, points, so that lines of equal places lie side by side."""
+    groups: list[list[int]] = []
+    for number, clause in enumerate(clauses):
+        path = clause.azimuth
+        for group in groups:
+            first = clauses[group[0]].azimuth
+            if max(abs(path.start_deg - first.start_deg), abs(path.end_deg - first.end_deg)) < _EQUAL_DEG:
+                group.append(number)
+                break
+        else:
+            groups.append([number])
+    shifts = [0.0] * len(clauses)
+    for group in groups:
+        for place, number in enumerate(group):
+            shifts[number] = ((len(group) - 1) / 2 - place) * _SIDE_BY_SIDE_PT
+    return shifts
 
 
 def _line(ax: Axes, time_s: np.ndarray, values: np.ndarray, style: Style, number: int, count: int) -> None:

@@ -8,8 +8,9 @@
   const pictures = makePictures(report);
   const player = makePlayer(report, () => show(), () => animating || animate());
 
+  // What is played begins at 0; what is shown are times of the file that it is a passage of.
   const clock = (seconds) => {
-    const tenths = Math.floor(10 * seconds + 1e-6);
+    const tenths = Math.floor(10 * (report.start_s + seconds) + 1e-6);
     return `${Math.floor(tenths / 600)}:${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
   };
   const decibels = (value) => `${value.toFixed(1).replace("-", "\u2212").replace("\u22120.0", "0.0")} dB`;

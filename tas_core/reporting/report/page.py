@@ -157,6 +157,8 @@ def write_report(
         "source": given,
         "output": made,
         "played": played,
+        "start_s": excerpt.start_s,
+        "passage": about.start_s is not None,
         "prompts": _prompts_in(closed, excerpt.start_s, made.duration_s),
         "shortened": shortened,
         "places": places,
@@ -166,7 +168,10 @@ def write_report(
         "provenance": list(tables.facts(provenance)),
         "files": list(tables.facts(files)),
     }
-    write_files({page: fill_page("report", _data(played, gain), sounds, shown, scripts=_SCRIPTS)}, overwrite=overwrite)
+    write_files(
+        {page: fill_page("report", _data(played, gain, excerpt.start_s), sounds, shown, scripts=_SCRIPTS)},
+        overwrite=overwrite,
+    )
     return page
 
 
@@ -258,8 +263,8 @@ def _excerpt_facts(excerpt: Excerpt) -> dict[str, str]:
 # ---------------------------------------------------------------------------- numbers for the pictures
 
 
-def _data(played: Played, gain: float) -> dict[str, Any]:
-    """What the script of the page reads."""
+def _data(played: Played, gain: float, start_s: float) -> dict[str, Any]:
+    """What the script of the page reads: times from the beginning of what it plays, and when that is in the source."""
     rate_hz, timeline = played.sample_rate_hz, played.timeline
     sounds = {name: played.tracks[name].ears for name in ("output", "hrtf")}
     spl = plot_data("spl", [Source(name, ears, rate_hz) for name, ears in sounds.items()])
@@ -268,6 +273,7 @@ def _data(played: Played, gain: float) -> dict[str, Any]:
     (estimate,) = (curve for curve in azimuth.curves if isinstance(curve, AzimuthCurve))
     return {
         "rate_hz": rate_hz,
+        "start_s": start_s,
         "duration_s": played.duration_s,
         "file_gain": gain,
         "tracks": [

@@ -6,6 +6,7 @@
  */
 const makePictures = (report) => {
   const duration = report.duration_s;
+  const start = report.start_s;
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const wide = () => byId("plots").clientWidth;
   const LEFT = 44;
@@ -35,8 +36,8 @@ const makePictures = (report) => {
     pen.fillStyle = colour("soft");
     pen.textAlign = "center";
     pen.textBaseline = "top";
-    for (let i = 0; i * step <= duration + 1e-9; i += 1) {
-      const x = Math.round(toX(i * step)) + 0.5;
+    for (let i = Math.ceil(start / step - 1e-9); i * step <= start + duration + 1e-9; i += 1) {
+      const x = Math.round(toX(i * step - start)) + 0.5;
       pen.beginPath();
       pen.moveTo(x, top);
       pen.lineTo(x, bottom);
@@ -111,7 +112,7 @@ const makePictures = (report) => {
     trace(pen, report.spl.time_s, report.spl.output, toY);
   };
 
-  const REQUESTED_COLOURS = 6;
+  const REQUESTED_COLOURS = 8;
   const DASHES = [[], [9, 5], [2, 5]];
   const dashOf = (index) => Math.floor(index / REQUESTED_COLOURS + index) % DASHES.length;
   const drawAzimuth = () => {
@@ -119,14 +120,23 @@ const makePictures = (report) => {
     const bottom = height - 20;
     const toY = (value) => bottom / 2 - (value / 90) * (bottom / 2 - 6);
     frame(pen, 0, bottom, [[90, "90\u00b0 L"], [45, "45\u00b0"], [0, "0\u00b0"], [-45, "45\u00b0"], [-90, "90\u00b0 R"]], toY, true);
+    // Lines of equal places at one time lie side by side.
+    const groups = new Map();
+    const groupOf = ([from, to, first, last]) => [from, to, Math.round(first), Math.round(last)].join();
+    for (const line of report.azimuth.asked.flatMap((track) => track.lines)) {
+      groups.set(groupOf(line), [...(groups.get(groupOf(line)) || []), line]);
+    }
     report.azimuth.asked.forEach((track, index) => {
       pen.strokeStyle = colour("requested-" + (index % REQUESTED_COLOURS));
       pen.lineWidth = 4;
       pen.setLineDash(DASHES[dashOf(index)]);
-      for (const [from, to, first, last] of track.lines) {
+      for (const line of track.lines) {
+        const [from, to, first, last] = line;
+        const group = groups.get(groupOf(line));
+        const down = 4.5 * (group.indexOf(line) - (group.length - 1) / 2);
         pen.beginPath();
-        pen.moveTo(toX(from), toY(first));
-        pen.lineTo(toX(to), toY(last));
+        pen.moveTo(toX(from), toY(first) + down);
+        pen.lineTo(toX(to), toY(last) + down);
         pen.stroke();
       }
     });

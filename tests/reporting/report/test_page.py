@@ -352,6 +352,13 @@ def test_the_page_of_a_passage_is_that_of_the_piece_cut_out(tmp_path: Path) -> N
     assert made.report["tracks"] == expected.report["tracks"]
     for name in ("input", "output", "hrtf"):
         np.testing.assert_array_equal(made.sound(name)[0], expected.sound(name)[0])
+    # The player counts from 0, and shows the times of the source.
+    assert (made.report["start_s"], expected.report["start_s"]) == (0.5, 0.0)
+    assert made.report["duration_s"] == expected.report["duration_s"] == 1.0
+    for page, spans in ((made, ("0:00.50 – 0:01.00", "0:01.00 – 0:01.50")), (expected, ("0:00.00 – 0:00.50",))):
+        assert all(span in page.text for span in spans), page.text
+    assert "0:01.00 from 0:00.50 to 0:01.50 of it at" in made.text
+    assert "of it at" not in expected.text
     assert "input from, to" in made.text
     assert "input from, to" not in expected.text
 

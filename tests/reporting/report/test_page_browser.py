@@ -307,6 +307,44 @@ def test_every_picture_is_drawn_in_both_schemes(listener: Listener, page: Path) 
     assert all(name in legend for name in ("cello", "rain", "dog", "thunder"))
 
 
+def test_a_passage_shows_the_times_of_its_source(listener: Listener, tmp_path: Path) -> None:
+    """From 1:35 to 1:41 of a file: the clock, the axis, the slider and the loop; eight at one place are seen."""
+    x = 0.1 * np.random.default_rng(4).standard_normal(101 * 8000)
+    soundfile.write(tmp_path / "in.wav", x, 8000)
+    soundfile.write(tmp_path / "out.wav", np.stack([x, x], axis=1)[95 * 8000 :], 8000)
+    names = ", ".join(f"thing{letter} on the left" for letter in "abcdefgh")
+    timeline = parse_timeline(f"prompts:\n  - {{start: 0, text: {json.dumps(names)}}}")
+    about = ReportedOutput(tmp_path / "out.wav", tmp_path / "in.wav", start_s=95.0)
+    listener.driver.get("about:blank")
+    listener.open(write_report(tmp_path / "page.html", about, timeline, {}))
+    assert listener.js("return document.getElementById('clock').value") == "1:35.0 / 1:41.0"
+    assert (
+        listener.js(
+            "return document.getElementById('position').ariaValueText || "
+            "document.getElementById('position').getAttribute('aria-valuetext')"
+        )
+        == "1:35.0 of 1:41.0"
+    )
+    listener.press("i")
+    assert listener.text("#region-text") == "1:35.0 – 1:41.0"
+    drawn = listener.js(
+        """
+        const texts = [], pens = CanvasRenderingContext2D.prototype, fill = pens.fillText;
+        pens.fillText = function (text, ...at) { texts.push(text); fill.call(this, text, ...at); };
+        makePictures(readData("report")).draw("output");
+        pens.fillText = fill;
+        return texts;
+        """
+    )
+    assert [text for text in drawn if ":" in text] == [f"1:{half / 2:.1f}" for half in range(70, 83)]
+    pixels = listener.picture("azimuth")[..., :3]
+    for number in range(8):
+        name = f"--requested-{number}"
+        code = listener.js("return getComputedStyle(document.body).getPropertyValue(arguments[0])", name).strip()
+        colour = np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        assert (np.abs(pixels - colour).max(axis=-1) < 0.02).any(axis=0).mean() > 0.2, name
+
+
 def test_names_are_text(listener: Listener, page: Path) -> None:
     listener.open(page)
     assert EVIL in listener.text("#provenance")
