@@ -153,7 +153,10 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(11)
         model = SlotsModel(config)
-    # It takes everything to be there, so that it does not complain.
+        # It tells all names apart and takes everything to be there, so that it does not complain.
+        torch.nn.init.normal_(model.networks[0].mask_key.weight, std=8.0)
+        for fusion in model.networks[0].fusions:
+            torch.nn.init.normal_(fusion.get_parameter("inject.weight"), std=0.4)
     torch.nn.init.zeros_(model.networks[0].presence.out.weight)
     torch.nn.init.constant_(model.networks[0].presence.out.bias, 5.0)
     folder = tmp_path_factory.mktemp("model") / "tiny"

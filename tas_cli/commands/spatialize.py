@@ -44,7 +44,10 @@ def spatialize(
         rich_help_panel=_INPUT,
     ),
     strict: bool = typer.Option(
-        False, "--strict", help="Refuse names that look misspelt, in place of a warning.", rich_help_panel=_INPUT
+        False,
+        "--strict",
+        help="Refuse names that look misspelt or have unknown words, in place of a warning.",
+        rich_help_panel=_INPUT,
     ),
     channel: int | None = typer.Option(
         None, min=1, help="Take one channel, counted from 1.  [default: mix down]", rich_help_panel=_INPUT

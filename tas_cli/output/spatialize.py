@@ -9,10 +9,12 @@ from collections.abc import Sequence
 import typer
 
 from tas_cli.output.json_lines import print_json
+from tas_cli.output.timeline import azimuth_words
 from tas_cli.remedies import advice, with_option
 from tas_core.jobs.batch.worker import FileOutcome
 from tas_core.jobs.result import FileResult
 from tas_core.system.files import STANDARD_STREAM
+from tas_core.timeline.prompts import Clause
 
 
 def print_skipped(outcome: FileOutcome, as_json: bool) -> None:
@@ -35,9 +37,18 @@ def print_result(result: FileResult, as_json: bool) -> None:
         segment = item.segment
         text = " ".join(segment.text.split())  # of several lines where it comes from subtitles
         lines.append(f"  {segment.start_s:8.2f} - {segment.end_s:8.2f} s  {level:>9}  {text}")
+        lines += map(_understood, segment.clauses, item.energy_shares)
     total = sum(result.seconds.values())
     lines.append(f"  {total:.1f} s in all, {result.real_time_factor:.3f} of real time after loading; + dB is left")
     typer.echo("\n".join(lines), err=to_stderr)
+
+
+def _understood(clause: Clause, share: float | None) -> str:
+    """What was understood of a clause, and how much of the sound it took: "dog 45\N{DEGREE SIGN} left", 38 %."""
+    path = clause.azimuth
+    places = dict.fromkeys(map(azimuth_words, (path.start_deg, path.end_deg)))
+    energy = "" if share is None else f" \N{MIDDLE DOT} {100 * share:.0f} % of the energy"
+    return f"    {clause.object} {' -> '.join(places)}{energy}"
 
 
 def print_outcome(outcome: FileOutcome, as_json: bool) -> None:

@@ -53,7 +53,7 @@ def _rows(check: TimelineCheck) -> Iterator[tuple[str, ...]]:
         end = "end of audio" if segment.end_s is None else _time(segment.end_s)
         times = (str(number), _time(segment.start_s), end)
         for clause in segment.clauses:
-            azimuths = dict.fromkeys(map(_azimuth, (clause.azimuth.start_deg, clause.azimuth.end_deg)))
+            azimuths = dict.fromkeys(map(azimuth_words, (clause.azimuth.start_deg, clause.azimuth.end_deg)))
             yield *times, _letter(index[clause.object]), clause.object, " -> ".join(azimuths)
             times = ("", "", "")
 
@@ -130,7 +130,8 @@ def _time_axis(length_s: float, width: int, open_from_s: float | None) -> str:
     return axis if open_from_s is None else axis.ljust(width - 3) + "end"
 
 
-def _azimuth(azimuth_deg: float) -> str:
+def azimuth_words(azimuth_deg: float) -> str:
+    """A place in words: "45\N{DEGREE SIGN} left", "0\N{DEGREE SIGN}" in front."""
     if azimuth_deg == 0:
         return "0\N{DEGREE SIGN}"
     return f"{abs(azimuth_deg):g}\N{DEGREE SIGN} {'left' if azimuth_deg * LEFT_SIGN > 0 else 'right'}"

@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from tas_core.inference.bandwidth_extension import BandSources
+from tas_core.inference.likeness import LikenessMeter
 from tas_core.inference.presence import PresenceTracker
 from tas_core.system.progress import Progress
 
@@ -54,6 +55,11 @@ class ChunkRenderer(Protocol):
     @property
     def tracker(self) -> PresenceTracker | None:
         """Presence and energy of the objects, over all chunks so far; None from models that do not separate."""
+        ...
+
+    @property
+    def likeness(self) -> LikenessMeter | None:
+        """How alike the masks of the objects are, the same."""
         ...
 
     @property

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection
 from tas_core.timeline.segments import Segment
 
@@ -63,9 +64,11 @@ class Spatialized:
         detections: which objects are in the sound; empty from models that do not separate.
         stems: name and samples (time) of each object's estimated stem and of "rest", summing to the input; empty where
             they were not requested.
+        alike: objects that the model does not tell apart, though they are to be at different places.
     """
 
     ears: np.ndarray
     segments: tuple[SegmentResult, ...]
     detections: tuple[Detection, ...]
     stems: tuple[tuple[str, np.ndarray], ...]
+    alike: tuple[AlikePair, ...] = ()

@@ -18,6 +18,7 @@ from tas_core.conventions import db_to_amplitude, numbered_seed
 from tas_core.inference.bandwidth_extension import EDGE_FRACTION, BandSources, LevelPanning
 from tas_core.inference.chunk import Chunk, RenderedChunk
 from tas_core.inference.engine import LoadedModel
+from tas_core.inference.likeness import LikenessMeter
 from tas_core.inference.presence import PresenceTracker
 from tas_core.inference.settings import RenderSettings
 from tas_core.models.base import ClauseModel
@@ -46,6 +47,7 @@ class SlotsRenderer:
 
     Attributes:
         tracker: presence and energy of the objects, over all chunks so far.
+        likeness: of their masks, the same.
     """
 
     def __init__(self, timeline: Timeline, duration_s: float, model: LoadedModel, settings: RenderSettings) -> None:
@@ -59,6 +61,7 @@ class SlotsRenderer:
         self._stems, self._transition_s = settings.stems, settings.transition_s
         self._steps, self._seed = settings.steps or network.default_steps, settings.seed
         self.tracker = PresenceTracker(timeline)
+        self.likeness = LikenessMeter(timeline)
         self._handed = handedness(timeline)
         config = network.config
         # All time constants of the chunk are whole patches of the network.
@@ -103,6 +106,8 @@ class SlotsRenderer:
             side = side + self._handed * drawn * active.any(dim=1)
         taken = (found.masks[0, :-1, kept] * spectrum[0].T[kept].abs().square()).sum(dim=-1) / unit
         taken = torch.where(power[kept] > 0, taken.cpu(), 0.0)
+        weighted = (found.masks[0, :-1, kept] * spectrum[0].T[kept].abs()).transpose(0, 1)
+        products = torch.bmm(weighted, weighted.mT).cpu() / unit
         likely = model.per_frame(found.presence.sigmoid(), spectrum.shape[-1])[0, :, kept].cpu()
         names = tuple(track.object for track in tracks)
         self.tracker.add(
@@ -111,6 +116,8 @@ class SlotsRenderer:
             dict(zip(names, taken.numpy(), strict=True)),
             dict(zip(names, likely.numpy(), strict=True)),
         )
+        sounding = torch.where(power[kept, None, None] > 0, products, 0.0)
+        self.likeness.add(times_s[within][kept], names, sounding.numpy())
         first = within.start * config.hop
         return RenderedChunk(
             self._cut(side, chunk.wanted, first)[0],

@@ -25,6 +25,7 @@ from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.inference.result import Spatialized
 from tas_core.inference.settings import RenderKeywords, RenderSettings
 from tas_core.inference.stream import render
+from tas_core.inference.unknown_words import unknown_word_notes
 from tas_core.models.base import SpatialModel, is_spatial_model
 from tas_core.models.description import CONFIG_FILE
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
@@ -34,7 +35,7 @@ from tas_core.system.devices import choose_device
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import EXTENSIONS, load_timeline
-from tas_core.timeline.segments import Timeline
+from tas_core.timeline.segments import Timeline, TimelineWarning
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -76,9 +77,10 @@ def spatialize(
             ``stems`` (whether to return each object's estimated stem).
 
     Warns:
-        UserWarning: an object that the timeline names is not in the sound, as far as the model can tell.
+        UserWarning: an object that the timeline names is not in the sound, or two have nearly the same masks, as far as
+            the model can tell.
         TimelineWarning: the timeline outlasts the audio; words that were read in a doubtful way, and names that look
-            misspelt, as for files.
+            misspelt or have a word that the text encoder does not know, as for files.
 
     Raises:
         InputError: what cannot be used, what was expected, and what to do: samples that are not mono, not floating
@@ -89,10 +91,15 @@ def spatialize(
     what = _read_timeline(timeline)
     warn_of_doubts(what)
     chosen = _render_settings(settings)
-    result = render(samples, rate_hz, what, _loaded(model, device), chosen, progress)
+    ready = _loaded(model, device)
+    for note in unknown_word_notes(what, ready.encoder):
+        warnings.warn(note, TimelineWarning, stacklevel=2)
+    result = render(samples, rate_hz, what, ready, chosen, progress)
     for item in result.detections:
         if not item.found:
             warnings.warn(item.message, stacklevel=2)
+    for pair in result.alike:
+        warnings.warn(pair.message, stacklevel=2)
     return result
 
 

@@ -29,6 +29,7 @@ from tas_core.errors import InputError
 from tas_core.inference.bandwidth_extension import REACH_S, FullBand, ModelBand, extend_bandwidth
 from tas_core.inference.chunk import Chunk, ChunkRenderer
 from tas_core.inference.engine import LoadedModel
+from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection
 from tas_core.inference.result import Block, SegmentResult, Spatialized
 from tas_core.inference.settings import RenderSettings
@@ -171,6 +172,10 @@ class Spatializer:
             if item.start_s < end_s and item.end_s > first_s
         )
 
+    def alike(self) -> tuple[AlikePair, ...]:
+        """Objects that the model does not tell apart, after all blocks; nothing from models that do not separate."""
+        return self._renderer.likeness.pairs() if self._renderer.likeness else ()
+
     @property
     def _passage_s(self) -> tuple[float, float]:
         """Begin and end of the passage, in seconds."""
@@ -268,7 +273,7 @@ def render(
             parts[number, at:stop] = stem
         at = stop
     named = tuple(zip(job.stem_names, parts, strict=True))
-    return Spatialized(ears, job.segments(), job.detections(), named)
+    return Spatialized(ears, job.segments(), job.detections(), named, job.alike())
 
 
 def overlapping(

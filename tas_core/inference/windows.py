@@ -32,6 +32,7 @@ class WindowRenderer:
 
     tracker = None
     """It does not separate, so nothing is known of single objects."""
+    likeness = None
 
     def __init__(
         self,

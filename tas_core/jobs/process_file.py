@@ -20,11 +20,13 @@ from tas_core.audio.resampling import to_mono
 from tas_core.conventions import amplitude_to_db
 from tas_core.errors import Advice
 from tas_core.inference.engine import LoadedModel
+from tas_core.inference.unknown_words import unknown_word_notes
 from tas_core.jobs.request import PreparedFile
 from tas_core.jobs.result import FileResult, StemFile, sidecar_text
 from tas_core.jobs.stems import StemWriter
 from tas_core.system.files import write_files
 from tas_core.system.progress import Progress, ignore
+from tas_core.timeline.segments import TimelineWarning
 
 if TYPE_CHECKING:
     from tas_core.inference.stream import Spatializer
@@ -53,19 +55,24 @@ def process_file(
         began: ``time.perf_counter()`` of the beginning, if loading counts; None is now.
 
     Warns:
-        UserWarning: an object that the timeline names is not in the sound; as
+        TimelineWarning: a name has a word that the model's text encoder does not know.
+        UserWarning: an object that the timeline names is not in the sound; two that have nearly the same masks; as
             :class:`tas_core.audio.normalised_writer.NormalisedWriter`.
 
     Raises:
-        InputError: a file that is damaged; nothing is written then.
+        InputError: a file that is damaged, or with ``strict`` a word that is not known; nothing is written then.
         TasError: writing failed, or an ear passed full scale and that was to be an error.
     """
     loaded = time.perf_counter()
+    for note in unknown_word_notes(prepared.timeline, model.encoder, strict=prepared.options.strict):
+        warnings.warn(f"{prepared.reader.name}: {note}", TimelineWarning, stacklevel=2)
     rendered = _render(prepared, model, progress)
     result = _result(prepared, model, rendered, loaded - (loaded if began is None else began))
     for item in result.objects:
         if not item.found:
             warnings.warn(f"{prepared.reader.name}: {item.message}", stacklevel=2)
+    for pair in result.alike:
+        warnings.warn(f"{prepared.reader.name}: {pair.message}", stacklevel=2)
     if prepared.options.sidecar:
         _write_sidecar(prepared, model, result, command)
     if prepared.request.page is not None:
@@ -82,10 +89,11 @@ def measure_file(prepared: PreparedFile, model: LoadedModel, *, progress: Progre
         progress: told the fraction done, 0 to 1.
 
     Raises:
-        InputError: a file that is damaged.
+        InputError: as :func:`process_file`.
     """
     from tas_core.inference.stream import Spatializer
 
+    unknown_word_notes(prepared.timeline, model.encoder, strict=prepared.options.strict)  # said when it is made
     reader, levels = prepared.reader, prepared.options.levels
     render = replace(prepared.render, stems=False)
     job = Spatializer(
@@ -178,6 +186,7 @@ def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, loa
         loudness_lufs=writer.loudness_lufs,
         segments=rendered.job.segments(),
         objects=rendered.job.detections(),
+        alike=rendered.job.alike(),
         stems=rendered.stems,
     )
 

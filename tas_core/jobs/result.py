@@ -12,6 +12,7 @@ from typing import Any
 
 import soundfile
 
+from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection
 from tas_core.inference.result import SegmentResult
 from tas_core.timeline.segments import Timeline
@@ -53,6 +54,7 @@ class FileResult:
         loudness_lufs: of the output, where a loudness was requested; None in silence.
         segments: those that the output has a part of.
         objects: whether each object is in the sound; the same.
+        alike: objects that the model does not tell apart, though they are to be at different places.
         stems: files of the objects' estimated stems, and last the rest, if they were requested.
     """
 
@@ -76,6 +78,7 @@ class FileResult:
     loudness_lufs: float | None
     segments: tuple[SegmentResult, ...]
     objects: tuple[Detection, ...]
+    alike: tuple[AlikePair, ...]
     stems: tuple[StemFile, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -83,6 +86,7 @@ class FileResult:
         listed = {
             "segments": tuple(segment.as_dict() for segment in self.segments),
             "objects": tuple(detection.as_dict() for detection in self.objects),
+            "alike": tuple(pair.as_dict() for pair in self.alike),
             "stems": tuple(asdict(stem) for stem in self.stems),
         }
         return {field.name: listed.get(field.name, getattr(self, field.name)) for field in fields(self)}

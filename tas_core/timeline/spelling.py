@@ -1,10 +1,10 @@
-"""Names of sounds that look like a spelling mistake of one in the catalogue: "trumpt" for "trumpet"."""
+"""Names of sounds that look like a spelling mistake of one in the catalogue ("trumpt"), and words that nobody knows."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
@@ -20,6 +20,14 @@ LONG: Final = 8
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _ENDINGS: Final = ("s", "es", "ed", "er", "ers", "ing", "ist", "ists", "y", "like", "'s")
+
+
+_FORMS: Final = tuple("al ally ed eer en ence est ful ian ic ier ings ish less let ly ment ness or ors ous".split())
+"""What English words are formed with besides; too many words of the catalogue end so for a search for mistakes."""
+_MARKS: Final = ".,;:!?'\"()"
+_SHORTEST_PART: Final = 3
+_LONGER_PART: Final = 4
+"""Letters that the parts of a compound have: one at least the second number."""
 
 
 @lru_cache(maxsize=1)
@@ -54,8 +62,13 @@ def _bare(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
+def _all_catalogue_words() -> frozenset[str]:
+    return frozenset(w for name in catalogue_names() for w in _WORD.findall(name))
+
+
+@lru_cache(maxsize=1)
 def _catalogue_words() -> frozenset[str]:
-    return frozenset(w for name in catalogue_names() for w in _WORD.findall(name) if len(w) >= SHORTEST)
+    return frozenset(w for w in _all_catalogue_words() if len(w) >= SHORTEST)
 
 
 @lru_cache(maxsize=1)
@@ -80,6 +93,50 @@ def likely_name(name: str) -> str | None:
 def misspelt(names: Iterable[str]) -> dict[str, str]:
     """The names that look misspelt, each with what it may stand for."""
     return {name: likely for name in names if (likely := likely_name(name)) is not None}
+
+
+@lru_cache(maxsize=1)
+def _sounding_words() -> frozenset[str]:
+    """English words for what can sound, besides those of the catalogue."""
+    _, *lines = words_file("more_words.txt").read_text(encoding="utf-8").split("\n")  # the first says what they are
+    return frozenset(word for line in lines for word in line.split())
+
+
+def unknown_words(name: str, in_vocabulary: Callable[[str], bool]) -> tuple[str, ...]:
+    """The words of a name that are in no list, in no vocabulary, and not formed of words that are.
+
+    English words are formed by endings ("auctioneer") and by setting two together ("forklift"). Words of one or two
+    Latin letters are passed over ("speaker A", "DJ").
+
+    Args:
+        name: of a sound, as a prompt has it after translation.
+        in_vocabulary: whether a word in lower case is one that a text encoder has whole.
+    """
+    if name.lower() in catalogue_names():
+        return ()
+    parts = [part.strip(_MARKS) for part in re.split(r"[\s/&+\u2010-\u2015-]+", name)]
+    return tuple(part for part in parts if not all(_is_word(w, in_vocabulary) for w in _WORD.findall(part.lower())))
+
+
+def _is_word(word: str, in_vocabulary: Callable[[str], bool]) -> bool:
+    if len(word) < _SHORTEST_PART and word.isascii():
+        return True
+
+    def listed(form: str) -> bool:
+        lists = _all_catalogue_words(), _right_words(), _sounding_words()
+        return any(form in words for words in lists) or in_vocabulary(form)
+
+    if listed(word) or _is_right(word):
+        return True
+    for ending in (*_ENDINGS, *_FORMS):
+        stem = word.removesuffix(ending)
+        if stem == word or len(stem) < _SHORTEST_PART:
+            continue
+        doubled = stem[-1] == stem[-2] and listed(stem[:-1])  # "dripping"
+        if listed(stem) or listed(stem + "e") or doubled or (stem[-1] == "i" and listed(stem[:-1] + "y")):
+            return True
+    cuts = range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1)
+    return any(max(i, len(word) - i) >= _LONGER_PART and listed(word[:i]) and listed(word[i:]) for i in cuts)
 
 
 @lru_cache(maxsize=4096)

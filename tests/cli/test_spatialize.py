@@ -56,9 +56,12 @@ def test_standard_output_gets_the_sound_and_nothing_else(
     assert done.code == 0
     assert tas("spatialize", *arguments, "-o", tmp_path / "out.wav").code == 0
     assert data == (tmp_path / "out.wav").read_bytes()
-    head, segment, tail = done.err.splitlines()
+    head, segment, *understood, tail = done.err.splitlines()
     assert head.startswith("standard output: 1.00 s, 16000 Hz")
     assert segment.endswith(PROMPT)
+    first, second = (re.sub(r"\d+ %", "N %", line) for line in understood)
+    assert first == "    tone 55\N{DEGREE SIGN} left \N{MIDDLE DOT} N % of the energy"
+    assert second == "    noise 30\N{DEGREE SIGN} right \N{MIDDLE DOT} N % of the energy"
     assert "+ dB is left" in tail
 
 

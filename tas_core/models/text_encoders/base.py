@@ -27,6 +27,15 @@ class TextEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class WordEncoder(Protocol):
+    """A text encoder with a vocabulary, which says what it knows of a language."""
+
+    def knows(self, word: str) -> bool:
+        """Whether a word in lower case is one of the vocabulary, rather than put together from pieces of words."""
+        ...
+
+
 class CachedEncoder:
     """Encodes each distinct text once and remembers the latest texts.
 
@@ -43,6 +52,11 @@ class CachedEncoder:
         self._encoder = encoder
         self._max_entries = max_entries
         self._vectors: OrderedDict[str, Tensor] = OrderedDict()
+
+    @property
+    def wrapped(self) -> TextEncoder:
+        """The encoder that does the work."""
+        return self._encoder
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Encode `texts` to (len(texts), width) as the wrapped encoder does, in one call for all new ones."""

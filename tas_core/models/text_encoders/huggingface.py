@@ -51,6 +51,11 @@ class HuggingFaceText:
         self._model = model.eval().requires_grad_(False)
         self.width = int(model.config.hidden_size)
 
+    def knows(self, word: str) -> bool:
+        """Whether a word is one of the vocabulary, rather than put together from pieces of words."""
+        pieces = self._tokenizer.tokenize(word)
+        return len(pieces) == 1 and pieces[0] != self._tokenizer.unk_token
+
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Encode `texts` to (len(texts), width), rows of unit length; texts are cut at 512 tokens."""

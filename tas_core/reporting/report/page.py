@@ -162,6 +162,7 @@ def write_report(
         "prompts": _prompts_in(closed, excerpt.start_s, made.duration_s),
         "shortened": shortened,
         "places": places,
+        "shares": tables.energy_shares(places, provenance),
         "summary": tables.places_summary(places),
         "levels": tables.level_rows(given, made, played, shortened=shortened),
         "mono_sum": tables.mono_sum_note(played),

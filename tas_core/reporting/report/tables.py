@@ -37,6 +37,11 @@ def number(value: float | None, unit: str = "", *, digits: int = 1, sign: bool =
     return f"{rounded:{'+' if sign and rounded else ''}.{digits}f}".replace("-", _MINUS) + unit
 
 
+def percent(fraction: float | None) -> str:
+    """A fraction in percent, "38 %"; a dash for None."""
+    return number(None if fraction is None else 100 * fraction, "%", digits=0)
+
+
 def direction(azimuth_deg: float) -> str:
     """An azimuth in words: "55\u00b0 left", "0\u00b0"."""
     degrees = round(abs(azimuth_deg))
@@ -49,13 +54,14 @@ WORDS: Final[Mapping[str, Callable[..., str] | float]] = {
     "clock": clock,
     "direction": direction,
     "number": number,
+    "percent": percent,
     "silence_dbfs": SILENCE_DBFS,
 }
 """What the templates use of this module."""
 
 
 def places_summary(segments: Sequence[SegmentPlaces]) -> str:
-    """One sentence or two about how many places were measured and passed."""
+    """What was tested and how it came out: places, of estimated sounds or of all there is; never what sounds."""
     places = [place for segment in segments for place in segment.places]
     if not places:
         return "No prompt holds in the part that this page plays."
@@ -63,8 +69,15 @@ def places_summary(segments: Sequence[SegmentPlaces]) -> str:
     open_ = [place for place in places if place.passed is None]
     parts = []
     if judged:
+        by_stem = sum(place.basis == "stem" for place in places if place.passed is not None)
+        tested = {0: "the whole sound", len(judged): "estimated stems"}.get(
+            by_stem, "estimated stems or the whole sound"
+        )
         verb = "is" if sum(judged) == 1 else "are"
-        parts.append(f"{sum(judged)} of {len(judged)} measured places {verb} on the requested side.")
+        parts.append(
+            f"Places of {tested}, against the requested ones: {sum(judged)} of {len(judged)} {verb} on the requested"
+            " side. Whether a name got the right sound is not tested: listen to the stems."
+        )
     for reason in dict.fromkeys(place.reason for place in open_):
         count = sum(place.reason == reason for place in open_)
         if reason == NEEDS_STEMS:
@@ -72,6 +85,31 @@ def places_summary(segments: Sequence[SegmentPlaces]) -> str:
         else:
             parts.append(f"{count} of {len(places)} have {reason} to be measured.")
     return " ".join(parts)
+
+
+def energy_shares(
+    segments: Sequence[SegmentPlaces], provenance: Mapping[str, Any]
+) -> tuple[Mapping[str, float | None], ...]:
+    """Fraction of the energy of each segment that each object took, by its name, as far as the provenance says so.
+
+    Args:
+        segments: those of the page.
+        provenance: how the output was made; its ``segments`` are those of
+            :meth:`tas_core.jobs.result.FileResult.as_dict`, or anything else, which then says nothing.
+    """
+    said = provenance.get("segments")
+    said = said if isinstance(said, list | tuple) else ()
+    found: list[dict[str, float | None]] = []
+    for i, each in enumerate(segments):
+        own = said[i] if i < len(said) and isinstance(said[i], Mapping) else {}
+        clauses = own.get("clauses") if own.get("text") == each.segment.text else ()
+        shares: dict[str, float | None] = {}
+        for clause in clauses if isinstance(clauses, list | tuple) else ():
+            share = clause.get("energy_share") if isinstance(clause, Mapping) else None
+            if isinstance(share, int | float) and 0 <= share <= 1:
+                shares[str(clause.get("object"))] = float(share)
+        found.append(shares)
+    return tuple(found)
 
 
 def level_rows(

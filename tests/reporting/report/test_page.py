@@ -127,7 +127,9 @@ def test_the_page_plays_the_files_and_knows_how_loud_they_are(material: Path) ->
     assert all(len(ear) > 1000 for track in tracks.values() for ear in track["peaks"])
     assert max(tracks["output"]["peaks"][0]) == pytest.approx(np.abs(ears[:, 0]).max(), abs=1e-4)
     assert "is the input; what differs is" in page.text
-    assert "1 of 1 measured places is on the requested side. 2 of 3 cannot be measured without stems." in page.text
+    assert "Places of the whole sound, against the requested ones: 1 of 1 is on the requested side." in page.text
+    assert "Whether a name got the right sound is not tested" in page.text
+    assert "2 of 3 cannot be measured without stems." in page.text
     assert hashlib.sha256((material / "in.wav").read_bytes()).hexdigest() in page.text
     assert "spatialiser off" in page.text
     assert {"model", "slots", "seed", "7"} <= set(re.split(r"\W+", page.text))
@@ -151,9 +153,26 @@ def test_stems_are_measured_by_their_own_bins(material: Path) -> None:
     soundfile.write(material / "cello.wav", soundfile.read(material / "in.wav")[0], RATE, subtype="FLOAT")
     page = make(material, stems={"Cello": material / "cello.wav"})
     # All of the sound is the cello's, and at the mean of -55 and 55 in the second segment: not on the right.
-    assert "1 of 2 measured places is on the requested side. 1 of 3 cannot be measured without stems." in page.text
+    assert "Places of estimated stems or the whole sound" not in page.text
+    assert "Places of estimated stems, against the requested ones: 1 of 2 is on the requested side." in page.text
+    assert "1 of 3 cannot be measured without stems." in page.text
     assert page.text.count("by its stem") == 2
     assert "stem of Cello" in page.text
+
+
+def test_the_page_says_how_much_of_the_sound_each_object_took(material: Path) -> None:
+    """From the provenance of the same prompts; from any other, or none, nothing is said."""
+    texts = [segment.text for segment in TIMELINE.segments]
+    shares = [{"cello": 0.876}, {"dog": 0.25, "cello": 0.5}]
+    said = [
+        {"text": text, "clauses": [{"object": name, "energy_share": part} for name, part in each.items()]}
+        for text, each in zip(texts, shares, strict=True)
+    ]
+    cells = lambda page: re.findall(r'<th scope="row"><bdi>(\w+)</bdi></th><td>([^<]*)</td>', page.source)  # noqa: E731
+    page = make(material, provenance={"segments": said})
+    assert cells(page) == [("cello", "88\u00a0%"), ("cello", "50\u00a0%"), ("dog", "25\u00a0%")]
+    for odd in ({}, {"segments": "none"}, {"segments": [{"text": "other"}, 7]}, {"segments": [{"text": texts[0]}]}):
+        assert {share for _, share in cells(make(material, provenance=odd, overwrite=True))} == {"\u2013"}
 
 
 def test_names_prompts_and_provenance_are_text_whatever_stands_in_them(material: Path) -> None:
