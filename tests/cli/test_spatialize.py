@@ -426,3 +426,39 @@ def test_what_is_wrong_with_an_input_is_said_once_also_with_a_page(
     assert done.code == 0
     assert done.err.count("its header says that it holds no samples") == 1
     assert soundfile.info(tmp_path / "o.wav").duration == 1.0
+
+
+# ------------------------------------------------------------------ names
+
+
+def test_a_word_that_the_encoder_does_not_know_is_said_and_refused_with_strict(
+    tas: Run, make_audio: Make, tiny_model: Path, tmp_path: Path
+) -> None:
+    source = make_audio()
+    words = ("spatialize", source, "-p", "a snargle on the left, noise on the right", "--model", tiny_model)
+    done = tas(*words, "-o", tmp_path / "a.wav", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["segments"][0]["clauses"][0]["object"] == "snargle"
+    said = "'snargle' is a word that the text encoder does not know: another sound may be taken for it; "
+    assert done.err.startswith(f"tas: warning: {source}: {said}")
+    for more in (("-o", tmp_path / "b.wav"), ("--out-dir", tmp_path / "many", "--clip", "rescale-all")):
+        done = tas(*words, *more, "--strict")
+        assert done.code in (1, 2)
+        assert f"{said}expected a name in English" in done.err
+    assert sorted(os.listdir(tmp_path)) == ["a.wav", source.name]
+
+
+def test_names_with_nearly_the_same_masks_are_said_with_the_figure(
+    tas: Run, make_audio: Make, tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = make_audio()
+    words = ("spatialize", source, "-p", PROMPT, "--model", tiny_model, "--json")
+    assert json.loads(tas(*words, "-o", tmp_path / "a.wav").out)["alike"] == []
+    monkeypatch.setattr("tas_core.inference.likeness.ALIKE", 0.0)
+    done = tas(*words, "-o", tmp_path / "b.wav", "--sidecar")
+    (pair,) = json.loads(done.out)["alike"]
+    assert pair == {"objects": ["tone", "noise"], "start_s": 0, "end_s": 1, "likeness": pair["likeness"], "segments": 1}
+    percent = f"{100 * pair['likeness']:.0f} %"
+    assert done.err.startswith(f"tas: warning: {source}: 'tone' and 'noise' share {percent} of their masks from 0:00")
+    assert json.loads((tmp_path / "b.wav.tas.json").read_text("utf-8"))["alike"] == [pair]
+    assert (tmp_path / "a.wav").read_bytes() == (tmp_path / "b.wav").read_bytes()
