@@ -52,7 +52,7 @@ def seconds(text: str) -> float:
 
     if (found := clock_seconds(str(text))) is not None:
         return found
-    try:  # as other programs write numbers: 5e-05, .5
+    try:  # as other programs write numbers: 5e-05
         found = float(text)
     except ValueError:
         found = -1.0

@@ -9,7 +9,7 @@ from typing import Final
 EXPECTED: Final = "seconds of at least 0, or [HH:]MM:SS[.fff]"
 """What a time is, for messages."""
 
-_TIME: Final = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?)", re.ASCII)
+_TIME: Final = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d+(?:\.\d*)?|\.\d+)", re.ASCII)
 
 
 def clock_seconds(text: str) -> float | None:

@@ -12,6 +12,7 @@ from tas_core.timeline.clock import clock_seconds, clock_time
     [
         ("0", 0.0),
         ("8.25", 8.25),
+        (".5", 0.5),
         ("7.", 7.0),
         ("090", 90.0),
         ("0:10", 10.0),
@@ -32,7 +33,6 @@ def test_times_mean_what_people_mean(text: str, seconds: float) -> None:
     [
         "",
         "soon",
-        ".5",
         "-1",
         "+1",
         "0:60",
