@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.options import Force, PlotKind, choice
+from tas_cli.options import Force, PlotKind, choice, seconds
 
 
 def plot(
@@ -19,6 +19,12 @@ def plot(
         "-t",
         metavar="FILE",
         help="Prompts with times to show below: yaml, srt, vtt, txt; one for all sounds, or one for each in turn.",
+    ),
+    start: float = typer.Option(
+        0.0,
+        parser=seconds,
+        metavar="TIME",
+        help="Where the sounds begin in what they are passages of, such as 1:23.5; times are those of the whole.",
     ),
     reference: Path | None = typer.Option(None, metavar="FILE", help="Binaural file to compare with."),
     csv: Path | None = typer.Option(None, metavar="FILE", help="Also write the numbers of the picture as a table."),
@@ -35,6 +41,6 @@ def plot(
     from tas_core.reporting.plots.files import PlottedFiles, plot_files
 
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it talks about its font cache on first use
-    files = PlottedFiles(sources, timeline, reference, label)
+    files = PlottedFiles(sources, timeline, reference, label, start)
     plot_files(files, out, kind, csv_out=csv, title=title, overwrite=force)
     print_paths(out, csv)

@@ -70,6 +70,8 @@ def check_encoder(path: str | Path, form: AudioFormat) -> None:
         return
     check_ffmpeg(path)
     check_film(path, form.film)
+    if encoding.has_picture and form.film is not None:
+        _tell_of_subtitles(path, form.film, encoding)
     folder = tempfile.gettempdir()
     what = f"a trial of {path}"
     num_frames = round(_TRIAL_S * form.sample_rate_hz)
@@ -209,9 +211,6 @@ def check_film(path: str | Path, film: Film | None) -> None:
         path: the output.
         film: whose picture goes into it, if there is one.
 
-    Warns:
-        UserWarning: subtitles of the film that the container does not hold.
-
     Raises:
         InputError: there is no picture.
     """
@@ -225,12 +224,16 @@ def check_film(path: str | Path, film: Film | None) -> None:
             f"{path}: {container} is for films, and there is no picture{where}; expected a file of sound, such as"
             " .wav, .flac, .mp3 or .m4a"
         )
+
+
+def _tell_of_subtitles(path: str | Path, film: Film, encoding: Encoding) -> None:
     lost = [codec for codec in film.contents.subtitles if not _holds(encoding, codec)]
     if lost:
         what = "a subtitle track" if len(lost) == 1 else f"{len(lost)} subtitle tracks"
         warnings.warn(
-            f"{path}: {container} does not hold {what} of {film.name} ({', '.join(lost)}); left out, .mkv holds all",
-            stacklevel=4,
+            f"{path}: {output_container(path)} does not hold {what} of {film.name} ({', '.join(lost)}); left out, .mkv"
+            " holds all",
+            stacklevel=3,
         )
 
 

@@ -258,7 +258,7 @@ def _output_form(out: Path, reader: AudioReader, options: FileOptions, passage: 
     film = Film(source, reader.name, probe(source), reader.track)
     check_film(out, film)
     if passage != (0, reader.num_frames):
-        cut = f"-ss {start / rate_hz:g} -t {(stop - start) / rate_hz:g}"
+        cut = f"-ss {round(start / rate_hz, 3):.9g} -t {round((stop - start) / rate_hz, 3):.9g}"
         raise InputError(
             f"{out}: a passage of a film, whose picture can be copied as a whole only; expected a file of sound such as"
             f" .m4a or .wav, or the passage as a film of its own, which 'ffmpeg -i {reader.name} {cut} CUT.mp4' makes"

@@ -189,6 +189,21 @@ class Timeline:
         found = tuple(s for s in self.segments[first:last] if s.end_s is not None and s.end_s > start_s)
         return Timeline(found) if found else None
 
+    def cut_out(self, start_s: float, end_s: float) -> Timeline | None:
+        """What holds from one time to another, with times from the first, and movements cut; None if nothing does.
+
+        All ends have to be closed, as by :meth:`resolved`.
+        """
+        segments = []
+        found = self.overlapping(start_s, end_s)
+        for segment in found.segments if found is not None else ():
+            assert segment.end_s is not None
+            first_s, last_s = max(segment.start_s, start_s), min(segment.end_s, end_s)
+            fractions = [(time_s - segment.start_s) / (segment.end_s - segment.start_s) for time_s in (first_s, last_s)]
+            clauses = tuple(replace(c, azimuth=AzimuthPath(*map(c.azimuth.at, fractions))) for c in segment.clauses)
+            segments.append(replace(segment, start_s=first_s - start_s, end_s=last_s - start_s, clauses=clauses))
+        return Timeline(tuple(segments)) if segments else None
+
     def without_gaps(self, duration_s: float) -> Timeline:
         """Segments that meet halfway in the time between them, and reach from the beginning of the audio to its end.
 

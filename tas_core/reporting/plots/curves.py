@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -184,6 +184,7 @@ class PlotData:
         lanes: one per timeline.
         duration_s: length of the longest source.
         window_s: length of a window, over which values are averaged.
+        start_s: where all sources begin in what they are passages of, seconds; all times count from its beginning.
     """
 
     kind: str
@@ -191,6 +192,7 @@ class PlotData:
     lanes: tuple[Lane, ...]
     duration_s: float
     window_s: float
+    start_s: float = 0.0
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -203,7 +205,7 @@ class PlotData:
             yield from curve.rows()
 
 
-def plot_data(kind: str, sources: Sequence[Source]) -> PlotData:
+def plot_data(kind: str, sources: Sequence[Source], start_s: float = 0.0) -> PlotData:
     """The numbers of a picture.
 
     A timeline that several sources share gives one lane, and has to fit the longest of them.
@@ -211,6 +213,8 @@ def plot_data(kind: str, sources: Sequence[Source]) -> PlotData:
     Args:
         kind: one of :data:`KINDS`.
         sources: 1 to 40, labels unique.
+        start_s: where the sources begin in what they are passages of, seconds; the times of timelines, and all that
+            come out, are those of the whole.
 
     Warns:
         TimelineWarning: as :meth:`tas_core.timeline.segments.Timeline.resolved`.
@@ -223,7 +227,7 @@ def plot_data(kind: str, sources: Sequence[Source]) -> PlotData:
     _check(sources)
     sources = sorted(sources, key=lambda source: source.is_reference)
     duration_s = max(source.duration_s for source in sources)
-    lanes = _lanes(sources)
+    lanes = _lanes(sources, start_s)
     curves: tuple[Curve, ...]
     if kind == "spl":
         scale = _scale(kind, duration_s, _SPL_HOP_S)
@@ -241,7 +245,10 @@ def plot_data(kind: str, sources: Sequence[Source]) -> PlotData:
         window_s = _scale(kind, duration_s, _AZIMUTH_WINDOW_S) * _AZIMUTH_WINDOW_S
         segments = {label: lane.segments for lane in lanes for label in lane.labels}
         curves = tuple(_azimuth(source, window_s, segments.get(source.label, ())) for source in sources)
-    return PlotData(kind, curves, lanes, duration_s, window_s)
+    if start_s:
+        curves = tuple(_later(curve, start_s) for curve in curves)
+        lanes = tuple(replace(lane, segments=_later_segments(lane.segments, start_s)) for lane in lanes)
+    return PlotData(kind, curves, lanes, duration_s, window_s, start_s)
 
 
 def check_kind(kind: str) -> None:
@@ -369,14 +376,46 @@ def _scale(kind: str, duration_s: float, hop_s: float) -> int:
     return max(1, math.ceil(duration_s / (hop_s * _MAX_WINDOWS[kind]) - 1e-9))
 
 
-def _lanes(sources: Sequence[Source]) -> tuple[Lane, ...]:
-    """A lane for each timeline, resolved for the longest of the sources that share it."""
+def _lanes(sources: Sequence[Source], start_s: float) -> tuple[Lane, ...]:
+    """A lane for each timeline, for the longest of the sources that share it, with times from their beginning."""
     groups: dict[Timeline, list[Source]] = {}
     for source in sources:
         if source.timeline is not None:
             groups.setdefault(source.timeline, []).append(source)
     lanes = []
     for timeline, group in groups.items():
-        closed = timeline.resolved(max(source.duration_s for source in group))
-        lanes.append(Lane(tuple(source.label for source in group), closed.segments))
+        duration_s = max(source.duration_s for source in group)
+        closed: Timeline | None
+        if start_s:
+            closed = _passage(timeline, start_s, start_s + duration_s)
+        else:
+            closed = timeline.resolved(duration_s)
+        if closed is not None:
+            lanes.append(Lane(tuple(source.label for source in group), closed.segments))
     return tuple(lanes)
+
+
+def _passage(timeline: Timeline, start_s: float, end_s: float) -> Timeline | None:
+    """What a timeline has in a passage, whatever it has after it."""
+    before = tuple(segment for segment in timeline.segments if segment.start_s < end_s)
+    if not before:
+        return None
+    closed = [replace(segment, end_s=min(segment.end_s or end_s, end_s)) for segment in before]
+    for number, following in enumerate(before[1:]):
+        if before[number].end_s is None:
+            closed[number] = replace(before[number], end_s=following.start_s)
+    return Timeline(tuple(closed)).cut_out(start_s, end_s)
+
+
+def _later(curve: Curve, start_s: float) -> Curve:
+    """A curve with times from the beginning of the whole that it is a passage of."""
+    if isinstance(curve, AzimuthCurve):
+        curve = replace(curve, segments=_later_segments(curve.segments, start_s))
+    return replace(curve, time_s=curve.time_s + start_s)
+
+
+def _later_segments(segments: tuple[Segment, ...], start_s: float) -> tuple[Segment, ...]:
+    return tuple(
+        replace(segment, start_s=segment.start_s + start_s, end_s=(segment.end_s or 0.0) + start_s)
+        for segment in segments
+    )

@@ -41,12 +41,14 @@ class PlottedFiles:
         timelines: none, one for all sources, or one for each.
         reference: file of two channels to compare with.
         labels: none, one for each source, or one more for the reference. By default file names without endings.
+        start_s: where the sources begin in what they are passages of, seconds, which timelines are of.
     """
 
     sources: Sequence[Path]
     timelines: Sequence[Path] = ()
     reference: Path | None = None
     labels: Sequence[str] = ()
+    start_s: float = 0.0
 
     @property
     def paths(self) -> list[Path]:
@@ -114,7 +116,7 @@ def plot_files(
         check_new_file(csv_out, files.paths, overwrite=overwrite)
         if same_file(csv_out, out):
             raise InputError(f"{csv_out}: the table is the picture, expected another file")
-    data = plot_data(kind, files.read())
+    data = plot_data(kind, files.read(), files.start_s)
     from tas_core.reporting.plots.figures import draw
 
     with warnings_about(str(out)):

@@ -94,7 +94,7 @@ class Page:
             at_in += row.height_in
         for ax in axes:
             ax.tick_params(labelbottom=ax is axes[-1])
-        axes[0].set_xlim(0, self.data.duration_s)
+        axes[0].set_xlim(self.data.start_s, self.data.start_s + self.data.duration_s)
         axes[-1].set_xlabel("time (s)")
         note = _NOTES[self.data.kind].format(f"{1000 * self.data.window_s:g} ms")
         figure.text(

@@ -154,7 +154,7 @@ class Panels:
         def panel(curve: DifferenceSpectrogram) -> Panel:
             def paint(ax: Axes) -> None:
                 self.image = ax.pcolormesh(
-                    _edges(curve.time_s, 0.0),
+                    _edges(curve.time_s, self.data.start_s),
                     _edges(curve.frequency_hz, 0.0) / 1000,
                     np.maximum(curve.level_db, self.top_db - _RANGE_DB),
                     cmap="magma",

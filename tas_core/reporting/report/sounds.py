@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,6 @@ from tas_core.conventions import amplitude_to_db, power_to_db
 from tas_core.errors import AudioError, InputError
 from tas_core.inference.baselines import through_head
 from tas_core.reporting.html_page import flac_bytes
-from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.segments import Timeline
 
 TRACKS: Final = ("input", "output", "hrtf")
@@ -185,7 +184,7 @@ def play(source: SoundFile, output: SoundFile, timeline: Timeline, start_s: floa
     ears = resample(output.beginning.astype(np.float32), output.sample_rate_hz, rate_hz)
     mono = resample(source.beginning[0].astype(np.float32), source.sample_rate_hz, rate_hz, ears.shape[-1])
     both = np.broadcast_to(mono, ears.shape)
-    part = _cut(timeline, start_s, start_s + ears.shape[-1] / rate_hz)
+    part = timeline.cut_out(start_s, start_s + ears.shape[-1] / rate_hz)
     head = both if part is None else through_head(mono, rate_hz, part).astype(np.float32)
     sounds = {"input": both, "output": ears, "hrtf": head}
     whole = {"input": source, "output": output}
@@ -228,21 +227,6 @@ def encode_tracks(played: Played) -> tuple[str, dict[str, bytes], float]:
     if sum(map(len, files.values())) <= MAX_FLAC_BYTES:
         return "FLAC, 16 bit", files, gain
     return "Ogg Vorbis", {name: _vorbis(sound(name), rate_hz) for name in played.tracks}, gain
-
-
-def _cut(timeline: Timeline, start_s: float, end_s: float) -> Timeline | None:
-    """The segments from one time to another, with times from the first; paths of moving objects are cut as well."""
-    found = timeline.overlapping(start_s, end_s)
-    if found is None:
-        return None
-    segments = []
-    for segment in found.segments:
-        assert segment.end_s is not None
-        first_s, last_s = max(segment.start_s, start_s), min(segment.end_s, end_s)
-        fractions = [(time_s - segment.start_s) / (segment.end_s - segment.start_s) for time_s in (first_s, last_s)]
-        clauses = (replace(c, azimuth=AzimuthPath(*map(c.azimuth.at, fractions))) for c in segment.clauses)
-        segments.append(replace(segment, start_s=first_s - start_s, end_s=last_s - start_s, clauses=tuple(clauses)))
-    return Timeline(tuple(segments))
 
 
 def _vorbis(samples: np.ndarray, sample_rate_hz: int) -> bytes:

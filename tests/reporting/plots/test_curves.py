@@ -8,6 +8,7 @@ import pytest
 from tas_core.acoustics.rooms import direct_response
 from tas_core.errors import InputError
 from tas_core.reporting.plots.curves import (
+    KINDS,
     AzimuthCurve,
     DifferenceSpectrogram,
     EnvelopeCurve,
@@ -17,6 +18,7 @@ from tas_core.reporting.plots.curves import (
     plot_data,
 )
 from tas_core.reporting.plots.figures import draw
+from tas_core.reporting.plots.page import Page
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
 from tests.reporting.plots.conftest import RATE, duet, noise, svg_texts, two_prompts
 
@@ -210,3 +212,34 @@ def test_a_timeline_that_outlasts_the_sound_warns() -> None:
 def test_sources_are_checked(sources: list[Source], message: str) -> None:
     with pytest.raises(InputError, match=message):
         plot_data("spl", sources)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_passage_has_the_times_of_the_whole(kind: str) -> None:
+    """From 95 s on: the curves are those of the piece, later; the prompts are cut, and movements with them."""
+    whole = Timeline(
+        (
+            Segment.from_prompt(90, 96, "cello moves from 60 degrees left to the front"),
+            Segment.from_prompt(96, None, "dog on the right"),
+            Segment.from_prompt(96.5, None, "piano left"),
+            Segment.from_prompt(200, None, "rain left"),
+        )
+    )
+    ears = 0.1 * np.random.default_rng(0).standard_normal((2, 2 * 16_000))
+    piece = plot_data(kind, [Source("a", ears, 16_000)])
+    made = plot_data(kind, [Source("a", ears, 16_000, whole)], 95.0)
+    assert (made.start_s, made.duration_s) == (95.0, 2.0)
+    np.testing.assert_allclose(made.curves[0].time_s, piece.curves[0].time_s + 95, atol=1e-9)
+    (lane,) = made.lanes
+    spans = [(segment.start_s, segment.end_s, segment.clauses[0].object) for segment in lane.segments]
+    assert spans == [(95, 96, "cello"), (96, 96.5, "dog"), (96.5, 97, "piano")]
+    path = lane.segments[0].clauses[0].azimuth
+    assert (path.start_deg, path.end_deg) == pytest.approx((10, 0))
+    assert min(row[0] for row in made.rows()) >= 95
+    if isinstance(made.curves[0], AzimuthCurve):
+        assert made.curves[0].segments == lane.segments
+        named = {row[2] for row in made.rows() if row[0] > 96.5}
+        assert named == {"", "piano"}
+    axis = Page(made, "").figure().axes[0]
+    assert axis.get_xlim() == (95, 97)
+    assert plot_data(kind, [Source("a", ears, 16_000, whole)], 10.0).lanes == ()  # no prompt holds there
