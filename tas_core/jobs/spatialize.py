@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 from tas_core.audio.ear_meter import Reach
+from tas_core.errors import InputError
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.jobs.process_file import measure_file, process_file
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file, read_head
@@ -104,8 +105,13 @@ class FileWorker:
         """How far the ears of a file go at its own gain or loudness; nothing is written, be there outputs or not.
 
         Raises:
-            InputError: as :meth:`make`.
+            InputError: as :meth:`make`; or a pipe, since the file is read again when it is made.
         """
+        if request.source.exists() and not request.source.is_file():
+            raise InputError(
+                f"{request.source}: not a regular file, and one gain for all files takes reading each twice; "
+                "expected a file"
+            )
         with self._prepared(request, overwrite=True) as prepared:
             return measure_file(prepared, self.model, progress=progress)
 

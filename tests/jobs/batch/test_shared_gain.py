@@ -126,6 +126,17 @@ def test_the_first_failure_comes_before_anything_is_made(make: Callable, parts: 
     assert not (tmp_path / "out").exists()
 
 
+def test_a_pipe_that_can_be_read_but_once_fails_and_is_not_waited_for(
+    make: Callable, parts: Path, tmp_path: Path
+) -> None:
+    (parts / "c.wav").unlink()
+    os.mkfifo(parts / "c.wav")
+    done, said = make()
+    assert said["c"]["error"].startswith(f"{parts / 'c.wav'}: not a regular file, and one gain for all files takes")
+    assert done.err.splitlines()[-1] == "2 of 3 done, 1 failed"
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.binaural.wav", "b.binaural.wav"]
+
+
 def test_a_run_that_was_broken_off_goes_on_with_its_gain(make: Callable, tmp_path: Path) -> None:
     whole = make()[1]
     (tmp_path / "out" / "a.binaural.wav").unlink()
