@@ -122,7 +122,7 @@ def test_options_of_the_main_job_stand_under_headings(tas: Run) -> None:
         ("Input", "-p, --prompt TEXT"),
         ("Output", "-o, --out FILE"),
         ("Rendering", "--device <auto|cpu|cuda>"),
-        ("Levels", "--clip <rescale|clamp|error>"),
+        ("Levels", "--clip <rescale|rescale-all|clamp|error>"),
         ("Many files", "--out-dir DIR"),
         ("Options", "-h, --help"),
     ):
@@ -145,7 +145,7 @@ def test_json_is_one_strict_object_with_the_documented_fields(
     report = strict_json(done.out)
     assert " ".join(report) == (
         "source output start_s duration_s track sample_rate_hz subtype model steps seed device seconds"
-        " real_time_factor peak gain_db clamped_samples loudness_lufs segments objects stems"
+        " real_time_factor peak gain_db shared_gain_db clamped_samples loudness_lufs segments objects alike stems"
     )
     assert (report["source"], report["output"]) == (str(source), str(out))
     assert (report["start_s"], report["subtype"]) == (0.0, "PCM_16")
