@@ -20,7 +20,6 @@ from tas_core.audio.resampling import to_mono
 from tas_core.conventions import amplitude_to_db
 from tas_core.errors import Advice
 from tas_core.inference.engine import LoadedModel
-from tas_core.inference.unknown_words import unknown_word_notes
 from tas_core.jobs.request import PreparedFile
 from tas_core.jobs.result import FileResult, StemFile, sidecar_text
 from tas_core.jobs.stems import StemWriter
@@ -63,6 +62,8 @@ def process_file(
         InputError: a file that is damaged, or with ``strict`` a word that is not known; nothing is written then.
         TasError: writing failed, or an ear passed full scale and that was to be an error.
     """
+    from tas_core.inference.unknown_words import unknown_word_notes
+
     loaded = time.perf_counter()
     for note in unknown_word_notes(prepared.timeline, model.encoder, strict=prepared.options.strict):
         warnings.warn(f"{prepared.reader.name}: {note}", TimelineWarning, stacklevel=2)
@@ -92,6 +93,7 @@ def measure_file(prepared: PreparedFile, model: LoadedModel, *, progress: Progre
         InputError: as :func:`process_file`.
     """
     from tas_core.inference.stream import Spatializer
+    from tas_core.inference.unknown_words import unknown_word_notes
 
     unknown_word_notes(prepared.timeline, model.encoder, strict=prepared.options.strict)  # said when it is made
     reader, levels = prepared.reader, prepared.options.levels

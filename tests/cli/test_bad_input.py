@@ -166,7 +166,7 @@ def test_an_unreadable_prompt_is_shown_with_a_caret(
         ("nowhere/out.wav", r"the folder .*nowhere does not exist"),
         ("in.wav/out.wav", r"the folder .*in\.wav does not exist"),
         ("out", "no extension, expected one of .wav"),
-        ("out.mp3", r"the extension \.mp3, expected one of \.wav"),
+        ("out.aac", r"the extension \.aac, expected one of \.wav.*encodes elsewhere"),
         ("out.txt", r"the extension \.txt, expected one of \.wav"),
         ("folder.wav", "a folder, expected a file name"),
         ("in.wav", "the output is the input"),

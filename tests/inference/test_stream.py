@@ -237,6 +237,7 @@ LONG = Timeline(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "steps", "transition_s"), [("slots", 1, 0.0), ("slots", 1, 1.5), ("slots", 3, 0.0), ("paper", 2, 0.0)]
 )

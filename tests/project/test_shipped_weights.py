@@ -21,6 +21,7 @@ from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.inference import stream
 from tas_core.timeline.files import parse_timeline
 
+pytestmark = pytest.mark.slow
 FLOOR_SET = Path(__file__).parents[1] / "data" / "floor"
 
 
