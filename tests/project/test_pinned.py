@@ -245,12 +245,12 @@ def test_kept_results_are_found_again(tmp_path: Path, tiny_model: Path) -> None:
 SHIPPED = {
     "paper-small/config.json": "75517d1c656559f87247bc458ba86b5a00cf21a11f461953a300a7473a712dc6",
     "paper-small/model.safetensors": "247007a92e1c9f28700775cf6cbaabb62a01b97eef1d5bb9ffeaf6104f699ad0",
-    "slots/config.json": "f2d6394dba131c4766b2f399d61a1eb0427212b0e700bba1ca2b51a836f7a168",
-    "slots/model.safetensors": "9803ab4b07abe9bb79c8d2187f9de2a69acb12d826ef84c631e9e90a9d44c968",
+    "slots/config.json": "e86c4e5fc710c05311aa7f59237d481ebe4694ca8737d5bc59b36f60cb1a0556",
+    "slots/model.safetensors": "906da18170a02bc9d5fae59f783de49d7860f8cdd5f58c5bad6065bc08da1ed2",
 }
 DIGESTS = {
     "paper-small": "f9f2795490c39255ccace3c9a88739bb86e0a2e413b8c6d651bf096f7c9fc406",
-    "slots": "5b777eca6abfb09a180b3feacd1a050326d09efb188b5acac4ceae5c5ac7e305",
+    "slots": "945e3ab1aaf3a17e93ab8a97e989692aa38021591e6a8c8e36b67e82ab436f3e",
 }
 
 
