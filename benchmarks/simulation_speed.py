@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from tas_core.datasets.tasbench.scenes import LENGTH_S, draw_scene
-from tas_core.datasets.tasbench.simulation import prepare, render_scene, write_clip
+from tas_core.datasets.tasbench.simulation import SimulatedClips, prepare, render_scene, write_clip
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder) / "bench"
-        prepare(root, 0, arguments.rate)
+        prepare(root, SimulatedClips(0, arguments.rate).made_with())
         scenes = [draw_scene(0, n, arguments.rate) for n in range(1, arguments.clips + 1)]
         seconds = {}
         for lap in ("first", "second"):

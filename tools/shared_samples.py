@@ -5,8 +5,8 @@
 
 Both are SoundFont 2 files (not compressed), folders of Gravis patches, or folders of recordings. With one folder, made
 by ``scripts/install-training-material.sh``, the recordings that packages of val and test have of any category, and
-those that TASBench-Sim keeps for val and test, are looked for in the packages of training; there all are brought to
-16 kHz, so that copies at another rate are found too.
+those that TASBench-Sim keeps for val and test, are looked for in the packages of training. There, and where both are
+folders of recordings, all are brought to 16 kHz, so that copies at another rate are found too.
 
 Sources that share recordings must not be in two splits, or what is called unseen was seen. Places where the signal
 crosses zero at the same distances in both are candidates; where the samples around them correlate by 0.98 they are
@@ -34,6 +34,7 @@ CLOSER_LOOKS = 400
 SHORTEST, LONGEST = 200, 4096
 """Points to correlate."""
 ALIKE = 0.98
+_COMMON_HZ = 16_000
 
 
 @dataclass(frozen=True)
@@ -107,12 +108,15 @@ def _programs(chunks: dict[str, bytes]) -> dict[int, set[str]]:
     return found
 
 
-def read_samples(path: Path) -> list[Sample]:
-    """Every sample of a SoundFont 2 file, or of the patches (``.pat``, 16 bits) in a folder."""
+def read_samples(path: Path, rate_hz: int | None = None) -> list[Sample]:
+    """Every sample of a SoundFont 2 file, of the patches (``.pat``, 16 bits) in a folder, or of recordings in one.
+
+    Recordings are brought to ``rate_hz`` if it is given.
+    """
     if path.is_dir():
         patches = sorted(path.rglob("*.pat"))
         if not patches:
-            return [s for s in (_recording(p, path, None) for p in sorted(path.rglob("*.*")) if p.is_file()) if s]
+            return [s for s in (_recording(p, path, rate_hz) for p in sorted(path.rglob("*.*")) if p.is_file()) if s]
         return [sample for file in patches for sample in _patch(file)]
     chunks = _chunks(path.read_bytes())
     sound, programs = _pcm(chunks["smpl"]), _programs(chunks)
@@ -153,6 +157,11 @@ def _recording(path: Path, root: Path, rate_hz: int | None) -> Sample | None:
     return Sample(str(path.relative_to(root)), (), np.round(sound * (32767 / loudest)).astype(np.int16))
 
 
+def _is_recordings(path: Path) -> bool:
+    """Whether it is a folder of recordings, rather than a soundfont or a folder of patches."""
+    return path.is_dir() and next(path.rglob("*.pat"), None) is None
+
+
 def _packaged(folder: Path) -> tuple[list[Sample], list[Sample]]:
     """Recordings below a folder of packages that training uses, and those that are kept for val and test."""
     from tas_core.datasets.sources.catalogue import load_categories
@@ -171,7 +180,7 @@ def _packaged(folder: Path) -> tuple[list[Sample], list[Sample]]:
             held_out.update(recording_split(recording_files(category), part))
 
     def read(paths: set[Path]) -> list[Sample]:
-        found = (_recording(p, folder if p.is_relative_to(folder) else Path("/"), 16000) for p in sorted(paths))
+        found = (_recording(p, folder if p.is_relative_to(folder) else Path("/"), _COMMON_HZ) for p in sorted(paths))
         return [sample for sample in found if sample is not None]
 
     return read(known), read(held_out)
@@ -217,7 +226,11 @@ def shared(known: list[Sample], held_out: list[Sample]) -> Iterator[tuple[float,
 
 def main(training: Path, held_out: Path | None) -> None:
     """Print one line for each sample of ``held_out`` that is in ``training`` too."""
-    known, wanted = _packaged(training) if held_out is None else (read_samples(training), read_samples(held_out))
+    if held_out is None:
+        known, wanted = _packaged(training)
+    else:
+        rate_hz = _COMMON_HZ if all(_is_recordings(path) for path in (training, held_out)) else None
+        known, wanted = read_samples(training, rate_hz), read_samples(held_out, rate_hz)
     for ratio, sample, other in shared(known, wanted):
         where = ", ".join(other.programs) or "no preset"
         print(f"{ratio:.3f}  {sample.name} ({', '.join(sample.programs[:4])})  =  {other.name} ({where})")

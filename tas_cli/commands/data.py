@@ -75,6 +75,27 @@ def simulate(
     print_paths(out)
 
 
+@app.command("realbench")
+def realbench(
+    context: typer.Context,
+    recordings: Path = typer.Option(..., metavar="DIR", help="Made by scripts/install-realbench.sh."),
+    out: Path = typer.Option(..., "--out", "-o", metavar="DIR", help="Folder to write; complete clips in it are kept."),
+    clips: int = typer.Option(120, min=1, max=999_999, help="Clips of the whole data set."),
+    seed: int = typer.Option(0, min=0, max=10**9, help="Seed of everything random."),
+    rate: int = typer.Option(48000, min=8000, max=48000, help="Sample rate in Hz."),
+    jobs: Jobs = None,
+) -> None:
+    """Place real recordings that no training uses, with stems and annotations (RealBench)."""
+    from tas_cli.output.progress import progress_bar
+    from tas_cli.output.terminal import print_paths
+    from tas_core.datasets.tasbench.realbench import realbench as run
+    from tas_core.system.processes import usable_cores
+
+    with progress_bar("realbench", context.obj) as progress:
+        run(out, recordings, clips, seed=seed, rate_hz=rate, jobs=jobs or usable_cores(), progress=progress)
+    print_paths(out)
+
+
 @app.command("pack")
 def pack(
     context: typer.Context,

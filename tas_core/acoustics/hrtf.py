@@ -33,9 +33,9 @@ _HIGHEST_FRACTION = 0.45
 """Above 20 kHz, and above 0.45 of its rate, a measurement is that of a filter."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HrirSet:
-    """Head-related impulse responses.
+    """Head-related impulse responses; two are the same if they are one object, so that results can be kept by them.
 
     ``hrir`` float64 (direction, ear, tap); ``azimuth_deg`` (direction) in -180..180, positive left;
     ``elevation_deg`` (direction), positive up.

@@ -1,7 +1,7 @@
 """Simulated rooms: binaural impulse responses from image sources, a measured head, and a diffuse tail.
 
-The direct sound and every early reflection arrive through the KEMAR head-related impulse response of
-their direction (Allen and Berkley's image method, 1979). After some 50 ms a diffuse tail takes over:
+The direct sound and every early reflection arrive through the head-related impulse response of their direction, by
+default KEMAR's (Allen and Berkley's image method, 1979). After some 50 ms a diffuse tail takes over:
 exponentially decaying noise whose interaural coherence is that of a diffuse field at two points
 17 cm apart, sin(kd)/(kd) (Cook et al., 1955). Rooms are shoeboxes with one absorption for all walls.
 """
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from tas_core.acoustics.hrtf import SPEED_OF_SOUND_M_S, load_kemar
+from tas_core.acoustics.hrtf import SPEED_OF_SOUND_M_S, HrirSet, load_kemar
 
 _EAR_DISTANCE_M = 0.17
 _MAX_ORDER = 7
@@ -67,8 +67,8 @@ def source_position(room: Room, azimuth_deg: float, distance_m: float) -> np.nda
 
 
 @lru_cache(maxsize=4)
-def _head(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
-    """KEMAR at a rate: impulse responses (direction, ear, tap) and unit vectors (direction, xyz).
+def _head(rate_hz: int, head: HrirSet | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """A head, by default KEMAR, at a rate: impulse responses (direction, ear, tap) and unit vectors (direction, xyz).
 
     A band-limited signal is x(t) = sum_n x[n] sinc(t - n), n and t in samples. Low-pass filtered and windowed,
 
@@ -77,9 +77,9 @@ def _head(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
     read off at the new times t. ``c`` leaves 0.91 of the new band untouched, the Kaiser window ``w`` stops what
     would alias by 170 dB: the passband of a good resampler, without needing one.
     """
-    kemar = load_kemar()
-    step = kemar.sample_rate_hz / rate_hz
-    taps = kemar.hrir.shape[-1]
+    head = head or load_kemar()
+    step = head.sample_rate_hz / rate_hz
+    taps = head.hrir.shape[-1]
     narrowing = min(1.0, 1 / step)
     half = _LOBES / narrowing
     lag = np.arange(int(np.ceil(taps / step)))[:, None] * step - np.arange(taps)
@@ -87,14 +87,14 @@ def _head(rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
     cut = _CUT * narrowing
     kernel = cut * np.sinc(cut * lag) * np.where(np.abs(lag) < half, window, 0.0)
     # An impulse response is a density: its samples grow with the distance between them.
-    return kemar.hrir @ kernel.T * step, kemar.unit_vectors()
+    return head.hrir @ kernel.T * step, head.unit_vectors()
 
 
-def direct_response(azimuth_deg: float, rate_hz: int, taps: int = 256) -> np.ndarray:
-    """Impulse response (ear, tap) of the direct sound at any azimuth on the horizontal plane."""
+def direct_response(azimuth_deg: float, rate_hz: int, taps: int = 256, *, head: HrirSet | None = None) -> np.ndarray:
+    """Impulse response (ear, tap) of the direct sound at any azimuth on the horizontal plane, by default KEMAR's."""
     # Twice as long as wanted, so that what wraps around in time is not heard.
     freqs_hz = np.fft.rfftfreq(2 * taps, 1 / rate_hz)
-    ears = load_kemar().horizontal(np.array([azimuth_deg]), np.minimum(freqs_hz, 22000.0))[0]
+    ears = (head or load_kemar()).horizontal(np.array([azimuth_deg]), np.minimum(freqs_hz, 22000.0))[0]
     response = np.fft.irfft(ears, axis=-1)[:, :taps]
     fade = np.ones(taps)
     fade[-taps // 4 :] = 0.5 + 0.5 * np.cos(np.pi * np.arange(taps // 4) / (taps // 4))
@@ -114,12 +114,22 @@ def _images(room: Room, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def binaural_response(
-    room: Room, azimuth_deg: float, distance_m: float, rate_hz: int, length_s: float, rng: np.random.Generator
+    room: Room,
+    azimuth_deg: float,
+    distance_m: float,
+    rate_hz: int,
+    length_s: float,
+    rng: np.random.Generator,
+    head: HrirSet | None = None,
 ) -> np.ndarray:
-    """Binaural room impulse response (ear, tap), scaled so that the direct sound has unit distance gain."""
+    """Binaural room impulse response (ear, tap), scaled so that the direct sound has unit distance gain.
+
+    ``head`` is by default KEMAR; another should have been measured all around, or reflections come from the nearest
+    direction that it has.
+    """
     taps = round(length_s * rate_hz)
     out = np.zeros((2, taps))
-    direct = direct_response(azimuth_deg, rate_hz)
+    direct = direct_response(azimuth_deg, rate_hz, head=head)
     size = min(direct.shape[-1], taps - _FRONT_TAPS)
     out[:, _FRONT_TAPS : _FRONT_TAPS + size] = direct[:, :size]
     if room.rt60_s <= 0:
@@ -133,7 +143,7 @@ def binaural_response(
     delay_s = (reach - direct_m) / SPEED_OF_SOUND_M_S
     near = delay_s < _MIXING_S[1]
     offset, reach, delay_s, order = offset[near], reach[near], delay_s[near], order[near]
-    heads, vectors = _head(rate_hz)
+    heads, vectors = _head(rate_hz, head)
     nearest = _nearest(offset / reach[:, None], vectors)
     gain = room.reflection**order * direct_m / reach
     fade = np.clip((_MIXING_S[1] - delay_s) / (_MIXING_S[1] - _MIXING_S[0]), 0, 1)

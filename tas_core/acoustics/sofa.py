@@ -1,6 +1,7 @@
 """Reading a person's head-related impulse responses from a SOFA file (AES69), SimpleFreeFieldHRIR.
 
-What is read is the horizontal plane, which is all that prompts can ask for. Sources are taken as the listener has
+What is read is the horizontal plane, which is all that prompts can ask for, or with ``everywhere`` all directions, as
+rooms need them. Sources are taken as the listener has
 them: relative to ListenerPosition, ListenerView and ListenerUp. Delays (Data.Delay) are put into the responses, and the
 ears in the order left, right, by the receivers' positions.
 """
@@ -32,7 +33,7 @@ _LONGEST_DELAY_S = 0.1
 _RINGING = 64
 
 
-def read_sofa(path: str | Path) -> HrirSet:
+def read_sofa(path: str | Path, *, everywhere: bool = False) -> HrirSet:
     """The horizontal plane of a head.
 
     Where several distances were measured in one direction, the farthest counts. Directions to the sides that were not
@@ -40,6 +41,7 @@ def read_sofa(path: str | Path) -> HrirSet:
 
     Args:
         path: a file of the convention SimpleFreeFieldHRIR: two receivers, one sample rate of 16 kHz or more.
+        everywhere: whether the directions above and below follow those of the plane.
 
     Raises:
         InputError: why the file is of no use, in one line: unreadable, another convention, not two receivers, data that
@@ -48,7 +50,7 @@ def read_sofa(path: str | Path) -> HrirSet:
     """
     try:
         with h5py.File(path, "r") as file:
-            return _read(file, str(path))
+            return _read(file, str(path), everywhere)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except OSError as error:
@@ -60,7 +62,7 @@ def read_sofa(path: str | Path) -> HrirSet:
         raise InputError(f"{path}: not a readable SOFA file ({str(error).splitlines()[0]})") from error
 
 
-def _read(file: h5py.File, path: str) -> HrirSet:
+def _read(file: h5py.File, path: str, everywhere: bool) -> HrirSet:
     for name, expected in (("Conventions", "SOFA"), ("SOFAConventions", CONVENTION), ("DataType", "FIR")):
         found = _text(file.attrs.get(name))
         if found != expected:
@@ -76,6 +78,10 @@ def _read(file: h5py.File, path: str) -> HrirSet:
     rate_hz = _rate(file, path)
     azimuth_deg, elevation_deg, distance_m = _directions(file, count, path)
     rows = _horizontal_rows(azimuth_deg, elevation_deg, distance_m, path)
+    flat = len(rows)
+    if everywhere:
+        others = np.flatnonzero((np.abs(elevation_deg) >= _PLANE_DEG) & (distance_m > 0))
+        rows = np.concatenate([rows, others])
     # HDF5 wants rows in order, each once.
     order = np.argsort(rows)
     hrir = np.empty((len(rows), 2, taps))
@@ -83,16 +89,21 @@ def _read(file: h5py.File, path: str) -> HrirSet:
     if not np.isfinite(hrir).all():
         raise InputError(f"{path}: Data.IR holds samples that are no finite numbers")
     if not hrir.any(axis=2).all():
-        raise InputError(f"{path}: Data.IR is silent in a direction in front, expected an impulse response")
+        raise InputError(f"{path}: Data.IR is silent in a direction, expected an impulse response")
     hrir = _delayed(hrir, _delays(file, count, path)[rows], rate_hz, path)
     if _left_receiver(file, path) == 1:
         hrir = hrir[:, ::-1]
     ears = np.empty_like(hrir)
     ears[:, LEFT_EAR], ears[:, RIGHT_EAR] = hrir[:, 0], hrir[:, 1]
-    azimuth_deg = azimuth_deg[rows]
-    _check_sides(ears, azimuth_deg, path)
-    azimuth_deg, ears = _up_to_the_sides(azimuth_deg, ears)
-    return HrirSet(ears, azimuth_deg, np.zeros(len(azimuth_deg)), rate_hz)
+    azimuth_deg, elevation_deg = azimuth_deg[rows], elevation_deg[rows]
+    _check_sides(ears[:flat], azimuth_deg[:flat], path)
+    plane_deg, plane = _up_to_the_sides(azimuth_deg[:flat], ears[:flat])
+    return HrirSet(
+        np.concatenate([plane, ears[flat:]]),
+        np.concatenate([plane_deg, azimuth_deg[flat:]]),
+        np.concatenate([np.zeros(len(plane_deg)), elevation_deg[flat:]]),
+        rate_hz,
+    )
 
 
 # ---------------------------------------------------------------------------- parts of a file

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from tas_core.acoustics.hrtf import HrirSet
 from tas_core.audio.reader import read_audio
 from tas_core.audio.resampling import require_ears, resample
 from tas_core.conventions import db_to_amplitude
@@ -48,6 +49,7 @@ class EvalClip:
         phrases: names of the scene's objects in ``timeline`` (object).
         style: how the prompts are worded; None without a scene.
         notes: what a reader of the results should know.
+        head: whose ears the truth has; None for KEMAR's, or if that is not known.
     """
 
     name: str
@@ -58,6 +60,7 @@ class EvalClip:
     phrases: tuple[str, ...] = ()
     style: CaptionStyle | None = None
     notes: tuple[str, ...] = ()
+    head: HrirSet | None = None
 
     @property
     def mono(self) -> np.ndarray:
@@ -116,10 +119,10 @@ class EvalClip:
         """
         if self.scene is None or self.timeline is None:
             return None
-        names = {item.category for item in self.scene.objects}
+        names = {name for item in self.scene.objects for name in (item.category, *item.also)}
         known = [c for c in load_categories() if c.name in benchmark_data()["categories"]]
-        taken = {word for c in known if c.name in names for word in c.words} | set(self.phrases)
-        free = [c.name for c in known if not taken & set(c.words)]
+        taken = {word for c in load_categories() if c.name in names for word in c.words} | set(self.phrases)
+        free = [c.name for c in known if c.name not in names and not taken & set(c.words)]
         rng = source_rng(self.scene.seed, self.scene.clip, "absent name")
         decoy = free[int(rng.integers(len(free)))]
         return _rewritten(self.timeline, lambda clauses: (*clauses, _centred(decoy))), decoy
@@ -164,13 +167,14 @@ def has_stems(data: TasBench, name: str) -> bool:
 
 
 def clip_digest(data: TasBench, name: str) -> str:
-    """SHA-256 of what a score of the clip depends on: its recording, timeline and scene.
+    """SHA-256 of what a score of the clip depends on: its recording, timeline and scene, and a head of its own.
 
     Raises:
         InputError: the recording cannot be read.
     """
     digest = hashlib.sha256()
-    paths = [data.audio_path(name), data.timeline_path(name), data.scene_path(name)]
+    head = data.head_path()
+    paths = [data.audio_path(name), data.timeline_path(name), data.scene_path(name), *([head] if head else [])]
     for path in paths:
         try:
             content = path.read_bytes()
@@ -276,6 +280,7 @@ def read_clip(
         phrases=tuple(_centred(phrase).object for phrase in phrases),
         style=style,
         notes=notes,
+        head=data.head(),
     )
 
 

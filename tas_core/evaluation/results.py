@@ -10,14 +10,17 @@ from typing import Any, Final
 
 import numpy as np
 
+from tas_core.datasets.sources.catalogue import SOUND_KINDS
 from tas_core.evaluation.metrics import Interval, bootstrap_interval, paired_difference
 from tas_core.evaluation.scoring import GROUPED, MEASURES
 from tas_core.system.machine import package_versions, processor_name
 
 REPORT_FORMAT: Final = 1
 LEVEL: Final = 0.95
-GROUPS: Final = ("1 object", "2 objects", "3 objects or more", "dry", "reverberant")
+CLIP_GROUPS: Final = ("1 object", "2 objects", "3 objects or more", "dry", "reverberant")
 """Kinds of simulated clips, which some measures are also given for; dry is a room without reflections."""
+GROUPS: Final = (*CLIP_GROUPS, *SOUND_KINDS)
+"""And kinds of objects: what a clip gets there is of its objects of that kind alone."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,7 @@ def row_result(
     seed: int,
     *,
     groups: Mapping[str, Sequence[str]] | None = None,
+    kinds: Mapping[str, Mapping[str, Mapping[str, float]]] | None = None,
     folds: Mapping[int, Sequence[str]] | None = None,
 ) -> RowResult:
     """Summarise one row.
@@ -123,6 +127,7 @@ def row_result(
         first: values of the row to compare with; None for that row itself.
         seed: of the bootstrap; the same clips are drawn for every row and measure with as many clips.
         groups: clips by group.
+        kinds: measures by clip of the objects of a kind alone, by kind.
         folds: clips by fold.
     """
     values = row.values
@@ -140,6 +145,10 @@ def row_result(
             for group, clips in (groups or {}).items():
                 if some := [known[clip] for clip in clips if clip in known]:
                     by_group.setdefault(group, {})[measure] = bootstrap_interval(some, seed, LEVEL)
+    for kind, found_by_clip in (kinds or {}).items():
+        for measure in _present(found_by_clip):
+            some = [found[measure] for found in found_by_clip.values() if measure in found]
+            by_group.setdefault(kind, {})[measure] = bootstrap_interval(some, seed, LEVEL)
     by_fold = {}
     for number, clips in (folds or {}).items():
         inside = {clip: values[clip] for clip in clips if clip in values}

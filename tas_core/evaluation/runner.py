@@ -15,12 +15,14 @@ from typing import Any
 
 import torch
 
+from tas_core.datasets.sources.catalogue import SOUND_KINDS, SoundKind, load_categories
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.cache import Cache
 from tas_core.evaluation.clips import RATE_HZ
-from tas_core.evaluation.results import GROUPS, Evaluation, RowResult, RowValues, describe_machine, row_result
+from tas_core.evaluation.results import CLIP_GROUPS, Evaluation, RowResult, RowValues, describe_machine, row_result
+from tas_core.evaluation.scoring import ObjectSpan, direction_measures
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import SystemSpec, build_system
 from tas_core.evaluation.tasks import Task, drawn_clips, fold_clips, list_tasks, named_rows, without_stems
@@ -105,7 +107,8 @@ def evaluate(
         found = _row_values(row.name, system.about, mine, cache, refused)
         first = results[0].values if results else None
         several = folds if len(folds) > 1 else None
-        results.append(row_result(found, first, settings.seed, groups=groups, folds=several))
+        kinds = _by_kind(found, scenes)
+        results.append(row_result(found, first, settings.seed, groups=groups, kinds=kinds, folds=several))
     threads = 1 if device.type == "cpu" else torch.get_num_threads()
     return Evaluation(
         {"mode": "data", "data": str(data.root), **asdict(settings), "rate_hz": RATE_HZ},
@@ -120,11 +123,26 @@ def evaluate(
 
 def _groups(clips: Sequence[str], scenes: Mapping[str, Scene]) -> dict[str, list[str]]:
     """Clips by how many objects they have, and by whether they are in a room."""
-    groups: dict[str, list[str]] = {group: [] for group in GROUPS}
+    groups: dict[str, list[str]] = {group: [] for group in CLIP_GROUPS}
     for clip in (clip for clip in clips if clip in scenes):
-        groups[GROUPS[min(len(scenes[clip].objects), 3) - 1]].append(clip)
+        groups[CLIP_GROUPS[min(len(scenes[clip].objects), 3) - 1]].append(clip)
         groups["dry" if scenes[clip].room.rt60_s == 0 else "reverberant"].append(clip)
     return groups
+
+
+def _by_kind(row: RowValues, scenes: Mapping[str, Scene]) -> dict[str, dict[str, dict[str, float]]]:
+    """Where the objects of each kind of sound are perceived to be, as measures by clip, by kind."""
+    known: dict[str, SoundKind] = {category.name: category.sound_kind for category in load_categories()}
+    found: dict[str, dict[str, dict[str, float]]] = {kind: {} for kind in SOUND_KINDS}
+    for clip, spans in row.objects.items():
+        kinds = [item.kind or known.get(item.category) for item in scenes[clip].objects] if clip in scenes else []
+        for kind in SOUND_KINDS:
+            mine = tuple(ObjectSpan(**span) for span in spans if kinds and kinds[span["object"]] == kind)
+            if mine:
+                measures = direction_measures(mine, degrees="azimuth_error_deg" in row.values[clip])
+                measures.pop("rank_audio", None)
+                found[kind][clip] = measures
+    return found
 
 
 def _row_values(

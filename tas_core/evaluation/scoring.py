@@ -174,7 +174,7 @@ def object_spans(output: np.ndarray, clip: EvalClip) -> tuple[ObjectSpan, ...]:
         return ()
     wanted = [(k, span) for k, item in enumerate(clip.scene.objects) for span in spans_of(item.path, clip.duration_s)]
     distinct = sorted({span for _, span in wanted})
-    perceived = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, distinct)
+    perceived = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, distinct, clip.head)
     found = []
     for k, span in wanted:
         middle_s = np.array([(span[0] + span[1]) / 2])
@@ -216,8 +216,8 @@ def swap_measures(system: System, clip: EvalClip, output: np.ndarray, seed: int)
         return {}
     exchanged, _ = system(clip, swapped, seed)
     whole = [(0.0, clip.duration_s)]
-    before = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, whole)
-    after = object_azimuth_spans_deg(exchanged, clip.stems, RATE_HZ, whole)
+    before = object_azimuth_spans_deg(output, clip.stems, RATE_HZ, whole, clip.head)
+    after = object_azimuth_spans_deg(exchanged, clip.stems, RATE_HZ, whole, clip.head)
     return _known({"swap_accuracy": swap_accuracy(before, after)})
 
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from scipy import signal as scipy_signal
 
+from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.rooms import Room, binaural_response, direct_response, random_room, source_position
+from tests.support.sofa_files import uneven_head
 
 RATE_HZ = 16000
 
@@ -207,3 +211,23 @@ def test_the_head_is_resampled_by_its_formula(rate_hz: int) -> None:
     expected = expected.numpy() * kemar.sample_rate_hz / rate_hz
     # torchaudio keeps its kernel in single precision.
     np.testing.assert_allclose(_head(rate_hz)[0], expected, rtol=0, atol=1e-7 * np.abs(expected).max())
+
+
+def test_another_head_hears_the_direct_sound_and_the_reflections(tmp_path: Path) -> None:
+    """What the right ear of a head cannot hear, it does not hear in a room either."""
+    head = uneven_head(tmp_path, (1.0, 1.0))
+    deaf = HrirSet(
+        head.hrir * np.array([1.0, 1e-6])[:, None], head.azimuth_deg, head.elevation_deg, head.sample_rate_hz
+    )
+    room = Room((6.0, 5.0, 3.0), 0.4, (2.0, 2.5, 1.5))
+    rng = np.random.default_rng(0)
+    found = binaural_response(room, 30.0, 1.5, 16000, 0.04, rng, deaf)
+    kemar = binaural_response(room, 30.0, 1.5, 16000, 0.04, np.random.default_rng(0))
+    early = slice(0, 640)
+    left, right = np.square(found[:, early]).sum(axis=1)
+    # The tail, which knows no head, begins at 40 ms.
+    assert right < 1e-6 * left
+    assert np.square(kemar[1, early]).sum() > 0.05 * np.square(kemar[0, early]).sum()
+    direct = direct_response(30.0, 16000, head=deaf)
+    dry = binaural_response(Room(room.size_m, 0.0, room.listener_m), 30.0, 1.5, 16000, 0.1, rng, deaf)
+    np.testing.assert_allclose(dry[:, 4 : 4 + direct.shape[-1]], direct)

@@ -255,3 +255,19 @@ def test_what_is_no_sofa_file_is_refused_in_one_line(tmp_path: Path) -> None:
         assert message in str(caught.value)
         assert str(caught.value).startswith(str(path))
         assert "\n" not in str(caught.value)
+
+
+def test_everywhere_is_the_plane_and_what_is_above_and_below(tmp_path: Path) -> None:
+    """All of them in the directions in which they were measured; the plane alone stays what it was."""
+    flat = on_the_plane(FULL_CIRCLE)
+    above = flat[::6] + np.array([0.0, 40.0, 0.0])
+    hrir = np.concatenate([spherical_hrir(FULL_CIRCLE, 48000), 0.5 * spherical_hrir(FULL_CIRCLE[::6], 48000)])
+    path = write_sofa(tmp_path / "all.sofa", hrir, np.concatenate([flat, above]), 48000)
+    plane, whole = read_sofa(path), read_sofa(path, everywhere=True)
+    assert not plane.elevation_deg.any()
+    np.testing.assert_array_equal(whole.hrir[: len(plane.hrir)], plane.hrir)
+    np.testing.assert_array_equal(whole.azimuth_deg[: len(plane.azimuth_deg)], plane.azimuth_deg)
+    upper = slice(len(plane.hrir), None)
+    np.testing.assert_allclose(whole.elevation_deg[upper], 40.0)
+    np.testing.assert_allclose(np.mod(whole.azimuth_deg[upper], 360), FULL_CIRCLE[::6], atol=1e-9)
+    np.testing.assert_allclose(whole.hrir[upper], hrir[len(flat) :], atol=1e-12)

@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 
 from tas_core.datasets.sources.catalogue import load_categories
+from tas_core.datasets.tasbench.captions import benchmark_data
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.evaluation.clips import held_out_phrases, read_clip
 from tas_core.evaluation.runner import evaluate
@@ -84,3 +85,19 @@ def test_a_decoy_is_one_name_more_of_what_does_not_sound(scored: TasBench) -> No
             assert (segment.clauses[-1].object, segment.clauses[-1].azimuth.start_deg) == (decoy, 0)
             # The words say what the clauses say.
             assert Timeline.from_prompt(segment.text).segments[0].clauses[-1].object == decoy
+
+
+def test_a_decoy_is_nothing_that_is_in_a_sound_under_no_name_of_its_own(scored: TasBench) -> None:
+    clip = read_clip(scored, scored.clips()[0])
+    assert clip.scene is not None
+    names = list(benchmark_data()["categories"])
+    used = {item.category for item in clip.scene.objects}
+    for kept in [name for name in names if name not in used][:12]:
+        also = tuple(name for name in names if name != kept)
+        words = {word for c in load_categories() if c.name in also for word in c.words}
+        if words & {word for c in load_categories() if c.name == kept for word in c.words}:
+            continue
+        objects = (replace(clip.scene.objects[0], also=also), *clip.scene.objects[1:])
+        extended = replace(clip, scene=replace(clip.scene, objects=objects)).decoy_timeline()
+        assert extended is not None
+        assert extended[1] == kept

@@ -8,6 +8,7 @@ import multiprocessing
 import re
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,13 @@ import pytest
 import soundfile
 from safetensors.torch import load_file, save_file
 
+from tas_core.acoustics.rooms import direct_response
+from tas_core.datasets.sources.catalogue import SOUND_KINDS, load_categories
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tas_core.evaluation import runner, workers
 from tas_core.evaluation.baselines import Baseline
+from tas_core.evaluation.clips import read_ears
 from tas_core.evaluation.metrics import paper_metrics
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import evaluate
@@ -33,6 +37,7 @@ from tests.conftest import Finished
 from tests.evaluation.conftest import ONE, mean
 from tests.support.fairplay import write_fairplay, write_timelines
 from tests.support.scored import PLACES, dry_scene, write_scenes
+from tests.support.sofa_files import uneven_head
 
 CENTRE_SHARE = np.mean([abs(a) <= 15 for pair in PLACES for a in pair])
 
@@ -85,7 +90,7 @@ def test_the_mean_place_is_right_for_one_object(tmp_path: Path) -> None:
     table = evaluate(data, ["hrtf", "pan", "mono"], ONE)
     assert mean(table, "hrtf", "azimuth_error_deg") < 3
     assert mean(table, "hrtf", "snr_db") > mean(table, "mono", "snr_db") + 6
-    assert table.row("hrtf").groups.keys() == {"1 object", "dry"}
+    assert table.row("hrtf").groups.keys() - set(SOUND_KINDS) == {"1 object", "dry"}
     louder = {clip: values["rank_object"] for clip, values in table.row("pan").values.items()}
     assert set(louder.values()) <= {0.0, 1.0}
 
@@ -506,3 +511,58 @@ def test_exclusions_are_said_on_stderr(own: TasBench, tas: Callable[..., Finishe
     assert done.err.startswith(f"tas: excluded: {clip}: ")
     assert len(done.err.splitlines()) == 1
     assert "4 clips" in done.out
+
+
+# ------------------------------------------------------------------ kinds of sounds
+
+
+def test_objects_of_each_kind_of_sound_have_scores_of_their_own(tmp_path: Path) -> None:
+    """What an object is, its scene says or its category; an average over clips of these objects alone."""
+    scenes = [dry_scene(n, [50.0, -40.0], "degrees") for n in (1, 2, 3)]
+    kinds = (("voice", "everyday"), ("voice", "music"), ("music", "music"))
+    scenes = [
+        replace(scene, objects=tuple(replace(o, kind=kind) for o, kind in zip(scene.objects, mine, strict=True)))
+        for scene, mine in zip(scenes, kinds, strict=True)
+    ]
+    table = evaluate(write_scenes(tmp_path / "d", scenes), ["oracle-direct", "mono"], ONE)
+    for row, right in (("oracle-direct", 1.0), ("mono", 0.0)):
+        groups = table.row(row).groups
+        assert {kind: groups[kind]["rank_object"].count for kind in SOUND_KINDS} == {
+            "voice": 2, "music": 2, "everyday": 1,
+        }  # fmt: skip
+        for kind in SOUND_KINDS:
+            assert groups[kind].keys() == {"rank_object", "azimuth_error_deg"}
+            assert groups[kind]["rank_object"].mean == right
+    assert table.row("mono").groups["everyday"]["azimuth_error_deg"].mean == pytest.approx(40, abs=0.1)
+    assert table.row("mono").groups["voice"]["azimuth_error_deg"].mean == pytest.approx(50, abs=0.1)
+    assert table.row("mono").groups["music"]["azimuth_error_deg"].mean == pytest.approx((40 + 45) / 2, abs=0.1)
+
+
+def test_a_kind_that_the_scene_does_not_say_is_that_of_the_category(scored: TasBench, table: Evaluation) -> None:
+    known = {category.name: category.sound_kind for category in load_categories()}
+    counts = Counter(
+        kind for clip in scored.clips() for kind in {known[o["category"]] for o in scored.scene(clip)["objects"]}
+    )
+    found = {kind: table.row("truth").groups[kind]["rank_object"].count for kind in counts}
+    assert found == dict(counts)
+
+
+# ------------------------------------------------------------------ a head of its own
+
+
+def test_a_data_set_with_a_head_is_measured_with_it(tmp_path: Path) -> None:
+    """The truth is right by its own head's cues and not by KEMAR's; another head is another result."""
+    data = write_scenes(tmp_path / "d", [dry_scene(n, [a], "degrees") for n, a in enumerate((20.0, -8.0), 1)])
+    head = uneven_head(tmp_path, (1.0, 0.5))
+    for number, place in enumerate((20.0, -8.0), 1):
+        clip = f"{10 * number:06d}"
+        mono = read_ears(data.audio_path(clip)).sum(axis=0)
+        ears = np.stack([np.convolve(mono, ear)[: len(mono)] for ear in direct_response(place, 16000, head=head)])
+        for path in (data.audio_path(clip), data.stem_folder(clip) / data.scene(clip)["objects"][0]["file"]):
+            soundfile.write(path, 0.5 * ears.T / np.abs(ears).max(), 16000, subtype="PCM_24")
+    by_kemar = mean(evaluate(data, ["truth"], ONE, out=tmp_path / "out"), "truth", "azimuth_error_deg")
+    shutil.copy(tmp_path / "uneven.sofa", data.root / "head.sofa")
+    (data.root / "dataset.json").write_text(json.dumps({"length_s": 2.0, "head": "head.sofa"}))
+    table = evaluate(data, ["truth"], ONE, out=tmp_path / "out")
+    assert table.computed == 2
+    assert mean(table, "truth", "azimuth_error_deg") < 3 < by_kemar

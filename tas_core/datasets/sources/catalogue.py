@@ -20,6 +20,13 @@ from tas_core.timeline.vocabulary import words_file
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Kind = Literal["melodic", "percussion", "kit", "speech", "recording"]
+SoundKind = Literal["voice", "music", "everyday"]
+SOUND_KINDS: tuple[SoundKind, ...] = ("voice", "music", "everyday")
+"""What sounds are to people, whatever they are made of here."""
+_EFFECT_PROGRAMS = range(120, 128)
+"""General MIDI's sound effects."""
+_RECORDED_VOICES = frozenset({"singing", "beatbox", "chanting", "crowd talking", "children"})
+_RECORDED_MUSIC = frozenset({"tabla", "breakbeat", "didgeridoo", "tanpura", "djembe", "dunun", "cajon", "drum machine"})
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,15 @@ class Category:
     def training_words(self) -> tuple[str, ...]:
         """All phrases that training may use."""
         return (*self.words, *self.more)
+
+    @property
+    def sound_kind(self) -> SoundKind:
+        """Voice, music or everyday sound."""
+        if self.kind == "speech" or self.name in _RECORDED_VOICES:
+            return "voice"
+        if self.kind == "recording":
+            return "music" if self.name in _RECORDED_MUSIC else "everyday"
+        return "everyday" if self.program in _EFFECT_PROGRAMS else "music"
 
 
 @lru_cache(maxsize=4)

@@ -44,6 +44,8 @@ _LOUDNESS = 1.5
 """Power of a hit's velocity, from 0 to 1, that is its amplitude."""
 _PEAK = 0.9
 _SILENT = 1e-3
+_AUDIBLE = 0.01
+"""Of a peak: what ends of recordings have to reach to be kept."""
 _FEWEST = 2
 """Clips of a package's recordings of a category, however short they are."""
 
@@ -91,14 +93,18 @@ def clips_worth(files: Sequence[Path], most: int, length_s: float) -> int:
     return min(max(_FEWEST, round(2 * seconds / length_s)), max(_FEWEST, most))
 
 
-def packaged_clip(files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
-    """Stretches of recordings in a row, at varied speeds, none twice before all were heard.
+def packaged_clip(
+    files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator, *, as_they_are: bool = False
+) -> np.ndarray | None:
+    """Stretches of recordings in a row, none twice before all were heard.
 
     Args:
         files: the recordings.
         length_s: of the clip.
         rate_hz: of the clip.
         rng: draws files, places, speeds and pauses.
+        as_they_are: whether recordings keep their speed, and only what is silent at their ends is cut; otherwise each
+            stretch has a speed of its own, within a third of an octave.
 
     Returns:
         Float32 (time), peak 0.9; None where nothing sounds.
@@ -112,10 +118,13 @@ def packaged_clip(files: Sequence[Path], length_s: float, rate_hz: int, rng: np.
     left: list[int] = []
     while at < size and silent < len(files):
         left = left or rng.permutation(len(files)).tolist()
-        stretch = _stretch(files[left.pop()], length_s, rate_hz, rng)
+        speed = float(2.0 ** rng.uniform(-_SPEED_OCTAVES, _SPEED_OCTAVES)) if not as_they_are else 1.0
+        stretch = _stretch(files[left.pop()], length_s, rate_hz, speed, rng)
         if stretch is None:
             silent += 1
             continue
+        if as_they_are:
+            stretch = _without_silence(stretch, edge)
         steady = _is_steady(stretch, edge)
         stretch = _faded(stretch, edge if steady else round(_FADE_S * rate_hz))
         end = min(at + len(stretch), size)
@@ -184,10 +193,9 @@ def _info(path: Path) -> Any:
         raise TasError(f"{path}: not a readable recording ({error})") from error
 
 
-def _stretch(path: Path, longest_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
-    """A recording at some speed, of a long one the loudest of some places: float32 (time), peak 1; None if silent."""
+def _stretch(path: Path, longest_s: float, rate_hz: int, speed: float, rng: np.random.Generator) -> np.ndarray | None:
+    """A recording at a speed, of a long one the loudest of some places: float32 (time), peak 1; None if silent."""
     info = _info(path)
-    speed = float(2.0 ** rng.uniform(-_SPEED_OCTAVES, _SPEED_OCTAVES))
     frames = min(info.frames, round(longest_s * info.samplerate * speed))
     starts = [int(rng.integers(info.frames - frames + 1)) for _ in range(_PLACES)]
     places = [_read(path, start, frames) for start in (starts if frames < info.frames else [0])]
@@ -196,6 +204,14 @@ def _stretch(path: Path, longest_s: float, rate_hz: int, rng: np.random.Generato
     if len(samples) < _SHORTEST_S * info.samplerate or peak < _SILENT:
         return None
     return soxr.resample(samples / peak, info.samplerate * speed, rate_hz, quality="HQ").astype(np.float32)
+
+
+def _without_silence(samples: np.ndarray, margin: int) -> np.ndarray:
+    """A stretch (time) without what is silent at its ends, but for a margin."""
+    sounding = np.flatnonzero(np.abs(samples) > _AUDIBLE * np.abs(samples).max(initial=0.0))
+    if not len(sounding):
+        return samples
+    return samples[max(0, int(sounding[0]) - margin) : int(sounding[-1]) + 1 + margin]
 
 
 def _read(path: Path, start: int, frames: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from tas_core.datasets.tasbench.clip_jobs import map_clips
 from tas_core.datasets.tasbench.layout import (
     AUDIO_FOLDER,
     DATASET_FILE,
+    HEAD_FILE,
     SCENE_FILE,
     SPLIT_FOLDER,
     STEM_FOLDER,
@@ -88,7 +89,7 @@ def check_dataset(data: TasBench, *, jobs: int = 1, progress: Progress = ignore)
     simulated = (root / DATASET_FILE).is_file()
     if simulated:
         length_s, found = _simulated_length(data)
-        problems += found
+        problems += found or _check_head(data)
     annotated = (root / TIMELINE_FOLDER).is_dir()
     if clips and not annotated:
         problems.append(Problem("error", TIMELINE_FOLDER, "no such folder, expected a timeline for every clip"))
@@ -183,6 +184,16 @@ def _strays(data: TasBench, clips: frozenset[str]) -> Iterator[Problem]:
 
 
 # ---------------------------------------------------------------------------- simulated clips
+
+
+def _check_head(data: TasBench) -> list[Problem]:
+    """What is wrong with the head that the description names."""
+    try:
+        data.head()
+    except InputError as error:
+        path = data.root / DATASET_FILE
+        return [_from_error(data, path if str(error).startswith(str(path)) else data.root / HEAD_FILE, error)]
+    return []
 
 
 def _simulated_length(data: TasBench) -> tuple[float, list[Problem]]:

@@ -8,6 +8,7 @@ A data set is a folder::
     stems/000001/1-cello.flac       simulated data only: the clip's objects one by one, two channels each
     stems/000001/scene.json         simulated data only: room, places, sources, seeds
     dataset.json                    simulated data only: how the folder was made
+    head.sofa                       if dataset.json names it (``head``): whose ears these are; else KEMAR's
 
 FAIR-Play's split files hold absolute paths of its authors' machine, sometimes as bytes; hence the file stem is
 what names a clip (Gao and Grauman, "2.5D Visual Sound", 2019).
@@ -19,9 +20,12 @@ import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from tas_core.acoustics.hrtf import HrirSet
+from tas_core.acoustics.sofa import read_sofa
 from tas_core.datasets.sources.catalogue import Split
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder, write_files
@@ -34,6 +38,7 @@ TIMELINE_FOLDER = "timelines"
 STEM_FOLDER = "stems"
 SCENE_FILE = "scene.json"
 DATASET_FILE = "dataset.json"
+HEAD_FILE = "head.sofa"
 FRAME_S = 0.1
 """Annotations come at 10 frames a second."""
 ACTIVE_DB = -50.0
@@ -111,6 +116,45 @@ class TasBench:
         """
         return load_timeline(self.timeline_path(clip))
 
+    def description(self) -> dict[str, Any]:
+        """How a simulated data set was made; empty for recordings.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        path = self.root / DATASET_FILE
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError) as error:
+            raise InputError(f"{path}: not readable as JSON ({error})") from error
+        if not isinstance(found, dict):
+            raise InputError(f"{path}: expected a JSON object")
+        return found
+
+    def head_path(self) -> Path | None:
+        """The file of the head that a simulated data set was made with; None for KEMAR's, and for recordings.
+
+        Raises:
+            InputError: the description of the data set cannot be read, or names something else than a file in it.
+        """
+        name = self.description().get("head")
+        if name is None:
+            return None
+        if not isinstance(name, str) or Path(name).name != name or "\\" in name:
+            raise InputError(f"{self.root / DATASET_FILE}: `head` is {name!r}, expected a file in the data set")
+        return self.root / name
+
+    def head(self) -> HrirSet | None:
+        """The horizontal plane of that head, read once; None for KEMAR's, and for recordings.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        path = self.head_path()
+        return None if path is None else _read_head(path)
+
     def scene(self, clip: str) -> dict[str, Any]:
         """How a simulated clip was made.
 
@@ -127,6 +171,11 @@ class TasBench:
         if not isinstance(scene, dict):
             raise InputError(f"{path}: expected a JSON object")
         return scene
+
+
+@lru_cache(maxsize=4)
+def _read_head(path: Path) -> HrirSet:
+    return read_sofa(path)
 
 
 def read_split(path: Path) -> tuple[str, ...]:

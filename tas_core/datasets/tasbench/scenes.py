@@ -54,6 +54,8 @@ class SceneObject:
     (seconds, degrees) points with straight lines between; ``distance_m`` from the listener;
     it plays from ``start_s`` to ``stop_s`` at ``level_db`` relative to the clip's other objects.
     ``active`` are the frames of 0.1 s in which its stem sounds, as runs (first, last + 1); known after rendering.
+    ``kind`` is what it is where no category says so (:data:`tas_core.datasets.sources.catalogue.SOUND_KINDS`), ``also``
+    the categories that are in it under no name of their own.
     """
 
     category: str
@@ -68,6 +70,8 @@ class SceneObject:
     level_db: float
     material: tuple[str, ...] = ()
     active: tuple[tuple[int, int], ...] = ()
+    kind: str = ""
+    also: tuple[str, ...] = ()
 
     def azimuth_deg(self, times_s: np.ndarray) -> np.ndarray:
         """Azimuths (time) at times (time) in seconds, degrees."""
@@ -95,8 +99,13 @@ class Scene:
     objects: tuple[SceneObject, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """What ``scene.json`` holds."""
-        return dataclasses.asdict(self)
+        """What ``scene.json`` holds; of ``kind`` and ``also`` of objects, what is not empty."""
+        found = dataclasses.asdict(self)
+        for item in found["objects"]:
+            for name in ("kind", "also"):
+                if not item[name]:
+                    del item[name]
+        return found
 
     @staticmethod
     def from_json(data: dict[str, Any], where: str) -> Scene:
@@ -167,23 +176,57 @@ def _draw_source(category: Category, split: Split, rng: np.random.Generator) -> 
     return f"{fonts[int(rng.integers(len(fonts)))].name}/{category.name}"
 
 
+def draw_times(is_lead: bool, rng: np.random.Generator) -> tuple[float, float]:
+    """When an object starts and stops, seconds: as in a recording session, somebody plays nearly all the time."""
+    whole = rng.random() < (_LEAD_WHOLE_FRACTION if is_lead else _WHOLE_FRACTION)
+    start_s = 0.0 if whole else round(float(rng.uniform(0, 4)), 2)
+    stop_s = LENGTH_S if whole else round(float(rng.uniform(6, LENGTH_S)), 2)
+    return start_s, stop_s
+
+
+def draw_equal(rng: np.random.Generator) -> bool:
+    """Whether the objects of a clip are equally loud."""
+    return bool(rng.random() < _EQUAL_LOUDNESS_FRACTION)
+
+
+def draw_distance_m(rng: np.random.Generator) -> float:
+    """How far away an object is, in metres."""
+    return round(float(np.exp(rng.uniform(np.log(0.7), np.log(4.0)))), 2)
+
+
+def draw_level_db(rng: np.random.Generator) -> float:
+    """Level of an object that is not as loud as the others, dB."""
+    return round(float(rng.uniform(-_LEVEL_SPREAD_DB, _LEVEL_SPREAD_DB)), 1)
+
+
+def draw_style(rng: np.random.Generator) -> CaptionStyle:
+    """How the captions of a clip say places."""
+    return STYLES[int(rng.choice(len(STYLES), p=STYLE_FRACTIONS))]
+
+
+def draw_peak_dbfs(rng: np.random.Generator) -> float:
+    """Level of the loudest sample of a clip, dBFS."""
+    return round(float(rng.uniform(*_PEAK_DBFS)), 1)
+
+
 def _draw_azimuth(rng: np.random.Generator) -> float:
     """A third each in front, left and right, any azimuth within."""
     third = int(rng.integers(3))
     return float(rng.uniform(-15, 15) if third == 0 else rng.uniform(15, 90) * (1 if third == 1 else -1))
 
 
-def _draw_path(start_deg: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
+def draw_path(start_deg: float, rng: np.random.Generator) -> tuple[tuple[float, float], ...]:
     """Azimuth over time: at rest, or one even movement of 30 degrees or more on the 0.1 s grid."""
     if rng.random() >= _MOVING_FRACTION:
-        return ((0.0, start_deg), (LENGTH_S, start_deg))
+        return ((0.0, round(start_deg, 1)), (LENGTH_S, round(start_deg, 1)))
     end_deg = float(rng.uniform(-90, 90))
     while abs(end_deg - start_deg) < 30:
         end_deg = float(rng.uniform(-90, 90))
     length = int(rng.integers(20, 81))
     first = int(rng.integers(0, round(LENGTH_S / FRAME_S) - length + 1))
     begin_s, stop_s = round(first * FRAME_S, 3), round((first + length) * FRAME_S, 3)
-    return ((0.0, start_deg), (begin_s, start_deg), (stop_s, end_deg), (LENGTH_S, end_deg))
+    path = ((0.0, start_deg), (begin_s, start_deg), (stop_s, end_deg), (LENGTH_S, end_deg))
+    return tuple((t, round(a, 1)) for t, a in path)
 
 
 def _draw_categories(rng: np.random.Generator) -> list[Category]:
@@ -202,7 +245,7 @@ def _draw_categories(rng: np.random.Generator) -> list[Category]:
     return chosen
 
 
-def _draw_places(count: int, rng: np.random.Generator) -> list[float]:
+def draw_places(count: int, rng: np.random.Generator) -> list[float]:
     """Azimuths in degrees that lie apart, from left to right."""
     places: list[float] = []
     while len(places) < count:
@@ -223,16 +266,13 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
     clip, split = f"{number:06d}", clip_split(number)
     rng = source_rng(seed, "scene", number)
     chosen = _draw_categories(rng)
-    places = _draw_places(len(chosen), rng)
-    equal = rng.random() < _EQUAL_LOUDNESS_FRACTION
+    places = draw_places(len(chosen), rng)
+    equal = draw_equal(rng)
     lead = int(rng.integers(len(chosen)))
     objects = []
     for i, category in enumerate(chosen):
         words = [w.lower() for w in category.words if quoted(w.lower()) == w.lower()]
-        # As in a recording session, somebody plays nearly all the time.
-        whole = rng.random() < (_LEAD_WHOLE_FRACTION if i == lead else _WHOLE_FRACTION)
-        start_s = 0.0 if whole else round(float(rng.uniform(0, 4)), 2)
-        stop_s = LENGTH_S if whole else round(float(rng.uniform(6, LENGTH_S)), 2)
+        start_s, stop_s = draw_times(i == lead, rng)
         objects.append(
             SceneObject(
                 category=category.name,
@@ -241,11 +281,11 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
                 source=_draw_source(category, split, rng),
                 # Unlike in any other clip: (data set, clip, object) in one number.
                 seed=numbered_seed(seed, number) * 8 + i,
-                path=tuple((t, round(a, 1)) for t, a in _draw_path(places[i], rng)),
-                distance_m=round(float(np.exp(rng.uniform(np.log(0.7), np.log(4.0)))), 2),
+                path=draw_path(places[i], rng),
+                distance_m=draw_distance_m(rng),
                 start_s=start_s,
                 stop_s=stop_s,
-                level_db=0.0 if equal else round(float(rng.uniform(-_LEVEL_SPREAD_DB, _LEVEL_SPREAD_DB)), 1),
+                level_db=0.0 if equal else draw_level_db(rng),
             )
         )
     return Scene(
@@ -255,7 +295,7 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
         rate_hz=rate_hz,
         length_s=LENGTH_S,
         room=random_room(rng),
-        style=STYLES[int(rng.choice(len(STYLES), p=STYLE_FRACTIONS))],
-        peak_dbfs=round(float(rng.uniform(*_PEAK_DBFS)), 1),
+        style=draw_style(rng),
+        peak_dbfs=draw_peak_dbfs(rng),
         objects=tuple(objects),
     )

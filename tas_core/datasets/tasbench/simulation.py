@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
+from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.rooms import Room, binaural_response
 from tas_core.audio.writer import write_audio
 from tas_core.conventions import db_to_amplitude, db_to_power
@@ -88,13 +89,13 @@ def _dry(item: SceneObject, split: Split, rate_hz: int) -> tuple[np.ndarray, tup
         if found is not None:
             out = np.zeros(size)
             out[: len(found)] = found
-            out *= _gate(item, size, rate_hz)
+            out *= gate(item, size, rate_hz)
             if np.abs(out).max() > 1e-3:
                 return out, files
     raise TasError(f"{item.source} renders nothing for '{item.category}'; is the material complete?")
 
 
-def _gate(item: SceneObject, size: int, rate_hz: int) -> np.ndarray:
+def gate(item: SceneObject, size: int, rate_hz: int) -> np.ndarray:
     """Envelope (time) of an object that plays from ``start_s`` to ``stop_s``, with raised-cosine ends."""
     time_s = np.arange(size) / rate_hz
     ramp = lambda x: 0.5 - 0.5 * np.cos(np.pi * np.clip(x / _FADE_S, 0, 1))  # noqa: E731
@@ -133,8 +134,10 @@ def _crossfaded(
     return out
 
 
-def render_object(dry: np.ndarray, item: SceneObject, room: Room, rate_hz: int) -> np.ndarray:
-    """Binaural sound (ear, time) of an object in a room, as long as ``dry`` (time).
+def render_object(
+    dry: np.ndarray, item: SceneObject, room: Room, rate_hz: int, head: HrirSet | None = None
+) -> np.ndarray:
+    """Binaural sound (ear, time) of an object in a room, as long as ``dry`` (time); ``head`` is by default KEMAR.
 
     At rest: one binaural room response. On the move: the direct sound changes every 2 degrees (whose interaural
     delay is a fraction of a sample), reflections and tail every 15; the tail's noise stays the same.
@@ -143,7 +146,7 @@ def render_object(dry: np.ndarray, item: SceneObject, room: Room, rate_hz: int) 
 
     def full(azimuth_deg: float) -> np.ndarray:
         rng = np.random.default_rng([item.seed, 77])
-        return binaural_response(room, azimuth_deg, item.distance_m, rate_hz, length_s, rng)
+        return binaural_response(room, azimuth_deg, item.distance_m, rate_hz, length_s, rng, head)
 
     if not item.is_moving:
         return _convolve(dry, full(item.path[0][1]))[:, : len(dry)]
@@ -151,7 +154,7 @@ def render_object(dry: np.ndarray, item: SceneObject, room: Room, rate_hz: int) 
 
     def direct(azimuth_deg: float) -> np.ndarray:
         rng = np.random.default_rng(0)
-        return binaural_response(anechoic, azimuth_deg, item.distance_m, rate_hz, _TAIL_S / 2, rng)
+        return binaural_response(anechoic, azimuth_deg, item.distance_m, rate_hz, _TAIL_S / 2, rng, head)
 
     def reflected(azimuth_deg: float) -> np.ndarray:
         response = full(azimuth_deg)
@@ -180,8 +183,19 @@ def _runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
     return tuple((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True))
 
 
-def render_scene(scene: Scene) -> tuple[Scene, np.ndarray]:
+DrySound = Callable[[SceneObject, Split, int], tuple[np.ndarray, tuple[str, ...]]]
+"""Makes an object's dry sound (time) at a rate, gated to its own time, and names the recorded files in it."""
+
+
+def render_scene(
+    scene: Scene, *, dry_sound: DrySound | None = None, head: HrirSet | None = None
+) -> tuple[Scene, np.ndarray]:
     """Render a scene.
+
+    Args:
+        scene: what to render.
+        dry_sound: where sounds come from; by default the catalogue's material.
+        head: whose ears; by default KEMAR's.
 
     Returns:
         The scene with ``active`` and ``material`` filled in, and its stems (object, ear, time), full scale 1.
@@ -190,8 +204,8 @@ def render_scene(scene: Scene) -> tuple[Scene, np.ndarray]:
     stems = []
     objects = []
     for item in scene.objects:
-        dry, files = _dry(item, scene.split, rate_hz)
-        stem = render_object(dry, item, scene.room, rate_hz)
+        dry, files = (dry_sound or _dry)(item, scene.split, rate_hz)
+        stem = render_object(dry, item, scene.room, rate_hz, head)
         sounding = sounding_frames(stem, rate_hz)
         size = round(FRAME_S * rate_hz)
         # Loudness over the frames that sound, so that sparse sounds are not made loud.
@@ -227,10 +241,52 @@ def write_clip(root: Path, scene: Scene, stems: np.ndarray) -> None:
         write_files({path: format_timeline(timeline, path).encode()})
 
 
-def _make(root: Path, seed: int, rate_hz: int, number: int) -> int:
+class Recipe(Protocol):
+    """What the clips of a data set are; goes to other processes, so that it can be pickled."""
+
+    def made_with(self) -> dict[str, Any]:
+        """What ``dataset.json`` holds."""
+        ...
+
+    def split(self, number: int) -> Split:
+        """The part that a clip belongs to."""
+        ...
+
+    def render(self, number: int) -> tuple[Scene, np.ndarray]:
+        """Draw and render a clip, as :func:`render_scene`."""
+        ...
+
+
+@dataclass(frozen=True)
+class SimulatedClips:
+    """TASBench-Sim: scenes drawn by a seed, rendered at a rate."""
+
+    seed: int
+    rate_hz: int
+
+    def made_with(self) -> dict[str, Any]:
+        """What ``dataset.json`` holds."""
+        return {
+            "format": SIMULATION_FORMAT,
+            "kind": "TASBench-Sim",
+            "seed": self.seed,
+            "rate_hz": self.rate_hz,
+            "length_s": LENGTH_S,
+        }
+
+    def split(self, number: int) -> Split:
+        """The part that a clip belongs to."""
+        return clip_split(number)
+
+    def render(self, number: int) -> tuple[Scene, np.ndarray]:
+        """Draw and render a clip."""
+        return render_scene(draw_scene(self.seed, number, self.rate_hz))
+
+
+def _make(root: Path, recipe: Recipe, number: int) -> int:
     """Draw, render and write one clip, in a worker process."""
     try:
-        write_clip(root, *render_scene(draw_scene(seed, number, rate_hz)))
+        write_clip(root, *recipe.render(number))
     except OSError as error:
         full = " (disk full)" if error.errno == errno.ENOSPC else ""
         raise TasError(f"{root}: clip {number:06d} could not be written: {error.strerror}{full}") from error
@@ -242,19 +298,12 @@ def is_complete(root: Path, clip: str) -> bool:
     return (root / STEM_FOLDER / clip / SCENE_FILE).is_file()
 
 
-def prepare(root: Path, seed: int, rate_hz: int) -> None:
+def prepare(root: Path, made_with: Mapping[str, Any]) -> None:
     """Make the folders of a data set; refuse a folder that holds something else.
 
     Raises:
         InputError: it holds something else, or was made with other settings, or cannot be written.
     """
-    made_with = {
-        "format": SIMULATION_FORMAT,
-        "kind": "TASBench-Sim",
-        "seed": seed,
-        "rate_hz": rate_hz,
-        "length_s": LENGTH_S,
-    }
     path = root / DATASET_FILE
     if path.exists():
         try:
@@ -267,7 +316,7 @@ def prepare(root: Path, seed: int, rate_hz: int) -> None:
         raise InputError(f"{root}: the folder is not empty and holds no {DATASET_FILE}; choose another")
     for name in (AUDIO_FOLDER, TIMELINE_FOLDER, STEM_FOLDER):
         make_folder(root / name)
-    write_files({path: (json.dumps(made_with, indent=1) + "\n").encode()})
+    write_files({path: (json.dumps(dict(made_with), indent=1) + "\n").encode()})
     for folder in (root, *(root / SPLIT_FOLDER).glob("*")):
         remove_stale(folder)
     _remove_parts(root)
@@ -306,12 +355,25 @@ def simulate(
         InputError: the folder holds something else, or cannot be written.
         TasError: material is missing, or the disk is full; complete clips stay.
     """
-    prepare(root, seed, rate_hz)
-    wanted = [n for n in range(1, clips + 1) if clip_split(n) in splits]
+    return make_clips(root, SimulatedClips(seed, rate_hz), clips, splits=splits, jobs=jobs, progress=progress)
+
+
+def make_clips(
+    root: Path,
+    recipe: Recipe,
+    clips: int,
+    *,
+    splits: Sequence[Split] = SPLITS,
+    jobs: int = 1,
+    progress: Progress = ignore,
+) -> TasBench:
+    """Make the clips of a recipe, or go on with it; arguments and errors as :func:`simulate`."""
+    prepare(root, recipe.made_with())
+    wanted = [n for n in range(1, clips + 1) if recipe.split(n) in splits]
     left = [n for n in wanted if not is_complete(root, f"{n:06d}")]
     done = len(wanted) - len(left)
     try:
-        for _ in _made(root, seed, rate_hz, left, jobs):
+        for _ in _made(root, recipe, left, jobs):
             done += 1
             progress(done / len(wanted))
     except BaseException:
@@ -319,18 +381,18 @@ def simulate(
         raise
     complete = [n for n in range(1, clips + 1) if is_complete(root, f"{n:06d}")]
     for split in SPLITS:
-        listed = [f"{n:06d}" for n in complete if clip_split(n) == split]
+        listed = [f"{n:06d}" for n in complete if recipe.split(n) == split]
         write_split(TasBench(root).split_path(split), listed)
     return TasBench(root)
 
 
-def _made(root: Path, seed: int, rate_hz: int, numbers: Sequence[int], jobs: int) -> Iterable[int]:
+def _made(root: Path, recipe: Recipe, numbers: Sequence[int], jobs: int) -> Iterable[int]:
     """Make clips in worker processes; yields the number of each as it is done."""
     if jobs == 1 or len(numbers) < 2:
         for number in numbers:
-            yield _make(root, seed, rate_hz, number)
+            yield _make(root, recipe, number)
         return
-    with closing(in_processes(partial(_make, root, seed, rate_hz), numbers, jobs, killed=_refuse)) as results:
+    with closing(in_processes(partial(_make, root, recipe), numbers, jobs, killed=_refuse)) as results:
         for _, number in results:
             yield number
 

@@ -15,7 +15,8 @@ in 0.3 s. In a room the first wave front comes from the source and what follows 
 judge by the onset (the precedence effect). A sound without onsets keeps equal weights.
 
 Owned bins and weights depend on the stems alone, so that all outputs of a scene are judged on the same bins.
-The head is symmetric: exchanged ears give exactly the negative. Behind is not told from in front.
+The head is by default KEMAR, which is taken to be symmetric: exchanged ears give exactly the negative. The ears of
+another head, that of the data set, are as they were measured. Behind is not told from in front.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tas_core.acoustics.hrtf import load_kemar
+from tas_core.acoustics.hrtf import HrirSet, load_kemar
 from tas_core.acoustics.stft import stft
 from tas_core.conventions import (
     LEFT_EAR,
@@ -51,6 +52,7 @@ _LEVEL_SCALE_DB, _LEVEL_LIMIT_DB, _PHASE_SCALE = 2.0, 10.0, 0.5
 _PHASE_FADE_HZ, _PHASE_REST = 2000.0, 0.1
 _POWER_EXPONENT, _ONSET_RATIO, _ONSET_EXPONENT, _DECAY_S = 0.25, 10.0, 2.0, 0.3
 _QUIETEST_DBFS = -100.0
+_Cues = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def object_azimuth_deg(
@@ -60,6 +62,7 @@ def object_azimuth_deg(
     *,
     start_s: float = 0.0,
     end_s: float | None = None,
+    head: HrirSet | None = None,
 ) -> np.ndarray:
     """Azimuth of each object in an output, degrees (object), -90 to 90, positive left; how: see the module.
 
@@ -69,6 +72,7 @@ def object_azimuth_deg(
         sample_rate_hz: at least 4000. Cues from 100 to 7800 Hz count.
         start_s: frames centred at or after this count.
         end_s: frames centred before this count; None is to the end.
+        head: whose ears the truth has; by default KEMAR's.
 
     Returns:
         nan for an object that owns fewer than ten bins in the range (it is silent or hidden: a bin is owned where its
@@ -79,11 +83,15 @@ def object_azimuth_deg(
         ValueError: unequal lengths, wrong axes, no objects, non-finite samples, too low a rate, or an empty time range.
     """
     end_s = float("inf") if end_s is None else end_s
-    return object_azimuth_spans_deg(output, stems, sample_rate_hz, [(start_s, end_s)])[0]
+    return object_azimuth_spans_deg(output, stems, sample_rate_hz, [(start_s, end_s)], head)[0]
 
 
 def object_azimuth_spans_deg(
-    output: Signal, stems: Signal, sample_rate_hz: int, spans_s: Sequence[tuple[float, float]]
+    output: Signal,
+    stems: Signal,
+    sample_rate_hz: int,
+    spans_s: Sequence[tuple[float, float]],
+    head: HrirSet | None = None,
 ) -> np.ndarray:
     """As :func:`object_azimuth_deg` for several time ranges at once, degrees (span, object); for objects that move.
 
@@ -114,12 +122,13 @@ def object_azimuth_spans_deg(
     level_db = 10 * (power[LEFT_EAR].clamp_min(tiny).log10() - power[RIGHT_EAR].clamp_min(tiny).log10())
     phase = ears[LEFT_EAR].angle() - ears[RIGHT_EAR].angle()
     centre_s = torch.arange(ears.shape[-1], device=ears.device) * (hop / sample_rate_hz)
+    cues = _head_cues(n_fft, sample_rate_hz, head)
     found = np.full((len(spans_s), len(objects)), np.nan)
     for s, (start_s, end_s) in enumerate(spans_s):
         first, last = int((centre_s < start_s).sum()), int((centre_s < end_s).sum())
         part = (..., slice(first, last))
         for k in range(len(objects)):
-            found[s, k] = _best_azimuth(level_db[part], phase[part], weights[k][part], n_fft, sample_rate_hz)
+            found[s, k] = _best_azimuth(level_db[part], phase[part], weights[k][part], cues)
     return found
 
 
@@ -147,7 +156,7 @@ def _weights(stems: Tensor, n_fft: int, hop: int, sample_rate_hz: int) -> Tensor
     return weights * (owned & in_band)
 
 
-def _best_azimuth(level_db: Tensor, phase: Tensor, weights: Tensor, n_fft: int, sample_rate_hz: int) -> float:
+def _best_azimuth(level_db: Tensor, phase: Tensor, weights: Tensor, cues: _Cues) -> float:
     """Azimuth whose cues fit (freq, frame) level and phase differences best; nan for too few bins."""
     flat = weights.flatten()
     count = int((flat > 0).sum())
@@ -155,7 +164,7 @@ def _best_azimuth(level_db: Tensor, phase: Tensor, weights: Tensor, n_fft: int, 
         return float("nan")
     weight, chosen = flat.topk(min(count, _MOST_BINS))
     rows = chosen // weights.shape[-1]
-    head_level, head_cos, head_sin, phase_share = (t.to(weights.device) for t in _head_cues(n_fft, sample_rate_hz))
+    head_level, head_cos, head_sin, phase_share = (t.to(weights.device) for t in cues)
     angle = phase.flatten()[chosen]
     level = _compressed(level_db.flatten()[chosen])
     apart = ((level - head_level[:, rows]) / _LEVEL_SCALE_DB).square()
@@ -177,17 +186,19 @@ def _compressed(level_db: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def _head_cues(n_fft: int, sample_rate_hz: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _head_cues(n_fft: int, sample_rate_hz: int, head: HrirSet | None = None) -> _Cues:
     """Compressed level difference, cosine and sine of the phase difference (azimuth, freq), and rho (freq)."""
-    left_deg = np.arange(0.0, MAX_AZIMUTH_DEG + _STEP_DEG / 2, _STEP_DEG)
+    first_deg = 0.0 if head is None else -MAX_AZIMUTH_DEG
+    left_deg = np.arange(first_deg, MAX_AZIMUTH_DEG + _STEP_DEG / 2, _STEP_DEG)
     freqs_hz = np.arange(n_fft // 2 + 1) * sample_rate_hz / n_fft
-    ears = load_kemar().horizontal(LEFT_SIGN * left_deg, np.minimum(freqs_hz, 22_000.0))
+    ears = (head or load_kemar()).horizontal(LEFT_SIGN * left_deg, np.minimum(freqs_hz, 22_000.0))
     ratio = ears[:, LEFT_EAR] / ears[:, RIGHT_EAR]
     level = _compressed(torch.from_numpy(amplitude_to_db(np.abs(ratio))))
     phase = torch.from_numpy(np.angle(ratio))
-    # A symmetric head, exactly: the right half is the left one mirrored, and the front has no difference.
-    level[0], phase[0] = 0.0, 0.0
-    level = torch.cat([-level.flip(0)[:-1], level])
-    phase = torch.cat([-phase.flip(0)[:-1], phase])
+    if head is None:
+        # A symmetric head, exactly: the right half is the left one mirrored, and the front has no difference.
+        level[0], phase[0] = 0.0, 0.0
+        level = torch.cat([-level.flip(0)[:-1], level])
+        phase = torch.cat([-phase.flip(0)[:-1], phase])
     fade = _PHASE_REST + (1 - _PHASE_REST) / (1 + (torch.from_numpy(freqs_hz) / _PHASE_FADE_HZ) ** 4)
     return level.float(), phase.cos().float(), phase.sin().float(), fade.float()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile as sf
 
-from tas_core.datasets.sources import recordings
+from tas_core.datasets.sources import catalogue, recordings
 from tas_core.datasets.sources.catalogue import RECORDING_FOLDERS, SOUNDFONTS, SPLITS, VOICES, Category, load_categories
 from tas_core.datasets.sources.recordings import recording_files, recording_split, render_recordings
 from tas_core.datasets.tasbench.captions import benchmark_data
@@ -184,3 +184,25 @@ def test_no_name_of_recordings_is_in_two_splits(tmp_path: Path, monkeypatch: pyt
     assert all(len(found) == 1 for found in names.values())
     assert len(set.union(*names.values())) == len(SPLITS)
     assert all(clip.split == split for split, found in clips.items() for clip in found)
+
+
+# ------------------------------------------------------------------ what sounds are to people
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("voice", ["man talking", "person talking", "singing"]),
+        ("music", ["cello", "drums", "snare drum", "tabla", "choir", "distortion guitar"]),
+        ("everyday", ["rain", "dog", "helicopter", "seashore", "bird tweet", "applause", "car horn"]),
+    ],
+)
+def test_kinds_of_sounds(kind: str, names: list[str]) -> None:
+    found = {c.name: c.sound_kind for c in CATEGORIES}
+    assert [found[name] for name in names] == [kind] * len(names)
+
+
+def test_kinds_name_categories_that_there_are() -> None:
+    assert catalogue._RECORDED_VOICES | catalogue._RECORDED_MUSIC <= {
+        c.name for c in CATEGORIES if c.kind == "recording"
+    }

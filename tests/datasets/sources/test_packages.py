@@ -267,6 +267,21 @@ def test_speed_changes_by_a_third_of_an_octave_at_most(write: Write) -> None:
         assert strength(clip, 500) > 0.98
 
 
+def test_recordings_as_they_are_keep_their_pitch_and_lose_only_silent_ends(write: Write) -> None:
+    silence = np.zeros(RATE_HZ // 2)
+    paths = [write(f"{n}.wav", np.concatenate([silence, tone(440, 0.3), silence])) for n in range(3)]
+    for seed in range(4):
+        clip = packaged_clip(paths, 4.0, RATE_HZ, np.random.default_rng(seed), as_they_are=True)
+        assert clip is not None
+        spectrum = np.abs(np.fft.rfft(clip))
+        assert np.argmax(spectrum) * RATE_HZ / len(clip) == pytest.approx(440, abs=2)
+        sounding = np.flatnonzero(np.abs(clip) > 0.1)
+        gaps = np.diff(sounding)
+        # Pauses of 0.05 to 0.6 s, and 0.05 s left at each end: without the cut, a second more.
+        assert 0.1 * RATE_HZ < gaps.max() < 0.75 * RATE_HZ
+        assert sounding[0] < 0.1 * RATE_HZ
+
+
 @pytest.mark.parametrize("samples", [np.zeros(4000), 1e-4 * np.ones(4000), tone(300, 0.03), np.zeros(0)])
 def test_nothing_comes_of_what_is_silent_or_too_short(samples: np.ndarray, write: Write) -> None:
     assert (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from scipy import signal as scipy_signal
 from tas_core.acoustics.hrtf import direction_ratio
 from tas_core.acoustics.rooms import Room, binaural_response, direct_response
 from tas_core.evaluation.metrics import object_azimuth_deg, object_azimuth_spans_deg
+from tests.support.sofa_files import uneven_head
 
 RATE = 16_000
 
@@ -189,3 +191,22 @@ def test_ten_seconds_of_four_objects_take_a_tenth_of_a_second() -> None:
         torch.set_num_threads(threads)
     # Twice the target, for slower machines than the one it was set on.
     assert best < 0.2
+
+
+# ------------------------------------------------------------------ another head
+
+
+@pytest.mark.parametrize("place", [-80.0, -25.0, 0.0, 10.0, 50.0])
+def test_an_object_is_found_by_the_cues_of_the_head_that_heard_it(tmp_path: Path, place: float) -> None:
+    """Whose left and right are not alike, so that KEMAR's cues are wrong for it."""
+    head = uneven_head(tmp_path, (1.0, 0.5))
+    ears = heard_at(notes(3), direct_response(place, RATE, head=head))
+    assert object_azimuth_deg(ears, ears[None], RATE, head=head)[0] == pytest.approx(place, abs=3.0)
+    (spans,) = object_azimuth_spans_deg(ears, ears[None], RATE, [(0.0, 2.0)], head)
+    assert spans[0] == pytest.approx(place, abs=3.0)
+
+
+def test_the_cues_of_another_head_are_not_kemars(tmp_path: Path) -> None:
+    head = uneven_head(tmp_path, (1.0, 0.5))
+    ears = heard_at(notes(3), direct_response(0.0, RATE, head=head))
+    assert abs(object_azimuth_deg(ears, ears[None], RATE)[0]) > 3.0

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Fetch the recordings and the head of RealBench, which no training uses, and lay them in FOLDER/SOURCE, for
+# `tas data realbench --recordings FOLDER`:
+#   bash scripts/install-realbench.sh FOLDER
+# Packages come from Debian, the rest from public git repositories at fixed commits. Nothing is installed. A source that
+# is there is left as it is, so that a run that was stopped goes on when it is started again.
+set -euo pipefail
+packages=(etw-data fretsonfire-songs-muldjord fretsonfire-songs-sectoid openttd-opensfx)
+if [ $# != 1 ]; then
+  sed -n '2,6s/^# \?//p' "$0" >&2
+  exit 2
+fi
+scripts="$(cd "$(dirname "$0")" && pwd)"
+mkdir -p "$1"
+folder="$(cd "$1" && pwd)"
+part="$folder/.part"
+sounds=(-iname '*.ogg' -o -iname '*.wav' -o -iname '*.flac' -o -iname '*.sofa')
+
+finish() { # SOURCE: the sound files of $part/all become FOLDER/SOURCE
+  mkdir -p "$part/sounds"
+  (cd "$part/all" && find . \( "${sounds[@]}" \) -type f -print0 | xargs -0 -r cp --parents -t "$part/sounds")
+  mv "$part/sounds" "$folder/$1"
+  echo "$1: $(find "$folder/$1" -type f | wc -l) files" >&2
+}
+
+for package in "${packages[@]}"; do
+  [ -d "$folder/$package" ] && continue
+  rm -rf "$part"
+  mkdir -p "$part/deb" "$part/all"
+  (cd "$part/deb" && apt-get -qq -o APT::Sandbox::User=root download "$package")
+  dpkg-deb -x "$part"/deb/*.deb "$part/all"
+  find "$part/all" -name '*.cat' -type f -exec python3 "$scripts/unpack_openttd_sounds.py" {} "$part/all" \;
+  finish "$package"
+done
+
+repository() { # SOURCE URL COMMIT PATH...: these paths of a repository at a commit
+  local source="$1" url="$2" commit="$3"
+  shift 3
+  [ -d "$folder/$source" ] && return
+  rm -rf "$part"
+  mkdir -p "$part/all"
+  git -C "$part/all" init -q
+  git -C "$part/all" sparse-checkout set --no-cone "$@"
+  git -C "$part/all" fetch -q --depth 1 --filter=blob:none "$url" "$commit"
+  git -C "$part/all" -c remote.origin.url="$url" -c remote.origin.promisor=true checkout -q FETCH_HEAD
+  finish "$source"
+}
+
+repository librosa-data https://github.com/librosa/data 450cdd8a002c98e7bdbfebb309fc1ed024001f77 '/audio/*.hq.ogg'
+repository sms-tools-materials https://github.com/MTG/sms-tools-materials 3727b58cfd77f4684395fccb98a32a58f9b2c099 '/sounds/*.wav'
+repository gcompris-voices https://github.com/gcompris/GCompris-voices c0e8a743b7b4633af06b8dc15bc2b397e456dd6f \
+  /en/ /de/ /pt_BR/ /ru/ /it/
+repository libmysofa https://github.com/hoene/libmysofa 302b3fd025cc5105576a767a1e15483e116b8297 /tests/dtf_nh2.sofa
+rm -rf "$part"

@@ -1,0 +1,268 @@
+"""RealBench: clips of real recordings that no training uses, heard with a person's measured head in simulated rooms.
+
+Made as TASBench-Sim is (:mod:`tas_core.datasets.tasbench.simulation`), with the same places, rooms
+and wordings. What differs is what sounds, and whose ears hear it: sounds are those of ``prompts/realbench.yaml``, the
+head is that of the list, measured all around. Every sixth clip is a real mixture whose parts are placed at the levels
+that they have in it. All clips are for testing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tas_core.acoustics.hrtf import HrirSet
+from tas_core.acoustics.rooms import random_room
+from tas_core.acoustics.sofa import read_sofa
+from tas_core.conventions import numbered_seed
+from tas_core.datasets.sources.catalogue import SOUND_KINDS, Split
+from tas_core.datasets.sources.clips import source_rng
+from tas_core.datasets.sources.real_sounds import (
+    RealSound,
+    check_recordings,
+    load_real_list,
+    mixture_start_s,
+    part_clip,
+    real_clip,
+)
+from tas_core.datasets.tasbench.layout import HEAD_FILE, TasBench
+from tas_core.datasets.tasbench.scenes import (
+    LENGTH_S,
+    Scene,
+    SceneObject,
+    draw_distance_m,
+    draw_equal,
+    draw_level_db,
+    draw_path,
+    draw_peak_dbfs,
+    draw_places,
+    draw_style,
+    draw_times,
+)
+from tas_core.datasets.tasbench.simulation import gate, make_clips, prepare, render_scene
+from tas_core.errors import InputError, TasError
+from tas_core.system.files import write_files
+from tas_core.system.progress import Progress, ignore
+from tas_core.timeline.vocabulary import words_file
+
+REALBENCH_FORMAT: Final = 1
+KIND: Final = "RealBench"
+MIXTURE_EVERY: Final = 6
+"""Of so many clips, one is a mixture."""
+OBJECT_SHARES: Final = (0.25, 0.4, 0.2, 0.15)
+"""Shares of clips with 1, 2, 3, 4 objects among those that are no mixtures."""
+_ATTEMPTS = 8
+_SILENT = 1e-3
+_FROM = " from second "
+
+
+def realbench(
+    root: Path,
+    recordings: Path,
+    clips: int,
+    *,
+    seed: int = 0,
+    rate_hz: int = 48000,
+    jobs: int = 1,
+    progress: Progress = ignore,
+) -> TasBench:
+    """Make RealBench, or go on with it: complete clips are kept.
+
+    Args:
+        root: folder to write.
+        recordings: folder made by ``scripts/install-realbench.sh``.
+        clips: how many, numbered from 1; fewer are the first of more.
+        seed: of everything random.
+        rate_hz: sample rate.
+        jobs: processes.
+        progress: told the fraction done, 0 to 1.
+
+    Raises:
+        InputError: the folder holds something else, or cannot be written, or the head cannot be read.
+        TasError: recordings are missing, or the disk is full; complete clips stay.
+    """
+    check_recordings(recordings)
+    recipe = RealClips(recordings, seed, rate_hz)
+    recipe.head()
+    prepare(root, recipe.made_with())
+    head = load_real_list().head.path(recordings)
+    try:
+        content = head.read_bytes()
+    except OSError as error:
+        raise InputError(f"{head}: {error.strerror}") from error
+    if not (root / HEAD_FILE).is_file() or (root / HEAD_FILE).read_bytes() != content:
+        write_files({root / HEAD_FILE: content}, overwrite=True)
+    return make_clips(root, recipe, clips, jobs=jobs, progress=progress)
+
+
+@dataclass(frozen=True)
+class RealClips:
+    """RealBench: scenes drawn by a seed from a folder of recordings, rendered at a rate."""
+
+    recordings: Path
+    seed: int
+    rate_hz: int
+
+    def made_with(self) -> dict[str, Any]:
+        """What ``dataset.json`` holds."""
+        return {
+            "format": REALBENCH_FORMAT,
+            "kind": KIND,
+            "seed": self.seed,
+            "rate_hz": self.rate_hz,
+            "length_s": LENGTH_S,
+            "head": HEAD_FILE,
+            "head_name": load_real_list().head.name,
+            "sounds": hashlib.sha256(words_file("realbench.yaml").read_bytes()).hexdigest()[:16],
+        }
+
+    def split(self, number: int) -> Split:
+        """All clips are for testing."""
+        del number
+        return "test"
+
+    def head(self) -> HrirSet:
+        """The head, all around, read once in a process.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return _read_head(load_real_list().head.path(self.recordings))
+
+    def render(self, number: int) -> tuple[Scene, np.ndarray]:
+        """Draw and render a clip: the scene with what became known of it, and its stems (object, ear, time)."""
+        return render_scene(self.scene(number), dry_sound=self._dry, head=self.head())
+
+    def scene(self, number: int) -> Scene:
+        """The scene of a clip; ``active`` of its objects is left open until it is rendered.
+
+        Raises:
+            TasError: recordings are missing or cannot be read.
+        """
+        rng = source_rng(self.seed, "real scene", number)
+        style, peak_dbfs, room = draw_style(rng), draw_peak_dbfs(rng), random_room(rng)
+        if number % MIXTURE_EVERY == 0:
+            objects = self._mixture_objects(number, rng)
+        else:
+            objects = self._drawn_objects(number, rng)
+        return Scene(
+            clip=f"{number:06d}",
+            split="test",
+            seed=self.seed,
+            rate_hz=self.rate_hz,
+            length_s=LENGTH_S,
+            room=room,
+            style=style,
+            peak_dbfs=peak_dbfs,
+            objects=tuple(objects),
+        )
+
+    def _drawn_objects(self, number: int, rng: np.random.Generator) -> list[SceneObject]:
+        shares = np.array(OBJECT_SHARES)
+        chosen = draw_sounds(1 + int(rng.choice(len(shares), p=shares / shares.sum())), rng)
+        places = draw_places(len(chosen), rng)
+        equal = draw_equal(rng)
+        lead = int(rng.integers(len(chosen)))
+        objects = []
+        for i, (sound, place_deg) in enumerate(zip(chosen, places, strict=True)):
+            start_s, stop_s = draw_times(i == lead, rng)
+            item = self._placed(sound, number, i, place_deg, rng)
+            level_db = 0.0 if equal else draw_level_db(rng)
+            objects.append(replace(item, start_s=start_s, stop_s=stop_s, level_db=level_db, material=sound.files))
+        return objects
+
+    def _mixture_objects(self, number: int, rng: np.random.Generator) -> list[SceneObject]:
+        mixtures = load_real_list().mixtures
+        mixture = mixtures[int(rng.integers(len(mixtures)))]
+        first_s = mixture_start_s(mixture, self.recordings, LENGTH_S, rng)
+        order = rng.permutation(len(mixture.parts)).tolist()
+        parts = [mixture.parts[i] for i in order]
+        levels = [part_clip(part, self.recordings, first_s, LENGTH_S, self.rate_hz)[1] for part in parts]
+        objects = []
+        for i, (part, place_deg) in enumerate(zip(parts, draw_places(len(parts), rng), strict=True)):
+            item = self._placed(part, number, i, place_deg, rng)
+            level_db = round(levels[i] - max(levels), 1)
+            where = f"{part.files[0]}{_FROM}{first_s:g}"
+            objects.append(replace(item, level_db=level_db, material=(where,)))
+        return objects
+
+    def _placed(
+        self, sound: RealSound, number: int, index: int, place_deg: float, rng: np.random.Generator
+    ) -> SceneObject:
+        return SceneObject(
+            category=sound.category,
+            phrase=sound.words[int(rng.integers(len(sound.words)))].lower(),
+            file=f"{index + 1}-{sound.category.replace(' ', '-')}.flac",
+            source=f"{sound.source}/{sound.name}",
+            seed=numbered_seed(self.seed, number) * 8 + index,
+            path=draw_path(place_deg, rng),
+            distance_m=draw_distance_m(rng),
+            start_s=0.0,
+            stop_s=LENGTH_S,
+            level_db=0.0,
+            kind=sound.kind,
+            also=sound.also,
+        )
+
+    def _dry(self, item: SceneObject, split: Split, rate_hz: int) -> tuple[np.ndarray, tuple[str, ...]]:
+        """An object's dry sound, float64 (time), and the recordings in it as the scene has them."""
+        del split
+        size = round(LENGTH_S * rate_hz)
+        for attempt in range(_ATTEMPTS):
+            found = self._recorded(item, attempt, rate_hz)
+            if found is not None:
+                out = np.zeros(size)
+                out[: len(found)] = found[:size]
+                out *= gate(item, size, rate_hz)
+                if np.abs(out).max() > _SILENT:
+                    return out, item.material
+        raise TasError(f"{self.recordings}: nothing sounds in {item.source}; are the recordings complete?")
+
+    def _recorded(self, item: SceneObject, attempt: int, rate_hz: int) -> np.ndarray | None:
+        sounds, parts = _by_source()
+        if item.source in parts:
+            start_s = float(item.material[0].rpartition(_FROM)[2])
+            return part_clip(parts[item.source], self.recordings, start_s, LENGTH_S, rate_hz)[0]
+        rng = source_rng(item.seed, item.source, attempt)
+        return real_clip(sounds[item.source], self.recordings, LENGTH_S, rate_hz, rng)
+
+
+def draw_sounds(count: int, rng: np.random.Generator) -> list[RealSound]:
+    """Sounds of a scene: each kind as often as the others, none by the name of another, none that may be in another."""
+    known = {kind: [sound for sound in load_real_list().sounds if sound.kind == kind] for kind in SOUND_KINDS}
+    chosen: list[RealSound] = []
+    while len(chosen) < count:
+        sounds = known[SOUND_KINDS[int(rng.integers(len(SOUND_KINDS)))]]
+        candidate = sounds[int(rng.integers(len(sounds)))]
+        if not any(_confusable(candidate, other) for other in chosen):
+            chosen.append(candidate)
+    return chosen
+
+
+def _confusable(one: RealSound, other: RealSound) -> bool:
+    """Whether a word or a category of one may mean the other."""
+    return bool(
+        one.category == other.category
+        or one.category in other.also
+        or other.category in one.also
+        or {word.lower() for word in one.words} & {word.lower() for word in other.words}
+    )
+
+
+@lru_cache(maxsize=1)
+def _by_source() -> tuple[dict[str, RealSound], dict[str, RealSound]]:
+    """Sounds, and parts of mixtures, by what scenes call their source."""
+    known = load_real_list()
+    parts = [part for mixture in known.mixtures for part in mixture.parts]
+    named = lambda sounds: {f"{sound.source}/{sound.name}": sound for sound in sounds}  # noqa: E731
+    return named(known.sounds), named(parts)
+
+
+@lru_cache(maxsize=1)
+def _read_head(path: Path) -> HrirSet:
+    return read_sofa(path, everywhere=True)
