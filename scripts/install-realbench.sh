@@ -41,8 +41,9 @@ repository() { # SOURCE URL COMMIT PATH...: these paths of a repository at a com
   mkdir -p "$part/all"
   git -C "$part/all" init -q
   git -C "$part/all" sparse-checkout set --no-cone "$@"
-  git -C "$part/all" fetch -q --depth 1 --filter=blob:none "$url" "$commit"
-  git -C "$part/all" -c remote.origin.url="$url" -c remote.origin.promisor=true checkout -q FETCH_HEAD
+  git -C "$part/all" remote add origin "$url"
+  git -C "$part/all" fetch -q --depth 1 --filter=blob:none origin "$commit"
+  git -C "$part/all" checkout -q FETCH_HEAD
   finish "$source"
 }
 
