@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 import soundfile
 
 from tas_core.audio.ffmpeg import decode_by_ffmpeg, has_ffmpeg
-from tas_core.audio.headers import SampleChunk, find_samples, with_length, with_unknown_length
+from tas_core.audio.headers import SampleChunk, find_samples, with_known_end, with_length
 from tas_core.audio.joined import Parts, find_parts, flac_frames, with_flac_frames
 from tas_core.audio.mpeg import MpegStream, find_frames
 from tas_core.audio.splices import JoinedSound, Piece, SplicedFile
@@ -105,6 +105,8 @@ def open_sound(source: Source, track: int | None, stack: contextlib.ExitStack) -
     """
     try:
         parts = find_parts(source.file)
+        if parts is not None and (parts.damaged or parts.missing):
+            raise source.error(_page_damage(source, parts))
         several = parts is not None and parts.streams > 1 and has_ffmpeg()
         if several:
             raise _RefusedError("several streams", foreign=True)
@@ -135,25 +137,43 @@ def _by_libsndfile(source: Source, parts: Parts | None, stack: contextlib.ExitSt
         return _joined(source, parts, stack)
     if parts is not None and parts.is_cut:
         source.warn("the file does not end as an Ogg file does; it may be cut off")
-    if samples is not None and (samples.is_empty or samples.unpadded):
+    if samples is not None and (samples.is_empty or samples.unpadded or samples.is_misread):
         return _repaired(source, samples, stack)
     try:
         sound = _open(source.file if source.path is None else source.path, stack)
     except _RefusedError as refusal:
-        raise _RefusedError(str(refusal), foreign=refusal.foreign or samples is not None) from refusal
+        is_codec = samples is not None and not samples.unexplained
+        raise _RefusedError(str(refusal), foreign=refusal.foreign or is_codec) from refusal
     if sound.subtype.startswith("MPEG"):
         return _mpeg(source, sound, samples, stack)
     if parts is not None and sound.format == "FLAC":
         sound, num_frames = _flac(source, parts.ranges[0], sound, stack)
         return OpenSound(sound, sound.subtype, num_frames, is_estimate=num_frames > _UNKNOWN_FRAMES)
-    if samples is not None and samples.unexplained:
+    if samples is not None:
+        _tell_of_rest(source, samples, sound)
+    return OpenSound(sound, sound.subtype, sound.frames, is_estimate=sound.frames > _UNKNOWN_FRAMES)
+
+
+def _page_damage(source: Source, parts: Parts) -> str:
+    """What is wrong with the pages of an Ogg file; decoders pass over it, and put what follows earlier."""
+    what = [f"pages that are missing: {parts.missing}"] if parts.missing else []
+    if parts.damaged:
+        what.insert(0, f"pages with a wrong checksum: {len(parts.damaged)}, the first at byte {parts.damaged[0]}")
+    return (
+        f"damaged: {', '.join(what)}; expected a whole Ogg file, or what ffmpeg can save of it,"
+        f" 'ffmpeg -i {source.name} SAVED.flac'"
+    )
+
+
+def _tell_of_rest(source: Source, samples: SampleChunk, sound: soundfile.SoundFile) -> None:
+    """Say what is behind the samples that the header tells of, if it may be sound."""
+    if samples.unexplained and not samples.is_empty:
         promised = sound.frames / sound.samplerate
         seconds = promised * samples.unexplained / samples.promised if samples.promised else 0.0
         source.warn(
             f"its header says {promised:.2f} s of sound, and behind them are {samples.unexplained} bytes that belong"
             f" to nothing, as many as {seconds:.2f} s take; they were left out"
         )
-    return OpenSound(sound, sound.subtype, sound.frames, is_estimate=sound.frames > _UNKNOWN_FRAMES)
 
 
 def _open(file: Path | BinaryIO | SplicedFile, stack: contextlib.ExitStack) -> soundfile.SoundFile:
@@ -197,22 +217,18 @@ def _joined(source: Source, parts: Parts, stack: contextlib.ExitStack) -> OpenSo
 
 
 def _repaired(source: Source, samples: SampleChunk, stack: contextlib.ExitStack) -> OpenSound:
-    """A WAV file whose header is wrong about where or how long its samples are."""
+    """A file whose header is wrong about where or how long its samples are, or read wrongly by libsndfile."""
     source.file.seek(0)
-    magic = source.file.read(4)
-    if magic == b".snd":
-        sound = _spliced(source, with_unknown_length(source.file, samples), stack)
-    elif magic in (b"RIFF", b"RF64"):
-        sound = _spliced(source, with_length(source.file, samples), stack)
-    else:
-        raise _RefusedError("its header says that it holds no samples, but there is something behind it")
+    is_wav = source.file.read(4) in (b"RIFF", b"RF64", b"BW64")
+    sound = _spliced(source, (with_length if is_wav else with_known_end)(source.file, samples), stack)
     if samples.is_empty:
         source.warn(
             f"its header says that it holds no samples, as of a recording that was interrupted; behind it are"
             f" {sound.frames / sound.samplerate:.2f} s of sound, and they are read"
         )
-    else:
+    elif samples.unpadded:
         source.warn("the chunks of its header are not padded as they should be; it is read all the same")
+    _tell_of_rest(source, samples, sound)
     return OpenSound(sound, sound.subtype, sound.frames, is_estimate=False)
 
 
@@ -222,9 +238,14 @@ def _flac(
     """A FLAC file that tells its true length, and that length."""
     found = flac_frames(source.file, part)
     source.file.seek(0)
-    if found is None or found[0] >= found[1]:  # a header that promises more is found out when it is read
+    if found is None or found[0] == found[1]:
         return sound, sound.frames
     told, there = found
+    if told > there:
+        lasts = [f"{frames / sound.samplerate:.2f} s" for frames in (told, there)]
+        raise source.error(
+            f"the file is cut off: its header says {lasts[0]}, but it holds {lasts[1]} ({told} and {there} samples)"
+        )
     if told:
         source.warn(
             f"its header says {told / sound.samplerate:.2f} s of sound, but there are"

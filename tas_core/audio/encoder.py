@@ -152,6 +152,8 @@ def _run(sound: Path, target: Path, form: AudioFormat, encoding: Encoding, limit
         command += [*input_arguments(film.source, film.contents), *_film_arguments(film, encoding)]
     command += ["-map", "0:a:0", *_sound_arguments(form, encoding), *_tag_arguments(form, film), *encoding.extras]
     command += [*(limits or []), "-f", encoding.muxer, address(target)]
+    if film is not None and film.contents.tracks:  # of a transport stream ffmpeg only counts streams that are used
+        command += ["-map", f"1:a:{film.track - 1}", "-c:a", "copy", "-t", "0.1", "-f", "null", "-"]
     status, said, problem = run_ffmpeg(command, source, _Counter())
     if problem is not None:
         raise problem

@@ -1,4 +1,4 @@
-"""What the headers of WAV, RF64, W64, AIFF, CAF and AU files promise, and what they promise wrongly.
+"""What the headers of WAV, RF64, BW64, W64, AIFF, CAF and AU files promise, and what they promise wrongly.
 
 Decoders take a header at its word, or silently read what is there. A program that writes WAV to a pipe cannot come
 back to fill in the length: it writes none, or the largest that 32 bits hold. Neither can a recorder that crashed.
@@ -13,16 +13,24 @@ from typing import IO, BinaryIO, Final
 # Magic -> bytes of the file header, of a chunk's name and of its length, and whether that length counts itself.
 _CHUNKED: Final = {
     b"RIFF": (12, 4, 4, 0),
+    b"RIFX": (12, 4, 4, 0),
     b"RF64": (12, 4, 4, 0),
+    b"BW64": (12, 4, 4, 0),
     b"FORM": (12, 4, 4, 0),
     b"riff": (40, 16, 8, 24),
     b"caff": (8, 4, 8, 0),
 }
-_BIG_ENDIAN: Final = (b"FORM", b"caff")
+_BIG_ENDIAN: Final = (b"FORM", b"caff", b"RIFX")
+_LONG: Final = (b"RF64", b"BW64")
+"""Of which a chunk has the lengths that 32 bits do not hold: EBU Tech 3306, ITU-R BS.2088."""
+_BEFORE_SAMPLES: Final = {b"FORM": 8, b"caff": 4}
+"""Bytes of the chunk of samples that stand before them."""
 _ALIGNMENT: Final = {b"riff": 8, b"caff": 1}  # all others: 2
 _IGNORED_BYTES: Final = 1024
 _MAX_32: Final = 2**32 - 1
-_MAX_64: Final = 2**64 - 1
+_UNKNOWN_64: Final = 2**63 - 2**10
+"""No file has so many bytes; with its own header taken off, as W64 counts it."""
+_LEAST_LOST_BYTES: Final = 16
 _DS64_BYTES: Final = 28
 
 
@@ -38,6 +46,7 @@ class SampleChunk:
         unpadded: whether a chunk of an odd length before them lacks the byte which makes it even.
         chunks: what stands before them: where each chunk begins, and bytes of its contents.
         is_empty: whether the header says that there are no samples, though there are.
+        is_misread: whether libsndfile takes the header for another than it is.
     """
 
     position: int
@@ -47,6 +56,7 @@ class SampleChunk:
     unpadded: bool = False
     chunks: tuple[tuple[int, int], ...] = ()
     is_empty: bool = False
+    is_misread: bool = False
 
     @property
     def is_cut_off(self) -> bool:
@@ -55,7 +65,7 @@ class SampleChunk:
 
 
 def find_samples(file: BinaryIO) -> SampleChunk | None:
-    """The samples of a WAV, RF64, W64, AIFF, CAF or AU file; None for other files and where there are none.
+    """The samples of a WAV, RF64, BW64, W64, AIFF, CAF or AU file; None for other files and where there are none.
 
     A 32-bit length of almost 2^31 or more, in a smaller file, is how a program that writes to a pipe says that it
     does not know.
@@ -78,19 +88,22 @@ def find_samples(file: BinaryIO) -> SampleChunk | None:
         if name == b"ds64":
             long_length = int.from_bytes(file.read(16)[8:], "little")
         if name in (b"data", b"SSND"):
-            there = size - position
-            if magic == b"RF64" and length == _MAX_32:
+            there, is_misread = size - position, magic == b"BW64"
+            if magic in _LONG and length == _MAX_32:
                 length = long_length
+            elif magic in _LONG:
+                is_misread = is_misread or length != long_length
             # In a file of more than 2^31 bytes a length of almost as much may be meant.
-            unknown = (
-                magic != b"RF64" and length_bytes == 4 and (length == _MAX_32 or 0x7FFFF000 <= length and size < 2**31)
-            )
-            if unknown or magic == b"caff" and length == _MAX_64:
-                return SampleChunk(position, None, there, unpadded=unpadded, chunks=tuple(chunks))
+            told_32 = magic not in _LONG and length_bytes == 4
+            unknown = told_32 and (length == _MAX_32 or 0x7FFFF000 <= length and size < 2**31)
+            if unknown or length >= _UNKNOWN_64:
+                is_misread = is_misread or (length >= _UNKNOWN_64 and (magic, length) != (b"caff", 2**64 - 1))
+                return SampleChunk(position, None, there, 0, unpadded, tuple(chunks), is_misread=is_misread)
+            length = max(0, length)
             unexplained = _behind(file, magic, (position, length, there))
-            empty = length <= 0 and unexplained > 0
-            left_out = unexplained if empty or unexplained >= _IGNORED_BYTES else 0
-            return SampleChunk(position, length, there, left_out, unpadded, tuple(chunks), is_empty=empty)
+            empty = length <= _BEFORE_SAMPLES.get(magic, 0) < there and unexplained > 0
+            left_out = unexplained if empty or _is_sound(file, size - unexplained, size) else 0
+            return SampleChunk(position, length, there, left_out, unpadded, tuple(chunks), empty, is_misread)
         chunks.append((begin, length))
         position += length
         if padding := -length % _ALIGNMENT.get(magic, 2):
@@ -109,8 +122,11 @@ def _au_samples(file: BinaryIO, size: int) -> SampleChunk | None:
     there = size - position
     if there < 0:
         return None
-    empty = length == 0 and there > 0
-    return SampleChunk(position, None if length == _MAX_32 else length, there, there if empty else 0, is_empty=empty)
+    if length == _MAX_32:
+        return SampleChunk(position, None, there)
+    behind = max(0, there - length)
+    left_out = behind if not length or _is_sound(file, size - behind, size) else 0
+    return SampleChunk(position, length, there, left_out, is_empty=not length and there > 0)
 
 
 def _chunk(file: BinaryIO, magic: bytes) -> tuple[bytes, int]:
@@ -127,6 +143,15 @@ def _names_chunk(file: BinaryIO, position: int) -> bool:
     return len(name) == 4 and all(0x20 <= byte < 0x7F for byte in name)
 
 
+def _is_sound(file: BinaryIO, start: int, stop: int) -> bool:
+    """Whether bytes behind the samples may be some: not a few zeros, and not an old tag of 128 bytes."""
+    if stop - start >= _IGNORED_BYTES or stop - start < _LEAST_LOST_BYTES:
+        return stop - start >= _IGNORED_BYTES
+    file.seek(start)
+    rest = file.read(stop - start)
+    return rest[:3] != b"TAG" and any(rest)
+
+
 def _behind(file: BinaryIO, magic: bytes, sizes: tuple[int, int, int]) -> int:
     """Bytes behind the samples at a position, with so many bytes promised, and there, which are no chunks."""
     start, promised, there = sizes
@@ -138,7 +163,9 @@ def _behind(file: BinaryIO, magic: bytes, sizes: tuple[int, int, int]) -> int:
         if magic == b"riff" or at is None:
             break
         file.seek(at)
-        length = _chunk(file, magic)[1]
+        name, length = _chunk(file, magic)
+        if name in (b"data", b"SSND"):  # more samples, which nobody reads
+            break
         if at + name_bytes + length_bytes + length > size:
             break
         position = at + name_bytes + length_bytes + length
@@ -146,7 +173,7 @@ def _behind(file: BinaryIO, magic: bytes, sizes: tuple[int, int, int]) -> int:
 
 
 def with_length(file: BinaryIO, found: SampleChunk) -> list[bytes | range]:
-    """The pieces of a WAV or RF64 file whose header says how long it is, and whose chunks are padded.
+    """The pieces of a WAV, RF64 or BW64 file whose header says how long it is, and whose chunks are padded.
 
     For :class:`tas_core.audio.splices.SplicedFile`. Where the header knew the length, it stays.
     """
@@ -165,11 +192,25 @@ def with_length(file: BinaryIO, found: SampleChunk) -> list[bytes | range]:
     return [head + chunks + b"data" + _MAX_32.to_bytes(4, "little"), range(found.position, end)]
 
 
-def with_unknown_length(file: BinaryIO, found: SampleChunk) -> list[bytes | range]:
-    """The pieces of an AU file whose header says that it does not know the length; as :func:`with_length`."""
+def with_known_end(file: BinaryIO, found: SampleChunk) -> list[bytes | range]:
+    """The pieces of an AIFF, W64, CAF, AU or big-endian WAV file whose header says that it goes to its end.
+
+    As :func:`with_length`.
+    """
     file.seek(0)
-    head = file.read(12)
-    return [head[:8] + _MAX_32.to_bytes(4, "big"), range(12, found.position + found.there)]
+    head, end = bytearray(file.read(found.position)), found.position + found.there
+    at = found.position
+    if head[:4] == b".snd":
+        head[8:12] = _MAX_32.to_bytes(4, "big")
+    elif head[:4] == b"riff":
+        head[16:24] = end.to_bytes(8, "little")
+        head[at - 8 : at] = (found.there + 24).to_bytes(8, "little")
+    elif head[:4] == b"caff":
+        head[at - 8 : at] = found.there.to_bytes(8, "big")
+    else:
+        head[4:8] = min(end - 8, _MAX_32).to_bytes(4, "big")
+        head[at - 4 : at] = min(found.there, _MAX_32).to_bytes(4, "big")
+    return [bytes(head), range(at, end)]
 
 
 def copy_stream(source: IO[bytes], target: BinaryIO) -> None:

@@ -6,13 +6,18 @@ Decoders stop at the end of the first. Also where a FLAC file really ends, and w
 from __future__ import annotations
 
 import mmap
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 _OGG_PAGE_BYTES: Final = 27
 _OGG_FIRST: Final = 2
 _OGG_LAST: Final = 4
+_NO_GRANULE: Final = 2**64 - 1
+"""Of a page on which no packet ends."""
+_MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
+"""The bits of a byte in the other order."""
 _FLAC_HEAD: Final = b"fLaC"
 _FLAC_INFO_BYTES: Final = 34
 _FLAC_TAIL_BYTES: Final = 2**22
@@ -29,11 +34,27 @@ class Parts:
         ranges: bytes of each.
         is_cut: whether the last one ends before it says that it does.
         streams: streams that run side by side in an Ogg file; 1 for others.
+        damaged: where pages of an Ogg file begin whose checksum is another, bytes.
+        missing: pages that an Ogg file lacks between those with sound.
     """
 
     ranges: tuple[range, ...]
     is_cut: bool = False
     streams: int = 1
+    damaged: tuple[int, ...] = ()
+    missing: int = 0
+
+
+class _Page(NamedTuple):
+    """A page of an Ogg file: where it begins, its flags, position in the sound, stream and number, what is wrong."""
+
+    at: int
+    kind: int
+    granule: int
+    serial: int
+    number: int
+    is_whole: bool
+    is_right: bool
 
 
 def find_parts(file: BinaryIO) -> Parts | None:
@@ -120,27 +141,54 @@ def _wav_heads(data: mmap.mmap, size: int) -> list[int]:
 
 def _ogg_parts(data: mmap.mmap, size: int) -> Parts:
     heads, begun, ended, streams, was_first = [], 0, 0, 1, False
-    for at, kind in _ogg_pages(data, size):
-        is_first = bool(kind & _OGG_FIRST)
+    damaged: list[int] = []
+    missing, is_cut = 0, False
+    before: dict[int, tuple[int, bool]] = {}
+    """Stream -> the number of its last page, and whether sound has begun."""
+    for page in _ogg_pages(data, size):
+        is_first = bool(page.kind & _OGG_FIRST)
         if is_first and not was_first:
-            heads.append(at)
+            heads.append(page.at)
             begun = ended = 0
+            before = {}
         begun += is_first
-        ended += bool(kind & _OGG_LAST)
+        ended += bool(page.kind & _OGG_LAST)
         streams = max(streams, begun)
         was_first = is_first
+        is_cut = not page.is_whole
+        if page.is_whole and not page.is_right:
+            damaged.append(page.at)
+        number, sounds = before.get(page.serial, (page.number, False))
+        # A recording of a broadcast has the headers, and then what was on the air: nothing of its own is missing.
+        if sounds:
+            missing += max(0, page.number - number - 1)
+        before[page.serial] = page.number, sounds or page.granule not in (0, _NO_GRANULE)
     if not heads:
         heads = [0]
-    return Parts(_between(heads, size).ranges, is_cut=ended < begun, streams=streams)
+    is_cut = is_cut or ended < begun
+    return Parts(_between(heads, size).ranges, is_cut, streams, tuple(damaged), missing)
 
 
-def _ogg_pages(data: mmap.mmap, size: int) -> Iterator[tuple[int, int]]:
-    """Where pages begin, and their kinds; what is between them is left out."""
+def _ogg_pages(data: mmap.mmap, size: int) -> Iterator[_Page]:
+    """The pages; what is between them is left out."""
     at = 0
     while (at := data.find(b"OggS", at)) >= 0 and at + _OGG_PAGE_BYTES <= size:
         count = data[at + 26]
-        yield at, data[at + 5]
-        at += _OGG_PAGE_BYTES + count + sum(data[at + _OGG_PAGE_BYTES : at + _OGG_PAGE_BYTES + count])
+        end = at + _OGG_PAGE_BYTES + count + sum(data[at + _OGG_PAGE_BYTES : at + _OGG_PAGE_BYTES + count])
+        numbers = (int.from_bytes(data[a:b], "little") for a, b in ((at + 6, at + 14), (at + 14, at + 18)))
+        granule, serial = numbers
+        number = int.from_bytes(data[at + 18 : at + 22], "little")
+        is_right = end <= size and _ogg_checksum(data[at:end]) == data[at + 22 : at + 26]
+        yield _Page(at, data[at + 5], granule, serial, number, end <= size, is_right)
+        following = data.find(b"OggS", at + 4)
+        at = end if is_right or end == following else at + 4
+
+
+def _ogg_checksum(page: bytes) -> bytes:
+    """RFC 3533: CRC-32 with the highest bit first, without inversions; zlib's is the mirror image, inverted twice."""
+    mirrored = (page[:22] + bytes(4) + page[26:]).translate(_MIRRORED)
+    found = zlib.crc32(mirrored, 0xFFFF_FFFF) ^ 0xFFFF_FFFF
+    return found.to_bytes(4, "big").translate(_MIRRORED)
 
 
 def _flac_frame(head: bytes, block: int) -> tuple[int, int] | None:

@@ -238,7 +238,52 @@ def test_an_ogg_that_is_cut_off_is_said(tmp_path: Path) -> None:
     assert said == ["the file does not end as an Ogg file does; it may be cut off"]
 
 
-# ------------------------------------------------------------------ WAV
+def ogg_pages(data: bytes) -> list[int]:
+    """Where the pages of an Ogg file begin."""
+    return [at for at in range(len(data)) if data[at : at + 5] == b"OggS\0"]
+
+
+def test_an_ogg_that_is_cut_within_its_last_page_is_said(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.ogg", tone(3.0), RATE)
+    data = (tmp_path / "a.ogg").read_bytes()
+    (tmp_path / "a.ogg").write_bytes(data[:-20])
+    assert heard(tmp_path / "a.ogg")[1] == ["the file does not end as an Ogg file does; it may be cut off"]
+
+
+@pytest.mark.parametrize("kind", ["VORBIS", "OPUS"])
+def test_an_ogg_with_a_damaged_page_is_refused(tmp_path: Path, kind: str) -> None:
+    soundfile.write(tmp_path / "a.ogg", tone(3.0, 48_000), 48_000, subtype=kind)
+    data = bytearray((tmp_path / "a.ogg").read_bytes())
+    page = ogg_pages(data)[2]
+    data[page + 200] ^= 1
+    (tmp_path / "a.ogg").write_bytes(data)
+    expected = rf"a\.ogg: damaged: pages with a wrong checksum: 1, the first at byte {page}; .* 'ffmpeg -i "
+    with pytest.raises(AudioError, match=expected):
+        read_audio(tmp_path / "a.ogg")
+
+
+def test_an_ogg_that_lacks_a_page_is_refused_but_not_one_that_begins_later(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.ogg", tone(6.0), RATE)
+    data = (tmp_path / "a.ogg").read_bytes()
+    pages = ogg_pages(data)
+    assert len(pages) > 6
+    (tmp_path / "a.ogg").write_bytes(data[: pages[3]] + data[pages[4] :])
+    with pytest.raises(AudioError, match=r"a\.ogg: damaged: pages that are missing: 1; "):
+        read_audio(tmp_path / "a.ogg")
+    (tmp_path / "a.ogg").write_bytes(data[: pages[2]] + data[pages[4] :])  # as a recording of a broadcast does
+    assert 2.0 < read_audio(tmp_path / "a.ogg").duration_s < 5.5
+
+
+def test_a_flac_that_says_too_much_is_refused_with_both_lengths(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.flac", tone(1.5), RATE)
+    data = bytearray((tmp_path / "a.flac").read_bytes())
+    data[21:26] = (int.from_bytes(data[21:26], "big") + 50_000).to_bytes(5, "big")
+    (tmp_path / "a.flac").write_bytes(data)
+    with pytest.raises(AudioError, match=r"cut off: its header says 2\.63 s, but it holds 1\.50 s \(116150 and 66150"):
+        read_audio(tmp_path / "a.flac")
+
+
+# ------------------------------------------------------------------ WAV and its relatives
 
 
 def wav(seconds: float = 1.0, subtype: str = "PCM_16") -> bytes:
@@ -278,6 +323,94 @@ def test_an_au_that_is_cut_off_is_refused_and_one_that_says_it_is_empty_is_read(
     audio, said = heard(tmp_path / "zero.au")
     np.testing.assert_array_equal(audio.samples, read_audio(tmp_path / "a.au").samples)
     assert [line.startswith("its header says that it holds no samples") for line in said] == [True]
+
+
+def unfinished(data: bytes, length: int) -> bytes:
+    """An AIFF, W64 or CAF file in whose header all lengths are ``length``, as a recorder leaves it that crashed."""
+    head = bytearray(data)
+    field = length.to_bytes(8, "little" if data[:4] == b"riff" else "big", signed=length < 0)
+    if data[:4] == b"FORM":
+        for at in (4, data.index(b"COMM") + 10, data.index(b"SSND") + 4):
+            head[at : at + 4] = field[4:]
+    else:
+        at = data.index(b"data") + (16 if data[:4] == b"riff" else 4)
+        head[at : at + 8] = field
+        head[16:24] = field if data[:4] == b"riff" else head[16:24]
+    return bytes(head)
+
+
+@pytest.mark.parametrize(
+    ("container", "subtype", "length"),
+    [
+        *(("AIFF", "PCM_24", length) for length in (0, 8, -1)),
+        *(("W64", "PCM_16", length) for length in (0, 24, -1, 2**63 - 1)),
+        *(("CAF", "FLOAT", length) for length in (0, 4, -1, 2**63 - 1)),
+    ],
+)
+def test_what_a_recorder_leaves_that_crashed_is_read_to_the_end(
+    tmp_path: Path, container: str, subtype: str, length: int
+) -> None:
+    whole, path = tmp_path / "whole", tmp_path / "a"
+    soundfile.write(whole, tone(0.5, RATE, 2), RATE, subtype, format=container)
+    path.write_bytes(unfinished(whole.read_bytes(), length))
+    audio, said = heard(path)
+    np.testing.assert_array_equal(audio.samples, read_audio(whole).samples)
+    assert audio.subtype == subtype
+    says_nothing = 0 <= length <= 24
+    assert [line.startswith("its header says that it holds no samples") for line in said] == [True] * says_nothing
+
+
+def rf64(magic: bytes, data: bytes, told: int, length: int = 2**32 - 1) -> bytes:
+    """RF64 or BW64 of 16 bits at 16 kHz, whose ds64 chunk tells so many bytes."""
+    sizes = b"ds64" + (28).to_bytes(4, "little") + told.to_bytes(8, "little") * 3 + bytes(4)
+    form = b"fmt \x10\0\0\0\1\0\1\0\x80\x3e\0\0\0\x7d\0\0\2\0\x10\0"
+    return magic + b"\xff" * 4 + b"WAVE" + sizes + form + b"data" + length.to_bytes(4, "little") + data
+
+
+@pytest.mark.parametrize("magic", [b"RF64", b"BW64"])
+def test_lengths_of_64_bits_are_believed_only_where_they_can_be(tmp_path: Path, magic: bytes) -> None:
+    path, data = tmp_path / "a.wav", wav()[44:]
+    for told, length in ((len(data), 2**32 - 1), (2**64 - 1, 2**32 - 1), (0, len(data))):
+        path.write_bytes(rf64(magic, data, told, length))
+        audio, said = heard(path)
+        assert (audio.num_frames, said) == (16_000, [])
+    path.write_bytes(rf64(magic, data, 0))
+    audio, said = heard(path)
+    assert audio.num_frames == 16_000
+    assert [line.startswith("its header says that it holds no samples") for line in said] == [True]
+    path.write_bytes(rf64(magic, data, 16_000))
+    audio, said = heard(path)
+    assert audio.num_frames == 8_000
+    assert said == [
+        "its header says 0.50 s of sound, and behind them are 16000 bytes that belong to nothing, as many as 0.50 s"
+        " take; they were left out"
+    ]
+    path.write_bytes(rf64(magic, data, 64_000))
+    with pytest.raises(AudioError, match="cut off: its header says 64000 bytes of samples, but it holds 32000"):
+        read_audio(path)
+
+
+def test_a_short_rest_behind_the_samples_is_said_if_it_may_be_sound(tmp_path: Path) -> None:
+    data, path = wav(), tmp_path / "a.wav"
+    for rest, count in ((b"\1\xff" * 200, 1), (bytes(400), 0), (b"TAG" + b"x" * 125, 0)):
+        path.write_bytes(data + rest)
+        assert len(heard(path)[1]) == count
+    soundfile.write(tmp_path / "a.au", tone(1.0), RATE)
+    au = bytearray((tmp_path / "a.au").read_bytes())
+    au[8:12] = (RATE).to_bytes(4, "big")
+    (tmp_path / "a.au").write_bytes(au)
+    assert "they were left out" in heard(tmp_path / "a.au")[1][0]
+
+
+@needs_ffmpeg
+def test_a_second_chunk_of_samples_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    data = wav()
+    at = data.index(b"data")
+    two = data[:at] + b"data" + (8000).to_bytes(4, "little") + data[44:8044]
+    (tmp_path / "a.wav").write_bytes(two + b"data" + (24_000).to_bytes(4, "little") + data[8044:])
+    audio, said = heard(tmp_path / "a.wav")
+    assert audio.duration_s < 1.0
+    assert [f"{audio.duration_s:.2f} s of sound" in line for line in said] == [True]
 
 
 def test_a_wav_without_samples_is_still_one(tmp_path: Path) -> None:

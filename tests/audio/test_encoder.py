@@ -221,6 +221,18 @@ def test_the_picture_of_a_film_is_copied_and_the_new_sound_is_in_step(
     assert pictures[0] == pictures[1]  # copied, not encoded again
 
 
+@pytest.mark.parametrize("ending", [".ts", ".mkv"])
+def test_a_picture_that_begins_after_the_sound_does_so_in_the_output(tmp_path: Path, ending: str) -> None:
+    source, path = tmp_path / f"in{ending}", tmp_path / "out.mp4"
+    picture = f"color=black:s=32x32:r=25:d={FILM_S},drawbox=enable='eq(n,{FLASH_S * 25:g})':c=white:t=fill"
+    inputs = ["-f", "lavfi", "-i", "sine=d=1.2", "-itsoffset", "0.24", "-f", "lavfi", "-i", picture]
+    ffmpeg(*inputs, "-map", "0", "-map", "1", "-c:a", "mp2", "-c:v", "mpeg2video", source)
+    write(path, click(RATE), film=Film(source, str(source), probe(source)))
+    starts = [float(s["start_time"]) for s in probed(source, "stream=start_time")["streams"]]  # type: ignore[attr-defined]
+    assert flash_s(path) == pytest.approx(FLASH_S + starts[1] - starts[0], abs=0.002)
+    assert starts[1] - starts[0] > 0.2
+
+
 @pytest.mark.parametrize(("source", "ending"), [(".mkv", ".mp4"), (".mp4", ".mkv")])
 def test_subtitles_titles_and_languages_stay(
     tmp_path: Path, film: Callable[..., Film], source: str, ending: str
