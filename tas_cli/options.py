@@ -41,6 +41,16 @@ AnyStft = Annotated[
     choice("--stft", help="Transform of amp and pha: 512/160/400, or long, 2048/160/640."),
 ]
 
+Also = Annotated[
+    list[str],
+    typer.Option(
+        "--also",
+        metavar="cited|speech",
+        parser=str.lower,
+        help="More measures: cited (BINAQUAL, ITD by GCC-PHAT, MR-STFT) or speech (PESQ, STOI); repeat.",
+    ),
+]
+
 
 def seconds(text: str) -> float:
     """A time as a number of seconds, for ``parser=`` of an option.

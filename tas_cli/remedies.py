@@ -22,6 +22,7 @@ OPTIONS: Final = {
     "prompt": "--timeline FILE or --prompt TEXT",
     "provenance": "'tas spatialize --json' prints one",
     "skip_existing": "--skip-existing or --force",
+    "speech_packages": "pip install 'tas[eval]'",
     "system_name": "--model NAME=SYSTEM",
     "track": "--track N",
 }

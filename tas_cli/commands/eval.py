@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from tas_cli.options import AnyStft, AsJson, Captions, Device, Force, Jobs, Names, NoNormalise, Save, Split, choice
+from tas_cli.options import (
+    Also,
+    AnyStft,
+    AsJson,
+    Captions,
+    Device,
+    Force,
+    Jobs,
+    Names,
+    NoNormalise,
+    Save,
+    Split,
+    choice,
+)
 
 if TYPE_CHECKING:
     from tas_core.evaluation.systems import SystemSpec
@@ -27,6 +40,7 @@ def files(
     reference: Path = typer.Argument(..., metavar="REF", help="The truth: a file, or a folder of such."),
     no_normalise: NoNormalise = False,
     stft: AnyStft = "short",
+    also: Also = [],  # noqa: B006 (read once, by typer)
     seed: int = typer.Option(0, min=0, help="Seed of the intervals."),
     json_output: AsJson = False,
     save: Save = None,
@@ -46,7 +60,7 @@ def files(
     output.check([prediction, reference])
     with progress_bar("eval", context.obj) as progress:
         found = evaluate_files(
-            prediction, reference, normalise=not no_normalise, stft=stft, seed=seed, progress=progress
+            prediction, reference, normalise=not no_normalise, stft=stft, also=also, seed=seed, progress=progress
         )
     put_evaluation(found, output)
 
@@ -60,8 +74,9 @@ def data(
         "--model",
         "-m",
         metavar="[NAME=]SYSTEM[@STEPS]",
-        help="A shipped model, a checkpoint folder, or mono, truth, pan, hrtf, oracle-mask, oracle-direct; repeat. "
-        "Differences are to the first.  [default: slots, mono, truth]",
+        help="A shipped model, a checkpoint folder, mono, truth, pan, hrtf, oracle-mask, oracle-direct, or "
+        "NAME=command:WORDS for any program (docs/EVALUATION.md); repeat. Differences are to the first.  "
+        "[default: slots, mono, truth]",
     ),
     split: Split = choice("test", help="Part of the data set."),
     fold: int = typer.Option(1, min=1, help="Which of its splits, 1 to 10 in FAIR-Play."),
@@ -82,6 +97,8 @@ def data(
     device: Device = choice("auto", help="Where models compute."),
     no_normalise: NoNormalise = False,
     stft: AnyStft = "short",
+    also: Also = [],  # noqa: B006 (read once, by typer)
+    timeout: float = typer.Option(600.0, min=0.1, metavar="SECONDS", help="For a command, for each clip."),
     seed: int = typer.Option(0, min=0, help="Seed of the choice of clips, the noise and the intervals."),
     json_output: AsJson = False,
     save: Save = None,
@@ -92,6 +109,7 @@ def data(
     from tas_cli.output.json_lines import ResultOutput
     from tas_cli.output.progress import progress_bar
     from tas_core.datasets.tasbench.layout import TasBench
+    from tas_core.errors import TasError
     from tas_core.evaluation.runner import evaluate
     from tas_core.evaluation.settings import EvaluationSettings
 
@@ -106,6 +124,8 @@ def data(
         clips=clips,
         normalise=not no_normalise,
         stft=stft,
+        also=tuple(also),
+        timeout_s=timeout,
         control=control,
         control_clips=control_clips,
         jobs=jobs,
@@ -117,33 +137,38 @@ def data(
     with progress_bar("eval", context.obj) as progress:
         found = evaluate(TasBench(folder), rows, settings, out=out, progress=progress)
     put_evaluation(found, output)
+    if empty := [row.name for row in found.rows if not row.values]:
+        raise TasError(f"{', '.join(empty)}: not one clip could be scored; see above why")
 
 
 def parse_row(text: str, steps: int | None = None) -> SystemSpec:
-    """Read ``[NAME=]SOURCE[@STEPS]``; a folder that has this very name is taken as it is.
+    """Read ``[NAME=]SOURCE[@STEPS]`` or ``NAME=command[@VERSION]:WORDS``; a folder of this very name is taken as it is.
 
     Args:
         text: what was typed.
         steps: for models that do not say their own.
 
     Raises:
-        InputError: an empty name or source, or steps for something that has none.
+        InputError: an empty name or source, steps for something that has none, or a command without a name.
     """
     from tas_core.errors import InputError
-    from tas_core.evaluation.baselines import BASELINES
-    from tas_core.evaluation.systems import SystemSpec
+    from tas_core.evaluation.commands import is_command
+    from tas_core.evaluation.systems import SystemSpec, has_steps
 
     name, source, own = text, text, None
+    if is_command(text):
+        raise InputError(f"--model {text!r}: expected a name, NAME={text.partition(':')[0]}:WORDS")
     if not Path(text).is_dir():
         label, equals, rest = text.partition("=")
         if equals:
             name, source = label, rest
+    if not Path(text).is_dir() and not is_command(source):
         before, at, number = source.rpartition("@")
         if at and number.isascii() and number.isdecimal() and not Path(source).is_dir():
             source, own = before, int(number)
     if not name.strip() or not source:
         raise InputError(f"--model {text!r}: expected [NAME=]SOURCE[@STEPS]")
-    if own is None and source not in BASELINES:
+    if own is None and has_steps(source):
         own = steps
     try:
         return SystemSpec(name, source, own)

@@ -36,6 +36,10 @@ CAPTIONS: Final[tuple[Captions, ...]] = ("own", "coarse", "words", "degrees")
 NAMES: Final[tuple[Names, ...]] = ("trained", "held-out")
 
 
+class OutputError(InputError):
+    """What a system made of a clip, or failed to make, is nothing that a measure can be taken of."""
+
+
 @dataclass(frozen=True)
 class EvalClip:
     """A clip ready to be judged.

@@ -13,14 +13,16 @@ A silent prediction is scored. What cannot lead to any score at all is refused w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from tas_core.audio.formats import READABLE
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
+from tas_core.evaluation.metrics.speech import check_speech_packages
 from tas_core.evaluation.results import Evaluation, RowValues, describe_machine, row_result
-from tas_core.evaluation.scoring import STFTS, file_measures
+from tas_core.evaluation.scoring import STFTS, check_also, cited_measures, file_measures, speech_measures
 from tas_core.inference.settings import check_seed
 from tas_core.system.folders import files_by_stem
 from tas_core.system.progress import Progress, ignore
@@ -34,6 +36,7 @@ def evaluate_files(
     *,
     normalise: bool = True,
     stft: str = "short",
+    also: Sequence[str] = (),
     seed: int = 0,
     progress: Progress = ignore,
 ) -> Evaluation:
@@ -44,6 +47,7 @@ def evaluate_files(
         reference: the same; two files are compared whatever their names.
         normalise: whether each is divided by its own peak before the six measures of the paper.
         stft: transform behind ``amp`` and ``pha``, "short" or "long".
+        also: groups of measures that are not taken by themselves: "cited" and "speech".
         seed: of the intervals.
         progress: told the fraction done, 0 to 1.
 
@@ -51,10 +55,14 @@ def evaluate_files(
         One row, named "prediction", with pairs as clips, and what was excluded and why.
 
     Raises:
-        InputError: nothing at a path, two files of one stem in a folder, or no pair that can be scored.
+        InputError: nothing at a path, two files of one stem in a folder, no pair that can be scored, or packages that
+            requested measures need are missing.
     """
     if stft not in STFTS:
         raise InputError(f"unknown stft '{stft}'; expected one of {', '.join(STFTS)}")
+    check_also(also)
+    if "speech" in also:
+        check_speech_packages()
     check_seed(seed)
     pairs, excluded = _pairs(prediction, reference)
     values: dict[str, dict[str, float]] = {}
@@ -74,7 +82,12 @@ def evaluate_files(
             if lengths[0] != lengths[1]:
                 notes.append(f"{stem}: cut to the shorter of {lengths[0]} and {lengths[1]} samples at 16 kHz")
             size = min(lengths)
-            values[stem] = file_measures(output[:, :size], truth[:, :size], normalise=normalise, stft=stft)
+            output, truth = output[:, :size], truth[:, :size]
+            values[stem] = file_measures(output, truth, normalise=normalise, stft=stft)
+            if "cited" in also:
+                values[stem] |= cited_measures(output, truth)
+            if "speech" in also:
+                values[stem] |= speech_measures(output, truth)
         progress(done / len(pairs))
     if not values:
         stem, why = next(iter(excluded.items()))
@@ -85,6 +98,7 @@ def evaluate_files(
         "reference": str(reference),
         "normalise": normalise,
         "stft": stft,
+        "also": list(also),
         "seed": seed,
         "rate_hz": RATE_HZ,
     }

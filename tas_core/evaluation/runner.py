@@ -21,6 +21,7 @@ from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.cache import Cache
 from tas_core.evaluation.clips import RATE_HZ
+from tas_core.evaluation.metrics.speech import check_speech_packages
 from tas_core.evaluation.results import CLIP_GROUPS, Evaluation, RowResult, RowValues, describe_machine, row_result
 from tas_core.evaluation.scoring import ObjectSpan, direction_measures
 from tas_core.evaluation.settings import EvaluationSettings
@@ -44,7 +45,7 @@ def evaluate(
     """Run systems over a data set and measure what comes out.
 
     A clip whose files cannot be used is excluded for all rows, a clip on which one system fails (its output is
-    not finite) for that row; both are named and counted in the result.
+    not finite, or a program fails or takes too long) for that row; both are named and counted in the result.
 
     Args:
         data: the data set.
@@ -55,14 +56,16 @@ def evaluate(
         progress: told the fraction done, 0 to 1.
 
     Raises:
-        InputError: no rows or two of one name, unknown models, an empty or missing split, no clip that can be used,
-            or a folder that cannot be written.
+        InputError: no rows or two of one name, unknown models or programs, an empty or missing split, no clip that can
+            be used, a folder that cannot be written, or packages that requested measures need are missing.
         TasError: a process died, or the disk is full; finished results stay.
     """
     settings = settings or EvaluationSettings()
     wanted = named_rows(rows, settings)
     if settings.save_audio and out is None:
         raise InputError("audio can be saved only with a folder to write to", remedy="out")
+    if "speech" in settings.also:
+        check_speech_packages()
     folds = fold_clips(data, settings)
     chosen = drawn_clips(folds, settings)
     excluded: dict[str, str] = {}
@@ -71,7 +74,7 @@ def evaluate(
     cache = Cache(out)
     # Results are those of any number of processes.
     with one_thread() if device.type == "cpu" else nullcontext():
-        systems = [build_system(row, device) for row in wanted]
+        systems = [build_system(row, device, timeout_s=settings.timeout_s) for row in wanted]
         wanted, systems, notes = without_stems(data, wanted, systems, chosen)
         needs_timeline = any(system.follows_text for system in systems)
         tasks, scenes = list_tasks(data, systems, chosen, settings, device, excluded)
@@ -152,6 +155,8 @@ def _row_values(
     values: dict[str, dict[str, float]] = {}
     objects: dict[str, Sequence[Any]] = {}
     for task in tasks:
+        if task.clip in excluded:  # an output was made, but not the one for other prompts
+            continue
         found = [record for record in map(cache.get, task.keys.values()) if record is not None]
         if found:
             values[task.clip] = {name: value for record in found for name, value in record["measures"].items()}

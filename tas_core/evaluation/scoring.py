@@ -11,37 +11,45 @@ where the prompt gives degrees.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
 from tas_core.errors import InputError
-from tas_core.evaluation.clips import RATE_HZ, EvalClip
+from tas_core.evaluation.clips import RATE_HZ, EvalClip, OutputError
 from tas_core.evaluation.metrics import (
     LONG_STFT,
     SHORT_STFT,
     StftSettings,
     azimuth_error_deg,
+    binaqual,
     center_spl_db,
+    gcc_itd_error_us,
     ic_error,
     ild_error_db,
     itd_error_us,
     mirror_db,
     mono_sum_error_db,
+    mrstft_error,
     object_azimuth_spans_deg,
     paper_metrics,
+    pesq_mos,
     rank_audio,
     rank_object,
     silence_floor_db,
     spl_difference_curve_db,
+    stoi_score,
     swap_accuracy,
 )
 from tas_core.evaluation.systems import System
 
 Better = Literal["higher", "lower"]
+Also = Literal["cited", "speech"]
+ALSO: Final[tuple[Also, ...]] = get_args(Also)
+"""Groups of measures that are taken only where they are requested."""
 LEVEL_LIMIT_DB: Final = 200.0
 _SPL_LIMIT_DB: Final = 40.0
 _SPAN_S: Final = 0.5
@@ -61,6 +69,8 @@ MEASURES: Final[Mapping[str, Mapping[str, Better]]] = MappingProxyType(
         },
         "direction": {"rank_object": "higher", "rank_audio": "higher", "azimuth_error_deg": "lower"},
         "space": {"ic_error": "lower", "ild_error_db": "lower", "itd_error_us": "lower", "spl_error_db": "lower"},
+        "cited": {"binaqual": "higher", "gcc_itd_error_us": "lower", "mrstft": "lower"},
+        "speech": {"pesq": "higher", "stoi": "higher"},
         "control": {
             "mirror_db": "lower",
             "swap_accuracy": "higher",
@@ -116,6 +126,43 @@ def file_measures(
     found["itd_error_us"] = float(itd_error_us(output, truth, RATE_HZ))
     found["spl_error_db"] = spl_error_db(output, truth)
     return _known(found)
+
+
+def check_also(also: Sequence[str]) -> None:
+    """See that groups of measures are some of :data:`ALSO`, each once.
+
+    Raises:
+        InputError: another name, or one twice.
+    """
+    for number, group in enumerate(also):
+        if group not in ALSO:
+            raise InputError(f"unknown measures '{group}'; expected some of {', '.join(ALSO)}")
+        if group in also[:number]:
+            raise InputError(f"the measures '{group}' are requested twice")
+
+
+def cited_measures(output: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """Measures that other papers give (:mod:`tas_core.evaluation.metrics.cited`), of levels as they are.
+
+    Arguments and errors as :func:`file_measures`.
+    """
+    return _known(
+        {
+            "binaqual": float(binaqual(output, truth, RATE_HZ)),
+            "gcc_itd_error_us": float(gcc_itd_error_us(output, truth, RATE_HZ)),
+            "mrstft": float(mrstft_error(output, truth)),
+        }
+    )
+
+
+def speech_measures(output: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+    """PESQ and STOI (:mod:`tas_core.evaluation.metrics.speech`). Arguments as :func:`file_measures`.
+
+    Raises:
+        InputError: a package is missing.
+        ValueError: as :func:`file_measures`.
+    """
+    return _known({"pesq": pesq_mos(output, truth, RATE_HZ), "stoi": stoi_score(output, truth, RATE_HZ)})
 
 
 def spl_error_db(output: np.ndarray, truth: np.ndarray) -> float:
@@ -245,12 +292,12 @@ def check_output(output: np.ndarray, clip: EvalClip) -> None:
     """Refuse what no measure can be taken of.
 
     Raises:
-        InputError: another shape than the truth's, or non-finite samples.
+        OutputError: another shape than the truth's, or non-finite samples.
     """
     if output.shape != clip.truth.shape:
-        raise InputError(f"the output is {output.shape}, expected {clip.truth.shape}")
+        raise OutputError(f"the output is {output.shape}, expected {clip.truth.shape}")
     if not np.isfinite(output).all():
-        raise InputError("the output holds nan or infinite samples")
+        raise OutputError("the output holds nan or infinite samples")
 
 
 def _limited(level_db: float) -> float:

@@ -1,7 +1,8 @@
-"""What is compared, all from the mono sum of a clip to two ears: models, and the baselines beside them.
+"""What is compared, all from the mono sum of a clip to two ears: models, and what stands beside them.
 
 A model is :func:`tas_core.inference.stream.render` with a shipped model or a checkpoint; floors and ceilings are in
-:mod:`tas_core.evaluation.baselines`. All keep (L + R) / 2 as it was.
+:mod:`tas_core.evaluation.baselines`. All of these keep (L + R) / 2 as it was. Any other program can be a row too
+(:mod:`tas_core.evaluation.commands`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 from tas_core.errors import InputError
 from tas_core.evaluation.baselines import BASELINES, Baseline
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
+from tas_core.evaluation.commands import COMMAND, TIMEOUT_S, Command, CommandSystem, is_command
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.inference.presence import Detection
 from tas_core.inference.settings import RenderSettings
@@ -66,11 +68,12 @@ class SystemSpec:
 
     Attributes:
         name: what the results call it.
-        source: one of :data:`BASELINES`, a shipped model, or a checkpoint folder.
+        source: one of :data:`BASELINES`, a shipped model, a checkpoint folder, or ``command[@VERSION]:WORDS``, see
+            :mod:`tas_core.evaluation.commands`.
         steps: diffusion steps; None is the model's own default.
 
     Raises:
-        InputError: an empty name or source, no steps, or steps for something that has none.
+        InputError: an empty name or source, no steps, steps for something that has none, or a command that cannot be.
     """
 
     name: str
@@ -80,10 +83,17 @@ class SystemSpec:
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.source:
             raise InputError("a system has no name or no source, expected both")
-        if self.steps is not None and self.source in BASELINES:
-            raise InputError(f"{self.source} has no steps")
+        if is_command(self.source):
+            Command.read(self.source)
+        if self.steps is not None and not has_steps(self.source):
+            raise InputError(f"{COMMAND if is_command(self.source) else self.source} has no steps")
         if self.steps is not None and self.steps < 1:
             raise InputError(f"{self.source}: {self.steps} steps, expected 1 or more")
+
+
+def has_steps(source: str) -> bool:
+    """Whether a source is a model, which alone has diffusion steps."""
+    return source not in BASELINES and not is_command(source)
 
 
 class ModelSystem:
@@ -106,7 +116,7 @@ class ModelSystem:
         except InputError as error:
             raise InputError(
                 f"unknown model '{row.source}'; expected one of {', '.join((*shipped_models(), *BASELINES))}, "
-                "or a checkpoint folder"
+                f"a checkpoint folder, or {COMMAND}:WORDS"
             ) from error
         model = load_model(folder, device.type)
         network = model.network
@@ -164,10 +174,12 @@ class ModelSystem:
             torch.cuda.synchronize()
 
 
-def build_system(row: SystemSpec, device: torch.device) -> System:
-    """The system of a row, loaded.
+def build_system(row: SystemSpec, device: torch.device, *, timeout_s: float = TIMEOUT_S) -> System:
+    """The system of a row, loaded; ``timeout_s`` is how long a command may take for one clip.
 
     Raises:
-        InputError: as :class:`ModelSystem`.
+        InputError: as :class:`ModelSystem` and :class:`tas_core.evaluation.commands.CommandSystem`.
     """
+    if is_command(row.source):
+        return CommandSystem(row.name, row.source, timeout_s)
     return Baseline(row.source) if row.source in BASELINES else ModelSystem(row, device)

@@ -1,7 +1,8 @@
 """What an evaluation has to do: rows on clips, and the keys under which their results are kept.
 
-A key is a digest of all that a result depends on: weights and steps (or the baseline's name), recording, timeline and
-scene of the clip, captions, names, seed, normalisation, transform, kind of device.
+A key is a digest of all that a result depends on: weights and steps (or the baseline's name, or a command), recording,
+timeline and scene of the clip, captions, names, seed, normalisation, transform, kind of device; PESQ and STOI on their
+packages' versions, too.
 """
 
 from __future__ import annotations
@@ -19,15 +20,17 @@ import torch
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
-from tas_core.evaluation.baselines import BASELINES
 from tas_core.evaluation.clips import can_swap, clip_digest, has_stems
+from tas_core.evaluation.metrics.speech import SPEECH_PACKAGES
+from tas_core.evaluation.scoring import ALSO
 from tas_core.evaluation.settings import EvaluationSettings
-from tas_core.evaluation.systems import System, SystemSpec
+from tas_core.evaluation.systems import System, SystemSpec, has_steps
+from tas_core.system.machine import package_versions
 
 RESULTS_FORMAT: Final = 2
 """To be raised whenever a measure or a baseline changes: older results are then computed anew."""
 
-Kind = Literal["score", "mirror", "swap", "presence"]
+Kind = Literal["score", "cited", "speech", "mirror", "swap", "presence"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def named_rows(rows: Sequence[str | SystemSpec], settings: EvaluationSettings) -
         InputError: no rows, or two of one name.
     """
     found = [
-        SystemSpec(row, row, None if row in BASELINES else settings.steps) if isinstance(row, str) else row
+        SystemSpec(row, row, settings.steps if has_steps(row) else None) if isinstance(row, str) else row
         for row in rows
     ]
     if not found:
@@ -139,15 +142,17 @@ def list_tasks(
     mirrored = set(usable[: settings.control_clips])
     exchanged = set([c for c in usable if c in scenes and can_swap(scenes[c])][: settings.control_clips])
     common = [RESULTS_FORMAT, settings.captions, settings.names, settings.normalise, settings.stft, settings.seed]
+    more: dict[Kind, list[Any]] = {"speech": [package_versions(SPEECH_PACKAGES)]}
     tasks = []
     for clip in usable:
         for number, system in enumerate(systems):
-            kinds: list[Kind] = ["score"]
+            kinds: list[Kind] = ["score", *(group for group in ALSO if group in settings.also)]
             if settings.control and system.follows_text:
                 kinds += ["mirror"] if clip in mirrored else []
                 kinds += ["swap"] if clip in exchanged else []
                 kinds += ["presence"] if system.separates and clip in mirrored and clip in scenes else []
-            keys = {kind: _digest([*common, system.identity, digests[clip], kind, device.type]) for kind in kinds}
+            known = [*common, system.identity, digests[clip]]
+            keys = {kind: _digest([*known, kind, device.type, *more.get(kind, ())]) for kind in kinds}
             tasks.append(Task(number, clip, keys))
     return tasks, scenes
 

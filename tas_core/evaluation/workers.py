@@ -13,12 +13,15 @@ import torch
 from tas_core.audio.writer import write_audio
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
-from tas_core.evaluation.clips import RATE_HZ, EvalClip, read_clip
+from tas_core.evaluation.clips import RATE_HZ, EvalClip, OutputError, read_clip
+from tas_core.evaluation.commands import is_command
 from tas_core.evaluation.scoring import (
     check_output,
+    cited_measures,
     clip_measures,
     mirror_measures,
     presence_measures,
+    speech_measures,
     swap_measures,
 )
 from tas_core.evaluation.settings import EvaluationSettings
@@ -74,33 +77,38 @@ class Worker:
         except InputError as error:
             return Outcome(task, clip_excluded=str(error))
         if task.row not in self._systems:
-            system = build_system(self.job.rows[task.row], torch.device(self.job.device))
+            row = self.job.rows[task.row]
+            system = build_system(row, torch.device(self.job.device), timeout_s=settings.timeout_s)
             if system.identity != self.job.identities[task.row]:
-                name = self.job.rows[task.row].name
-                raise TasError(f"{name}: its checkpoint was written to while it was read; run it again")
+                what = "program" if is_command(row.source) else "checkpoint"
+                raise TasError(f"{row.name}: its {what} was written to while it was read; run it again")
             self._systems[task.row] = system
         system = self._systems[task.row]
         if system.needs_stems and clip.stems is None:
             return Outcome(task, row_excluded="no stems", notes=clip.notes)
-        output, seconds = system(clip, clip.timeline, settings.seed)
-        try:
-            check_output(output, clip)
-        except InputError as error:
-            return Outcome(task, row_excluded=str(error), notes=clip.notes)
-        if (path := self.job.audio_path(task)) is not None:
-            write_audio(path, output, RATE_HZ, "FLOAT", overwrite=True)
         results: dict[Kind, dict[str, Any]] = {}
-        if "score" in task.keys:  # noqa: SIM118 (a field of that name)
-            measures, spans = clip_measures(output, clip, normalise=settings.normalise, stft=settings.stft)
-            if seconds is not None:
-                measures["real_time_factor"] = seconds / clip.duration_s
-            results["score"] = {"measures": measures, "objects": [asdict(span) for span in spans]}
-        if "mirror" in task.keys:  # noqa: SIM118
-            results["mirror"] = {"measures": mirror_measures(system, clip, output, settings.seed)}
-        if "swap" in task.keys:  # noqa: SIM118
-            results["swap"] = {"measures": swap_measures(system, clip, output, settings.seed)}
-        if "presence" in task.keys:  # noqa: SIM118
-            results["presence"] = {"measures": presence_measures(system, clip)}
+        try:
+            output, seconds = system(clip, clip.timeline, settings.seed)
+            check_output(output, clip)
+            if (path := self.job.audio_path(task)) is not None:
+                write_audio(path, output, RATE_HZ, "FLOAT", overwrite=True)
+            if "score" in task.keys:  # noqa: SIM118 (a field of that name)
+                measures, spans = clip_measures(output, clip, normalise=settings.normalise, stft=settings.stft)
+                if seconds is not None:
+                    measures["real_time_factor"] = seconds / clip.duration_s
+                results["score"] = {"measures": measures, "objects": [asdict(span) for span in spans]}
+            if "cited" in task.keys:  # noqa: SIM118
+                results["cited"] = {"measures": cited_measures(output, clip.truth)}
+            if "speech" in task.keys:  # noqa: SIM118
+                results["speech"] = {"measures": speech_measures(output, clip.truth)}
+            if "mirror" in task.keys:  # noqa: SIM118
+                results["mirror"] = {"measures": mirror_measures(system, clip, output, settings.seed)}
+            if "swap" in task.keys:  # noqa: SIM118
+                results["swap"] = {"measures": swap_measures(system, clip, output, settings.seed)}
+            if "presence" in task.keys:  # noqa: SIM118
+                results["presence"] = {"measures": presence_measures(system, clip)}
+        except OutputError as error:
+            return Outcome(task, results, clip.notes, row_excluded=str(error))
         return Outcome(task, results, clip.notes)
 
     def _clip(self, name: str) -> EvalClip:
@@ -128,7 +136,7 @@ def computed(job: Job, systems: Sequence[System], tasks: Sequence[Task], jobs: i
 
     Raises:
         InputError: a system refuses a request.
-        TasError: a process was killed, or a checkpoint was written to before a process read it.
+        TasError: a process was killed, or a checkpoint or program was written to before a process read it.
     """
     if jobs == 1 or len(tasks) < 2:
         worker = Worker(job, systems)

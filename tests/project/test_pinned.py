@@ -24,6 +24,7 @@ from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.evaluation.files import evaluate_files
 from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.settings import EvaluationSettings
+from tas_core.evaluation.systems import SystemSpec
 from tests.conftest import Finished
 from tests.support.fairplay import write_fairplay, write_timelines
 from tests.support.scored import dry_scene, write_scenes
@@ -219,6 +220,19 @@ def test_json_of_systems_on_a_data_set(tmp_path: Path, tiny_model: Path) -> None
     assert {line["kind"] for line in lines} == {"score", "mirror", "swap", "presence"}
     for kind in ("score", "mirror", "swap", "presence"):
         assert written(*(line for line in lines if line["kind"] == kind)) == FIELDS[f"results.jsonl, {kind}"]
+
+
+def test_json_of_a_command_and_of_measures_of_other_papers(tmp_path: Path) -> None:
+    data = write_scenes(tmp_path / "d", [dry_scene(1, (60.0, -45.0), "degrees")])
+    row = SystemSpec("made", f"command@2:cp {data.audio_path('{clip}')} {{out}}")
+    settings = EvaluationSettings(jobs=1, device="cpu", also=("cited",))
+    found = written(as_json(evaluate(data, [row], settings, out=tmp_path / "o").as_dict()))
+    new = FIELDS["eval data, cited"]
+    assert {name: kind for name, kind in found.items() if name in new} == new
+    assert set(found) - set(new) - {"excluded.clips"} <= set(FIELDS["eval data"])
+    lines = [json.loads(line) for line in (tmp_path / "o" / "results.jsonl").read_text("utf-8").splitlines()]
+    (kept,) = (line for line in lines if line["kind"] == "cited")
+    assert written(kept) == FIELDS["results.jsonl, cited"]
 
 
 def test_kept_results_are_found_again(tmp_path: Path, tiny_model: Path) -> None:

@@ -10,6 +10,7 @@ from tas_core.acoustics.level_difference import (
     spl_of_energies_db,
 )
 from tas_core.evaluation.metrics.azimuth import object_azimuth_deg, object_azimuth_spans_deg
+from tas_core.evaluation.metrics.cited import binaqual, gcc_itd_error_us, mrstft_error
 from tas_core.evaluation.metrics.confidence import Interval, bootstrap_interval, paired_difference
 from tas_core.evaluation.metrics.control import center_spl_db, mirror_db, mono_sum_error_db, silence_floor_db
 from tas_core.evaluation.metrics.objects import azimuth_error_deg, rank_audio, rank_object, side_of, swap_accuracy
@@ -29,6 +30,7 @@ from tas_core.evaluation.metrics.paper import (
     wav_error_x1000,
 )
 from tas_core.evaluation.metrics.spatial import ic_error, ild_error_db, interaural_coherence, itd_error_us
+from tas_core.evaluation.metrics.speech import pesq_mos, stoi_score
 
 __all__ = [
     "LONG_STFT",
@@ -39,9 +41,11 @@ __all__ = [
     "StftSettings",
     "amp_error",
     "azimuth_error_deg",
+    "binaqual",
     "bootstrap_interval",
     "center_spl_db",
     "env_error",
+    "gcc_itd_error_us",
     "ic_error",
     "ild_error_db",
     "interaural_coherence",
@@ -49,11 +53,13 @@ __all__ = [
     "mirror_db",
     "mono_mono",
     "mono_sum_error_db",
+    "mrstft_error",
     "object_azimuth_deg",
     "object_azimuth_spans_deg",
     "paired_difference",
     "paper_metrics",
     "peak_normalised",
+    "pesq_mos",
     "pha_error",
     "rank_audio",
     "rank_object",
@@ -64,6 +70,7 @@ __all__ = [
     "spl_difference_db",
     "spl_of_energies_db",
     "stft_error",
+    "stoi_score",
     "swap_accuracy",
     "wav_error_x1000",
 ]
