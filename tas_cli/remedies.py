@@ -25,6 +25,7 @@ OPTIONS: Final = {
     "speech_packages": "pip install 'tas[eval]'",
     "system_name": "--model NAME=SYSTEM",
     "track": "--track N",
+    "training_length": "--steps N or --minutes M",
 }
 """By the keys of :attr:`tas_core.errors.TasError.remedy`."""
 

@@ -16,21 +16,34 @@ def train(
         ..., "--out", "-o", metavar="DIR", help="Run folder; an earlier run in it is gone on with."
     ),
     preset: str = typer.Option("slots", help="slots, paper, mono2binaural, apnet, or a variant; see docs/MODELS.md."),
-    steps: int | None = typer.Option(None, min=1, help="Training steps."),
+    steps: int | None = typer.Option(None, min=1, help="End after so many steps; this or --minutes."),
+    minutes: float | None = typer.Option(None, help="End after so many minutes, all included; this or --steps."),
     batch_size: int | None = typer.Option(None, min=1, help="Scenes per step."),
     window: float | None = typer.Option(None, min=0.5, max=30.0, help="Length of a scene in seconds."),
     learning_rate: float | None = typer.Option(None, min=0.0, help="Peak learning rate of AdamW."),
+    decay_share: float | None = typer.Option(
+        None, min=0.0, max=1.0, help="Last part of the run, in which the rate falls to zero; 0.4 by default."
+    ),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, scenes and noise."),
     fold: int = typer.Option(1, min=1, help="Number of the split, for a data set in TASBench's layout."),
     device: Device = choice("auto", help="Where to compute."),
     precision: Precision = choice("auto", help="Numbers: bf16 is mixed; auto is bf16 on CUDA, else fp32."),
     compile_model: bool = typer.Option(False, "--compile", help="Compile the network; pays after minutes."),
     init: str | None = typer.Option(None, help="Start from this model or checkpoint instead of afresh."),
-    workers: int = typer.Option(1, min=1, help="Threads that compose scenes ahead."),
+    workers: int | None = typer.Option(
+        None, min=1, help="Processes that draw scenes ahead, threads that read recordings; 1 on a CPU, else 4."
+    ),
     tensorboard: bool = typer.Option(False, "--tensorboard", help="Also log for TensorBoard; needs tas[logs]."),
-    log_every: int = typer.Option(10, min=1, help="Steps between lines of log.jsonl."),
-    validate_every: int = typer.Option(250, min=1, help="Steps between validations."),
-    save_every: int = typer.Option(100, min=1, help="Steps between checkpoints."),
+    log_every: int | None = typer.Option(
+        None, min=1, help="Steps between lines of log.jsonl; 10 steps, or 10 s with --minutes."
+    ),
+    validate_every: int | None = typer.Option(
+        None, min=1, help="Steps between validations; 250 steps, or an eighth of --minutes."
+    ),
+    save_every: int | None = typer.Option(
+        None, min=1, help="Steps between checkpoints; 100 steps, or 60 s with --minutes."
+    ),
+    save_seconds: float | None = typer.Option(None, min=1.0, help="Seconds between checkpoints at most."),
 ) -> None:
     """Train a model on scenes composed on the fly; kill it and run it again to go on."""
     from tas_cli.output.terminal import print_paths
@@ -39,9 +52,16 @@ def train(
 
     chosen = {
         "steps": steps,
+        "minutes": minutes,
         "batch_size": batch_size,
         "window_s": window,
         "learning_rate": learning_rate,
+        "decay_share": decay_share,
+        "workers": workers,
+        "log_every": log_every,
+        "validate_every": validate_every,
+        "save_every": save_every,
+        "save_every_s": save_seconds,
     }
     folder = run_training(
         data,
@@ -54,11 +74,7 @@ def train(
         precision=precision,
         compile=compile_model,
         init=init,
-        workers=workers,
         tensorboard=tensorboard,
-        log_every=log_every,
-        validate_every=validate_every,
-        save_every=save_every,
         progress=training_progress(context.obj),
     )
     print_paths(folder)

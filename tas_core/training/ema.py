@@ -58,8 +58,10 @@ class EMA:
     def update(self, module: nn.Module) -> None:
         """Move the average towards the present parameters of `module` by one step."""
         weight = 1.0 - warmed_decay(self.decay, self.num_updates)
-        for name, value in _learned(module):
-            self._average[name].lerp_(value.detach(), weight)
+        live = dict(_learned(module))
+        averages = [self._average[name] for name in live]
+        # One operation for all of them: a graphics processor would wait for hundreds of small ones.
+        torch._foreach_lerp_(averages, [value.detach() for value in live.values()], weight)
         self.num_updates += 1
 
     def averaged_state(self, module: nn.Module) -> dict[str, Tensor]:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import torch
 
 from tas_core.errors import InputError, TasError
 from tas_core.models.registry import FAMILIES, PRESETS, preset_family
 from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.registry import build_text_encoder
-from tas_core.system.devices import choose_device, keep_freed_memory
+from tas_core.system.devices import choose_device, keep_freed_memory, one_thread
 from tas_core.system.files import make_folder
+from tas_core.system.processes import usable_cores
 from tas_core.training.log import Report
-from tas_core.training.settings import TrainingConfig
+from tas_core.training.settings import TrainingConfig, check_length
 from tas_core.training.trainer import train
+
+_WORKERS: Final = 4
+"""Where a graphics processor trains; one process draws some thousand scenes without captions in a second."""
 
 
 def run_training(
@@ -38,27 +45,52 @@ def run_training(
         device: auto, cpu or cuda.
         progress: is given every logged step and its metrics.
         tensorboard: also write every logged metric to ``out``/tensorboard.
-        settings: of :class:`TrainingConfig`; they replace the family's own.
+        settings: of :class:`TrainingConfig`; they replace the family's own. ``steps`` or ``minutes`` has to be among
+            them where a family's authors state no number of steps.
 
     Raises:
-        InputError: unknown preset or precision, unusable data, or a run folder with other settings.
+        InputError: unknown preset or precision, a precision that the device lacks, unusable data, a run folder with
+            other settings, or nothing or two things that say when training ends.
         TasError: TensorBoard is wanted and not installed.
     """
-    precision = settings.pop("precision", "auto")
-    if precision not in ("auto", "bf16", "fp32"):
-        raise InputError(f"unknown precision '{precision}'; expected auto, bf16 or fp32")
     family = FAMILIES[preset_family(preset)]
+    where = choose_device(device)
+    stated = dict(family.training)
+    if settings.get("minutes") is not None:
+        stated.pop("steps", None)
+    settings["precision"] = training_precision(settings.get("precision", "auto"), where)
+    if settings.get("workers") is None:
+        settings["workers"] = max(1, min(_WORKERS, usable_cores() - 1)) if where.type == "cuda" else 1
+    config = TrainingConfig(**{**stated, **settings, "preset": preset})
+    check_length(config)
     encode = None
     if family.model.conditions_on == "prompts":
         encode = CachedEncoder(build_text_encoder(PRESETS[preset].text_encoder), max_entries=65536)
-    where = choose_device(device)
-    if precision == "auto":
-        # On CPUs without matrix units, products of bf16 take longer than those of fp32.
-        precision = "bf16" if where.type == "cuda" else "fp32"
-    chosen = {**family.training, **settings, "preset": preset, "precision": precision}
     keep_freed_memory()
     with _tensorboard(out, progress) if tensorboard else nullcontext(progress) as report:
-        return train(data, out, TrainingConfig(**chosen), device=where, encode=encode, progress=report)
+        # Beside a graphics processor, threads of the CPU only get into the way of the processes that draw.
+        with one_thread() if where.type == "cuda" else nullcontext():
+            return train(data, out, config, device=where, encode=encode, progress=report)
+
+
+def training_precision(wanted: str, device: torch.device) -> str:
+    """The numbers to train with: bf16 (mixed) or fp32.
+
+    Raises:
+        InputError: an unknown precision, or bf16 on a graphics processor that has none.
+    """
+    if wanted not in ("auto", "bf16", "fp32"):
+        raise InputError(f"unknown precision '{wanted}'; expected auto, bf16 or fp32")
+    if device.type != "cuda":
+        # On CPUs without matrix units, products of bf16 take longer than those of fp32.
+        return "fp32" if wanted == "auto" else wanted
+    if wanted == "fp32" or torch.cuda.is_bf16_supported(including_emulation=False):
+        return "bf16" if wanted == "auto" else wanted
+    name = torch.cuda.get_device_name(device)
+    if wanted == "bf16":
+        raise InputError(f"precision bf16 was requested, and {name} has no such numbers; expected fp32")
+    warnings.warn(f"{name} has no bf16; training is in fp32, which takes longer", stacklevel=2)
+    return "fp32"
 
 
 @contextmanager

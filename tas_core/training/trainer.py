@@ -2,7 +2,8 @@
 
 A run is a folder: ``log.jsonl`` (:mod:`tas_core.training.log`), ``training.safetensors`` (all that is needed to go
 on), ``checkpoint/`` (averaged weights, in the format of :mod:`tas_core.models.checkpoints`). Batches and noise depend
-on (seed, step) only, so a run that was killed and started again follows the same loss curve.
+on (seed, step) only, so a run of steps that was killed and started again follows the same loss curve. In a run of
+minutes the learning rate follows the clock, which no two runs share.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from tas_core.models.registry import build_preset, load_network
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.files import make_folder
 from tas_core.system.partial_files import remove_stale
+from tas_core.training.clock import Clock, Pace, is_over, stop_signals
 from tas_core.training.ema import EMA
 from tas_core.training.log import Report, RunLog
-from tas_core.training.prefetch import Prefetcher, SceneSource
-from tas_core.training.settings import TrainingConfig, check_same_run, learning_rate_at
+from tas_core.training.prefetch import FixedScenes, Prefetcher, SceneSource
+from tas_core.training.settings import TrainingConfig, check_length, check_same_run, learning_rate_at
 from tas_core.training.state import TRAINING_FILE, TrainingState, load_training_state, save_training_state
 
 CHECKPOINT_FOLDER: Final = "checkpoint"
@@ -89,10 +91,15 @@ def train(
         The checkpoint folder.
 
     Raises:
-        InputError: data, preset or an earlier run's settings do not fit, or ``out`` cannot be written.
+        InputError: data, preset or an earlier run's settings do not fit, nothing or two things say when training ends,
+            or ``out`` cannot be written.
+        KeyboardInterrupt: SIGINT came; the run is saved.
+        SystemExit: SIGTERM came; the run is saved.
     """
+    check_length(config)
+    clock = Clock(config.minutes)
     torch.manual_seed(config.seed)
-    run = _Run(config, device)
+    run = _Run(config, device, clock)
     scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
     source, validation = _scene_sources(data, run.model, config, scene, device)
     make_folder(out)
@@ -102,32 +109,42 @@ def train(
     compute = loss_function(run.model, encode)
     if config.compile:
         run.model.compile_parts()
+    log_pace = Pace(config.between("log"), at_once=True)
+    validation_pace, save_pace = Pace(config.between("validate")), Pace(config.between("save"))
+    last = is_over(run.step, clock, config)
     with (
         RunLog(out / "log.jsonl", run.step, progress) as log,
         closing(Prefetcher(source, config.batch_size, config.workers)) as feed,
+        stop_signals() as stop,
     ):
         try:
-            while run.step < config.steps:
+            while not last:
                 losses, norm = run.update(feed, compute)
-                last = run.step == config.steps
-                if run.step % config.log_every == 0 or last:
+                last = is_over(run.step, clock, config)
+                if log_pace.due(run.step) or last:
                     log.write(run.step, run.metrics(losses, norm))
-                if run.step % config.validate_every == 0 or last:
-                    with run.ema.applied(run.model), torch.no_grad():
+                if stop.asked is None and (validation_pace.due(run.step) or last):
+                    with clock.reserving("validation"), run.ema.applied(run.model), torch.no_grad():
                         log.write(run.step, validate(run.model, validation, config, compute))
-                if run.step % config.save_every == 0:
-                    run.save(out, source)
+                if save_pace.due(run.step) or stop.asked is not None:
+                    with clock.reserving("save"):
+                        run.save(out, source)
+                stop.obey()
         except KeyboardInterrupt:
-            run.save(out, source)
+            if stop.asked is None and run.whole:
+                run.save(out, source)
             raise
     return run.save(out, source)
 
 
 class _Run:
-    """What training changes: the network, its optimiser and average, the steps made and the seconds they took."""
+    """What training changes: the network, its optimiser and average, the steps made and the seconds they took.
 
-    def __init__(self, config: TrainingConfig, device: torch.device) -> None:
-        self.config, self.device = config, device
+    ``whole`` is False while a step has changed some of it and not yet all.
+    """
+
+    def __init__(self, config: TrainingConfig, device: torch.device, clock: Clock) -> None:
+        self.config, self.device, self.clock = config, device, clock
         model = load_network(config.init) if config.init else build_preset(config.preset)
         self.model = model.to(device).train()
         if config.train_only:
@@ -135,10 +152,19 @@ class _Run:
                 parameter.requires_grad_(not set(name.split(".")).isdisjoint(config.train_only))
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay
+            self.parameters,
+            config.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=config.weight_decay,
+            fused=self._fused,
         )
         self.ema = EMA(model, config.ema_decay)
-        self.step, self.seconds = 0, 0.0
+        self.step, self.seconds, self.rate, self.whole = 0, 0.0, 0.0, True
+
+    @property
+    def _fused(self) -> bool | None:
+        """Whether one operation updates all weights, which saves a graphics processor a thousand."""
+        return True if self.device.type == "cuda" else None
 
     def resume(self, out: Path) -> None:
         """Go on where an earlier run in a folder was saved, if there is one.
@@ -153,37 +179,43 @@ class _Run:
         check_same_run(state.extra["config"], self.config, out)
         self.model.load_state_dict(state.tensors["model"])
         self.ema.load_state(state.tensors["ema"])
-        self.optimizer.load_state_dict(state.optimizer)
+        # The run may have been on another kind of device.
+        groups = [{**group, "fused": self._fused} for group in state.optimizer["param_groups"]]
+        self.optimizer.load_state_dict({**state.optimizer, "param_groups": groups})
         self.step, self.seconds = state.step, float(state.extra["seconds"])
+        # Runs from before there was a clock know what their steps took.
+        self.clock.earlier_s = float(state.extra.get("clock_s", self.seconds))
 
     def update(self, feed: Prefetcher, compute: LossFunction) -> tuple[dict[str, Tensor], Tensor]:
         """Make one optimiser step; returns its losses, and the norm of its gradient before clipping."""
         began = time.perf_counter()
+        self.rate = learning_rate_at(self.step, self.config, self.clock.gone)
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate_at(self.step, self.config)
+            group["lr"] = self.rate
         seed = numbered_seed(self.config.seed, self.step)
         losses = _losses(compute, feed.get(self.step), seed, self.config.precision)
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        self.whole = False
         self.optimizer.step()
         self.ema.update(self.model)
         self.step += 1
+        self.whole = True
         self.seconds += time.perf_counter() - began
         return losses, norm
 
     def metrics(self, losses: dict[str, Tensor], norm: Tensor) -> dict[str, float]:
         """What is logged of the step that :meth:`update` just made."""
-        return {k: float(v.detach()) for k, v in losses.items()} | {
-            "gradient_norm": float(norm),
-            "learning_rate": learning_rate_at(self.step - 1, self.config),
+        return _numbers({**losses, "gradient_norm": norm}) | {
+            "learning_rate": self.rate,
             "seconds": round(self.seconds, 2),
         }
 
     def save(self, out: Path, source: SceneSource) -> Path:
         """Write the state of the run and its checkpoint; returns the checkpoint folder."""
         tensors = {"model": self.model.state_dict(), "ema": self.ema.state()}
-        extra = {"config": asdict(self.config), "seconds": self.seconds}
+        extra = {"config": asdict(self.config), "seconds": self.seconds, "clock_s": self.clock.spent_s}
         save_training_state(out, TrainingState(self.step, self.optimizer.state_dict(), tensors, extra))
         return save_checkpoint(
             out / CHECKPOINT_FOLDER,
@@ -214,14 +246,22 @@ def _losses(compute: LossFunction, batch: SceneBatch, seed: int, precision: str)
         return compute(batch, generator)
 
 
+def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
+    """Scalars on a device as numbers, read at once."""
+    return dict(zip(values, torch.stack([v.detach().float() for v in values.values()]).tolist(), strict=True))
+
+
 def validate(model: nn.Module, source: SceneSource, config: TrainingConfig, compute: LossFunction) -> dict[str, float]:
     """Mean losses over fixed scenes made of sources that training does not use; names get ``val_`` before them."""
     model.eval()
+    found = [
+        _losses(compute, source.compose(index, config.batch_size), index, config.precision)
+        for index in range(config.validation_batches)
+    ]
     totals: dict[str, float] = {}
-    for index in range(config.validation_batches):
-        losses = _losses(compute, source.compose(index, config.batch_size), index, config.precision)
-        for name, value in losses.items():
-            totals[name] = totals.get(name, 0.0) + float(value) / config.validation_batches
+    for losses in found:  # read when all are there: on a graphics processor every look is a wait
+        for name, value in _numbers(losses).items():
+            totals[name] = totals.get(name, 0.0) + value / config.validation_batches
     model.train()
     return {f"val_{name}": value for name, value in totals.items()}
 
@@ -245,9 +285,10 @@ def _scene_sources(
             RecordedScenes(bench, "train", config.fold, config.window_s, config.seed, device),
             RecordedScenes(bench, "val", config.fold, config.window_s, _VALIDATION_SEED, device),
         )
+    captions = model.conditions_on == "prompts"
     encoder_name = str(model.config.text_encoder)
     plain = CompositionConfig(**{**asdict(scene), "augment": False, "odd_name_share": 0.0, "absent_share": 0.0})
     return (
-        open_material(data, "train", encoder_name, scene, config.seed, device),
-        open_material(data, "val", encoder_name, plain, _VALIDATION_SEED, device),
+        open_material(data, "train", encoder_name, scene, config.seed, device, captions),
+        FixedScenes(open_material(data, "val", encoder_name, plain, _VALIDATION_SEED, device, captions)),
     )

@@ -11,7 +11,7 @@ from tas_core.models.registry import PRESETS
 from tas_core.training import run
 from tas_core.training.run import run_training
 from tas_core.training.settings import TrainingConfig
-from tests.support.tiny import TINY_SLOTS, write_material
+from tests.support.tiny import TINY_SLOTS, HashEncoder, write_material
 
 SETTINGS: dict[str, Any] = {
     "steps": 3,
@@ -90,13 +90,7 @@ def test_an_unknown_precision_is_refused(data: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(
-    ("asked", "device", "expected"),
-    [("auto", "cpu", "fp32"), ("auto", "cuda", "bf16"), ("bf16", "cpu", "bf16"), ("fp32", "cuda", "fp32")],
-)
-def test_auto_precision_is_the_faster_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, device: str, expected: str
-) -> None:
+def _settings_that_arrive(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, preset: str = "slots", **chosen: Any):
     """The settings that reach the training; there is no CUDA device to train on here."""
     reached: list[TrainingConfig] = []
 
@@ -106,6 +100,64 @@ def test_auto_precision_is_the_faster_one(
 
     monkeypatch.setattr(run, "train", caught)
     monkeypatch.setattr(run, "choose_device", lambda name: torch.device(name))
+    monkeypatch.setattr(run, "build_text_encoder", lambda name: HashEncoder())
+    run_training(tmp_path, tmp_path / "run", preset, progress=lambda step, metrics: None, **chosen)
+    return reached[0]
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
+    """A graphics processor as torch would describe it."""
+    has = {"bf16": True}
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: has["bf16"])
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Tesla T4")
+    return has
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "expected"),
+    [("auto", "cpu", "fp32"), ("auto", "cuda", "bf16"), ("bf16", "cpu", "bf16"), ("fp32", "cuda", "fp32")],
+)
+@pytest.mark.usefixtures("card")
+def test_auto_precision_is_the_faster_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, device: str, expected: str
+) -> None:
     settings = {**SETTINGS, "device": device, "precision": asked}
-    run_training(tmp_path, tmp_path / "run", "slots", progress=lambda step, metrics: None, **settings)
-    assert reached[0].precision == expected
+    assert _settings_that_arrive(monkeypatch, tmp_path, **settings).precision == expected
+
+
+def test_a_card_without_bf16_trains_in_fp32_and_says_so(
+    card: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card["bf16"] = False
+    settings = {**SETTINGS, "device": "cuda"}
+    with pytest.warns(UserWarning, match="Tesla T4 has no bf16; training is in fp32"):
+        assert _settings_that_arrive(monkeypatch, tmp_path, **{**settings, "precision": "auto"}).precision == "fp32"
+    assert _settings_that_arrive(monkeypatch, tmp_path, **{**settings, "precision": "fp32"}).precision == "fp32"
+    with pytest.raises(InputError, match="bf16 was requested, and Tesla T4 has no such numbers; expected fp32"):
+        _settings_that_arrive(monkeypatch, tmp_path, **{**settings, "precision": "bf16"})
+
+
+@pytest.mark.usefixtures("card")
+def test_what_decides_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps or minutes; else the steps that a model's authors state, if they do."""
+    end = lambda preset, **chosen: (  # noqa: E731
+        (c := _settings_that_arrive(monkeypatch, tmp_path, preset, device="cpu", **chosen)).steps,
+        c.minutes,
+    )
+    assert end("slots", steps=7) == (7, None)
+    assert end("slots", minutes=2.5) == (None, 2.5)
+    assert end("paper") == (3000, None)
+    assert end("paper", minutes=2.5) == (None, 2.5)
+    with pytest.raises(InputError, match=r"when training ends is not said: expected .* steps or of minutes"):
+        end("slots")
+    with pytest.raises(InputError, match="after 7 steps and after 2.5 minutes; expected one of them"):
+        end("paper", steps=7, minutes=2.5)
+
+
+@pytest.mark.usefixtures("card")
+def test_processes_draw_where_a_graphics_processor_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "usable_cores", lambda: 16)
+    assert _settings_that_arrive(monkeypatch, tmp_path, steps=1, device="cuda").workers == 4
+    assert _settings_that_arrive(monkeypatch, tmp_path, steps=1, device="cpu").workers == 1
+    assert _settings_that_arrive(monkeypatch, tmp_path, steps=1, device="cpu", workers=3).workers == 3

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from tas_core.models.registry import PRESETS, load_network
 from tas_core.timeline.segments import Timeline
 from tas_core.training import trainer
 from tas_core.training.settings import TrainingConfig, learning_rate_at
-from tas_core.training.state import TRAINING_FILE, load_training_state
+from tas_core.training.state import TRAINING_FILE, load_training_state, save_training_state
 from tas_core.training.trainer import train
 from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, WideHashEncoder, phrase_table, write_material
 
@@ -41,6 +43,7 @@ SETTINGS: dict[str, Any] = {
     "save_every": 100,
     "seed": 3,
 }
+SETTINGS_RATE = TrainingConfig().learning_rate
 
 
 @pytest.fixture(autouse=True)
@@ -135,13 +138,101 @@ def test_two_runs_with_the_same_seed_are_the_same_run(data: Path, tmp_path: Path
     assert a[0]["loss"] != c[0]["loss"]
 
 
-def test_the_number_of_workers_changes_nothing(data: Path, tmp_path: Path) -> None:
-    for workers in (1, 3):
-        _train(data, tmp_path / str(workers), steps=4, workers=workers)
-    assert _without_time(_log(tmp_path / "1")) == _without_time(_log(tmp_path / "3"))
-    # A run may go on with another number of them.
-    _train(data, tmp_path / "1", steps=5, workers=2)
-    assert [line["step"] for line in _log(tmp_path / "1") if "loss" in line] == [1, 2, 3, 4, 5]
+def test_the_number_of_workers_changes_nothing_and_a_stop_neither(data: Path, tmp_path: Path) -> None:
+    """One draws in a thread, several are processes; a run may go on with another number of them."""
+    _train(data, tmp_path / "straight", steps=5)
+    with pytest.raises(_Stop):
+        _train(data, tmp_path / "broken", steps=5, workers=3, save_every=3, progress=_stop_at(4))
+    _train(data, tmp_path / "broken", steps=5, workers=2)
+    assert _without_time(_log(tmp_path / "broken")) == _without_time(_log(tmp_path / "straight"))
+
+
+# ------------------------------------------------------------------ a run of minutes
+
+
+def _minutes(data: Path, out: Path, minutes: float, **changes: Any) -> Path:
+    by_clock = {"steps": None, "log_every": None, "validate_every": None, "save_every": None, "minutes": minutes}
+    return _train(data, out, **{**by_clock, **changes})
+
+
+def test_a_run_of_minutes_ends_by_the_clock_with_a_save(data: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    folder = _minutes(data, tmp_path, 0.02, warmup_steps=1, decay_share=1.0)
+    assert 1.0 < time.monotonic() - began < 30.0
+    state = load_training_state(tmp_path)
+    assert load_checkpoint(folder).provenance["steps"] == state.step
+    lines = _log(tmp_path)
+    trained = [line for line in lines if "loss" in line]
+    # The first step is logged, whatever the time, and the last one with a validation.
+    assert trained[0]["step"] == 1
+    assert trained[-1]["step"] == state.step == lines[-1]["step"]
+    assert "val_loss" in lines[-1]
+    rates = [line["learning_rate"] for line in trained]
+    assert rates[-1] < 0.2 * SETTINGS_RATE
+    assert rates == sorted(rates, reverse=True)
+    assert 1.2 <= state.extra["clock_s"] < 30.0
+
+
+def test_a_run_of_minutes_goes_on_with_what_is_left(data: Path, tmp_path: Path) -> None:
+    def interrupted(step: int, metrics: dict[str, float]) -> None:
+        if step == 3 and "loss" in metrics:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _minutes(data, tmp_path, 60.0, log_every=1, progress=interrupted)
+    state = load_training_state(tmp_path)
+    assert state.step == 3
+    # As if an hour less two seconds were over.
+    save_training_state(tmp_path, replace(state, extra={**state.extra, "clock_s": 3598.0}))
+    began = time.monotonic()
+    _minutes(data, tmp_path, 60.0, log_every=1)
+    assert time.monotonic() - began < 30.0
+    lines = [line for line in _log(tmp_path) if "loss" in line]
+    assert [line["step"] for line in lines] == list(range(1, len(lines) + 1))
+    assert load_training_state(tmp_path).extra["clock_s"] >= 3599.0
+    # Nothing is left: it is there as it was.
+    _minutes(data, tmp_path, 60.0, log_every=1)
+    assert load_training_state(tmp_path).step == len(lines)
+
+
+def test_a_run_of_an_earlier_version_goes_on_by_steps_or_by_the_clock(data: Path, tmp_path: Path) -> None:
+    """It knew no clock, and had numbers where now nothing said is None."""
+    _train(data, tmp_path, steps=2)
+    state = load_training_state(tmp_path)
+    new = ("minutes", "save_every_s")
+    config = {k: v for k, v in state.extra["config"].items() if k not in new}
+    save_training_state(tmp_path, replace(state, extra={"config": config, "seconds": 7200.0}))
+    _train(data, tmp_path, steps=3)
+    assert load_training_state(tmp_path).step == 3
+    _minutes(data, tmp_path, 60.0)  # two hours are over
+    assert load_training_state(tmp_path).step == 3
+
+
+def test_a_run_of_minutes_makes_a_step_at_least(data: Path, tmp_path: Path) -> None:
+    _minutes(data, tmp_path, 1e-6)
+    assert load_training_state(tmp_path).step == 1
+
+
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_signals_save_after_the_step_that_is_under_way(
+    data: Path, tmp_path: Path, number: int, error: type[BaseException]
+) -> None:
+    def asked(step: int, metrics: dict[str, float]) -> None:
+        if step == 2 and "loss" in metrics:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(error):
+        _train(data, tmp_path / "broken", progress=asked)
+    assert load_training_state(tmp_path / "broken").step == 2
+    _train(data, tmp_path / "broken")
+    _train(data, tmp_path / "straight")
+    assert _without_time(_log(tmp_path / "broken")) == _without_time(_log(tmp_path / "straight"))
+
+
+def test_saves_are_due_by_seconds_too(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(_Stop):
+        _train(data, tmp_path, save_every_s=1e-6, progress=_stop_at(5))
+    assert load_training_state(tmp_path).step == 4
 
 
 def test_a_run_can_be_made_longer(data: Path, tmp_path: Path) -> None:

@@ -93,6 +93,31 @@ class StemBank:
         columns = {name: getattr(self, name)[clips] for name in _COLUMNS}
         return replace(self, samples=samples, start=length.cumsum(0) - length, **columns)
 
+    def check(self) -> None:
+        """Refuse clips that point to what is not there; a graphics processor would say of it no more than that.
+
+        Raises:
+            ValueError: numbers of another count or type, or out of range.
+        """
+        size = len(self.samples)
+        ranges = {
+            "start": (0, size - 1),
+            "length": (1, size),
+            "category": (0, len(self.categories) - 1),
+            "source": (0, len(self.sources) - 1),
+            "split": (0, len(SPLITS) - 1),
+        }
+        for name, (low, high) in ranges.items():
+            values = getattr(self, name)
+            if values.dtype != torch.int64 or values.ndim != 1 or len(values) != len(self.start):
+                raise ValueError(f"'{name}' has the shape {tuple(values.shape)}, expected a whole number for each clip")
+            if len(values) and not low <= int(values.min()) <= int(values.max()) <= high:
+                raise ValueError(f"'{name}' holds numbers outside of {low} to {high}")
+        if bool((self.start + self.length > size).any()):
+            raise ValueError("clips end beyond the last sample")
+        if self.samples.dtype != torch.int16:
+            raise ValueError(f"samples are {self.samples.dtype}, expected 16-bit integers")
+
     def save(self, path: Path) -> None:
         """Write the bank to one safetensors file."""
         with whole_file(path) as partial:
@@ -143,6 +168,7 @@ class StemBank:
                 sources=tuple(json.loads(meta["sources"])),
                 sample_rate_hz=int(meta["sample_rate_hz"]),
             )
+            bank.check()
         return bank if split is None or tensors else bank.only(split)
 
 

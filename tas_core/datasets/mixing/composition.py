@@ -32,6 +32,8 @@ from tas_core.datasets.tasbench.layout import ACTIVE_DB, FRAME_S
 from tas_core.models.scene_batch import SceneBatch
 
 _RAMP_S = 0.02
+_ALIGNED = 16
+"""Bytes that the beginnings of tensors copied together are multiples of."""
 
 
 class SceneComposer:
@@ -43,6 +45,10 @@ class SceneComposer:
         config: how scenes are drawn.
         seed: of everything drawn.
         device: where sounds are rendered; the CPU by default.
+        captions: whether scenes get captions, for models that read whole prompts.
+
+    Raises:
+        InputError: the material does not fit together.
     """
 
     def __init__(
@@ -52,12 +58,13 @@ class SceneComposer:
         config: CompositionConfig | None = None,
         seed: int = 0,
         device: torch.device | None = None,
+        captions: bool = True,
     ) -> None:
         self.config = config or CompositionConfig()
         self.device = device or torch.device("cpu")
         bank = material.bank
         self.rate_hz = bank.sample_rate_hz
-        self._drawer = SceneDrawer(material, split, self.config, seed)
+        self.drawer = SceneDrawer(material, split, self.config, seed, captions)
         used = torch.cat([bank.source[clips] for clips in bank.clips_of(split).values()]).unique()
         self._sources = [bank.sources[int(i)] for i in used]
         self._samples = bank.samples.to(self.device)
@@ -68,7 +75,7 @@ class SceneComposer:
     @property
     def window(self) -> int:
         """Samples in a scene."""
-        return self._drawer.window
+        return self.drawer.window
 
     def source_names(self) -> list[str]:
         """Names of the soundfont presets, voices and recordings that scenes are made of."""
@@ -80,78 +87,132 @@ class SceneComposer:
 
     def draw(self, step: int, batch_size: int) -> SceneDraws:
         """The decisions of one training step; no sound, and the same on every device."""
-        return self._drawer.draw(step, batch_size)
+        return self.drawer.draw(step, batch_size)
 
     @torch.no_grad()
     def render(self, draws: SceneDraws) -> SceneBatch:
         """The scenes that were decided on, on the composer's device."""
         window, device = self.window, self.device
         scenes, count = draws.named.shape[0], len(draws.start)
-        signals = self._signals(draws)
-        mid, side = self._ears(signals, draws).unbind(dim=1)
-        named = torch.nonzero(draws.slot >= 0)[:, 0]
-        at = (draws.scene[named].to(device), draws.slot[named].to(device))
+        d = on_device(_places_in_batch(draws, window), device)
+        mid, side = self._ears(self._signals(d), d).unbind(dim=1)
         stem_mid = torch.zeros(scenes, MAX_CLAUSES, window, device=device)
         stem_side = torch.zeros_like(stem_mid)
-        stem_mid[at], stem_side[at] = mid[named.to(device)], side[named.to(device)]
+        at = (d["named_scene"], d["named_slot"])
+        stem_mid[at], stem_side[at] = mid[d["named_at"]], side[d["named_at"]]
         rest = torch.zeros(scenes, window, device=device)
-        if len(named) < count:
-            rest = torch.cat([mid, mid.new_zeros(1, window)])[draws.rest.to(device)].sum(dim=1)
+        if len(d["named_at"]) < count:
+            rest = torch.cat([mid, mid.new_zeros(1, window)])[d["rest"]].sum(dim=1)
         # A clause for the rest: its parts come from several places, so there is no one side signal to learn.
-        spoken = torch.nonzero(draws.rest_slot >= 0)[:, 0]
-        stem_mid[spoken.to(device), draws.rest_slot[spoken].to(device)] = rest[spoken.to(device)]
-        rest[spoken.to(device)] = 0
-        is_named = draws.named.to(device)
+        stem_mid[d["spoken"], d["spoken_slot"]] = rest[d["spoken"]]
+        rest[d["spoken"]] = 0
+        is_named = d["named"]
         active = _sounding(stem_mid, stem_side, round(FRAME_S * self.rate_hz))
         # A name that nothing in the scene goes by holds while another object sounds.
         active |= ~active.any(dim=2, keepdim=True) & active.roll(1, dims=1)
-        active |= ~(active.any(dim=2) & draws.timed.to(device)[:, None])[..., None]
+        active |= ~(active.any(dim=2) & d["timed"][:, None])[..., None]
         return SceneBatch(
             stem_mid,
             stem_side,
             rest,
-            self._features[draws.word.to(device)] * is_named[..., None],
-            draws.azimuth_deg.to(device),
+            self._features[d["word"]] * is_named[..., None],
+            d["azimuth_deg"],
             is_named,
             active,
-            draws.right_name.to(device),
-            (draws.rest_slot < 0).to(device),
+            d["right_name"],
+            d["side_known"],
             draws.prompts,
         )
 
-    def _signals(self, draws: SceneDraws) -> Tensor:
+    def _signals(self, d: dict[str, Tensor]) -> Tensor:
         """Excerpts of clips at their speed, gated and at their level, (signal, time)."""
-        device, window = self.device, self.window
-        signals = torch.empty(len(draws.start), window, device=device)
-        for faster_or_slower in (False, True):
-            at = torch.nonzero((draws.span != window) == faster_or_slower)[:, 0]
-            start, span = draws.start[at].to(device), draws.span[at].to(device)
-            if faster_or_slower:
-                signals[at.to(device)] = _at_speed(self._samples, start, span, window)
-            else:
-                signals[at.to(device)] = _cut(self._samples, start, window)
-        gated = torch.nonzero((draws.gate[:, 0] > 0) | (draws.gate[:, 1] < window))[:, 0]
-        if len(gated):
-            signals[gated.to(device)] *= _envelope(draws.gate[gated].to(device), window, _RAMP_S * self.rate_hz)
-        return signals.mul_((draws.gain.to(device) / _active_rms(signals, self.rate_hz // 10))[:, None])
+        window = self.window
+        signals = torch.empty(len(d["gain"]), window, device=self.device)
+        signals[d["plain"]] = _cut(self._samples, d["plain_start"], window)
+        signals[d["sped"]] = _at_speed(self._samples, d["sped_start"], d["sped_span"], window)
+        if len(d["gated"]):
+            signals[d["gated"]] *= _envelope(d["gate"], window, _RAMP_S * self.rate_hz)
+        return signals.mul_((d["gain"] / _active_rms(signals, self.rate_hz // 10))[:, None])
 
-    def _ears(self, signals: Tensor, draws: SceneDraws) -> Tensor:
+    def _ears(self, signals: Tensor, d: dict[str, Tensor]) -> Tensor:
         """Mid and side of signals (signal, time) at their places, (signal, 2, time)."""
-        device = self.device
         size = _fast_size(self.window + self._responses.shape[-1])
         spectrum = torch.fft.rfft(signals, n=size)
-        if bool(draws.tone_db.any()):
-            spectrum = spectrum * _tone(draws.tone_db.to(device), size)
+        if len(d["tone_db"]):
+            spectrum = spectrum * _tone(d["tone_db"], size)
         transfer = spectrum.new_empty(len(signals), 2, size // 2 + 1)
-        wet, dry = (torch.nonzero(x)[:, 0] for x in (~draws.dry, draws.dry))
-        if len(wet):
-            left, right = self._responses[draws.room[wet].to(device), draws.place[wet].to(device)].float().unbind(dim=1)
-            transfer[wet.to(device)] = torch.fft.rfft(torch.stack([left + right, left - right], dim=1), n=size)
-        if len(dry):
+        if len(d["wet"]):
+            left, right = self._responses[d["room"], d["place"]].float().unbind(dim=1)
+            transfer[d["wet"]] = torch.fft.rfft(torch.stack([left + right, left - right], dim=1), n=size)
+        if len(d["dry"]):
             # A user's mono file: not coloured by head and room, but with the ratio of the ears as it should be.
-            ratio = _ratio_at(self._ratio, draws.place_deg[dry].to(device), size)
-            transfer[dry.to(device)] = 2 * torch.stack([torch.ones_like(ratio), ratio], dim=1)
+            ratio = _ratio_at(self._ratio, d["place_deg"], size)
+            transfer[d["dry"]] = 2 * torch.stack([torch.ones_like(ratio), ratio], dim=1)
         return torch.fft.irfft(spectrum[:, None] * transfer, n=size)[..., : self.window]
+
+
+def _places_in_batch(draws: SceneDraws, window: int) -> dict[str, Tensor]:
+    """What rendering needs of decisions, with the numbers of the signals that each step of it is for; on the CPU."""
+    where = lambda chosen: torch.nonzero(chosen)[:, 0]  # noqa: E731
+    named, spoken = where(draws.slot >= 0), where(draws.rest_slot >= 0)
+    plain, sped = where(draws.span == window), where(draws.span != window)
+    gated = where((draws.gate[:, 0] > 0) | (draws.gate[:, 1] < window))
+    wet, dry = where(~draws.dry), where(draws.dry)
+    return {
+        "named_at": named,
+        "named_scene": draws.scene[named],
+        "named_slot": draws.slot[named],
+        "spoken": spoken,
+        "spoken_slot": draws.rest_slot[spoken],
+        "rest": draws.rest,
+        "word": draws.word,
+        "plain": plain,
+        "plain_start": draws.start[plain],
+        "sped": sped,
+        "sped_start": draws.start[sped],
+        "sped_span": draws.span[sped],
+        "wet": wet,
+        "room": draws.room[wet],
+        "place": draws.place[wet],
+        "dry": dry,
+        "place_deg": draws.place_deg[dry],
+        "gated": gated,
+        "gate": draws.gate[gated],
+        "gain": draws.gain,
+        "tone_db": draws.tone_db if bool(draws.tone_db.any()) else draws.tone_db[:0],
+        "azimuth_deg": draws.azimuth_deg,
+        "named": draws.named,
+        "right_name": draws.right_name,
+        "timed": draws.timed,
+        "side_known": draws.rest_slot < 0,
+    }
+
+
+def on_device(tensors: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """Tensors of the CPU on a device, copied there all at once: on a graphics processor each copy is a wait."""
+    if device.type == "cpu":
+        return tensors
+    together, spans = in_one_buffer(tensors, pinned=device.type == "cuda")
+    there = together.to(device, non_blocking=True)
+    return {name: part_of(there, span, like) for (name, like), span in zip(tensors.items(), spans, strict=True)}
+
+
+def in_one_buffer(tensors: dict[str, Tensor], pinned: bool) -> tuple[Tensor, list[tuple[int, int]]]:
+    """The bytes of tensors, uint8 (byte), in memory that a device copies from by itself if pinned, and their spans."""
+    spans, size = [], 0
+    for value in tensors.values():
+        length = value.numel() * value.element_size()
+        spans.append((size, size + length))
+        size += -(-length // _ALIGNED) * _ALIGNED
+    together = torch.empty(size, dtype=torch.uint8, pin_memory=pinned)
+    for value, (first, stop) in zip(tensors.values(), spans, strict=True):
+        together[first:stop] = value.contiguous().view(-1).view(torch.uint8)
+    return together, spans
+
+
+def part_of(together: Tensor, span: tuple[int, int], like: Tensor) -> Tensor:
+    """The tensor of a span of bytes, of the type and shape of another one."""
+    return together[span[0] : span[1]].view(like.dtype).view(like.shape)
 
 
 def _cut(samples: Tensor, start: Tensor, window: int) -> Tensor:

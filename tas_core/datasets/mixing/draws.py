@@ -5,11 +5,13 @@ Decisions depend on (seed, step) only. :mod:`tas_core.datasets.mixing.compositio
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from safetensors.torch import load, save
 from torch import Tensor
 
 from tas_core.conventions import db_to_amplitude
@@ -18,6 +20,7 @@ from tas_core.datasets.mixing.phrases import REST_PHRASES, PhraseTable
 from tas_core.datasets.mixing.room_bank import RoomBank
 from tas_core.datasets.sources.catalogue import Category, Split
 from tas_core.datasets.tasbench.captions import STYLE_FRACTIONS, STYLES, CaptionedObject, Captioner
+from tas_core.errors import InputError
 
 MAX_CLAUSES = 5
 TONE_POINTS = 8
@@ -25,6 +28,8 @@ _LEVEL = 0.06
 """Root mean square of an object while it sounds, before its level is varied."""
 _RAMP_S = 0.02
 _TONE_DB = 9.0
+_AT_ONCE = 1 << 22
+"""Samples whose energies are taken in one operation."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +89,7 @@ class SceneDraws:
         named: (scene, clause) bool, False for padding.
         right_name: (scene, clause) bool, False for a sound that goes by the name of something else.
         timed: (scene) bool, whether the prompt says when its objects sound, or that they do throughout.
-        prompts: one caption per scene.
+        prompts: one caption per scene, or none at all.
     """
 
     start: Tensor
@@ -107,9 +112,35 @@ class SceneDraws:
     timed: Tensor
     prompts: tuple[str, ...]
 
+    def to_bytes(self) -> bytes:
+        """All of it, to send to another process."""
+        tensors = {name: value for name, value in vars(self).items() if name != "prompts"}
+        prompts = np.frombuffer(json.dumps(self.prompts).encode(), np.uint8)
+        return save({**tensors, "prompts": torch.from_numpy(prompts.copy())})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> SceneDraws:
+        """What :meth:`to_bytes` gave."""
+        tensors = load(data)
+        prompts = json.loads(tensors.pop("prompts").numpy().tobytes())
+        return cls(**tensors, prompts=tuple(prompts))
+
 
 class SceneDrawer:
-    """Draws decisions; the same (seed, step) gives the same, whatever was drawn before and in any thread."""
+    """Draws decisions; the same (seed, step) gives the same, whatever was drawn before, in any thread and process.
+
+    It holds no sounds, no responses and no features, so that it is small to send to a process.
+
+    Args:
+        material: what scenes are made of.
+        split: whose clips these are.
+        config: how scenes are drawn.
+        seed: of everything drawn.
+        captions: whether scenes get captions, which are most of the work; what else is drawn does not depend on it.
+
+    Raises:
+        InputError: the bank holds categories that are not known here, or no clip of the split.
+    """
 
     def __init__(
         self,
@@ -117,15 +148,25 @@ class SceneDrawer:
         split: Split,
         config: CompositionConfig,
         seed: int,
+        captions: bool = True,
     ) -> None:
         bank, phrases = material.bank, material.phrases
-        self.config, self.seed, self.phrases = config, seed, phrases
+        self.config, self.seed, self.phrases, self.captions = config, seed, phrases.phrases, captions
         self.rate_hz = bank.sample_rate_hz
         self.window = round(config.window_s * bank.sample_rate_hz)
         self.room_azimuth_deg = material.rooms.azimuth_deg.numpy()
         clips = bank.clips_of(split)
         by_name = {c.name: c for c in material.categories}
         self.numbers = sorted(clips)
+        if not clips:
+            raise InputError(f"the stem bank holds no clips for {split}; expected some of every split")
+        unknown = sorted(bank.categories[n] for n in self.numbers if bank.categories[n] not in by_name)
+        if unknown:
+            raise InputError(
+                f"the stem bank holds categories that are not in the catalogue: {', '.join(unknown[:5])}"
+                f"{' and more' if len(unknown) > 5 else ''}; it was made for other objects, make the material anew",
+                remedy="material",
+            )
         self.clips = {n: clips[n].tolist() for n in self.numbers}
         self.rows: dict[int, list[int]] = {}
         self.kinds: list[str] = []
@@ -141,7 +182,7 @@ class SceneDrawer:
         self.weights = np.array([_frequency(by_name[bank.categories[n]]) for n in self.numbers])
         self.start, self.length = bank.start.tolist(), bank.length.tolist()
         self.block = self.rate_hz // 20
-        self.energy = {clip: _energy(bank, clip, self.block) for found in self.clips.values() for clip in found}
+        self.energy = summed_energies(bank, [clip for n in self.numbers for clip in self.clips[n]], self.block)
 
     def draw(self, step: int, batch_size: int) -> SceneDraws:
         """The decisions of one training step."""
@@ -172,7 +213,7 @@ class SceneDrawer:
             named=torch.tensor([_padded([True for _ in s.clauses], MAX_CLAUSES, False) for s in scenes]),
             right_name=torch.tensor([_padded([c.right for c in s.clauses], MAX_CLAUSES, True) for s in scenes]),
             timed=torch.from_numpy(timing.random(batch_size) < self.config.timed_share),
-            prompts=self._captions(scenes, np.random.default_rng([self.seed, step, 1])),
+            prompts=self._captions(scenes, np.random.default_rng([self.seed, step, 1])) if self.captions else (),
         )  # fmt: skip
 
     def _captions(self, scenes: Sequence[_Scene], rng: np.random.Generator) -> tuple[str, ...]:
@@ -180,7 +221,7 @@ class SceneDrawer:
         captions = []
         for scene in scenes:
             words = Captioner(STYLES[_pick(np.array(STYLE_FRACTIONS), rng)], rng)
-            named = [(self.phrases.phrases[c.row].lower(), c.azimuth_deg) for c in scene.clauses]
+            named = [(self.phrases[c.row].lower(), c.azimuth_deg) for c in scene.clauses]
             captions.append(words.caption([CaptionedObject(name, azimuth, azimuth) for name, azimuth in named]))
         return tuple(captions)
 
@@ -287,11 +328,30 @@ class _Scene:
     rest_slot: int
 
 
-def _energy(bank: StemBank, clip: int, block: int) -> np.ndarray:
-    """Mean squares of a clip's blocks, summed up from its start, float64 (block + 1); an unfinished block counts."""
-    samples = bank.clip(clip)
-    padded = torch.nn.functional.pad(samples, (0, -len(samples) % block)).reshape(-1, block)
-    return np.concatenate([[0.0], np.cumsum(padded.square().mean(dim=1).double().numpy())])
+def summed_energies(bank: StemBank, clips: Sequence[int], block: int) -> dict[int, np.ndarray]:
+    """Mean squares of clips' blocks, summed up from each clip's start, float64 (block + 1); unfinished blocks count.
+
+    All blocks of many clips are rows of one matrix, so that the number of operations hardly depends on that of clips:
+    one by one, thousands of them took minutes where several processes with many threads each were at it.
+    """
+    samples, start, length = bank.samples.numpy(), bank.start.tolist(), bank.length.tolist()
+    found: dict[int, np.ndarray] = {}
+    at = 0
+    while at < len(clips):
+        rows, begin, firsts = 0, at, [0]
+        while at < len(clips) and (at == begin or rows * block < _AT_ONCE):
+            rows += -(-length[clips[at]] // block)
+            firsts.append(rows)
+            at += 1
+        together = np.zeros(rows * block, np.int16)
+        for clip, first in zip(clips[begin:at], firsts, strict=False):
+            size = length[clip]
+            together[first * block : first * block + size] = samples[start[clip] : start[clip] + size]
+        scaled = torch.from_numpy(together).float().div_(32767.0).view(rows, block)
+        power = scaled.square_().mean(dim=1).double().numpy()
+        for clip, first, stop in zip(clips[begin:at], firsts, firsts[1:], strict=False):
+            found[clip] = np.concatenate([[0.0], np.cumsum(power[first:stop])])
+    return found
 
 
 def _padded(values: list, size: int, padding: object) -> list:

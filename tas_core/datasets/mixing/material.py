@@ -80,8 +80,11 @@ def open_material(
     config: CompositionConfig | None = None,
     seed: int = 0,
     device: torch.device | None = None,
+    captions: bool = True,
 ) -> SceneComposer:
     """A composer over the material of a folder, full or packed, that renders on ``device`` (CPU if None).
+
+    Scenes come with ``captions`` for models that read whole prompts; without them they are drawn faster.
 
     Raises:
         InputError: the folder or one of its files is missing or not what it should be.
@@ -99,4 +102,5 @@ def open_material(
         config,
         seed,
         device,
+        captions,
     )

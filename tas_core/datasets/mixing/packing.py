@@ -15,6 +15,7 @@ from torch import Tensor
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.codec import CodedClips, encode_clips
 from tas_core.datasets.mixing.material import room_recipe
+from tas_core.datasets.mixing.room_bank import RoomBank
 from tas_core.datasets.sources.catalogue import SPLITS, Split
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder, whole_folder, write_files
@@ -84,6 +85,31 @@ def pack_material(source: Path, out: Path, settings: PackSettings, progress: Cal
         for split in splits:
             room_recipe(split, settings.rooms, settings.seed).save(part / f"rooms-{split}.safetensors")
     progress(packer.summary(splits))
+
+
+def unpack_material(source: Path, out: Path) -> None:
+    """Write a folder of training material with all that is made anew whenever a packed one is opened.
+
+    Clips are decoded and rooms simulated, once. The folder appears when all is in it.
+
+    Args:
+        source: folder made by ``tas data pack``, or by ``tas data bank``, of which this makes a copy.
+        out: folder to make.
+
+    Raises:
+        InputError: ``source`` is no folder of material, or ``out`` exists or cannot be made.
+        TasError: writing failed.
+    """
+    if os.path.lexists(out):
+        raise InputError(f"{out}: exists; expected the name of a new folder")
+    bank = StemBank.load(source / "bank.safetensors")
+    make_folder(out.parent)
+    remove_stale(out.parent)
+    with whole_folder(out) as part:
+        bank.save(part / "bank.safetensors")
+        for path in sorted(source.glob("rooms-*.safetensors")):
+            RoomBank.load(path).save(part / path.name)
+        write_files({part / path.name: path.read_bytes() for path in sorted(source.glob("phrases-*.safetensors"))})
 
 
 def _packed(bank: StemBank, phrases: Sequence[Path], splits: Sequence[Split], settings: PackSettings) -> _Packer:

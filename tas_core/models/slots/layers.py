@@ -198,19 +198,23 @@ class Recognition(nn.Module):
             fraction = power / power.sum(dim=1, keepdim=True).clamp_min(1e-12)
             weight = in_patches(band_sums(fraction.square() * power).sqrt(), 2, self.patch).sum(dim=3)
             sounds = named & (power.sum(dim=(2, 3)) > 1e-4 * power.sum(dim=(1, 2, 3))[:, None])
-        if not sounds.any():
-            return 0.0 * (self.sound.weight.sum() + self.name.weight.sum() + self.log_scale)
+        # Rows of clauses that do not sound stay, and count for nothing: how many they are is not known without waiting
+        # for a graphics processor, and shapes that depend on it could not be compiled.
+        sounds = sounds.flatten()
         pooled = torch.einsum("bktn,bntc->bkc", weight, features.float())
-        pooled = pooled / weight.sum(dim=(2, 3)).clamp_min(1e-8)[..., None]
-        sound = F.normalize(self.sound(pooled)[sounds].float(), dim=-1)
-        name = F.normalize(self.name(clauses)[sounds].float(), dim=-1)
+        pooled = (pooled / weight.sum(dim=(2, 3)).clamp_min(1e-8)[..., None]).flatten(0, 1)
+        sound = F.normalize(self.sound(pooled).float(), dim=-1)
+        name = F.normalize(self.name(clauses.flatten(0, 1)).float(), dim=-1)
         logits = self.log_scale.exp().clamp(max=50.0) * sound @ name.T
-        text = F.normalize(clause_features[sounds].float(), dim=-1)
+        text = F.normalize(clause_features.flatten(0, 1).float(), dim=-1)
+        with torch.autocast(text.device.type, enabled=False):  # in bf16 a vector times itself can be 0.996
+            alike = text @ text.T > 0.999
         # The same name elsewhere in the batch is no wrong answer.
-        alike = (text @ text.T > 0.999) & ~torch.eye(len(text), dtype=torch.bool, device=text.device)
-        logits = logits.masked_fill(alike, -1e4)
-        target = torch.arange(len(logits), device=logits.device)
-        return 0.5 * (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target))
+        others = ~torch.eye(len(text), dtype=torch.bool, device=text.device)
+        excluded = (alike | ~(sounds[:, None] & sounds)) & others
+        logits = logits.masked_fill(excluded, -1e4)
+        errors = F.log_softmax(logits, dim=1).diagonal() + F.log_softmax(logits, dim=0).diagonal()
+        return -0.5 * torch.where(sounds, errors, 0.0).sum() / sounds.sum().clamp_min(1)
 
 
 def in_patches(x: Tensor, axis: int, patch: int) -> Tensor:

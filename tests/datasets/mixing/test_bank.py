@@ -102,3 +102,23 @@ def test_a_built_bank_does_not_depend_on_the_number_of_processes() -> None:
     assert all(len(found) == 1 for found in splits.values())
     peaks = [float(banks[0].clip(i).abs().max()) for i in range(len(banks[0].start))]
     np.testing.assert_allclose(peaks, 0.9, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"start": torch.full((30,), 10**9)}, "'start' holds numbers outside of 0 to"),
+        ({"length": torch.full((30,), 64000)}, "clips end beyond the last sample"),
+        ({"length": torch.zeros(30, dtype=torch.int64)}, "'length' holds numbers outside of 1 to"),
+        ({"category": torch.full((30,), 5)}, "'category' holds numbers outside of 0 to 4"),
+        ({"split": torch.full((30,), -1)}, "'split' holds numbers outside of 0 to 2"),
+        ({"source": torch.zeros(29, dtype=torch.int64)}, "'source' has the shape"),
+        ({"samples": torch.zeros(960000)}, r"samples are torch\.float32, expected 16-bit integers"),
+    ],
+)
+def test_clips_that_point_to_nothing_are_damage(changes: dict[str, torch.Tensor], message: str, tmp_path: Path) -> None:
+    """Said when the file is read, not by a graphics processor in the middle of a run."""
+    path = tmp_path / "bank.safetensors"
+    replace(tone_bank(), **changes).save(path)
+    with pytest.raises(InputError, match=rf"bank\.safetensors: not a readable stem bank \({message}"):
+        StemBank.load(path)

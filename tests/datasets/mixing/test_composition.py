@@ -12,12 +12,14 @@ from scipy import signal as scipy_signal
 from torch import Tensor
 
 from tas_core.acoustics.stft import stft
-from tas_core.datasets.mixing.composition import SceneComposer
-from tas_core.datasets.mixing.draws import CompositionConfig, Material, SceneDraws
+from tas_core.datasets.mixing import draws as draws_module
+from tas_core.datasets.mixing.composition import SceneComposer, in_one_buffer, on_device, part_of
+from tas_core.datasets.mixing.draws import CompositionConfig, Material, SceneDraws, summed_energies
 from tas_core.datasets.mixing.phrases import REST_PHRASES
 from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.captions import STYLES, CaptionedObject, Captioner, said_azimuth_deg
+from tas_core.errors import InputError
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.timeline.prompts import parse_prompt
 from tests.support.tiny import CATEGORIES, RATE_HZ, dry_rooms, phrase_table, tone_bank
@@ -86,6 +88,61 @@ def test_the_global_random_state_is_not_touched(rooms: RoomBank) -> None:
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(999)
     assert _same(_composer(rooms).compose(0, 2), batch)
+
+
+def test_captions_change_nothing_else(rooms: RoomBank) -> None:
+    draws = _composer(rooms).draw(3, 4)
+    composer = SceneComposer(
+        Material(BANK, rooms, PHRASES, load_categories()), "train", CompositionConfig(window_s=WINDOW_S), captions=False
+    )
+    without = composer.draw(3, 4)
+    assert without.prompts == ()
+    assert _same(replace(draws, prompts=()), without)
+    assert composer.compose(3, 4).prompts == ()
+
+
+def test_tensors_arrive_on_a_device_as_they_were() -> None:
+    """All copied at once, of any type, empty ones too; a device without storage stands for one of another kind."""
+    tensors = {
+        "empty": torch.zeros(0, 2, dtype=torch.int64),
+        "flags": torch.tensor([True, False, True]),
+        "numbers": torch.arange(5)[1:4],
+        "turned": torch.arange(6.0).reshape(2, 3).T,
+    }
+    there = on_device(tensors, torch.device("meta"))
+    for name, value in tensors.items():
+        assert there[name].device.type == "meta"
+        assert (there[name].shape, there[name].dtype) == (value.shape, value.dtype)
+    together, spans = in_one_buffer(tensors, pinned=False)
+    for (name, value), span in zip(tensors.items(), spans, strict=True):
+        assert torch.equal(part_of(together, span, value), value), name
+    assert on_device(tensors, torch.device("cpu")) is tensors
+
+
+@pytest.mark.parametrize("at_once", [1, 5000, 1 << 22])
+def test_energies_of_blocks_are_sums_of_their_mean_squares(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
+    """However many are taken at once, and to the bit what each clip by itself gives."""
+    monkeypatch.setattr(draws_module, "_AT_ONCE", at_once)
+    bank = replace(BANK, length=BANK.length - torch.arange(len(BANK.length)) * 37)
+    clips = [4, 0, 7, 21]
+    found = summed_energies(bank, clips, 800)
+    assert list(found) == clips
+    for clip in clips:
+        sound = bank.clip(clip)
+        padded = torch.nn.functional.pad(sound, (0, -len(sound) % 800)).reshape(-1, 800)
+        expected = np.cumsum(padded.square().mean(dim=1).double().numpy())
+        assert np.array_equal(found[clip], np.concatenate([[0.0], expected])), clip
+        exact = np.square(bank.samples[int(bank.start[clip]) :][: int(bank.length[clip])].double().numpy() / 32767)
+        np.testing.assert_allclose(found[clip][-1] * 800, exact.sum(), rtol=1e-6)
+
+
+def test_material_of_other_objects_is_refused_by_name(rooms: RoomBank) -> None:
+    material = Material(replace(BANK, categories=("piano", "cello", "theremin", "glass harp", "church organ")), rooms,
+                        PHRASES, load_categories())  # fmt: skip
+    with pytest.raises(InputError, match=r"not in the catalogue: glass harp, theremin; it was made for other objects"):
+        SceneComposer(material, "train")
+    with pytest.raises(InputError, match="holds no clips for val"):
+        SceneComposer(replace(material, bank=BANK.only("train")), "val")
 
 
 def test_a_batch_is_its_decisions_rendered(rooms: RoomBank) -> None:

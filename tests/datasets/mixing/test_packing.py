@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from tas_core.datasets.mixing import packing
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.material import open_material
-from tas_core.datasets.mixing.packing import PackSettings, liveliest_excerpt, pack_material
+from tas_core.datasets.mixing.packing import PackSettings, liveliest_excerpt, pack_material, unpack_material
 from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.errors import InputError
@@ -185,3 +186,19 @@ def test_packed_rooms_are_those_of_a_bank_of_the_same_seed(source: Path, tmp_pat
     found = RoomBank.load(folder / "rooms-val.safetensors")
     assert torch.equal(found.responses, expected.responses)
     assert torch.equal(found.azimuth_deg, expected.azimuth_deg)
+
+
+def test_an_unpacked_folder_composes_the_same_and_opens_plain(plain: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    unpack_material(plain, out)
+    assert sorted(path.name for path in out.iterdir()) == sorted(path.name for path in plain.iterdir())
+    one, other = open_material(plain, "train", "hash").compose(3, 2), open_material(out, "train", "hash").compose(3, 2)
+    assert torch.equal(one.mid, other.mid)
+    for name in ("bank", "rooms-train"):
+        with safe_open(out / f"{name}.safetensors", "pt") as file:
+            assert {"samples", "responses"} & set(file.keys())
+    with pytest.raises(InputError, match="out: exists"):
+        unpack_material(plain, out)
+    with pytest.raises(InputError, match=r"nowhere/bank\.safetensors: not a readable stem bank"):
+        unpack_material(tmp_path / "nowhere", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
