@@ -21,14 +21,21 @@ _BIT_RATES: Final = {
 _RATES: Final = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """Hz: bits of the version -> by index."""
 _SAMPLES: Final = {(1, 1): 384, (1, 2): 1152, (1, 3): 1152, (2, 1): 384, (2, 2): 1152, (2, 3): 576}
+_BEGINNINGS: Final = (b"\xff", b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
 _FIRST_AGREEING: Final = 3
 _DECODER_DELAY: Final = 529
 _TAG_BYTES: Final = 128
+_LONGEST_FREE: Final = 4 * 1152 + 8
+"""Bytes, and more than a frame takes at the most that a free bit rate can be, 640 kbit/s, and at 24 kHz."""
+_LONGEST_LYRICS: Final = 2**20
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """A header: what has to stay the same in a stream, and the sizes of the frame in bytes and samples."""
+    """A header: what has to stay the same in a stream, and the sizes of the frame in bytes and samples.
+
+    ``free_bytes`` is the size without padding where the header does not name a bit rate: it is the same for all.
+    """
 
     kind: tuple[int, int]
     rate_hz: int
@@ -36,6 +43,7 @@ class _Frame:
     num_bytes: int
     num_samples: int
     info_at: int
+    free_bytes: int = 0
 
 
 @dataclass
@@ -155,9 +163,10 @@ def _walk(data: mmap.mmap, where: range) -> MpegStream | None:
     seconds, junk, fresh = 0.0, 0, True
     while position < size - 3:
         if skipped := _tag_bytes(data, position, size):
+            junk = max(0, junk - _bytes_before(data, position))
             position += skipped
             continue
-        frame = _header(data, position)
+        frame = _header(data, position, last.free_bytes if last else 0)
         known = last is not None and frame is not None and _alike(frame, last)
         if frame is None or not (known and not junk or _is_followed(data, position, frame, size)):
             following = _next_sync(data, position + 1, size)
@@ -201,22 +210,40 @@ def _walk(data: mmap.mmap, where: range) -> MpegStream | None:
     return MpegStream(whole, tuple(lost), tuple(changes), cut, 0 if cut else junk, is_padding)
 
 
-def _header(data: mmap.mmap, position: int) -> _Frame | None:
-    """The header at a position, if there can be one."""
+def _header(data: mmap.mmap, position: int, free_bytes: int = 0) -> _Frame | None:
+    """The header at a position, if there can be one; with the size of frames of a free bit rate, where it is known."""
     four = data[position : position + 4]
     if len(four) < 4 or four[0] != 0xFF or four[1] & 0xE0 != 0xE0:
         return None
     version, layer = four[1] >> 3 & 3, 4 - (four[1] >> 1 & 3)
     bit_rate, rate = four[2] >> 4, four[2] >> 2 & 3
-    if version == 1 or layer == 4 or not 0 < bit_rate < 15 or rate == 3:
+    if version == 1 or layer == 4 or bit_rate == 15 or rate == 3:
         return None
     kind = (1 if version == 3 else 2, layer)
     rate_hz = _RATES[version][rate]
-    bits = _BIT_RATES[kind if kind != (2, 3) else (2, 2)][bit_rate - 1] * 1000
     padded, samples, mono = four[2] >> 1 & 1, _SAMPLES[kind], four[3] >> 6 == 3
-    num_bytes = (12 * bits // rate_hz + padded) * 4 if layer == 1 else samples // 8 * bits // rate_hz + padded
     side = (17 if mono else 32) if kind[0] == 1 else (9 if mono else 17)
-    return _Frame((version, layer), rate_hz, 1 if mono else 2, num_bytes, samples, 4 + side)
+    if bit_rate:
+        bits = _BIT_RATES[kind if kind != (2, 3) else (2, 2)][bit_rate - 1] * 1000
+        num_bytes = (12 * bits // rate_hz + padded) * 4 if layer == 1 else samples // 8 * bits // rate_hz + padded
+        free_bytes = 0
+    else:
+        free_bytes = free_bytes or _free_bytes(data, position, padded * (4 if layer == 1 else 1))
+        num_bytes = free_bytes + padded * (4 if layer == 1 else 1)
+        if not free_bytes:
+            return None
+    return _Frame((version, layer), rate_hz, 1 if mono else 2, num_bytes, samples, 4 + side, free_bytes)
+
+
+def _free_bytes(data: mmap.mmap, position: int, padding: int) -> int:
+    """Bytes of a frame of a free bit rate without its padding: up to the next header like its own; 0 if none is."""
+    stop = position + _LONGEST_FREE
+    at = position + 4
+    while 0 <= (at := data.find(data[position : position + 2], at, stop)):
+        if (data[at + 2] ^ data[position + 2]) & 0xFC == 0 and (data[at + 3] ^ data[position + 3]) & 0xC0 == 0:
+            return at - position - padding
+        at += 1
+    return 0
 
 
 def _alike(a: _Frame, b: _Frame) -> bool:
@@ -229,7 +256,7 @@ def _is_followed(data: mmap.mmap, position: int, frame: _Frame, size: int) -> bo
         position += frame.num_bytes
         if position >= size or _tag_bytes(data, position, size):
             return position <= size
-        following = _header(data, position)
+        following = _header(data, position, frame.free_bytes)
         if following is None or not _alike(following, frame):
             return False
         frame = following
@@ -238,7 +265,7 @@ def _is_followed(data: mmap.mmap, position: int, frame: _Frame, size: int) -> bo
 
 def _next_sync(data: mmap.mmap, position: int, size: int) -> int:
     """Where the next byte is that may begin a frame or a tag."""
-    found = [at for at in (data.find(word, position) for word in (b"\xff", b"ID3", b"TAG", b"APETAGEX")) if at >= 0]
+    found = [at for at in (data.find(word, position) for word in _BEGINNINGS) if at >= 0]
     return min(found, default=size)
 
 
@@ -258,7 +285,18 @@ def _tag_bytes(data: mmap.mmap, position: int, size: int) -> int:
         length = int.from_bytes(data[position + 12 : position + 16], "little")
         is_header = data[position + 23] & 0x20
         return length + 32 if is_header else 32
+    if data[position : position + 11] == b"LYRICSBEGIN":
+        words = (b"LYRICS200", b"LYRICSEND")
+        ends = [data.find(word, position, min(size, position + _LONGEST_LYRICS)) for word in words]
+        return next((end + 9 - position for end in ends if end >= 0), 0)
     return 0
+
+
+def _bytes_before(data: mmap.mmap, position: int) -> int:
+    """Bytes of the tag at a position that stand before it: of APE's there may be nothing at its beginning."""
+    if data[position : position + 8] != b"APETAGEX" or data[position + 23] & 0x20:
+        return 0
+    return max(0, int.from_bytes(data[position + 12 : position + 16], "little") - 32)
 
 
 def _information(

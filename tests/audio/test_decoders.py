@@ -112,6 +112,40 @@ def test_mp3_files_joined_by_cat_are_read_to_the_end(tmp_path: Path) -> None:
     assert said == []
 
 
+def test_frames_of_a_free_bit_rate_are_counted(tmp_path: Path) -> None:
+    constant = {"bitrate_mode": "CONSTANT", "compression_level": 0.5}
+    soundfile.write(tmp_path / "a.mp3", tone(3.0, 48_000), 48_000, format="MP3", **constant)
+    data = bytearray(bare(tmp_path / "a.mp3"))
+    expected = heard_of(tmp_path, bytes(data))
+    size = data.index(data[:3], 4)  # no padding at 48 kHz
+    assert len(data) % size == 0
+    for at in range(0, len(data), size):
+        data[at + 2] &= 0x0F
+    picture = b"ID3\x04\0\0\0\x02\0\0" + bytes(2 * 2**14)
+    free = heard_of(tmp_path, picture + bytes(data))
+    np.testing.assert_allclose(free.samples, expected.samples, atol=1e-6)
+    (tmp_path / "cut.mp3").write_bytes(data[:-20])
+    assert heard(tmp_path / "cut.mp3")[1] == ["its last frame is not whole; the file may be cut off"]
+
+
+def heard_of(folder: Path, data: bytes) -> Audio:
+    """A whole MP3 of which there is nothing to say."""
+    (folder / "heard.mp3").write_bytes(data)
+    audio, said = heard(folder / "heard.mp3")
+    assert said == []
+    return audio
+
+
+def test_tags_behind_the_sound_are_no_bytes_that_were_left_out(tmp_path: Path) -> None:
+    data = bare(mp3(tmp_path / "a.mp3", 1.0))
+    lyrics = b"LYRICSBEGININD0000210LYR00011hello there000041LYRICS200"
+    items = b"\5\0\0\0\0\0\0\0Title\0hello"
+    ape = items + b"APETAGEX" + b"".join(n.to_bytes(4, "little") for n in (1000, len(items) + 32, 1, 0)) + bytes(8)
+    old = b"TAG" + b"title".ljust(125, b"\0")
+    lengths = {heard_of(tmp_path, data + tags).num_frames for tags in (b"", lyrics + old, ape, ape + old)}
+    assert len(lengths) == 1
+
+
 def test_a_picture_in_the_tag_is_no_sound(tmp_path: Path) -> None:
     frames = bare(mp3(tmp_path / "whole.mp3", 2.0, mode="CONSTANT"))
     picture = b"\xff\xd8\xff\xe0" + np.random.default_rng(0).bytes(60_000)
