@@ -51,3 +51,16 @@ def test_words_have_the_figure_and_the_way_out() -> None:
     )
     assert MixdownLoss(2, 6.02, (1,)).words().startswith("channel 1 is silent: the mean of all is 6.0 dB quieter than")
     assert MixdownLoss(2, 9.54, (1, 3)).words().startswith("channels 1, 3 are silent: ")
+
+
+def test_two_of_several_channels_that_cancel_are_named() -> None:
+    half = (B, -A, A / 2)  # of A, a sixth is left
+    for channels, figure in (((A, -A, B), math.inf), ((A / 4, -A / 4, 2 * B), math.inf), (half, 20 * math.log10(6))):
+        loss = measured(*channels)
+        assert loss is not None
+        a, b = (2, 3) if channels[0] is B else (1, 2)
+        assert (loss.pair, loss.loudest) == ((a, b), a)
+        assert loss.loss_db == pytest.approx(figure, abs=0.001)
+        assert f"channels {a} and {b} cancel each other: what both have is" in loss.words()
+    assert measured(A, -A, B, -B).pair == ()  # type: ignore[union-attr]
+    assert measured(A, A / 2, B, 1e-3 * B, -1e-3 * B) is None
