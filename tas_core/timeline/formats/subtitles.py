@@ -1,8 +1,9 @@
 r"""Subtitles: SubRip (.srt) and WebVTT (.vtt). Each cue is a segment, and its text the prompt.
 
 Both are read leniently, as players do: either decimal mark, hours or not, a cue identifier or none, a missing
-blank line before the next cue. Positions, styles, comments and tags (``<i>``, ``<v Name>``, ``{\an8}``) say
-nothing about what sounds where, and are left out. Text that belongs to no cue is an error.
+blank line before the next cue. Positions, styles, comments, tags (``<i>``, ``<v Name>``, ``{\an8}``) and the
+notes that stand around songs say nothing about what sounds where, and are left out. Text that belongs to no cue
+is an error.
 """
 
 from __future__ import annotations
@@ -25,8 +26,12 @@ _HEADER = re.compile(r"WEBVTT(?:[ \t].*)?")
 _NO_CUE = re.compile(r"NOTE(?:[ \t].*)?|(?:STYLE|REGION)[ \t]*")
 _BREAK = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _TAG = re.compile(r"</?[a-z][^<>]*>|<\d[\d:.]*>|\{\\[^{}]*\}", re.IGNORECASE)
+_NOTES = "♩♪♫♬"
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#x[0-9a-f]{1,6}|[a-z][a-z0-9]*);", re.IGNORECASE)
-_ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "{": "&#123;"})
+_ESCAPES = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", "{": "&#123;"} | {note: f"&#{ord(note)};" for note in _NOTES}
+)
+_NO_NOTES = str.maketrans("", "", _NOTES)
 
 
 class _Cue(NamedTuple):
@@ -106,7 +111,7 @@ def _cues(timeline: Timeline) -> Iterator[tuple[Segment, int, int]]:
 
 def _prompt_of(text: str) -> list[str]:
     """The lines of a cue's text without tags, entities and blank lines."""
-    plain = _TAG.sub("", _BREAK.sub("\n", text))
+    plain = _TAG.sub("", _BREAK.sub("\n", text.translate(_NO_NOTES)))
     return prompt_lines(_ENTITY.sub(lambda entity: html.unescape(entity.group()), plain))
 
 

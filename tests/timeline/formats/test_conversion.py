@@ -23,6 +23,7 @@ AWKWARD = (
     "bass,\n  drums\ton the right;\n\ntabla 30 degrees left.\n",
     '"drum\nbass, <i>\n" left, piano right',
     "\N{VIOLIN} # far left, 'é' & \\n hard right",
+    '"♪ violin ♪" on the left',
     '"R&amp;B" on the left --> "<b>dog</b> {\\an8}" on the right',
     "dog --> on the left,\n00:00:01,000 --> 2 cats on the right",
     "\\\t3 left",

@@ -52,6 +52,7 @@ of it
         pytest.param(SRT.replace(",200\n", ",200  X1:40 X2:600 Y1:20 Y2:50\n"), id="coordinates"),
         pytest.param(SRT.replace(LEFT, f'<font color="#fff"><i>{LEFT}</I></font>'), id="tags"),
         pytest.param(SRT.replace(LEFT, "{\\an8}{\\i1}" + LEFT + "{\\i0}"), id="Advanced SubStation"),
+        pytest.param(SRT.replace(LEFT, f"♪ {LEFT} ♪"), id="notes around a song"),
         pytest.param(SRT.replace("cello", "&#99;&#x65;llo&nbsp;"), id="entities"),
         pytest.param(SRT + "\n3\n02:00:00,000 --> 02:00:01,000\n\n\n", id="blank cue"),
         pytest.param(SRT + "\n3\n02:00:00,000 --> 02:00:01,000\n<i> </i>\n", id="cue of tags"),
