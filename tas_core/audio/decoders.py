@@ -25,6 +25,9 @@ from tas_core.errors import AudioError
 _FOREIGN: Final = (1, 4)
 """libsndfile's errors for a format and an encoding that it does not know; all others are about damage."""
 _UNKNOWN_FRAMES: Final = 2**62
+_GSM_BYTES: Final = 65
+_GSM_SAMPLES: Final = 320
+"""Of a block of two frames, as WAV has them."""
 _SHOWN: Final = 3
 _TOLERANCE: Final = 100
 """Of so many frames of an MP3 one may be missing."""
@@ -151,6 +154,10 @@ def _by_libsndfile(source: Source, parts: Parts | None, stack: contextlib.ExitSt
         return OpenSound(sound, sound.subtype, num_frames, is_estimate=num_frames > _UNKNOWN_FRAMES)
     if samples is not None:
         _tell_of_rest(source, samples, sound)
+        if sound.format == "WAV" and sound.subtype == "GSM610" and samples.promised:
+            # libsndfile takes the byte that makes the chunk even for one more block, of noise.
+            num_frames = min(sound.frames, samples.promised // _GSM_BYTES * _GSM_SAMPLES)
+            return OpenSound(JoinedSound([sound], num_frames), sound.subtype, num_frames, is_estimate=False)
     return OpenSound(sound, sound.subtype, sound.frames, is_estimate=sound.frames > _UNKNOWN_FRAMES)
 
 

@@ -18,7 +18,7 @@ Piece = bytes | range
 """Bytes as they are, or a range of those of a file."""
 
 _TAIL_BYTES: Final = 2**16
-_SAME_FORM: Final = ("samplerate", "channels")
+_SAME_FORM: Final = {"samplerate": "sample rate", "channels": "number of channels"}
 
 
 class SplicedFile(io.RawIOBase):
@@ -84,22 +84,24 @@ class JoinedSound:
 
     Args:
         sounds: open files, at least one; closed with this one.
+        num_frames: samples per channel, if what follows them is none of the sound.
 
     Raises:
         ValueError: rates or numbers of channels differ.
     """
 
-    def __init__(self, sounds: Sequence[soundfile.SoundFile]) -> None:
+    def __init__(self, sounds: Sequence[soundfile.SoundFile], num_frames: int | None = None) -> None:
         first = sounds[0]
         for sound in sounds:
-            for what in _SAME_FORM:
+            for what, words in _SAME_FORM.items():
                 if getattr(sound, what) != getattr(first, what):
-                    raise ValueError(f"the {what} changes from {getattr(first, what)} to {getattr(sound, what)}")
+                    raise ValueError(f"the {words} changes from {getattr(first, what)} to {getattr(sound, what)}")
         self._sounds = list(sounds)
         self._at = 0
+        self._limit, self._position = num_frames, 0
         self.samplerate: int = first.samplerate
         self.channels: int = first.channels
-        self.frames: int = sum(sound.frames for sound in sounds)
+        self.frames: int = sum(sound.frames for sound in sounds) if num_frames is None else num_frames
         self.subtype: str = first.subtype
         self.format: str = first.format
 
@@ -109,7 +111,8 @@ class JoinedSound:
 
     def read(self, frames: int, dtype: str, always_2d: bool = True) -> np.ndarray:
         """The next samples, (time, channel); fewer only at the end."""
-        blocks, missing = [], frames
+        blocks, missing = [], frames if self._limit is None else min(frames, self._limit - self._position)
+        self._position += missing
         while missing and self._at < len(self._sounds):
             block = self._sounds[self._at].read(missing, dtype=dtype, always_2d=always_2d)
             blocks.append(block)
@@ -120,7 +123,7 @@ class JoinedSound:
 
     def seek(self, frame: int) -> int:
         """Go on at a sample; only those of lossless parts are found exactly."""
-        rest = frame
+        rest = self._position = frame
         self._at = 0
         while self._at < len(self._sounds) - 1 and rest >= self._sounds[self._at].frames:
             rest -= self._sounds[self._at].frames

@@ -468,6 +468,19 @@ def test_bytes_that_belong_to_nothing_are_said(tmp_path: Path) -> None:
     assert heard(tmp_path / "a.wav")[1] == []
 
 
+def test_the_byte_that_pads_gsm_is_no_block(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(2.0, 8_000), 8_000, subtype="GSM610")
+    data = (tmp_path / "a.wav").read_bytes()
+    at = data.index(b"data")
+    size = int.from_bytes(data[at + 4 : at + 8], "little") // 65
+    size = (size - 1 + size % 2) * 65  # an odd number of blocks of 65 bytes
+    (tmp_path / "odd.wav").write_bytes(
+        data[: at + 4] + size.to_bytes(4, "little") + data[at + 8 : at + 8 + size] + b"\0"
+    )
+    audio, said = heard(tmp_path / "odd.wav")
+    assert (audio.num_frames, said) == (size // 65 * 320, [])
+
+
 def test_gsm_in_wav_is_read_from_any_place(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(2.0, 8_000), 8_000, subtype="GSM610")
     whole = read_audio(tmp_path / "a.wav")
