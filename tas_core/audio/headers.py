@@ -89,7 +89,7 @@ def find_samples(file: BinaryIO) -> SampleChunk | None:
             long_length = int.from_bytes(file.read(16)[8:], "little")
         if name in (b"data", b"SSND"):
             there, is_misread = size - position, magic == b"BW64"
-            if magic in _LONG and length == _MAX_32:
+            if magic in _LONG and length in (0, _MAX_32, long_length & _MAX_32):
                 length = long_length
             elif magic in _LONG:
                 is_misread = is_misread or length != long_length

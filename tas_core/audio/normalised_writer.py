@@ -19,7 +19,7 @@ from tas_core.audio.writer import AudioWriter
 from tas_core.conventions import amplitude_to_db, db_to_amplitude
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM
-from tas_core.system.write_errors import write_error
+from tas_core.system.write_errors import temporary_file_error, write_error
 
 CLIP_MODES: Final = ("rescale", "rescale-all", "clamp", "error")
 MAX_GAIN_DB: Final = 100.0
@@ -244,4 +244,7 @@ class NormalisedWriter:
         warnings.warn(f"{self.name}: {what}", stacklevel=2)
 
     def _failed(self, error: OSError) -> TasError:
-        return write_error(self._folder, error, f"what waits for {self.name}")
+        what = f"what waits for {self.name}"
+        if str(self.path) == STANDARD_STREAM:
+            return temporary_file_error(self._folder, what, error)
+        return write_error(self._folder, error, what)

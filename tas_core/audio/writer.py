@@ -35,7 +35,7 @@ from tas_core.audio.formats import (
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM, file_exists, partial_file
 from tas_core.system.partial_files import PartialFile
-from tas_core.system.write_errors import flush_to_disk, write_error
+from tas_core.system.write_errors import flush_to_disk, temporary_file_error, write_error
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
@@ -190,8 +190,13 @@ class AudioWriter:
         else:
             with open(self._partial.path, "rb") as file:
                 sys.stdout.flush()
-                with open(sys.stdout.fileno(), "wb", closefd=False) as out:
-                    shutil.copyfileobj(file, out, 2**20)
+                try:
+                    with open(sys.stdout.fileno(), "wb", closefd=False) as out:
+                        shutil.copyfileobj(file, out, 2**20)
+                except BrokenPipeError:
+                    raise
+                except OSError as error:  # not of the folder that the sound waited in
+                    raise write_error(self.name, error, "the sound") from error
 
     def _place(self, partial: PartialFile, target: Path) -> None:
         """Give a complete file its name."""
@@ -229,10 +234,11 @@ class AudioWriter:
     def _fail(self, error: BaseException | None) -> NoReturn:
         """Say why the file could not be written; libsndfile does not always know."""
         folder = self._partial.path.parent
-        where = f" in {folder}" if self._target is None else ""
         if not isinstance(error, OSError) or error.errno is None:
             error = self._system_error(folder, error)
-        raise write_error(self.name, error, f"the file{where}") from error
+        if self._target is None:
+            raise temporary_file_error(folder, f"what waits for {self.name}", error) from error
+        raise write_error(self.name, error) from error
 
     def _system_error(self, folder: Path, error: BaseException | None) -> OSError:
         """What the system would have said; a full disk is one where a little more cannot be written either."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -98,6 +100,17 @@ def test_an_existing_file_is_kept(tmp_path: Path) -> None:
             assert (tmp_path / "a.wav").read_bytes() == b"mine"  # until all is there
             writer.write(_ears(0.5, 100))
     assert soundfile.info(tmp_path / "a.wav").frames == 100
+
+
+def test_a_full_folder_for_what_waits_for_standard_output_is_named_with_the_way_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(TasError, match=r"waits for standard output .* is the disk full\? TMPDIR in the environment"):
+        NormalisedWriter("-", AudioFormat(RATE, 2, 100, "PCM_16"), "PCM_16")
 
 
 # ------------------------------------------------------------------ full scale

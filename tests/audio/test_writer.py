@@ -303,6 +303,16 @@ def test_a_limit_of_the_size_is_one_clear_line_and_leaves_nothing(tmp_path: Path
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_standard_output_that_is_full_is_not_the_folder_that_the_sound_waited_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        with pytest.raises(TasError, match=r"^standard output: cannot write the sound \(No space left on device\); is"):
+            write_audio("-", noise(2, 2000), RATE, "PCM_16")
+
+
 def test_long_wav_becomes_rf64_and_long_aiff_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "MAX_CHUNK_BYTES", 4000)
     write_audio(tmp_path / "fits.wav", noise(2, 1000), RATE, "PCM_16")
