@@ -9,13 +9,14 @@ from functools import lru_cache
 from typing import NoReturn
 
 from tas_core.errors import PromptError, is_unseen, visible
+from tas_core.timeline.spelling import catalogue_names
 from tas_core.timeline.vocabulary import CHARACTERS, Token, languages, plain_text, vocabulary
 
 MAX_PROMPT_CHARS = 4000
 """Longer prompts are refused: they are files passed by mistake."""
 
 
-_MARKS = r"""!"\#$%()*,.:;<=>?@\[\\\]^{|}~°…→—，；、。：！？（）"""
+_MARKS = r"""!"\#$%()*,.:;<=>?@\[\\\]^{|}~≈°…→←⬅➡—，；、。：！？（）•·◦▪‣▸►●○■□"""
 
 
 _LETTER = rf"[^\s{_MARKS}\-&/+']"
@@ -24,7 +25,10 @@ _LETTER = rf"[^\s{_MARKS}\-&/+']"
 _TOKEN = re.compile(
     rf"""  (?P<quote> "[^"]*" )
          | (?P<time> \d{{1,2}}:\d\d (?!\d) )
-         | (?P<arrow> [-=]+> | → )
+         | (?P<arrow> [-=]*> | → )
+         | (?P<skip_arrow> [←⬅➡]\ufe0f? )
+         | (?P<abbreviation> (?<!\w) (?i: (?:approx|ca|deg|mr|mrs|ms|dr|prof|st|vs|feat) \.(?=\s|$)
+                                       | (?:no|nr|op) \.(?=\s*\d) ) )
          | (?P<number> (?: (?<!\w) [-+] )? \d+ (?: \.\d+ | ,\d+ (?= \s*(?i:°|deg|gr[aá]|dég) ) )? )
          | (?P<word> {_LETTER}+ (?: [-&/+'] {_LETTER}+ )* '? )
          | (?P<skip> \s | \.(?!\s|$) )
@@ -33,13 +37,14 @@ _TOKEN = re.compile(
 )
 
 
-_BULLET = re.compile(r"^[ \t]*\d{1,2}[.)](?=[ \t])", re.MULTILINE)
-"""The number of an item of a list, at the beginning of a line."""
+_BULLET = re.compile(r"^[ \t]*\d{1,2}[.)](?=[ \t])|(?<![^\s])(?:\d{1,2}|[a-z])\)(?=\s)", re.MULTILINE | re.IGNORECASE)
+"""The number of an item of a list, at the beginning of a line; "2)" and "b)" also within it."""
 
 _BRACKETS = re.compile(r"\([^()\n\"]*\)|—[^—\n\"]*—")
 """What may be an aside: "the rain (soft and steady) on the left"."""
 
 _GLUED = re.compile(r"[lr](\d{2,}(?:\.\d+)?)")
+_DRAWN_OUT = re.compile(r"(.)\1{2,}")
 
 
 def language_of(text: str) -> str:
@@ -123,6 +128,10 @@ class PromptText:
         """The word at token i, or nothing behind the end."""
         return self.tokens[i].key if i < len(self.tokens) else ""
 
+    def is_letter(self, word: str) -> bool:
+        """Whether a word is an "a" that may name something ("speaker A"): in other languages it is a preposition."""
+        return word == "a" and self.language in ("", "german")
+
     def gap(self, i: int) -> str:
         """The user's text between token i and the next, or the end."""
         stop = self.tokens[i + 1].start if i + 1 < len(self.tokens) else len(self.text)
@@ -164,13 +173,29 @@ class PromptText:
         """Whether words in brackets are several, and none of them is of a place."""
         words = re.findall(r"[^\W_]+|[,°]", bracketed.lower())
         several = any((word,) in self.known.lists["joiners"] for word in words)
-        return several and not any(word in self.known.place_words or word.isdecimal() for word in words)
+        places = self.known.place_words - {"and"}
+        return several and not any(word in places or word.isdecimal() for word in words)
+
+    def _parts(self, word: str) -> list[str]:
+        """The words and signs that a word without spaces is made of, where it is more than one: "L45", "far-left"."""
+        if glued := _GLUED.fullmatch(word):
+            return [word[0], glued[1]]
+        names = re.split("([/&+])", word)
+        if len(names) > 1 and all(name in catalogue_names() for name in names[::2]):
+            return names  # "kick/snare", but not "R&B"
+        parts = re.split("(-)", word)
+        sides = self.known.sides, self.known.lists["center"]
+        if len(parts) > 1 and self.known.place_words.issuperset(parts[::2]):
+            if any((part,) in phrases for part in parts for phrases in sides):
+                return parts  # but not "close-up"
+        return []
 
     def _cut(self) -> Iterator[Token]:
         lists = self.known.lists
         kept = (lists["joiners"], lists["separators"], lists["degree_units"], self.known.unsupported)
         text = self.text.translate(CHARACTERS)
-        skipped = [bullet.span() for bullet in _BULLET.finditer(text)]
+        bullets = [bullet.span() for bullet in _BULLET.finditer(text)]
+        skipped = [(first, stop) for first, stop in bullets if "(" not in text[:first].rpartition(")")[2]]
         skipped += [aside.span() for aside in _BRACKETS.finditer(text) if self._is_aside(aside.group())]
         skips = {place for first, stop in skipped for place in range(first, stop)}
         for match in _TOKEN.finditer(text):
@@ -178,23 +203,22 @@ class PromptText:
             if start in skips and key != "\n":
                 continue
             if match.lastgroup == "word" and len(key) == stop - start:
-                if glued := _GLUED.fullmatch(key):  # "L45"
-                    yield Token(key[0], start, start + 1)
-                    yield Token(glued[1], start + 1, stop)
-                    continue
-                parts = key.split("-")
-                if self.known.place_words.issuperset(parts):  # left-to-right, far-left, right-hand
+                if parts := self._parts(key):
                     for part in parts:
-                        yield Token(part, start, start + len(part))
-                        start += len(part) + 1
+                        if part != "-":
+                            yield Token(part, start, start + len(part))
+                        start += len(part)
                     continue
+                short = _DRAWN_OUT.sub(r"\1", key)  # "waaay"
+                if len(short) > 2 and short in self.known.place_words:
+                    key = short
             if key == '"':
                 self._fail("a double quote is not closed", start, stop)
             if match.lastgroup == "arrow":
                 yield Token("→", start, stop)
             elif key == "\n":
                 yield Token(";", start, stop)
-            elif match.lastgroup in ("quote", "time", "number", "word"):
+            elif match.lastgroup in ("quote", "time", "number", "word", "abbreviation"):
                 yield Token(key, start, stop)
             elif any((key,) in phrases for phrases in kept) and not match.lastgroup == "skip":
                 yield Token(key, start, stop)

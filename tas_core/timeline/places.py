@@ -13,6 +13,7 @@ there is more than a direction to give a sound. Every place knows how to rewrite
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,6 +80,8 @@ class Place(NamedTuple):
     strong: bool
     """With a preposition or a number. A bare "left" may as well belong to the object."""
     edits: tuple[Edit, ...]
+    said: tuple[str, ...] = ()
+    """What a person is told of it."""
 
 
 class _Point(NamedTuple):
@@ -97,24 +100,38 @@ def read_place(text: PromptText, i: int) -> Place | None:
     if start is None:
         return None
     start = _without_distance(text, start)
-    if start.lead not in ("", "from"):
+    if start.lead not in ("", "from") and not text.match("passing", i):
         return start
     end = _read_point(text, text.skip("adverbs", start.stop))
     if end is None or end.lead != "to":
         return start
     path = AzimuthPath(start.path.start_deg, end.path.start_deg)
     end = _without_distance(text, end)
-    return Place(i, end.stop, path, "path", True, start.edits + end.edits)
+    return Place(i, end.stop, path, "path", True, start.edits + end.edits, start.said + end.said)
 
 
 def _without_distance(text: PromptText, place: Place) -> Place:
     """A place with the words around it that say how far away it is, which is not rendered."""
     stop = text.skip("distances", place.stop)
-    far = [i for i in range(place.first, place.stop) if text.match("distances", i) and place.lead != "diffuse"]
-    if stop > place.stop or far:
-        first, last = (place.stop, stop) if stop > place.stop else (far[0], text.match("distances", far[0]))
-        text.note(f'"{text.source(first, last or stop)}" is not rendered: only directions are, no distances')
+    if stop > place.stop:
+        first, last = place.stop, stop
+    else:
+        first, last = next(_distances(text, place), (0, 0))
+    if last:
+        said = f'"{text.source(first, last)}" is not rendered: only directions are, no distances'
+        place = place._replace(said=(*place.said, said))
     return place._replace(stop=stop)
+
+
+def _distances(text: PromptText, place: Place) -> Iterator[tuple[int, int]]:
+    """Tokens of the words in a place that say how far away it is, but for "close" in "close to the left"."""
+    i = place.first
+    while i < place.stop and place.lead != "diffuse":
+        lead = text.known.leads.match(text.tokens, i)
+        distance = text.match("distances", i)
+        if distance and (lead is None or lead[1] <= distance):
+            yield i, distance
+        i = lead[1] if lead else i + 1
 
 
 def _diffuse(text: PromptText, i: int) -> Place | None:
@@ -137,7 +154,7 @@ def _diffuse(text: PromptText, i: int) -> Place | None:
 def _read_point(text: PromptText, i: int) -> Place | None:
     """One direction, with the words that lead to it."""
     known, j, leads, strength, off_center = text.known, i, set(), None, 0
-    letter = not text.language and text.key(i) == "a" and i > 0 and not text.ends_clause(i - 1)
+    letter = text.is_letter(text.key(i)) and i > 0 and not text.ends_clause(i - 1)
     if letter and known.sides.match(text.tokens, i + 1):
         return None  # "speaker A left"
     while not text.match("half_past", j):
@@ -154,7 +171,8 @@ def _read_point(text: PromptText, i: int) -> Place | None:
     point = _degrees(text, j, i, "from" in leads) or _clock(text, j, "at" in leads)
     strong = bool(point or prepositions)
     if point is None:
-        point = _side(text, j, strength, bool(prepositions))
+        behind_name = i > 0 and not text.ends_clause(i - 1)
+        point = _side(text, j, strength, bool(prepositions), behind_name)
         # "right in front" is the center, but "front left" and "on the right in front" are sides
         center = text.match("center", j)
         if center and (point is None or (not leads and center > point.stop)):
@@ -220,6 +238,8 @@ def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | Non
         opposite = f"-{value:g}"
     else:
         opposite = f"-{digits.lstrip('+')}" if value > 0 else digits[1:]
+    if value and not signed and j and text.gap(j - 1).strip(" \t([") == "-":
+        text.fail("a minus or a dash? Expected the sign right before the number, or left or right behind it", j, stop)
     edits = (_edit(text, j, stop, opposite),) if value else ()
     return _Point(unit or stop, LEFT_SIGN * value, edits)
 
@@ -294,8 +314,10 @@ def _clock(text: PromptText, j: int, after_at: bool) -> _Point | None:
     return _Point(mark or stop, -LEFT_SIGN * clockwise_deg, (_edit(text, first, stop, words),))
 
 
-def _side(text: PromptText, j: int, strength: float | None, after_preposition: bool) -> _Point | None:
-    """`left`, `left-hand side`, `left of center`, `left by 30 degrees`."""
+def _side(
+    text: PromptText, j: int, strength: float | None, after_preposition: bool, behind_name: bool
+) -> _Point | None:
+    """`left`, `left-hand side`, `left of center`, `left by 30 degrees`, `left a bit`."""
     if (hit := text.known.sides.match(text.tokens, j)) is None:
         return None
     side, stop = hit
@@ -317,11 +339,15 @@ def _side(text: PromptText, j: int, strength: float | None, after_preposition: b
         if number and number[0] and not number[1]:
             unit = text.match("degree_units", number[2])
             going_on = text.known.leads.match(text.tokens, number[2])
-            alone = text.ends_clause(number[2]) or (going_on and going_on[0] == "to")
+            glued = k == stop and not text.gap(stop - 1)  # "L30"
+            alone = glued or text.ends_clause(number[2]) or (going_on and going_on[0] == "to")
             if unit is None and alone and k == stop and number[0] < FEWEST_BARE_DEG:
                 text.fail("a number without a unit, expected degrees", k, number[2])
             if unit or (alone and k == stop):  # "left 30", "from L30 to R30"
                 return _Point(unit or number[2], side.sign * number[0], (edit,))
+        more = text.known.strengths.match(text.tokens, stop)
+        if behind_name and more and text.ends_clause(more[1]):
+            strength, stop = more
     return _Point(stop, side.sign * (side.degrees or strength), (edit,))
 
 
@@ -329,9 +355,9 @@ def _of(text: PromptText, i: int) -> tuple[int, bool]:
     """Index behind `of center` or `of the stage` at token i, and whether it was the former."""
     if (j := text.match("of", i)) is None:
         return i, False
-    j = text.skip("determiners", j)
-    if owner := text.match("owners", j):
+    if owner := text.match("owners", j) or text.match("owners", text.skip("determiners", j)):
         return owner, False
+    j = text.skip("determiners", j)
     if center := text.match("center", j):
         return center, True
     text.fail(text.known.unsupported[("between",)], i - 1, min(j + 1, len(text.tokens)))

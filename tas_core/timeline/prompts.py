@@ -33,10 +33,14 @@ from typing import Any, NamedTuple, NoReturn
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError, is_unseen
 from tas_core.timeline.lexer import PromptText
-from tas_core.timeline.names import check_name, is_aside, is_listed, name_of, suggestion
+from tas_core.timeline.names import check_name, check_tail, is_aside, is_listed, name_of, suggestion
 from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
 from tas_core.timeline.spelling import english_name
 from tas_core.timeline.vocabulary import CHARACTERS, plain_text, vocabulary
+
+ONE = ("a", "an", "one")
+SOMEONE = ("someone", "somebody", "he", "she", "it", "everyone", "everybody")
+"""Words before the verb "leaves"."""
 
 
 @dataclass(frozen=True)
@@ -214,10 +218,11 @@ class _Reader:
                 self.add(waiting, previous)
                 waiting, previous = [], None
             named = bool(self.name(words, moving=True))
-            if place.lead == "path" and (self.heads(place) or self.verb_before(place, "spreads")):
+            heads = self.heads(place) or (place_first and named)
+            if place.lead == "path" and (heads or self.verb_before(place, "spreads")):
                 spread, objects = place, [words] if named else []
                 waiting = [*waiting, *objects]
-                if not self.heads(place):
+                if not heads:
                     self.add_spread(waiting, place)
                     waiting, spread = [], None
                 continue
@@ -253,7 +258,7 @@ class _Reader:
         while i < len(self.text.tokens):
             separator = self.text.match("separators", i)
             stop = separator or self.text.match("joiners", i)
-            if stop and not self.is_sign(i):
+            if stop and not self.is_sign(i) and not self.within_words(i):
                 yield from self.chunk(first, i)
                 own_line = self.text.source(i, stop) == "\n"
                 if own_line and self.is_heading(first, i):
@@ -287,6 +292,18 @@ class _Reader:
         """Whether a joiner belongs to a number of degrees, as in "plus 45 degrees"."""
         return bool(self.text.known.signs.match(self.text.tokens, i)) and read_place(self.text, i) is not None
 
+    def within_words(self, i: int) -> bool:
+        """Whether a joiner is in the middle of a place or a number: "front and center", "cuarenta y cinco"."""
+        known, tokens = self.text.known, self.text.tokens
+        starts = range(max(0, i - 2), i)
+        hits = [
+            hit
+            for k in starts
+            for hit in (known.lists["center"].match(tokens, k), known.numbers.match(tokens, k))
+            if hit
+        ]
+        return any(stop > i for _, stop in hits)
+
     def chunk(self, first: int, stop: int) -> list[_Group]:
         """Objects with their places between two joiners."""
         words: list[list[int]] = [[]]  # before, between and behind the places
@@ -307,6 +324,8 @@ class _Reader:
                 words[:2] = [[*range(places[0].first, places[0].stop), *words[1]]]
                 del places[0]
         self.edits += [edit for place in places for edit in place.edits]
+        for said in (said for place in places for said in place.said):
+            self.text.note(said)
         if len(places) < 2:
             flat = sum(words, [])
             place_first = bool(places) and not words[0]
@@ -349,10 +368,38 @@ class _Reader:
         a_noun = i > 0 and self.text.key(i - 1) == "the"  # "the leaves to the left"
         if first and leaves and place.lead != "from" and not self.moves_anywhere(but=i):
             a_noun = is_listed([self.text.tokens[i]])  # "leaves on the left", where nothing moves
-        if half or (leaves and (first or place.lead == "to") and not a_noun) or self.exits(place):
+        half = half and not self.is_noun(place)
+        start = self.clause_start(i)
+        one = self.text.key(start) in ONE and not is_listed(self.text.tokens[start + 1 : i + 1])
+        someone_leaves = leaves and place.lead != "from" and (one or self.text.key(start) in SOMEONE)
+        if half or someone_leaves or (leaves and (first or place.lead == "to") and not a_noun) or self.exits(place):
             missing = "an end" if place.lead == "from" else "a start"
-            what = f"a movement without {missing}, expected from ... to ...{self.or_a_noun(place)}"
+            stays = "" if place.lead else ', or "on the ..." if it stays there'
+            what = f"a movement without {missing}, expected from ... to ...{stays}{self.or_a_noun(place)}"
             self.text.fail(what, place.first - 1, place.stop)
+
+    def clause_start(self, i: int) -> int:
+        """Index of the first token of the clause of token i."""
+        while i > 0 and not self.text.ends_clause(i - 1):
+            i -= 1
+        return max(i, 0)
+
+    def is_noun(self, place: Place) -> bool:
+        """Whether what ends like a verb is a sound: "ride" or "a fly" alone, "car driving" of the catalogue."""
+        i = place.first - 1
+        words = list(range(self.clause_start(i), i + 1))
+        while len(words) > 1 and self.text.key(words[0]) in ("a", "the", "an", "my"):
+            del words[0]
+        verb = self.text.key(i).endswith(("s", "ing"))
+        if place.lead == "from" or (verb and self.moves_anywhere(but=i)):
+            return False
+        if len(words) == 1 and not verb:
+            return self.text.match("moves_kept", i) == i + 1
+        if place.lead == "to" or not is_listed([self.text.tokens[k] for k in words]):
+            return False
+        if verb and len(words) > 1:
+            self.text.note(f'"{self.text.source(words[0], i + 1)}" stays there; a movement is from ... to ...')
+        return True
 
     def fail_without_object(self, place: Place) -> NoReturn:
         """Refuse a place of nothing."""
@@ -432,6 +479,13 @@ class _Reader:
             name = self.name(words, moving=moving)
             if not name:
                 self.text.fail("no object", first, stop)
+            shares = stop < place.first and self.text.ends_clause(stop)
+            if shares and self.text.key(first) in ("keep", "leave"):  # "keep the drums, piano left"
+                self.text.fail(self.text.known.unsupported[("not",)], first, stop)
+            for i in words[1:] if shares else ():
+                if self.text.known.sides.match(self.text.tokens, i):  # "piano left hand, guitar right"
+                    self.text.fail("a direction in the name of a sound without a place; quotes keep it", i, i + 1)
+            check_tail(self.text, words, place)
             check_name(self.text, words, moving=moving)
             name = self.translated(name)
             try:

@@ -55,6 +55,14 @@ class Side(NamedTuple):
     """What a person is told who used the word, with places for the words and the side."""
 
 
+class Leftover(NamedTuple):
+    """Why words are no part of a name."""
+
+    why: str
+    where: str
+    """"front" or "end" if only there, or empty."""
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """All words by their role. `lists` holds the roles that carry no value, under their names in the file."""
@@ -67,7 +75,7 @@ class Vocabulary:
     signs: Phrases[int]
     leads: Phrases[str]
     unsupported: Phrases[str]
-    leftovers: Phrases[str]
+    leftovers: Phrases[Leftover]
     misspelt: Phrases[str]
     lists: dict[str, Phrases[bool]]
     place_words: frozenset[str]
@@ -119,7 +127,7 @@ def vocabulary(language: str = "") -> Vocabulary:
         signs=Phrases(data["signs"].items()),
         leads=Phrases(leads),
         unsupported=Phrases((w, group["why"]) for group in data["unsupported"] for w in group["words"]),
-        leftovers=Phrases((w, group["why"]) for group in data["leftovers"] for w in group["words"]),
+        leftovers=Phrases((w, Leftover(g["why"], g.get("where", ""))) for g in data["leftovers"] for w in g["words"]),
         misspelt=Phrases(data["misspelt"].items()),
         lists=lists,
         place_words=frozenset(part for word in words for part in word.split()),
@@ -159,7 +167,7 @@ def _is_word_list(value: Any) -> bool:
 
 
 # One character for one, so that positions stay those of the user's text.
-CHARACTERS = str.maketrans("“”„‟’‘−–‐‑º˚", '""""' + "''" + "----" + "°°")
+CHARACTERS = str.maketrans("“”„‟«»’‘−–‐‑º˚", '""""""' + "''" + "----" + "°°")
 
 
 _IGNORED = re.compile("[\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202c\u2060-\u2064\u2066-\u2069\ufeff]")

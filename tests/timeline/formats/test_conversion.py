@@ -25,8 +25,8 @@ AWKWARD = (
     "\N{VIOLIN} # far left, 'é' & \\n hard right",
     '"♪ violin ♪" on the left',
     '"R&amp;B" on the left --> "<b>dog</b> {\\an8}" on the right',
-    "dog --> on the left,\n00:00:01,000 --> 2 cats on the right",
-    "\\\t3 left",
+    'dog --> on the left,\n"00:00:01,000 --> 2 cats" on the right',
+    '\\\t"3" left',
     "a\r\x0b\u2028b left, <br> &c right",
     "WEBVTT left\nNOTE right",
 )
@@ -91,7 +91,7 @@ def test_there_and_back_changes_nothing(tmp_path: Path, source: str, target: str
     timeline = Timeline(
         (
             Segment.from_prompt(0.001, 1.5, LEFT),
-            Segment.from_prompt(1.5, 3600.125, f"{RIGHT}; R&B, <3 and {{x}} left"),
+            Segment.from_prompt(1.5, 3600.125, f'{RIGHT}; R&B, "<3" and {{x}} left'),
             Segment.from_prompt(4000.007, None, LEFT),
         )
     )
