@@ -5,7 +5,7 @@ from __future__ import annotations
 from tas_core.errors import TimelineError
 from tas_core.models.text_encoders.base import CachedEncoder, TextEncoder, WordEncoder
 from tas_core.timeline.segments import Timeline
-from tas_core.timeline.spelling import misspelt, unknown_words
+from tas_core.timeline.spelling import kin, misspelt, unknown_words
 
 
 def unknown_word_notes(timeline: Timeline, encoder: TextEncoder, *, strict: bool = False) -> tuple[str, ...]:
@@ -39,9 +39,10 @@ def unknown_word_notes(timeline: Timeline, encoder: TextEncoder, *, strict: bool
             listed = " and ".join(f"'{word}'" for word in words)
             what = "is a word" if len(words) == 1 else "are words"
             of = "" if words == (name,) else f' of "{name}"'
+            such_as = f", such as '{known}'" if (known := kin(name)) else ""
             note = segment.error(
                 f"{listed}{of} {what} that the text encoder does not know: another sound may be taken for it; "
-                "expected a name in English or another language that is understood, or other words"
+                f"expected a name in English or another language that is understood, or other words{such_as}"
             )
             if strict:
                 raise TimelineError(str(note))

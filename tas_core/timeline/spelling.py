@@ -96,6 +96,21 @@ def misspelt(names: Iterable[str]) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
+def _kin() -> dict[str, str]:
+    data: dict[str, list[str]] = yaml.safe_load(words_file("kin.yaml").read_text(encoding="utf-8"))
+    return {word: name for name, words in data.items() for word in words}
+
+
+def kin(name: str) -> str | None:
+    """The name of the catalogue that sounds most like a rare instrument in a name; None if no word is in the table.
+
+    The table is ``prompts/kin.yaml``.
+    """
+    words = [word.strip(_MARKS) for word in name.lower().split()]
+    return next((_kin()[word] for word in words if word in _kin()), None)
+
+
+@lru_cache(maxsize=1)
 def _sounding_words() -> frozenset[str]:
     """English words for what can sound, besides those of the catalogue."""
     _, *lines = words_file("more_words.txt").read_text(encoding="utf-8").split("\n")  # the first says what they are
@@ -126,6 +141,8 @@ def _is_word(word: str, in_vocabulary: Callable[[str], bool]) -> bool:
         lists = _all_catalogue_words(), _right_words(), _sounding_words()
         return any(form in words for words in lists) or in_vocabulary(form)
 
+    if kin(word):
+        return False
     if listed(word) or _is_right(word):
         return True
     for ending in (*_ENDINGS, *_FORMS):
@@ -153,7 +170,7 @@ def _is_right(word: str) -> bool:
     """Whether a word, or the word that it is formed from, is of the catalogue or of the language."""
     stems = [word[: -len(ending)] for ending in _ENDINGS if word.endswith(ending) and len(word) - len(ending) > 2]
     forms = [word, *stems, *(stem + "e" for stem in stems), *(stem[:-1] for stem in stems)]
-    known = _catalogue_words() | _right_words()
+    known = _catalogue_words() | _right_words() | _sounding_words() | _kin().keys()
     return any(form in known or (len(form) > 2 and any(form + e in known for e in _ENDINGS)) for form in forms)
 
 

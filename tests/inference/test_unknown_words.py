@@ -31,6 +31,7 @@ ESC_50 = (
     "chainsaw, siren, car horn, engine, train, church bells, airplane, fireworks, hand saw"
 )
 OTHERS = (
+    "albatross, humpback whale, stork, giraffe, hamster, espresso machine, clip-clop, "
     "dishwasher, lawnmower, forklift, walrus, auctioneer, theremin, hurdy-gurdy, Anna, speaker A, John's guitar, DJ, "
     "the second violin, steam train, windchime, commentator, modem, kettle whistling, squealing brakes, 3rd man"
 )
@@ -80,6 +81,14 @@ def test_a_note_names_the_word_its_object_and_its_place(encoder: MiniLM) -> None
     with pytest.raises(TimelineError, match="'snargle' of"):
         unknown_word_notes(timeline, encoder, strict=True)
     assert unknown_word_notes(Timeline.from_prompt("trumpt on the left"), encoder) == ()  # said to be misspelt
+
+
+@pytest.mark.parametrize(
+    ("name", "such_as"), [("shawm", "oboe"), ("loud Dan-tranh", "koto"), ("oud player", "raga lute")]
+)
+def test_the_doubt_of_a_rare_instrument_names_what_sounds_like_it(encoder: MiniLM, name: str, such_as: str) -> None:
+    (note,) = unknown_word_notes(Timeline.from_prompt(f"{name} on the left"), encoder)
+    assert note.endswith(f"or other words, such as '{such_as}'")
 
 
 def test_encoders_without_a_vocabulary_are_trusted() -> None:

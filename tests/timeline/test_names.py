@@ -43,6 +43,23 @@ def test_other_names_are_not_doubted(name: str) -> None:
     assert likely_name(name) is None
 
 
+@pytest.mark.parametrize(
+    "name",
+    "clip-clop|tick-tock|babbling|bellow|gargling|lawn mower|espresso machine|sine wave|donkey braying|electric shaver|"
+    "water drips|pipa|charango|lyra|setar|mellophone|melodica|viola da gamba|bata".split("|"),
+)
+def test_rare_words_are_no_spelling_mistakes(name: str) -> None:
+    assert likely_name(name) is None
+
+
+def test_the_kin_of_a_rare_instrument_is_in_the_catalogue() -> None:
+    table: dict[str, list[str]] = yaml.safe_load(words_file("kin.yaml").read_text("utf-8"))
+    assert table.keys() <= catalogue_names()
+    rare = [word for words in table.values() for word in words]
+    assert len(rare) == len(set(rare)) > 100
+    assert not set(rare) & catalogue_names()
+
+
 def test_no_name_of_the_catalogue_is_doubted() -> None:
     assert [name for name in sorted(catalogue_names()) if likely_name(name)] == []
 
