@@ -26,16 +26,25 @@ def check(
     audio: Path | None = typer.Option(
         None, metavar="FILE", help="Audio that it is for; its length closes the last end."
     ),
-    strict: bool = typer.Option(False, "--strict", help="Refuse names that look misspelt, in place of a warning."),
+    strict: bool = typer.Option(
+        False, "--strict", help="Refuse names that look misspelt or unknown, in place of a warning."
+    ),
     json_output: AsJson = False,
 ) -> None:
     """Say what was understood: segments, objects, azimuths, and time without a prompt."""
     from tas_cli.output.json_lines import ResultOutput
     from tas_cli.output.timeline import print_check
     from tas_core.audio.reader import audio_duration_s
+    from tas_core.errors import EncoderError
+    from tas_core.models.text_encoders.minilm_words import MiniLMWords
     from tas_core.timeline.check import check_timeline
 
-    found = check_timeline(path, None if audio is None else audio_duration_s(audio), strict=strict)
+    try:
+        knows = MiniLMWords().knows
+    except EncoderError:  # not installed: a timeline can be read all the same
+        knows = None
+    duration_s = None if audio is None else audio_duration_s(audio)
+    found = check_timeline(path, duration_s, strict=strict, knows=knows)
     ResultOutput(json_output).put(found.as_dict(), lambda: print_check(found))
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tas_core.errors import TimelineError
 from tas_core.models.text_encoders.base import CachedEncoder, TextEncoder, WordEncoder
+from tas_core.timeline.doubts import unknown_word_doubts
 from tas_core.timeline.segments import Timeline
-from tas_core.timeline.spelling import kin, misspelt, unknown_words
 
 
 def unknown_word_notes(timeline: Timeline, encoder: TextEncoder, *, strict: bool = False) -> tuple[str, ...]:
@@ -29,22 +28,4 @@ def unknown_word_notes(timeline: Timeline, encoder: TextEncoder, *, strict: bool
     inner = encoder.wrapped if isinstance(encoder, CachedEncoder) else encoder
     if not isinstance(inner, WordEncoder):
         return ()
-    doubted = misspelt(timeline.objects)
-    notes: dict[str, str] = {}
-    for segment in timeline.segments:
-        for clause in segment.clauses:
-            name = clause.object
-            if name in notes or name in doubted or not (words := unknown_words(name, inner.knows)):
-                continue
-            listed = " and ".join(f"'{word}'" for word in words)
-            what = "is a word" if len(words) == 1 else "are words"
-            of = "" if words == (name,) else f' of "{name}"'
-            such_as = f", such as '{known}'" if (known := kin(name)) else ""
-            note = segment.error(
-                f"{listed}{of} {what} that the text encoder does not know: another sound may be taken for it; "
-                f"expected a name in English or another language that is understood, or other words{such_as}"
-            )
-            if strict:
-                raise TimelineError(str(note))
-            notes[name] = str(note)
-    return tuple(notes.values())
+    return unknown_word_doubts(timeline, inner.knows, strict=strict)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from tas_core.timeline.doubts import timeline_doubts
+from tas_core.timeline.doubts import timeline_doubts, unknown_word_doubts
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
 
@@ -62,13 +63,20 @@ class TimelineCheck:
         }
 
 
-def check_timeline(path: str | Path, duration_s: float | None = None, *, strict: bool = False) -> TimelineCheck:
+def check_timeline(
+    path: str | Path,
+    duration_s: float | None = None,
+    *,
+    strict: bool = False,
+    knows: Callable[[str], bool] | None = None,
+) -> TimelineCheck:
     """Read a timeline and say what was understood.
 
     Args:
         path: the timeline, as for :func:`tas_core.timeline.files.load_timeline`.
         duration_s: length of the audio that it is for, seconds; without it an open end stays open.
-        strict: whether a name that looks misspelt is an error, rather than one of the warnings.
+        strict: whether a name that looks misspelt, or is not known, is an error, rather than one of the warnings.
+        knows: whether a word in lower case is one that the text encoder has whole; None looks for no such words.
 
     Raises:
         InputError: the timeline cannot be read, a segment starts after the end of the audio, or a name looks misspelt
@@ -90,6 +98,7 @@ def check_timeline(path: str | Path, duration_s: float | None = None, *, strict:
             *(str(warning.message) for warning in caught),
             *_doubts(closed, gaps),
             *timeline_doubts(timeline, strict=strict),
+            *(unknown_word_doubts(timeline, knows, strict=strict) if knows else ()),
         ),
     )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 from tas_core.errors import TimelineError
 from tas_core.timeline.segments import Timeline, TimelineWarning
-from tas_core.timeline.spelling import misspelt
+from tas_core.timeline.spelling import kin, misspelt, unknown_words
 
 
 def timeline_doubts(timeline: Timeline, *, strict: bool = False) -> tuple[str, ...]:
@@ -35,6 +36,43 @@ def timeline_doubts(timeline: Timeline, *, strict: bool = False) -> tuple[str, .
                     raise TimelineError(f"{doubt} If not, put other words for it")
                 doubts.setdefault(str(doubt))
     return tuple(doubts)
+
+
+def unknown_word_doubts(timeline: Timeline, knows: Callable[[str], bool], *, strict: bool = False) -> tuple[str, ...]:
+    """Names with words that a text encoder puts together from pieces: it has no meaning for them.
+
+    What looks like a spelling mistake is said by :func:`timeline_doubts`.
+
+    Args:
+        timeline: segments whose prompts were read.
+        knows: whether a word in lower case is one that the encoder has whole.
+        strict: whether such a word is an error.
+
+    Returns:
+        A line for each name, where it first stands.
+
+    Raises:
+        TimelineError: a word is not known, and ``strict`` is set.
+    """
+    doubted = misspelt(timeline.objects)
+    notes: dict[str, str] = {}
+    for segment in timeline.segments:
+        for clause in segment.clauses:
+            name = clause.object
+            if name in notes or name in doubted or not (words := unknown_words(name, knows)):
+                continue
+            listed = " and ".join(f"'{word}'" for word in words)
+            what = "is a word" if len(words) == 1 else "are words"
+            of = "" if words == (name,) else f' of "{name}"'
+            such_as = f", such as '{known}'" if (known := kin(name)) else ""
+            note = segment.error(
+                f"{listed}{of} {what} that the text encoder does not know: another sound may be taken for it; "
+                f"expected a name in English or another language that is understood, or other words{such_as}"
+            )
+            if strict:
+                raise TimelineError(str(note))
+            notes[name] = str(note)
+    return tuple(notes.values())
 
 
 def warn_of_doubts(timeline: Timeline, *, strict: bool = False, stacklevel: int = 2) -> None:

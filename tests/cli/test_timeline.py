@@ -283,3 +283,21 @@ def test_doubts_about_words_and_names_are_warnings_and_strict_refuses_the_names(
     ]
     assert len(json.loads(tas("timeline", "check", path, "--json").out)["warnings"]) == 3
     assert "\"trumpt\" is no known sound: did you mean 'trumpet'?" in refused(tas, "check", path, "--strict")
+
+
+def test_check_doubts_the_names_that_spatialize_doubts(tas: Run, make_timeline: Make) -> None:
+    path = make_timeline("start: 0, end: 1, text: 'trumpt left, shawm right, piano stage left'")
+    stage, typo, unknown = json.loads(tas("timeline", "check", path, "--json").out)["warnings"]
+    assert '"stage left" is seen from the stage' in stage
+    assert typo.endswith("did you mean 'trumpet'?")
+    assert "'shawm' is a word that the text encoder does not know" in unknown
+    assert unknown.endswith("such as 'oboe'")
+    refused = tas("timeline", "check", make_timeline("start: 0, end: 1, text: shawm right"), "--strict")
+    assert refused.code == 2
+    assert "'shawm' is a word" in refused.err
+
+
+def test_the_words_that_a_check_knows_cost_no_torch() -> None:
+    code = "import sys, tas_core.models.text_encoders.minilm_words; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "False"

