@@ -103,6 +103,11 @@ class Baseline:
             side = (masks * _direction(clip.requested_azimuth_deg(timeline, times_s))).sum(dim=0) * spectrum
         return to_ears(x, istft(side.to(spectrum.dtype), _N_FFT, _HOP, len(x)).numpy()), None
 
+    def depends_on(self, clip: str) -> list[Any]:
+        """Nothing."""
+        del clip
+        return []
+
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Nothing."""
         del clip, timeline

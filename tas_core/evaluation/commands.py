@@ -16,8 +16,9 @@ the run; the program runs in the folder that the evaluation was started in, on o
 OMP_NUM_THREADS, for so all rows do. Its standard input is empty, what it prints is kept back, and its last line is
 quoted if it fails.
 
-Kept results are known again by the words, the version, and the content of files of at most 1 MB that the words name,
-such as a script; what those load in turn is not seen, for that is the version.
+Kept results are known again by the words, the version, and the content of files that the words name: of at most 1 MB,
+such as a script, or of any size with ``{clip}`` in their names. What those load in turn is not seen, for that is the
+version.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import shlex
@@ -33,6 +35,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -118,12 +121,14 @@ class Command:
 
     def scripts(self) -> list[str]:
         """SHA-256 of files of at most 1 MB that the words name, in their order."""
-        found = []
-        for path in map(Path, self.words):
-            with contextlib.suppress(OSError, ValueError):  # ValueError: no path at all
-                if path.is_file() and path.stat().st_size <= _LARGEST_SCRIPT:
-                    found.append(hashlib.sha256(path.read_bytes()).hexdigest())
-        return found
+        return list(filter(None, (_digest(word, _LARGEST_SCRIPT) for word in self.words)))
+
+    def files_of(self, clip: str) -> list[str | None]:
+        """SHA-256 of what the words with a clip's name in them name, if they are files; in their order."""
+        values = {name: f"{{{name}}}" for name in PLACEHOLDERS} | {"clip": clip}
+        return [
+            _digest(filled) for word, filled in zip(self.words, self.filled(values), strict=True) if "{clip}" in word
+        ]
 
 
 class CommandSystem:
@@ -170,7 +175,7 @@ class CommandSystem:
         """
         if self.follows_text and timeline is None:
             raise InputError(f"clip {clip.name}: no timeline, which the command needs")
-        with tempfile.TemporaryDirectory(prefix="tas-command-") as folder:
+        with _temporary_folder() as folder:
             values = {name: str(Path(folder) / file) for name, file in _FILES.items()}
             values |= {"rate": str(RATE_HZ), "seed": str(seed), "clip": clip.name}
             write_audio(values["mono"], clip.mono[None], RATE_HZ, "FLOAT")
@@ -182,6 +187,10 @@ class CommandSystem:
             seconds = time.perf_counter() - began
             return read_output(Path(values["out"]), clip), seconds
 
+    def depends_on(self, clip: str) -> list[Any]:
+        """Files that the words name for this clip alone."""
+        return self._command.files_of(clip)
+
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Nothing."""
         del clip, timeline
@@ -190,7 +199,11 @@ class CommandSystem:
     def _run(self, words: list[str], log: Path) -> None:
         """Run the program to its end, and whatever it started with it if it has to be stopped."""
         program = Path(words[0]).name
-        with open(log, "wb") as said:
+        try:
+            said = open(log, "wb")  # noqa: SIM115 (closed below)
+        except OSError as error:
+            raise write_error(log, error) from error
+        with said:
             try:
                 # A session of its own, so that what it starts in turn can be stopped with it.
                 process = subprocess.Popen(
@@ -216,6 +229,18 @@ class CommandSystem:
             raise OutputError(f"{program} was ended by signal {-code}{_last_line(log)}")
         if code:
             raise OutputError(f"{program} failed with exit code {code}{_last_line(log)}")
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[str]:
+    """A folder for one run; what a program still writes there as it goes away does not matter."""
+    place = tempfile.gettempdir()
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="tas-command-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise write_error(place, error, "a temporary folder") from error
+    with folder as path:
+        yield path
 
 
 _FILES: Final = {"mono": "mono.wav", "out": "out.wav", "timeline": "timeline.yaml", "places": "places.json"}
@@ -251,6 +276,14 @@ def read_output(path: Path, clip: EvalClip) -> np.ndarray:
             return reader.read(size).astype(np.float64)
     except AudioError as error:
         raise OutputError(str(error).replace(str(path), "the output")) from error
+
+
+def _digest(name: str, most_bytes: float = math.inf) -> str | None:
+    """SHA-256 of a file; None if it is none, or larger."""
+    with contextlib.suppress(OSError, ValueError):  # ValueError: no path at all
+        if Path(name).is_file() and Path(name).stat().st_size <= most_bytes:
+            return hashlib.sha256(Path(name).read_bytes()).hexdigest()
+    return None
 
 
 def _write(path: Path, text: str) -> None:

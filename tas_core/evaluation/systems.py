@@ -57,6 +57,10 @@ class System(Protocol):
         """Ears (ear, time) at 16 kHz for a clip under a timeline, and the seconds that took if they say anything."""
         ...
 
+    def depends_on(self, clip: str) -> list[Any]:
+        """Plain values that say what the output for a clip depends on beside its files; mostly nothing."""
+        ...
+
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Which objects of a timeline are in a clip; nothing from a system that cannot tell."""
         ...
@@ -155,6 +159,11 @@ class ModelSystem:
         ears = render(clip.mono, RATE_HZ, timeline, model, RenderSettings(steps=self.steps, seed=seed)).ears
         self._wait()
         return ears, time.perf_counter() - began
+
+    def depends_on(self, clip: str) -> list[Any]:
+        """Nothing."""
+        del clip
+        return []
 
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Which objects of a timeline are in a clip."""

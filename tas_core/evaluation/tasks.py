@@ -152,7 +152,8 @@ def list_tasks(
                 kinds += ["swap"] if clip in exchanged else []
                 kinds += ["presence"] if system.separates and clip in mirrored and clip in scenes else []
             known = [*common, system.identity, digests[clip]]
-            keys = {kind: _digest([*known, kind, device.type, *more.get(kind, ())]) for kind in kinds}
+            own = system.depends_on(clip)
+            keys = {kind: _digest([*known, kind, device.type, *more.get(kind, ()), *own]) for kind in kinds}
             tasks.append(Task(number, clip, keys))
     return tasks, scenes
 

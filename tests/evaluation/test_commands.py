@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,11 +19,12 @@ import pytest
 import soundfile
 
 from tas_core.datasets.tasbench.layout import TasBench
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TasError
 from tas_core.evaluation.clips import OutputError, read_clip
 from tas_core.evaluation.commands import Command, CommandSystem
 from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.systems import SystemSpec
+from tas_core.evaluation.tasks import drawn_clips
 from tas_core.timeline.files import load_timeline
 from tests.conftest import Finished
 from tests.evaluation.conftest import ONE, mean
@@ -207,18 +211,19 @@ def test_each_wrong_is_one_line_and_costs_one_clip(
 def test_a_clip_that_fails_is_named_and_the_rest_is_scored(
     scored: TasBench, shell: Callable[..., str], ready: Path, tmp_path: Path
 ) -> None:
-    bad = scored.clips()[0]
+    two = replace(ONE, clips=2)
+    bad, good = drawn_clips({1: scored.split_clips("test")}, two)
     source = shell(f'[ "$3" = {bad} ] && echo out of memory && exit 1; cp {ready}/$3.wav "$2"\n')
     rows = ["mono", SystemSpec("mine", source)]
-    table = evaluate(scored, rows, ONE, out=tmp_path / "o")
+    table = evaluate(scored, rows, two, out=tmp_path / "o")
     assert dict(table.row("mine").excluded) == {bad: "sh failed with exit code 1; it said: out of memory"}
-    assert set(table.row("mine").values) == set(scored.clips()) - {bad}
-    assert set(table.row("mono").values) == set(scored.clips())
+    assert set(table.row("mine").values) == {good}
+    assert set(table.row("mono").values) == {bad, good}
     assert table.excluded == {}
     # A failure is not kept: it is tried again, and nothing else is.
-    assert evaluate(scored, rows, ONE, out=tmp_path / "o").computed == 0
+    assert evaluate(scored, rows, two, out=tmp_path / "o").computed == 0
     (tmp_path / "program with a space.sh").write_text(f'cp {ready}/$3.wav "$2"\n')
-    assert evaluate(scored, rows, ONE, out=tmp_path / "o").computed == 5  # another script: anew
+    assert evaluate(scored, rows, two, out=tmp_path / "o").computed == 2  # another script: anew
 
 
 def test_a_failure_on_other_prompts_leaves_the_clip_out(
@@ -274,6 +279,52 @@ def test_results_are_known_by_the_words_the_version_and_the_script(
     assert computed(source + " --fast") == 1
     assert computed(source) == 0
     assert computed(shell(f'# new\ncp {ready}/$3.wav "$2"\n')) == 1
+
+
+def test_outputs_that_are_made_anew_are_scored_anew(scored: TasBench, ready: Path, tmp_path: Path) -> None:
+    """Those of the clip alone, whatever their size."""
+    row = SystemSpec("made", f"command:cp {shlex.quote(str(ready))}/{{clip}}.wav {{out}}")
+    first = evaluate(scored, [row], replace(ONE, clips=2), out=tmp_path / "o")
+    assert evaluate(scored, [row], replace(ONE, clips=2), out=tmp_path / "o").computed == 0
+    path = ready / f"{first.clips[0]}.wav"
+    ears, rate_hz = soundfile.read(path)
+    soundfile.write(path, 0.5 * ears, rate_hz, subtype="FLOAT")
+    again = evaluate(scored, [row], replace(ONE, clips=2), out=tmp_path / "o")
+    assert again.computed == 1
+    levels = [[table.row("made").values[clip]["mono_sum_error_db"] for clip in first.clips] for table in (first, again)]
+    assert levels[0][0] != levels[1][0]
+    assert levels[0][1] == levels[1][1]
+
+
+def test_an_interruption_ends_the_program(scored: TasBench, shell: Callable[..., str], tmp_path: Path) -> None:
+    """As Ctrl-C, which a program in a session of its own does not hear."""
+    clip = read_clip(scored, scored.clips()[0])
+    pid = tmp_path / "pid"
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.4)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            CommandSystem("mine", shell(f"echo $$ > {pid}; sleep 60\n"))(clip, clip.timeline, 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_temporary_folder_that_cannot_be_used_is_named(
+    scored: TasBench, shell: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = read_clip(scored, scored.clips()[0])
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    with pytest.raises(
+        TasError, match=re.escape(f"{tmp_path / 'none'}: cannot write a temporary folder (No such file")
+    ):
+        CommandSystem("mine", shell("true\n"))(clip, clip.timeline, 0)
 
 
 @pytest.mark.slow

@@ -50,8 +50,24 @@ def test_where_pesq_has_no_score(pair: tuple[np.ndarray, np.ndarray]) -> None:
     output, truth = pair
     assert math.isnan(pesq_mos(output, 0 * truth, RATE))
     assert math.isnan(pesq_mos(output[:, :2000], truth[:, :2000], RATE))
+    assert math.isnan(pesq_mos(output * [[1.0], [0.0]], truth, RATE))
     with pytest.raises(ValueError, match="8000 and 16000 Hz, got 48000"):
         pesq_mos(output, truth, 48_000)
+
+
+@needs("pesq")
+def test_pesq_of_long_signals_is_that_of_their_parts() -> None:
+    """More than fifty bursts end the package's program by a signal if it gets them at once."""
+    from pesq import pesq
+
+    rng = np.random.default_rng(1)
+    size = 31 * RATE
+    truth = 0.3 * rng.standard_normal(size) * (np.arange(size) / RATE % 0.42 < 0.21)
+    output = truth + 0.01 * rng.standard_normal(size)
+    edges = [0, 165_333, 330_667, size]
+    parts = [pesq(RATE, truth[a:b], output[a:b], "wb") for a, b in zip(edges, edges[1:], strict=False)]
+    found = pesq_mos(np.stack([output, output]), np.stack([truth, truth]), RATE)
+    assert found == pytest.approx(np.mean(parts), abs=1e-6)
 
 
 @needs("pystoi")
