@@ -98,17 +98,17 @@ class Command:
         try:
             words = tuple(shlex.split(found["words"]))
         except ValueError as error:
-            raise InputError(f"{source!r}: quotes or a backslash that lead nowhere ({error})") from error
+            raise InputError(f"{COMMAND}: quotes or a backslash that lead nowhere ({error})") from error
         used = {name for word in words for name in _PLACEHOLDER.findall(word)}
         if unknown := sorted(used - set(PLACEHOLDERS)):
             known = ", ".join(f"{{{name}}}" for name in PLACEHOLDERS)
-            raise InputError(f"{source!r}: unknown {{{unknown[0]}}}; expected one of {known}")
+            raise InputError(f"{COMMAND}: unknown {{{unknown[0]}}}; expected one of {known}")
         missing = [f"{{{name}}}" for name in ("mono", "out") if name not in used]
         # A copy of what was made elsewhere needs no input.
         if missing == ["{mono}"] and "clip" in used:
             missing = []
         if missing:
-            raise InputError(f"{source!r}: no {' and no '.join(missing)} in it, where the program reads and writes")
+            raise InputError(f"{COMMAND}: no {' and no '.join(missing)} in it, where the program reads and writes")
         return cls(words, found["version"] or "")
 
     def uses(self, *names: str) -> bool:
