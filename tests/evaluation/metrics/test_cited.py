@@ -1,7 +1,8 @@
 """BINAQUAL, GCC-PHAT and the multi-resolution STFT: their authors' programs as the reference, and closed forms.
 
 auraloss, the reference of the multi-resolution STFT, is a package of ``tas[dev]``. BINAQUAL's and StereoCRW's programs
-are none: of the first there are figures that it gave, of the second an independent transcription of its formula.
+are no packages: of the first there are figures that it gave; the delay of the second is found by a transcription of its
+own, and there are figures of a third program.
 """
 
 from __future__ import annotations
@@ -137,6 +138,16 @@ def test_gcc_by_the_inverse_transform() -> None:
         errors.append(abs(phat_delay_s(*pieces[0], RATE) - phat_delay_s(*pieces[1], RATE)))
     assert len(errors) == 19
     assert float(gcc_itd_error_us(output, truth, RATE)) == pytest.approx(1e6 * np.mean(errors), rel=1e-9)
+
+
+@pytest.mark.parametrize(("delay_s", "found_us"), [(-5e-4, -500.0), (1.3e-4, 128.90625), (7e-4, 699.21875)])
+def test_gcc_by_another_program(delay_s: float, found_us: float) -> None:
+    """What ``tdoa`` of pyroomacoustics 0.10 finds in one window of a delayed sound in noise, with ``interp=16``."""
+    x = noise(1, 3840)
+    late = delayed(x, delay_s) + 0.3 * noise(2, 3840)
+    assert float(gcc_itd_error_us(np.stack([late, x]), np.stack([x, x]), RATE)) == pytest.approx(
+        abs(found_us), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("delay_us", [-812.5, -50.0, 0.0, 62.5, 437.5])
