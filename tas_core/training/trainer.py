@@ -124,7 +124,7 @@ def train(
                 if log_pace.due(run.step) or last:
                     log.write(run.step, run.metrics(losses, norm))
                 if stop.asked is None and (validation_pace.due(run.step) or last):
-                    with clock.reserving("validation"), run.ema.applied(run.model), torch.no_grad():
+                    with clock.reserving("validation"), run.ema.applied(run.model):
                         log.write(run.step, validate(run.model, validation, config, compute))
                 if save_pace.due(run.step) or stop.asked is not None:
                     with clock.reserving("save"):
@@ -254,10 +254,12 @@ def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
 def validate(model: nn.Module, source: SceneSource, config: TrainingConfig, compute: LossFunction) -> dict[str, float]:
     """Mean losses over fixed scenes made of sources that training does not use; names get ``val_`` before them."""
     model.eval()
-    found = [
-        _losses(compute, source.compose(index, config.batch_size), index, config.precision)
-        for index in range(config.validation_batches)
-    ]
+    found = []
+    # Without gradients a network would be compiled a second time, which takes longer than all validations of a run.
+    with torch.set_grad_enabled(config.compile):
+        for index in range(config.validation_batches):
+            losses = _losses(compute, source.compose(index, config.batch_size), index, config.precision)
+            found.append({name: value.detach() for name, value in losses.items()})
     totals: dict[str, float] = {}
     for losses in found:  # read when all are there: on a graphics processor every look is a wait
         for name, value in _numbers(losses).items():

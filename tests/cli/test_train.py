@@ -54,3 +54,22 @@ def test_training_on_recordings(fairplay: TasBench, tmp_path: Path, tas: Callabl
     done = tas("train", *settings, "--preset", "slots", "--out", tmp_path / "other")
     assert done.code == 2
     assert "learns from separate stems" in done.error_line
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ((), "when training ends is not said: expected a number of steps or of minutes"),
+        (("--steps", 3, "--minutes", 1), "training would end after 3 steps and after 1 minutes"),
+        (("--minutes", 0), "training would end after 0 minutes; expected more than 0"),
+        (("--minutes", "nan"), "training would end after nan minutes; expected more than 0"),
+    ],
+)
+def test_one_option_says_when_training_ends(
+    tmp_path: Path, tas: Callable[..., Finished], options: tuple[object, ...], message: str
+) -> None:
+    done = tas("train", "--data", tmp_path, "--preset", "slots", "--device", "cpu", "--out", tmp_path / "run", *options)
+    assert done.code == 2
+    assert done.error_line.startswith(message)
+    assert done.error_line.endswith("(--steps N or --minutes M)")
+    assert not (tmp_path / "run").exists()

@@ -20,6 +20,7 @@ from tas_core.inference.settings import RenderSettings
 from tas_core.inference.stream import render
 from tas_core.models.checkpoints import load_checkpoint
 from tas_core.models.registry import PRESETS, load_network
+from tas_core.models.slots.model import SlotsModel
 from tas_core.timeline.segments import Timeline
 from tas_core.training import trainer
 from tas_core.training.settings import TrainingConfig, learning_rate_at
@@ -397,6 +398,26 @@ def test_validation_uses_other_sources_and_no_augmentation(
         assert config.unnamed_share == 0.7
     assert opened["train"].augment
     assert not opened["val"].augment
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_validation_asks_a_compiled_network_for_nothing_new(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compiled: bool
+) -> None:
+    """With gradients wanted or not it is compiled for each; so they are wanted where it is compiled, and never kept."""
+    wanted: list[bool] = []
+    losses = SlotsModel.losses
+
+    def spy(model: SlotsModel, *given: Any) -> dict[str, torch.Tensor]:
+        wanted.append(torch.is_grad_enabled())
+        return losses(model, *given)
+
+    monkeypatch.setattr(SlotsModel, "losses", spy)
+    monkeypatch.setattr(SlotsModel, "compile_parts", lambda model: None)
+    _train(data, tmp_path, steps=1, compile=compiled, validation_batches=2)
+    assert wanted == [True, compiled, compiled]
+    _train(data, tmp_path / "plain", steps=1, validation_batches=2)
+    assert _without_time(_log(tmp_path)) == _without_time(_log(tmp_path / "plain"))
 
 
 def test_training_learns(data: Path, tmp_path: Path) -> None:

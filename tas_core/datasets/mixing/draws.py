@@ -28,7 +28,7 @@ _LEVEL = 0.06
 """Root mean square of an object while it sounds, before its level is varied."""
 _RAMP_S = 0.02
 _TONE_DB = 9.0
-_AT_ONCE = 1 << 22
+_AT_ONCE = 1 << 19
 """Samples whose energies are taken in one operation."""
 
 

@@ -119,7 +119,7 @@ def test_tensors_arrive_on_a_device_as_they_were() -> None:
     assert on_device(tensors, torch.device("cpu")) is tensors
 
 
-@pytest.mark.parametrize("at_once", [1, 5000, 1 << 22])
+@pytest.mark.parametrize("at_once", [1, 5000, 1 << 19])
 def test_energies_of_blocks_are_sums_of_their_mean_squares(monkeypatch: pytest.MonkeyPatch, at_once: int) -> None:
     """However many are taken at once, and to the bit what each clip by itself gives."""
     monkeypatch.setattr(draws_module, "_AT_ONCE", at_once)
