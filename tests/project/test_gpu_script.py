@@ -20,7 +20,7 @@ MISSING = ("soundfile", "soxr", "open_clip", "fluidsynth", "tokenizers", "gt_all
 SMALL = ("--batch-size", "1", "--window", "0.5", "--device", "cpu", "--log-every", "1")
 
 
-def run_script(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+def started(*arguments: str, **variables: str) -> subprocess.Popen[str]:
     environment = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -29,7 +29,13 @@ def run_script(*arguments: str, **variables: str) -> subprocess.CompletedProcess
         **variables,
     }
     command = ["bash", str(ROOT / "scripts" / "gpu_train.sh"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def run_script(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    process = started(*arguments, **variables)
+    out, err = process.communicate(timeout=300)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
 def stand_in(folder: Path, training: str) -> str:
@@ -102,6 +108,23 @@ def test_a_training_that_dies_is_gone_on_with_and_the_last_save_is_brought_back(
     assert done.stderr.count("it is tried again from its last save") == 2
     assert (tmp_path / "out" / "model.safetensors.part-a").read_text() == "w\nw\nw\n"
     assert len((tmp_path / "out" / "config.json").read_text().splitlines()) == 3
+
+
+def test_a_script_that_is_stopped_ends_its_training_and_brings_back_the_save(tmp_path: Path) -> None:
+    (tmp_path / "material").mkdir()
+    run, out = tmp_path / "run", tmp_path / "out"
+    kept = f"{run}/checkpoint"
+    save = f'mkdir -p "{kept}"; echo c >"{kept}/config.json"; cp "$0" "{kept}/model.safetensors"'
+    python = stand_in(tmp_path, f"trap '{save}; exit 143' TERM; touch '{run}/ready'; sleep 60 & wait")
+    process = started(str(tmp_path / "material"), str(out), "1", PYTHON=python, COMPILE_SECONDS="0", RUN=str(run))
+    until = time.monotonic() + 30
+    while not (run / "ready").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    process.terminate()
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "stopped by a signal" in err
+    assert (out / "config.json").read_text() == "c\n"
 
 
 def test_material_that_is_damaged_is_one_line(tmp_path: Path) -> None:
