@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from tas_core.models.description import FAMILIES
+from tas_core.models.diffusion.samplers import standard_normal
 from tas_core.models.scene_batch import SceneBatch
 
 if TYPE_CHECKING:
@@ -91,6 +92,9 @@ class SpatialModel(nn.Module, ABC):
     @abstractmethod
     def losses(self, batch: SceneBatch, captions: Tensor | None, generator: torch.Generator) -> dict[str, Tensor]:
         """Losses of a batch of scenes, scalars; ``loss`` is what to minimise, the others are for the log.
+
+        In evaluation mode there may be more for the log than in training, and what a batch has nothing to measure by
+        may be missing.
 
         Args:
             batch: scenes at the model's rate.
@@ -237,11 +241,29 @@ class PromptModel(SpatialModel):
         return (losses * weight).sum() / weight.sum().clamp_min(1e-6)
 
     def losses(self, batch: SceneBatch, captions: Tensor | None, generator: torch.Generator) -> dict[str, Tensor]:
-        """Mean of :meth:`row_losses` over the scenes whose side is known, under whole captions."""
+        """Mean of :meth:`row_losses` over the scenes whose side is known, under whole captions.
+
+        In evaluation mode, of families that start from noise, also ``side_correlation_from_noise``: the mean over
+        scenes of the correlation of the true side with the estimate of a single evaluation, from pure noise at the
+        last step. About 0 means that the network has nothing to say of places, however well it denoises.
+        """
         assert captions is not None, f"a {self.family} model learns from captions"
         # A caption that names the rest as one thing, which it is not, has no side signal to be learned.
         known = batch.side_known.float()
-        return {"loss": self.training_loss(batch.mid, batch.side, captions, generator, known)}
+        found = {"loss": self.training_loss(batch.mid, batch.side, captions, generator, known)}
+        if self.uses_noise and not self.training:
+            placed = batch.side_known & batch.side.any(dim=1)
+            if bool(placed.any()):
+                estimate = self.window_sides(batch.mid, captions, 1, standard_normal(batch.mid, generator))
+                found["side_correlation_from_noise"] = correlation(estimate[placed], batch.side[placed]).mean()
+        return found
+
+
+def correlation(one: Tensor, other: Tensor) -> Tensor:
+    """Pearson correlation of each pair of rows (batch, time), -1 to 1, in float64; 0 where a row is constant."""
+    one, other = (x.double() - x.double().mean(dim=1, keepdim=True) for x in (one, other))
+    power = one.square().sum(dim=1) * other.square().sum(dim=1)
+    return torch.where(power > 0, (one * other).sum(dim=1) / power.clamp_min(1e-300).sqrt(), 0.0)
 
 
 ConfigT = TypeVar("ConfigT", bound=PromptConfig)

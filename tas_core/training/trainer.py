@@ -252,20 +252,23 @@ def _numbers(values: dict[str, Tensor]) -> dict[str, float]:
 
 
 def validate(model: nn.Module, source: SceneSource, config: TrainingConfig, compute: LossFunction) -> dict[str, float]:
-    """Mean losses over fixed scenes made of sources that training does not use; names get ``val_`` before them."""
+    """Mean losses over fixed scenes made of sources that training does not use; names get ``val_`` before them.
+
+    What some batches lack (no scene with a known side, say) is the mean over the others.
+    """
     model.eval()
-    found = []
+    batches = []
     # Without gradients a network would be compiled a second time, which takes longer than all validations of a run.
     with torch.set_grad_enabled(config.compile):
         for index in range(config.validation_batches):
             losses = _losses(compute, source.compose(index, config.batch_size), index, config.precision)
-            found.append({name: value.detach() for name, value in losses.items()})
-    totals: dict[str, float] = {}
-    for losses in found:  # read when all are there: on a graphics processor every look is a wait
+            batches.append({name: value.detach() for name, value in losses.items()})
+    found: dict[str, list[float]] = {}
+    for losses in batches:  # read when all are there: on a graphics processor every look is a wait
         for name, value in _numbers(losses).items():
-            totals[name] = totals.get(name, 0.0) + value / config.validation_batches
+            found.setdefault(name, []).append(value)
     model.train()
-    return {f"val_{name}": value for name, value in totals.items()}
+    return {f"val_{name}": sum(values) / len(values) for name, values in found.items()}
 
 
 def _scene_sources(

@@ -33,6 +33,8 @@ def test_families_are_the_same_everywhere() -> None:
 def test_every_row_of_the_comparison_has_a_preset_at_both_widths_and_with_every_text_encoder() -> None:
     fusions = {"paper": "saf", "paper-no-saf": "add", "paper-audio-only": "none", "paper-add": "add"}
     fusions["paper-conv"] = "conv"
+    fusions |= {"paper-v": "saf", "paper-v-audio-only": "none", "paper-v-add": "add", "paper-v-conv": "conv"}
+    fusions |= {"paper-cosine": "saf", "paper-x0": "saf"}
     expected = {"slots"}
     for base in (*fusions, "mono2binaural", "apnet"):
         for encoder in ENCODER_WIDTHS:

@@ -102,6 +102,9 @@ def test_a_run_leaves_a_log_and_a_checkpoint_that_works(data: Path, tmp_path: Pa
     assert len(judged) == 2
     assert all(np.isfinite(list(line.values())).all() for line in lines)
     assert all({"gradient_norm", "learning_rate", "seconds"} <= set(line) for line in trained)
+    # Whether a run learns to place is seen while it goes on, of models that start from noise.
+    assert all(("val_side_correlation_from_noise" in line) == (preset == "tiny-paper") for line in judged)
+    assert not any("side_correlation_from_noise" in line for line in trained)
     model = load_network(str(folder))
     assert model.config == PRESETS[preset]
     x = 0.1 * np.random.default_rng(0).standard_normal(12000)

@@ -7,18 +7,23 @@ may predict
     x0:     x0
     v:      v = s e - r x0       (Salimans and Ho 2022)
 
-and any two of a_n, x0, e, v give the others.
+and any two of a_n, x0, e, v give the others, but for abar = 0, where a_n is e: there a predicted e says nothing of
+x0, v is -x0, and only x0 and v can be learned from.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
+import torch
 from torch import Tensor
 
 from tas_core.models.diffusion.schedule import coefficients
 
 Prediction = Literal["noise", "x0", "v"]
+
+NOISE_SAYS_NOTHING: Final = "a prediction of noise says nothing of the signal where abar is 0"
+"""Why such a schedule and such a network do not go together."""
 
 
 def target(kind: Prediction, x0: Tensor, noise: Tensor, alpha_bar: Tensor | float) -> Tensor:
@@ -43,14 +48,19 @@ def to_x0(kind: Prediction, output: Tensor, noisy: Tensor, alpha_bar: Tensor | f
     """Clean signal (batch, ...) that a network's `output` at `noisy` stands for.
 
     Args:
-        kind: what the network predicts; for "noise", abar must be above 0.
+        kind: what the network predicts.
         output: the network's output, same shape as `noisy`.
         noisy: a_n.
         alpha_bar: (batch) or a scalar.
+
+    Raises:
+        ValueError: unknown kind, or "noise" where abar is 0.
     """
     _check(kind)
     if kind == "x0":
         return output
+    if kind == "noise" and bool((torch.as_tensor(alpha_bar) == 0).any()):
+        raise ValueError(f"{NOISE_SAYS_NOTHING}; expected a prediction of x0 or v")
     signal, sigma = coefficients(alpha_bar, noisy)
     if kind == "noise":
         return (noisy - sigma * output) / signal

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ class NoiseSchedule:
     All tensors are float64 on the CPU: 1 - abar_0 is about 1e-4, of which float32 would keep three digits.
 
     Attributes:
-        betas: (step), each in (0, 1).
+        betas: (step), each in (0, 1); the last may be 1, and then nothing of the signal is left at the last step.
         train_steps: (step), int64, increasing: the step of the training schedule that each step is, which is
             what a network must be told.
         alpha_bars: (step), falling, derived.
@@ -36,8 +37,11 @@ class NoiseSchedule:
 
     def __post_init__(self) -> None:
         betas = self.betas.to("cpu", torch.float64)
-        if betas.ndim != 1 or len(betas) == 0 or not bool(((betas > 0) & (betas < 1)).all()):
-            raise ValueError("betas must be a non-empty vector of values between 0 and 1, both excluded")
+        inside = (betas > 0) & (betas < 1)
+        if betas.ndim != 1 or len(betas) == 0 or not bool(inside[:-1].all()) or not bool(inside[-1] | (betas[-1] == 1)):
+            raise ValueError(
+                "betas must be a non-empty vector of values between 0 and 1, both excluded, but for a last one of 1"
+            )
         if self.train_steps.shape != betas.shape:
             raise ValueError(f"{len(betas)} betas need as many train_steps, not {tuple(self.train_steps.shape)}")
         object.__setattr__(self, "betas", betas)
@@ -47,6 +51,11 @@ class NoiseSchedule:
     def num_steps(self) -> int:
         """Number of steps N."""
         return len(self.betas)
+
+    @property
+    def ends_in_noise(self) -> bool:
+        """Whether the last step holds nothing of the signal: abar is 0 there, exactly."""
+        return float(self.alpha_bars[-1]) == 0.0
 
     def alpha_bar_at(self, step: Tensor) -> Tensor:
         """Give abar (batch), float64 on the CPU, for `step` (batch), int64, of *this* schedule."""
@@ -88,12 +97,64 @@ def cosine_schedule(num_steps: int = 50, offset: float = 0.008, max_beta: float 
     Args:
         num_steps: number of steps N.
         offset: keeps the first betas from vanishing.
-        max_beta: limit of the last betas, below 1.
+        max_beta: limit of the last betas. With 1 nothing is cut and the last step is pure noise, abar = 0 exactly
+            (cos^2 of a right angle is 4e-33 in float64, so that the last beta rounds to 1).
     """
     time = torch.arange(num_steps + 1, dtype=torch.float64) / num_steps
     alpha_bar = torch.cos((time + offset) / (1 + offset) * math.pi / 2) ** 2
     betas = (1 - alpha_bar[1:] / alpha_bar[:-1]).clamp(max=max_beta)
     return NoiseSchedule(betas, torch.arange(num_steps))
+
+
+def rescaled_to_noise(schedule: NoiseSchedule) -> NoiseSchedule:
+    """A schedule whose last step is pure noise, by shifting and scaling sqrt(abar) of another one.
+
+        sqrt(abar'_n) = (sqrt(abar_n) - sqrt(abar_last)) sqrt(abar_0) / (sqrt(abar_0) - sqrt(abar_last))
+
+    The first level stays, the last becomes 0 exactly (zero terminal signal-to-noise ratio), and those between keep
+    their order. Sampling starts from pure noise; only under such a schedule has training seen what it starts from.
+
+    Source: Lin et al. 2023, "Common Diffusion Noise Schedules and Sample Steps are Flawed", Algorithm 1.
+
+    Args:
+        schedule: of two steps or more.
+
+    Raises:
+        ValueError: a single step, which cannot keep its level and lose it.
+    """
+    if schedule.num_steps < 2:
+        raise ValueError("a schedule that ends in noise needs two steps or more, not 1")
+    root = schedule.alpha_bars.sqrt()
+    alpha_bars = ((root - root[-1]) * (root[0] / (root[0] - root[-1]))).square()
+    before = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bars[:-1]])
+    return NoiseSchedule(1.0 - alpha_bars / before, schedule.train_steps)
+
+
+ScheduleName = Literal["linear", "rescaled", "cosine"]
+"""``linear``: :func:`linear_schedule`; ``rescaled``: the same, :func:`rescaled_to_noise`; ``cosine``:
+:func:`cosine_schedule` up to a beta of 1. The last two end in noise."""
+
+
+def build_schedule(name: str, num_steps: int, beta_min: float, beta_max: float) -> NoiseSchedule:
+    """The schedule of a name.
+
+    Args:
+        name: a :data:`ScheduleName`.
+        num_steps: number of steps N.
+        beta_min: noise added in the first step; ``cosine`` has no use for it.
+        beta_max: noise added in the last step, before rescaling; ``cosine`` has no use for it.
+
+    Raises:
+        ValueError: unknown name, or a schedule that ends in noise in a single step.
+    """
+    if name not in get_args(ScheduleName):
+        raise ValueError(f"schedule must be one of {', '.join(get_args(ScheduleName))}, not {name!r}")
+    if name == "cosine":
+        if num_steps < 2:
+            raise ValueError("a schedule that ends in noise needs two steps or more, not 1")
+        return cosine_schedule(num_steps, max_beta=1.0)
+    linear = linear_schedule(num_steps, beta_min, beta_max)
+    return linear if name == "linear" else rescaled_to_noise(linear)
 
 
 def diffuse(x0: Tensor, noise: Tensor, step: Tensor, schedule: NoiseSchedule) -> Tensor:

@@ -1,31 +1,36 @@
-"""The paper's model: waveform features, one text vector, fusion, a diffusion network that predicts noise.
+"""The paper's model: waveform features, one text vector, fusion, a diffusion network that predicts noise, x0 or v.
 
     f_a   = Conv(ReLU(Conv(mid)))                 two convolutions, d channels at full rate     section 3.2
     f_t   = text features, linear 768 -> 512      where their width is not d already            section 3.2
     f_at  = SAF(f_a, f_t)                         or an ablation                                Eq. 6-8
     y     = ReLU(Conv_1(a_n))                     a_n the noisy side signal                     Eq. 3
     b_1, b_2, b_3 = residual blocks(y, step, f_at)                                              section 3.2
-    noise = Conv_1(ReLU(Conv_1(Concat[b_1, b_2, b_3])))                                         section 3.2
+    out   = Conv_1(ReLU(Conv_1(Concat[b_1, b_2, b_3])))                                         section 3.2
 
 Levels: each row of `mid` is scaled to a fixed RMS, and its side signal by the same factor, which is the mix's
 and never the ground truth's; so the output follows the level of the input, and silence gives silence. The
 side signal is then multiplied by `side_scale`, because the diffusion ends in noise of unit variance: at 10, a
 side signal as strong as its mid has unit variance too. Nothing is clamped, since a side signal has no bound.
+
+The paper predicts noise and gives neither the number of steps nor their betas. The betas first chosen, DiffWave's, end
+at abar = 0.28, while sampling starts from pure noise, which training never showed. The schedules "rescaled" and
+"cosine" end in noise, where a predicted noise says nothing; with them the network predicts v or x0, and what it says
+at the last step it can only know from mid and text.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, Final, Self
+from typing import Any, Final, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
 from tas_core.models.base import PromptModel, with_variants
 from tas_core.models.diffusion import samplers
-from tas_core.models.diffusion.parameterisation import to_x0
-from tas_core.models.diffusion.schedule import NoiseSchedule, diffuse, linear_schedule
+from tas_core.models.diffusion.parameterisation import NOISE_SAYS_NOTHING, Prediction, target, to_x0
+from tas_core.models.diffusion.schedule import NoiseSchedule, ScheduleName, build_schedule, diffuse
 from tas_core.models.diffwave import ResidualStack, StepEmbedding
 from tas_core.models.level import MID_RMS, SILENCE_RMS, divide, normalise
 from tas_core.models.paper.fusion import FUSIONS, build_fusion, uses_text
@@ -51,9 +56,13 @@ class PaperConfig:
         text_encoder: name of the text encoder whose features the model was trained with.
         text_width: of those features.
         num_steps: N, diffusion steps in training.
-        beta_min: noise added in the first step.
-        beta_max: noise added in the last step.
+        beta_min: noise added in the first step; not used by the schedule "cosine".
+        beta_max: noise added in the last step, before rescaling; not used by the schedule "cosine".
         side_scale: multiplies the normalised side signal.
+        schedule: noise levels, of :data:`tas_core.models.diffusion.schedule.ScheduleName`. Checkpoints from before
+            there was a choice do not say; theirs is "linear".
+        prediction: what the network predicts, of :data:`tas_core.models.diffusion.parameterisation.Prediction`;
+            "noise" (the paper, and checkpoints that do not say) needs the schedule "linear".
     """
 
     sample_rate_hz: int = 16_000
@@ -72,6 +81,8 @@ class PaperConfig:
     beta_min: float = 1e-4
     beta_max: float = 0.05
     side_scale: float = 10.0
+    schedule: ScheduleName = "linear"
+    prediction: Prediction = "noise"
 
     def __post_init__(self) -> None:
         for name in (
@@ -95,6 +106,17 @@ class PaperConfig:
             raise ValueError(f"fusion must be one of {', '.join(FUSIONS)}, not {self.fusion!r}")
         if not 0 < self.beta_min <= self.beta_max < 1:
             raise ValueError(f"0 < beta_min <= beta_max < 1 is needed, not {self.beta_min} and {self.beta_max}")
+        if self.prediction not in get_args(Prediction):
+            raise ValueError(f"prediction must be one of {', '.join(get_args(Prediction))}, not {self.prediction!r}")
+        if self.noise_schedule().ends_in_noise and self.prediction == "noise":
+            raise ValueError(
+                f"{NOISE_SAYS_NOTHING}, as at the last step of the schedule {self.schedule!r}; "
+                "expected the prediction 'v' or 'x0', or the schedule 'linear'"
+            )
+
+    def noise_schedule(self) -> NoiseSchedule:
+        """The schedule of the training steps."""
+        return build_schedule(self.schedule, self.num_steps, self.beta_min, self.beta_max)
 
     def small(self) -> Self:
         """For CPUs: 32 features, 16 residual channels, 64 for the step, and inference windows every 0.5 s, not 0.1."""
@@ -108,12 +130,19 @@ PRESETS: Final = with_variants(
         "paper-audio-only": PaperConfig(fusion="none"),
         "paper-add": PaperConfig(fusion="add"),
         "paper-conv": PaperConfig(fusion="conv"),
+        "paper-v": PaperConfig(schedule="rescaled", prediction="v"),
+        "paper-v-audio-only": PaperConfig(schedule="rescaled", prediction="v", fusion="none"),
+        "paper-v-add": PaperConfig(schedule="rescaled", prediction="v", fusion="add"),
+        "paper-v-conv": PaperConfig(schedule="rescaled", prediction="v", fusion="conv"),
+        "paper-cosine": PaperConfig(schedule="cosine", prediction="v"),
+        "paper-x0": PaperConfig(schedule="rescaled", prediction="x0"),
     }
 )
 """Configs by name, for the rows of Tables 1 to 3. "paper" is the one with SAF; "paper-no-saf", the row "Ours" of
 Table 1, is the same network as "paper-add", see :class:`tas_core.models.paper.fusion.AddFusion`. All have the full
 width and the text encoder that works offline; the paper's own is CLIP, "paper-clip". Names that end in "-small" have a
-reduced width, for CPUs; their results are not the paper's."""
+reduced width, for CPUs; their results are not the paper's. "paper-v", "paper-cosine" and "paper-x0" are "paper" under
+schedules that end in noise; the rows of Table 3 are there under the first of them too."""
 
 TRAINING: Final[dict[str, Any]] = {
     "steps": 3000,
@@ -139,7 +168,7 @@ class Conditioner:
 
 
 class PaperModel(PromptModel):
-    """Predicts the noise in a noisy side signal from mid and text, by the formulas above."""
+    """Denoises a side signal under mid and text, by the formulas above."""
 
     family = "paper"
     uses_noise = True
@@ -148,7 +177,7 @@ class PaperModel(PromptModel):
     def __init__(self, config: PaperConfig) -> None:
         super().__init__()
         self.config = config
-        self.schedule: NoiseSchedule = linear_schedule(config.num_steps, config.beta_min, config.beta_max)
+        self.schedule: NoiseSchedule = config.noise_schedule()
         width, channels = config.feature_channels, config.residual_channels
         first, second = config.encoder_kernels
         self.audio_encoder = nn.Sequential(
@@ -191,8 +220,8 @@ class PaperModel(PromptModel):
         fused = self.fusion(audio_features, text)
         return Conditioner(self.stack.project_conditioner(fused), gain / self.config.side_scale)
 
-    def predict_noise(self, noisy: Tensor, step: Tensor, conditioner: Conditioner) -> Tensor:
-        """Estimate the standard normal noise in `noisy`.
+    def predict(self, noisy: Tensor, step: Tensor, conditioner: Conditioner) -> Tensor:
+        """Estimate what the config's ``prediction`` names: the standard normal noise in `noisy`, x0, or v.
 
         Args:
             noisy: a_n in normalised units, (batch, time).
@@ -207,7 +236,7 @@ class PaperModel(PromptModel):
         return self.output(self.output_projection(torch.cat(blocks, dim=1)).relu()).squeeze(1)
 
     def row_losses(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:
-        """Mean squared error of the predicted noise, at a random step for each example: (batch).
+        """Mean squared error of what is predicted, at a random step for each example: (batch).
 
         Args:
             mid: left + right, (batch, time).
@@ -221,8 +250,9 @@ class PaperModel(PromptModel):
         noise = samplers.standard_normal(side, generator)
         conditioner = self.encode(mid, text_features)
         clean = divide(side, conditioner.gain)
-        predicted = self.predict_noise(diffuse(clean, noise, step, self.schedule), step, conditioner)
-        return (predicted.float() - noise).square().mean(dim=1)
+        predicted = self.predict(diffuse(clean, noise, step, self.schedule), step, conditioner)
+        wanted = target(self.config.prediction, clean, noise, self.schedule.alpha_bar_at(step))
+        return (predicted.float() - wanted).square().mean(dim=1)
 
     @torch.no_grad()
     def sample(
@@ -252,8 +282,8 @@ class PaperModel(PromptModel):
         conditioner = self.encode(mid, text_features)
 
         def denoise(noisy: Tensor, step: Tensor) -> Tensor:
-            predicted = self.predict_noise(noisy, step, conditioner)
-            return to_x0("noise", predicted, noisy, self.schedule.alpha_bar_at(step))
+            predicted = self.predict(noisy, step, conditioner)
+            return to_x0(self.config.prediction, predicted, noisy, self.schedule.alpha_bar_at(step))
 
         start = samplers.standard_normal(mid, generator) if noise is None else noise
         return samplers.sample(sampler, denoise, start, schedule, generator) * conditioner.gain

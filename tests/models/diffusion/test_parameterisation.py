@@ -32,6 +32,27 @@ def test_every_prediction_gives_back_signal_and_noise(alpha_bar: float, seed: in
     torch.testing.assert_close(noise_from_x0(x0, noisy, alpha_bar), noise, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("alpha_bar", [0.0, torch.zeros(2, dtype=torch.float64), torch.tensor([0.0, 0.6])])
+def test_in_pure_noise_v_and_x0_still_say_what_the_signal_is(alpha_bar: float | Tensor) -> None:
+    x0, noise = _normal(2, 5), _normal(2, 5, seed=1)
+    level = torch.as_tensor(alpha_bar, dtype=torch.float64).expand(2)[:, None]
+    noisy = level.sqrt() * x0 + (1 - level).sqrt() * noise
+    for kind in ("x0", "v"):
+        output = target(kind, x0, noise, alpha_bar)
+        torch.testing.assert_close(to_x0(kind, output, noisy, alpha_bar), x0, rtol=1e-12, atol=1e-12)
+    assert torch.equal(target("v", x0, noise, alpha_bar)[0], -x0[0])
+    torch.testing.assert_close(noise_from_x0(x0, noisy, alpha_bar), noise, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("alpha_bar", [0, 0.0, torch.tensor([0.5, 0.0])])
+def test_a_prediction_of_noise_is_refused_where_there_is_nothing_else(alpha_bar: float | Tensor) -> None:
+    noise = _normal(2, 5)
+    with pytest.raises(
+        ValueError, match="says nothing of the signal where abar is 0; expected a prediction of x0 or v"
+    ):
+        to_x0("noise", noise, noise, alpha_bar)
+
+
 def test_v_is_the_derivative_along_the_angle() -> None:
     """With a = cos(phi) x0 + sin(phi) e, v = da/dphi."""
     x0, noise, phi = _normal(1, 3), _normal(1, 3, seed=1), 0.9

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from tas_core.models.diffusion.parameterisation import Prediction, noise_from_x0, target, to_x0
 from tas_core.models.diffusion.samplers import ddim, ddpm, sample
-from tas_core.models.diffusion.schedule import NoiseSchedule, cosine_schedule, linear_schedule
+from tas_core.models.diffusion.schedule import NoiseSchedule, build_schedule, cosine_schedule, linear_schedule
 
 MEAN, STD = 0.7, 0.6
 
@@ -39,10 +40,10 @@ class GaussianDenoiser:
         return MEAN + gain * (noisy - math.sqrt(alpha_bar) * MEAN)
 
 
+@pytest.mark.parametrize("schedule", [cosine_schedule(40), build_schedule("rescaled", 40, 1e-4, 0.05)])
 @pytest.mark.parametrize("sampler", [ddpm, ddim])
-def test_ancestral_sampling_follows_the_exact_recursion_of_mean_and_variance(sampler) -> None:
+def test_ancestral_sampling_follows_the_exact_recursion_of_mean_and_variance(sampler, schedule: NoiseSchedule) -> None:
     """For a Gaussian every step is affine: mean <- A mean + B, variance <- A^2 variance + sigma^2."""
-    schedule = cosine_schedule(40)
     beta, after = schedule.betas.numpy(), schedule.alpha_bars.numpy()
     before = np.concatenate([[1.0], after[:-1]])
     gain = STD**2 * np.sqrt(after) / (STD**2 * after + 1 - after)
@@ -70,13 +71,39 @@ def test_ancestral_sampling_reproduces_the_distribution_of_the_data() -> None:
     assert float(drawn.var()) == pytest.approx(STD**2, rel=4 * math.sqrt(2 / count) + 0.01)
 
 
+@pytest.mark.parametrize("num_steps", [1, 2, 6, 50])
+@pytest.mark.parametrize("kind", ["v", "x0"])
+@pytest.mark.parametrize("name", ["rescaled", "cosine"])
+def test_a_perfect_network_gives_the_truth_from_pure_noise(name: str, kind: Prediction, num_steps: int) -> None:
+    """It knows the signal, and tells it in its own terms: v or x0 of whatever noise it is shown."""
+    schedule, truth = build_schedule(name, 50, 1e-4, 0.05), 3 * _normal(2, 7, seed=9)
+
+    def denoise(noisy: Tensor, step: Tensor) -> Tensor:
+        level = schedule.alpha_bar_at(step)
+        return to_x0(kind, target(kind, truth, noise_from_x0(truth, noisy, level), level), noisy, level)
+
+    for sampler in ("ddpm", "ddim"):
+        found = sample(sampler, denoise, _normal(2, 7), schedule.respaced(num_steps), _generator(2))
+        torch.testing.assert_close(found, truth, rtol=1e-9, atol=1e-9)
+
+
+def test_only_a_schedule_that_ends_in_noise_starts_without_a_bias() -> None:
+    """From the mean of pure noise, the flow of a Gaussian leads to its mean, if training has seen pure noise."""
+    start = torch.zeros(1, 1, dtype=torch.float64)
+    for name, exact in (("rescaled", True), ("cosine", True), ("linear", False)):
+        schedule = build_schedule(name, 50, 1e-4, 0.05)
+        found = float(ddim(GaussianDenoiser(schedule), start, schedule))
+        assert (found == pytest.approx(MEAN, abs=1e-12)) == exact, name
+        if not exact:  # half of the mean's amplitude is missing from what sampling starts with
+            assert found < 0.85 * MEAN
+
+
 def test_ddpm_and_ddim_with_eta_one_are_the_same_sampler() -> None:
-    schedule = linear_schedule().respaced(9)
-    start = _normal(4, 3)
-    denoise = GaussianDenoiser(linear_schedule())
-    one = ddpm(denoise, start, schedule, _generator(1))
-    other = ddim(denoise, start, schedule, eta=1.0, generator=_generator(1))
-    torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+    for full in (linear_schedule(), build_schedule("rescaled", 50, 1e-4, 0.05)):
+        schedule, start, denoise = full.respaced(9), _normal(4, 3), GaussianDenoiser(full)
+        one = ddpm(denoise, start, schedule, _generator(1))
+        other = ddim(denoise, start, schedule, eta=1.0, generator=_generator(1))
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 def test_ddim_solves_the_probability_flow_to_first_order() -> None:

@@ -3,21 +3,28 @@ from __future__ import annotations
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from tas_core.errors import CheckpointError
+from tas_core.models.base import correlation
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
+from tas_core.models.diffusion.parameterisation import noise_from_x0, target
+from tas_core.models.diffusion.schedule import linear_schedule
 from tas_core.models.paper.fusion import FUSIONS
 from tas_core.models.paper.model import PRESETS, PaperConfig, PaperModel
+from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.configs import config_from_dict
 from tests.support.tiny import TINY_PAPER
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 TIME = 96
+NOISE_AT_LAST: dict[str, Any] = {"schedule": "rescaled", "prediction": "v"}
 TINY = dataclasses.replace(TINY_PAPER, text_width=4)  # half of the features, so that a projection is needed
 
 
@@ -65,10 +72,12 @@ def test_every_fusion_trains_and_gradients_reach_every_parameter(fusion: str) ->
 
 
 @pytest.mark.slow
-def test_the_text_decides_the_side_that_a_trained_model_gives() -> None:
+@pytest.mark.parametrize("prediction", ["noise", "v"])
+def test_the_text_decides_the_side_that_a_trained_model_gives(prediction: str) -> None:
     """One mid, two texts, two opposite sides: the loss falls, and samples follow the text."""
     torch.manual_seed(0)
-    model = PaperModel(dataclasses.replace(TINY, feature_channels=16, residual_channels=16))
+    changes = NOISE_AT_LAST if prediction == "v" else {}
+    model = PaperModel(dataclasses.replace(TINY, feature_channels=16, residual_channels=16, **changes))
     mid = _batch(1, 128)[0].repeat(2, 1)
     side = torch.tensor([[0.8], [-0.8]]) * mid
     text = torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0]])
@@ -153,7 +162,7 @@ def test_the_output_sees_the_receptive_field_of_the_noise_and_no_more() -> None:
     mid, _, text = (tensor.double() for tensor in _batch(1))
     conditioner = model.encode(mid, text)
     noisy = torch.randn(1, TIME, dtype=torch.float64, generator=_generator(), requires_grad=True)
-    model.predict_noise(noisy, torch.tensor([3]), conditioner)[0, TIME // 2].backward()
+    model.predict(noisy, torch.tensor([3]), conditioner)[0, TIME // 2].backward()
     assert noisy.grad is not None
     seen = noisy.grad[0].nonzero().flatten()
     reach = 2 * (1 + 2 + 4)  # two blocks of three layers
@@ -171,7 +180,112 @@ def test_conditioning_is_the_same_at_every_step_and_computed_once() -> None:
     assert calls == ["encoder", "projection"]
 
 
+@pytest.mark.parametrize("schedule", ["rescaled", "cosine"])
+@pytest.mark.parametrize("prediction", ["v", "x0"])
+def test_a_perfect_network_places_from_pure_noise(schedule: str, prediction: str) -> None:
+    model = _model(schedule=schedule, prediction=prediction)
+    mid, side, text = _batch()
+    _make_perfect(model, mid, side, text)
+    for steps, sampler in ((1, "ddim"), (3, "ddim"), (5, "ddpm")):
+        drawn = model.sample(mid, text, steps, _generator(3), sampler)
+        torch.testing.assert_close(drawn, side, rtol=1e-4, atol=1e-5)
+    assert float(model.training_loss(mid, side, text, _generator())) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("prediction", ["v", "x0"])
+def test_the_loss_is_of_what_is_predicted(prediction: str) -> None:
+    """At initialisation the network says nothing, so that the loss is the power of what it should have said."""
+    model = PaperModel(dataclasses.replace(TINY, schedule="rescaled", prediction=prediction))  # type: ignore[arg-type]
+    mid, side, text = _batch(64, 200)
+    losses = model.row_losses(mid, side, text, _generator()).detach()
+    power = float((side / model.encode(mid, text).gain).square().mean())
+    # v is s e - r x0, and s^2 + r^2 = 1; the mean of s^2 over the drawn steps is that of five levels, about
+    signal = float(model.schedule.alpha_bars.mean())
+    expected = power if prediction == "x0" else signal + (1 - signal) * power
+    assert float(losses.mean()) == pytest.approx(expected, rel=0.15 if prediction == "v" else 1e-3)
+
+
+def test_the_presets_of_before_are_as_they_were_and_their_twins_differ_in_the_noise_alone() -> None:
+    for name in ("paper", "paper-audio-only", "paper-add", "paper-conv", "paper-clip-small"):
+        assert (PRESETS[name].schedule, PRESETS[name].prediction) == ("linear", "noise")
+        assert float(PRESETS[name].noise_schedule().alpha_bars[-1]) == pytest.approx(0.280, abs=5e-4)
+        twin = PRESETS[name.replace("paper", "paper-v", 1)]
+        assert dataclasses.replace(twin, schedule="linear", prediction="noise") == PRESETS[name]
+        assert twin.noise_schedule().ends_in_noise
+
+
+# ------------------------------------------------------------------ what validation shows
+
+
+def _scenes(known: tuple[bool, ...] = (True, True)) -> SceneBatch:
+    mid, side, text = _batch(len(known))
+    ones = torch.ones(len(known), 1, dtype=torch.bool)
+    return SceneBatch(
+        mid[:, None],
+        side[:, None],
+        torch.zeros_like(mid),
+        text[:, None],
+        torch.zeros(len(known), 1),
+        ones,
+        ones[..., None],
+        ones,
+        torch.tensor(known),
+        ("a prompt",) * len(known),
+    )
+
+
+def _make_perfect(model: PaperModel, mid: Tensor, side: Tensor, text: Tensor) -> None:
+    """Let a network tell, in its own terms, the truth of whatever it is shown."""
+    clean = (side / model.encode(mid, text).gain).detach()
+
+    def predict(noisy: Tensor, step: Tensor, _: object) -> Tensor:
+        level = model.schedule.alpha_bar_at(step)
+        return target(model.config.prediction, clean, noise_from_x0(clean, noisy, level), level)
+
+    model.predict = predict  # type: ignore[method-assign, assignment]
+
+
+def test_validation_shows_the_correlation_with_the_truth_from_pure_noise_and_training_does_not() -> None:
+    batch, (_, _, text) = _scenes(), _batch()
+    model = _model(**NOISE_AT_LAST)
+    trained, judged = (model.train(mode).losses(batch, text, _generator()) for mode in (True, False))
+    assert set(trained) == {"loss"}
+    assert set(judged) == {"loss", "side_correlation_from_noise"}
+    assert torch.equal(trained["loss"], judged["loss"])
+    noise_model = _model().eval()
+    assert abs(float(noise_model.losses(batch, text, _generator())["side_correlation_from_noise"])) < 0.5
+    _make_perfect(model, batch.mid, batch.side, text)
+    assert float(model.losses(batch, text, _generator())["side_correlation_from_noise"]) == pytest.approx(1, abs=1e-5)
+    _make_perfect(model, batch.mid, -batch.side, text)
+    assert float(model.losses(batch, text, _generator())["side_correlation_from_noise"]) == pytest.approx(-1, abs=1e-5)
+
+
+def test_scenes_without_a_side_to_judge_by_are_left_out_of_the_correlation() -> None:
+    batch, (_, _, text) = _scenes((True, False)), _batch()
+    model = _model(**NOISE_AT_LAST).eval()
+    wrong = torch.cat([batch.side[:1], -batch.side[1:]])
+    _make_perfect(model, batch.mid, wrong, text)
+    assert float(model.losses(batch, text, _generator())["side_correlation_from_noise"]) == pytest.approx(1, abs=1e-5)
+    for nothing in (_scenes((False, False)), dataclasses.replace(batch, stem_side=torch.zeros_like(batch.stem_side))):
+        assert set(model.losses(nothing, text, _generator())) == {"loss"}
+
+
+def test_correlation_is_that_of_numpy_and_nothing_where_a_row_is_constant() -> None:
+    one, other = torch.randn(3, 50, generator=_generator()), torch.randn(3, 50, generator=_generator(1)) + 2
+    found = correlation(one, other + one)
+    expected = [np.corrcoef(a, b)[0, 1] for a, b in zip(one.numpy(), (other + one).numpy(), strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    torch.testing.assert_close(correlation(one * 1e-6, one * 1e-6), torch.ones(3, dtype=torch.float64))
+    assert not bool(correlation(torch.ones(2, 5), torch.arange(10.0).reshape(2, 5)).any())
+
+
 # ------------------------------------------------------------------ configs and checkpoints
+
+
+def test_a_checkpoint_that_says_nothing_of_its_schedule_means_what_it_meant() -> None:
+    old = {k: v for k, v in dataclasses.asdict(TINY).items() if k not in ("schedule", "prediction")}
+    assert config_from_dict(PaperConfig, old) == TINY
+    assert torch.equal(_model().schedule.betas, linear_schedule(TINY.num_steps, TINY.beta_min, TINY.beta_max).betas)
 
 
 def test_presets_have_the_widths_of_the_paper() -> None:
@@ -218,6 +332,11 @@ def test_clip_features_are_used_as_they_are_and_others_are_projected() -> None:
         ({"encoder_kernels": [31]}, "encoder_kernels must be tuple"),
         ({"beta_min": 0.1}, "0 < beta_min <= beta_max < 1"),
         ({"window_s": float("nan")}, "window_s must be above 0"),
+        ({"schedule": "sigmoid"}, "schedule must be one of 'linear', 'rescaled', 'cosine', not 'sigmoid'"),
+        ({"prediction": "eps"}, "prediction must be one of 'noise', 'x0', 'v', not 'eps'"),
+        ({"schedule": "rescaled"}, "says nothing of the signal .* schedule 'rescaled'; expected the prediction 'v' or"),
+        ({"schedule": "cosine", "prediction": "noise"}, "says nothing of the signal .* schedule 'cosine'"),
+        ({"schedule": "rescaled", "prediction": "v", "num_steps": 1}, "needs two steps or more, not 1"),
     ],
 )
 def test_wrong_configs_are_refused(mapping: dict, message: str) -> None:
