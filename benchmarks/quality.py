@@ -10,6 +10,9 @@ started again: trainings go on where they were, finished rows and clips are kept
 Budgets: ``cpu`` is written for two cores and an hour, at reduced width and far too few steps for the networks that
 predict noise; ``cuda`` is what the paper states (3000 steps, batch 12) at full width.
 
+``--prediction v`` trains the paper's rows under a schedule that ends in noise (presets ``paper-v...``) and writes
+``quality-BUDGET-v.json``, beside the other.
+
 ``--folds`` trains on the recordings of the data set itself, once for each of its splits, and averages; that is for
 FAIR-Play, which has ten. Rows that learn from separate stems are left out of it.
 """
@@ -100,6 +103,11 @@ HEADS = {
 def preset_at(budget: Budget, preset: str) -> str:
     """A preset's name at the width of a budget; ``slots`` has one width."""
     return preset if preset == "slots" else preset + budget.suffix
+
+
+def under(prediction: str, preset: str) -> str:
+    """The preset that predicts this, "noise" or "v", in place of one of the paper's rows; others stay as they are."""
+    return preset.replace("paper", "paper-v", 1) if prediction == "v" else preset
 
 
 def train_row(preset: str, budget: Budget, material: Path, run: Path, *, device: str, fold: int = 1) -> Path:
@@ -254,6 +262,7 @@ def main() -> None:
     parser.add_argument("--budget", choices=BUDGETS, default="cpu")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--rows", nargs="*", help="names of learned rows to train; default all")
+    parser.add_argument("--prediction", choices=("noise", "v"), default="noise", help="of the paper's rows")
     parser.add_argument("--folds", action="store_true")
     parser.add_argument("--no-page", action="store_true", help="leave docs/RESULTS.md as it is")
     arguments = parser.parse_args()
@@ -266,7 +275,7 @@ def main() -> None:
         base = arguments.runs / arguments.budget / (f"fold{fold}" if arguments.folds else "composed")
         rows, about, not_run = [*FLOORS], {}, {}
         for row in wanted:
-            preset = preset_at(budget, row.preset)
+            preset = preset_at(budget, under(arguments.prediction, row.preset))
             if arguments.folds and preset_family(preset) == "slots":
                 not_run[row.name] = "learns from separate stems"
                 continue
@@ -279,6 +288,7 @@ def main() -> None:
                 print(f"{name}: {why}", flush=True)
                 not_run[f"TAS + SAF, {name}"] = "the text encoder's weights are not at hand"
             elif preset != "paper" and arguments.budget == "cuda":
+                preset = under(arguments.prediction, preset)
                 folder = train_row(preset, budget, material, base / preset, device=arguments.device, fold=fold)
                 rows.append(SystemSpec(f"TAS + SAF, {name}", str(folder), sampling_steps(preset, budget)))
                 about[rows[-1].name] = describe(folder)
@@ -309,10 +319,12 @@ def main() -> None:
     result["budget"] = vars(budget)
     result["data"] = "TASBench-Sim" if (data.root / DATASET_FILE).exists() else data.root.name
     name = f"quality-{arguments.budget}" + ("-folds" if arguments.folds else "")
+    name += "-v" if arguments.prediction == "v" else ""
     out = ROOT / "benchmarks" / "results" / f"{name}.json"
     out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     command = "python benchmarks/quality.py --material bank --data bench --budget " + arguments.budget
     if not arguments.no_page:
+        command += " --prediction v" if arguments.prediction == "v" else ""
         write_page(name, results_page(result, command + (" --folds" if arguments.folds else "")))
     print(out)
 

@@ -37,6 +37,16 @@ def quality(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return module
 
 
+def test_every_row_of_the_paper_has_a_twin_that_predicts_v(quality: ModuleType) -> None:
+    for preset in [row.preset for row in quality.LEARNED] + [preset for _, _, preset in quality.ENCODERS]:
+        twin = quality.under("v", preset)
+        assert quality.under("noise", preset) == preset
+        assert (twin != preset) == preset.startswith("paper")
+        for name in {twin, quality.preset_at(quality.BUDGETS["cpu"], twin)}:
+            assert getattr(quality.PRESETS[name], "prediction", "v") == "v", name
+        assert getattr(quality.PRESETS[twin], "fusion", None) == getattr(quality.PRESETS[preset], "fusion", None)
+
+
 @pytest.mark.slow
 def test_folds_of_recordings(quality: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_fairplay(tmp_path / "fairplay")
