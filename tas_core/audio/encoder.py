@@ -149,6 +149,7 @@ def _run(sound: Path, target: Path, form: AudioFormat, encoding: Encoding, limit
     command += ["-itsoffset", str(encoding.delay_s)] if encoding.delay_s else []
     command += ["-protocol_whitelist", "file", "-i", address(sound)]
     if film is not None:
+        command += ["-fflags", "+genpts"]  # program streams and AVI do not say when each picture is shown
         command += [*input_arguments(film.source, film.contents), *_film_arguments(film, encoding)]
     command += ["-map", "0:a:0", *_sound_arguments(form, encoding), *_tag_arguments(form, film), *encoding.extras]
     command += [*(limits or []), "-f", encoding.muxer, address(target)]

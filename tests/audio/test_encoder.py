@@ -233,6 +233,15 @@ def test_a_picture_that_begins_after_the_sound_does_so_in_the_output(tmp_path: P
     assert starts[1] - starts[0] > 0.2
 
 
+def test_a_picture_without_times_of_its_own_gets_them(tmp_path: Path) -> None:
+    source, path = tmp_path / "in.mpg", tmp_path / "out.mkv"
+    picture = f"color=black:s=32x32:r=25:d={FILM_S},drawbox=enable='eq(n,{FLASH_S * 25:g})':c=white:t=fill"
+    inputs = ["-f", "lavfi", "-i", "sine=d=1.2", "-f", "lavfi", "-i", picture]
+    ffmpeg(*inputs, "-map", "0", "-map", "1", "-c:a", "mp2", "-c:v", "mpeg2video", source)
+    write(path, click(RATE), film=Film(source, str(source), probe(source)))
+    assert flash_s(path) == pytest.approx(FLASH_S, abs=0.04)
+
+
 @pytest.mark.parametrize(("source", "ending"), [(".mkv", ".mp4"), (".mp4", ".mkv")])
 def test_subtitles_titles_and_languages_stay(
     tmp_path: Path, film: Callable[..., Film], source: str, ending: str
