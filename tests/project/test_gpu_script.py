@@ -64,7 +64,8 @@ def test_the_script_trains_on_packed_material_and_brings_back_weights(tmp_path: 
     for name in MISSING:
         (shadow / f"{name}.py").write_text(f"raise ImportError('no {name} here')\n")
     out = tmp_path / "back"
-    done = run_script(str(material), str(out), "0.4", *SMALL, PYTHONPATH=str(shadow))
+    # A busy machine may need longer to load torch, and to end.
+    done = run_script(str(material), str(out), "0.4", *SMALL, PYTHONPATH=str(shadow), GRACE="240")
     assert done.returncode == 0, done.stderr
     found = sorted(path.name for path in out.iterdir())
     parts = [name for name in found if name.startswith("model.safetensors.part-")]
