@@ -56,6 +56,8 @@ def _stripped(text: PromptText, words: list[Token], moving: bool) -> list[Token]
             words = words[opener[1] :]
         elif len(words) > 1 and (words[0].key,) in known["openers_before_names"] and is_listed(words[1:]):
             words = words if is_listed(words) else words[1:]  # "pan cello", but "pan flute"
+        elif words and (words[0].key,) in known["dropped"]:
+            words = words[1:]
         elif n := max((_length_at_end(text, known[role], words) for role in at_end), default=0):
             words = words[:-n]
         elif words and any((words[0].key,) in known[role] for role in at_front) and not is_listed(words):
