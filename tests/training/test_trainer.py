@@ -6,6 +6,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -453,3 +454,20 @@ def test_shipped_presets_build_train_a_step_save_and_sample(tmp_path: Path, pres
     result = render(x, 16000, Timeline.from_prompt("cello on the left"), loaded, RenderSettings(steps=2))
     assert np.all(np.isfinite(result.ears))
     np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
+
+
+# ------------------------------------------------------------------ validation
+
+
+def test_what_some_batches_cannot_show_is_the_mean_over_the_others() -> None:
+    class Numbers:
+        def compose(self, step: int, batch_size: int) -> Any:  # noqa: ARG002
+            return SimpleNamespace(stem_mid=torch.zeros(1), number=step)
+
+    def compute(batch: Any, _: torch.Generator) -> dict[str, torch.Tensor]:
+        shown = {"loss": torch.tensor(1.0 + batch.number)}
+        return shown | ({"correlation": torch.tensor(0.25, dtype=torch.float64)} if batch.number == 1 else {})
+
+    config = TrainingConfig(**{**SETTINGS, "validation_batches": 3})
+    found = trainer.validate(torch.nn.Identity(), Numbers(), config, compute)  # type: ignore[arg-type]
+    assert found == {"val_loss": 2.0, "val_correlation": 0.25}

@@ -77,9 +77,7 @@ class NoiseSchedule:
         if not 1 <= num_steps <= self.num_steps:
             raise ValueError(f"num_steps must lie between 1 and {self.num_steps}, not {num_steps}")
         chosen = torch.tensor([(k + 1) * self.num_steps // num_steps - 1 for k in range(num_steps)])
-        alpha_bars = self.alpha_bars[chosen]
-        before = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bars[:-1]])
-        return NoiseSchedule(1.0 - alpha_bars / before, self.train_steps[chosen])
+        return _with_levels(self.alpha_bars[chosen], self.train_steps[chosen])
 
 
 def linear_schedule(num_steps: int = 50, beta_min: float = 1e-4, beta_max: float = 0.05) -> NoiseSchedule:
@@ -122,12 +120,20 @@ def rescaled_to_noise(schedule: NoiseSchedule) -> NoiseSchedule:
     Raises:
         ValueError: a single step, which cannot keep its level and lose it.
     """
-    if schedule.num_steps < 2:
-        raise ValueError("a schedule that ends in noise needs two steps or more, not 1")
+    _refuse_single_step(schedule.num_steps)
     root = schedule.alpha_bars.sqrt()
-    alpha_bars = ((root - root[-1]) * (root[0] / (root[0] - root[-1]))).square()
+    return _with_levels(((root - root[-1]) * (root[0] / (root[0] - root[-1]))).square(), schedule.train_steps)
+
+
+def _refuse_single_step(num_steps: int) -> None:
+    if num_steps < 2:
+        raise ValueError(f"a schedule that ends in noise needs two steps or more, not {num_steps}")
+
+
+def _with_levels(alpha_bars: Tensor, train_steps: Tensor) -> NoiseSchedule:
+    """The schedule that has these levels, falling, float64: beta_n = 1 - abar_n / abar_{n-1}."""
     before = torch.cat([torch.ones(1, dtype=torch.float64), alpha_bars[:-1]])
-    return NoiseSchedule(1.0 - alpha_bars / before, schedule.train_steps)
+    return NoiseSchedule(1.0 - alpha_bars / before, train_steps)
 
 
 ScheduleName = Literal["linear", "rescaled", "cosine"]
@@ -150,8 +156,7 @@ def build_schedule(name: str, num_steps: int, beta_min: float, beta_max: float) 
     if name not in get_args(ScheduleName):
         raise ValueError(f"schedule must be one of {', '.join(get_args(ScheduleName))}, not {name!r}")
     if name == "cosine":
-        if num_steps < 2:
-            raise ValueError("a schedule that ends in noise needs two steps or more, not 1")
+        _refuse_single_step(num_steps)
         return cosine_schedule(num_steps, max_beta=1.0)
     linear = linear_schedule(num_steps, beta_min, beta_max)
     return linear if name == "linear" else rescaled_to_noise(linear)
