@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 import torch
@@ -48,8 +49,12 @@ def test_every_row_of_the_comparison_has_a_preset_at_both_widths_and_with_every_
     assert set(ENCODER_WIDTHS) == set(TEXT_ENCODERS)
 
 
+# Text encoders, which differ in the width of their features, are tried under the paper's own noise.
+OTHER_NOISE = re.compile(r"paper-(v|cosine|x0)\b.*-(clip|bert|t5)-small")
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in PRESETS if name.endswith("-small")])
+@pytest.mark.parametrize("name", [n for n in PRESETS if n.endswith("-small") and not OTHER_NOISE.fullmatch(n)])
 def test_every_small_preset_trains_a_step(name: str) -> None:
     torch.manual_seed(0)
     model = build_preset(name)
