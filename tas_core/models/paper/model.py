@@ -278,19 +278,35 @@ class PaperModel(PromptModel):
         Raises:
             ValueError: unknown sampler or `num_steps` out of range.
         """
-        schedule = self.schedule.respaced(self.config.num_steps if num_steps is None else num_steps)
+        steps = self.config.num_steps if num_steps is None else num_steps
+        start = samplers.standard_normal(mid, generator) if noise is None else noise
+        return self._draw(mid, text_features, self.schedule.respaced(steps), start, sampler, generator)
+
+    def _draw(
+        self,
+        mid: Tensor,
+        text_features: Tensor,
+        schedule: NoiseSchedule,
+        start: Tensor,
+        sampler: str,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """As :meth:`sample`, from `start`, with gradients where the caller has them."""
         conditioner = self.encode(mid, text_features)
 
         def denoise(noisy: Tensor, step: Tensor) -> Tensor:
             predicted = self.predict(noisy, step, conditioner)
             return to_x0(self.config.prediction, predicted, noisy, self.schedule.alpha_bar_at(step))
 
-        start = samplers.standard_normal(mid, generator) if noise is None else noise
         return samplers.sample(sampler, denoise, start, schedule, generator) * conditioner.gain
 
     def window_sides(self, mid: Tensor, text_features: Tensor, steps: int, noise: Tensor | None) -> Tensor:
-        """See :meth:`PromptModel.window_sides`; DDIM from `noise`."""
-        return self.sample(mid, text_features, steps, sampler="ddim", noise=noise)
+        """See :meth:`PromptModel.window_sides`; DDIM from `noise`.
+
+        Gradients are the caller's to turn off: a compiled network would be compiled again for a change of that.
+        """
+        assert noise is not None, f"a {self.family} model starts from noise"
+        return self._draw(mid, text_features, self.schedule.respaced(steps), noise, "ddim", None)
 
     def compile_parts(self) -> None:
         """Compile the audio encoder and the residual layers."""
