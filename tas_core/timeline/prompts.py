@@ -385,7 +385,7 @@ class _Reader:
         return max(i, 0)
 
     def is_noun(self, place: Place) -> bool:
-        """Whether what ends like a verb is a sound: "ride" or "a fly" alone, "car driving" of the catalogue."""
+        """Whether what ends like a verb is a sound: "ride" or "a fly" alone, "frying pan" of the catalogue."""
         i = place.first - 1
         words = list(range(self.clause_start(i), i + 1))
         while len(words) > 1 and self.text.key(words[0]) in ("a", "the", "an", "my"):
@@ -395,7 +395,7 @@ class _Reader:
             return False
         if len(words) == 1 and not verb:
             return self.text.match("moves_kept", i) == i + 1
-        if place.lead == "to" or not is_listed([self.text.tokens[k] for k in words]):
+        if (verb and place.lead == "to") or not is_listed([self.text.tokens[k] for k in words]):
             return False
         if verb and len(words) > 1:
             self.text.note(f'"{self.text.source(words[0], i + 1)}" stays there; a movement is from ... to ...')

@@ -35,7 +35,7 @@ def test_windows_without_a_prompt_are_centred(paper: PaperModel) -> None:
 class _Echo(PaperModel):
     """Returns mid as the side signal: all to the left, whatever the text says."""
 
-    def sample(self, mid: Tensor, *_: object, **__: object) -> Tensor:
+    def window_sides(self, mid: Tensor, *_: object) -> Tensor:
         return mid
 
 

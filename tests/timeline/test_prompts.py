@@ -315,3 +315,11 @@ def test_import_is_light() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("place", ["to the left", "on the left", "left", "halfway to the left"])
+def test_a_name_of_the_catalogue_may_end_like_a_verb(place: str) -> None:
+    (clause,) = parse_prompt(f"frying pan {place}")
+    assert (clause.object, clause.azimuth.is_moving) == ("frying pan", False)
+    with pytest.raises(PromptError, match="a movement without a start"):
+        parse_prompt("car driving to the left")

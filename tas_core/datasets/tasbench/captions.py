@@ -44,12 +44,26 @@ def benchmark_data() -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def quoted(name: str) -> str:
-    """A name, in lower case, as a prompt has to spell it: in quotes where bare it would read as something else."""
-    try:
-        clauses = parse_prompt(f"{name} 1 degree to the left")
-    except PromptError:
-        return f'"{name}"'
-    return f'"{name}"' if len(clauses) > 1 or clauses[0].azimuth.is_moving or clauses[0].object != name else name
+    """A name, in lower case, as a prompt has to spell it: in quotes where bare it would read as something else.
+
+    With some places it may be that only: "car driving to the left" is half a movement.
+    """
+    for place in _trial_places():
+        try:
+            clauses = parse_prompt(f"{name} {place}")
+        except PromptError:
+            return f'"{name}"'
+        if len(clauses) > 1 or clauses[0].azimuth.is_moving or clauses[0].object != name:
+            return f'"{name}"'
+    return name
+
+
+@lru_cache(maxsize=1)
+def _trial_places() -> tuple[str, ...]:
+    """Places of every kind of wording, to see what a name before them reads as."""
+    places = benchmark_data()["places"]
+    wordings = (*places["coarse"]["plain"], *(known[0] for known in places["words"].values()))
+    return ("1 degree to the left", *(wording.format(side="left") for wording in wordings))
 
 
 @lru_cache(maxsize=1)
