@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Final
 
-import yaml
-
-from tas_core.timeline.vocabulary import words_file
+from tas_core.timeline.vocabulary import words_data, words_file
 
 SHORTEST: Final = 4
 """Shorter words are near to too many others."""
@@ -33,7 +31,7 @@ _LONGER_PART: Final = 4
 @lru_cache(maxsize=1)
 def catalogue_names() -> frozenset[str]:
     """All names of sounds in ``prompts/objects.yaml``, in lower case."""
-    data: dict[str, dict[str, Any]] = yaml.safe_load(words_file("objects.yaml").read_text(encoding="utf-8"))
+    data: dict[str, dict[str, Any]] = words_data("objects.yaml")
     return frozenset(
         name.lower()
         for key, entry in data.items()
@@ -43,7 +41,7 @@ def catalogue_names() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def _synonyms() -> dict[str, str]:
-    data: dict[str, list[str]] = yaml.safe_load(words_file("synonyms.yaml").read_text(encoding="utf-8"))
+    data: dict[str, list[str]] = words_data("synonyms.yaml")
     synonyms = {word: english for english, words in data.items() for word in words}
     return {_bare(word): english for word, english in reversed(synonyms.items())} | synonyms
 
@@ -97,7 +95,7 @@ def misspelt(names: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def _kin() -> dict[str, str]:
-    data: dict[str, list[str]] = yaml.safe_load(words_file("kin.yaml").read_text(encoding="utf-8"))
+    data: dict[str, list[str]] = words_data("kin.yaml")
     return {word: name for name, words in data.items() for word in words}
 
 

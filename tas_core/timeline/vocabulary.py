@@ -17,6 +17,9 @@ from tas_core.errors import is_unseen
 WORDS_FOLDER: Final = Path(__file__).with_name("words")
 """The files of ``prompts/``: part of an installed package, and in a checkout a link to that folder."""
 
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where PyYAML has it: every start reads some of these files, and it takes a tenth of the time."""
+
 T = TypeVar("T")
 
 
@@ -95,17 +98,26 @@ def words_file(name: str) -> Path:
     return path
 
 
+def words_data(name: str) -> Any:
+    """Content of one of the YAML files of ``prompts/``, read anew at each call.
+
+    Raises:
+        FileNotFoundError: as :func:`words_file`.
+    """
+    return yaml.load(words_file(name).read_text(encoding="utf-8"), _LOADER)
+
+
 @lru_cache(maxsize=1)
 def languages() -> dict[str, dict[str, Any]]:
     """``prompts/languages.yaml``, read once: by language, what its words add to those of ``directions.yaml``."""
-    data: dict[str, dict[str, Any]] = yaml.safe_load(words_file("languages.yaml").read_text(encoding="utf-8"))
+    data: dict[str, dict[str, Any]] = words_data("languages.yaml")
     return data
 
 
 @lru_cache(maxsize=8)
 def vocabulary(language: str = "") -> Vocabulary:
     """The vocabulary that ships with the program, read once: English, and the words of another language with it."""
-    data: dict[str, Any] = yaml.safe_load(words_file("directions.yaml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = words_data("directions.yaml")
     if language:
         _add_language(data, languages()[language])
     strengths = data["strengths"]

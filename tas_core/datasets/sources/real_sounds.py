@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 import soundfile as sf
-import yaml
 
 from tas_core.conventions import amplitude_to_db
 from tas_core.datasets.sources.catalogue import SoundKind
 from tas_core.datasets.sources.clips import finish_clip
 from tas_core.datasets.sources.package_clips import packaged_clip, packaged_files
 from tas_core.errors import TasError
-from tas_core.timeline.vocabulary import words_file
+from tas_core.timeline.vocabulary import words_data
 
 _DRAWS = 200
 _SOUNDING_DB = -30.0
@@ -92,7 +91,7 @@ class RealList:
 @lru_cache(maxsize=1)
 def load_real_list() -> RealList:
     """Read ``prompts/realbench.yaml``, in file order."""
-    data: dict[str, Any] = yaml.safe_load(words_file("realbench.yaml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = words_data("realbench.yaml")
     return RealList(
         head=RealHead(**data["head"]),
         sources=tuple(RealSource(name, **entry) for name, entry in data["sources"].items()),

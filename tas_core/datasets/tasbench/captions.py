@@ -12,13 +12,12 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-import yaml
 
 from tas_core.conventions import CENTER_DEG, LEFT_SIGN
 from tas_core.errors import PromptError, TasError
 from tas_core.timeline.prompts import parse_prompt
 from tas_core.timeline.segments import Segment
-from tas_core.timeline.vocabulary import vocabulary, words_file
+from tas_core.timeline.vocabulary import vocabulary, words_data
 
 CaptionStyle = Literal["coarse", "words", "degrees"]
 STYLES: tuple[CaptionStyle, ...] = ("coarse", "words", "degrees")
@@ -38,7 +37,7 @@ class CaptionedObject:
 @lru_cache(maxsize=1)
 def benchmark_data() -> dict[str, Any]:
     """``prompts/tasbench.yaml``, read once."""
-    data: dict[str, Any] = yaml.safe_load(words_file("tasbench.yaml").read_text(encoding="utf-8"))
+    data: dict[str, Any] = words_data("tasbench.yaml")
     return data
 
 
