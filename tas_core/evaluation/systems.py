@@ -20,6 +20,7 @@ from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.evaluation.commands import COMMAND, TIMEOUT_S, Command, CommandSystem, is_command
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.inference.presence import Detection
+from tas_core.inference.separation_cache import SeparationCache
 from tas_core.inference.settings import RenderSettings
 from tas_core.inference.stream import render
 from tas_core.models.pretrained import find_checkpoint, shipped_models
@@ -141,8 +142,9 @@ class ModelSystem:
         }
         self.separates = network.separates
         self._device = device
-        # One for all clips: no text is encoded for two of them.
-        self._model = replace(model, encoder=CachedEncoder(model.encoder))
+        # One for all clips: no text is encoded for two of them, and what a clip's mirrored and centred prompts
+        # need of it is found once.
+        self._model = replace(model, encoder=CachedEncoder(model.encoder), separations=SeparationCache())
         self._is_warm = False
 
     def __call__(self, clip: EvalClip, timeline: Timeline | None, seed: int) -> tuple[np.ndarray, float | None]:

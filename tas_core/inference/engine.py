@@ -15,6 +15,7 @@ from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
 if TYPE_CHECKING:
     import torch
 
+    from tas_core.inference.separation_cache import SeparationCache
     from tas_core.models.base import SpatialModel
     from tas_core.models.text_encoders.base import TextEncoder
     from tas_core.timeline.segments import Timeline
@@ -30,6 +31,8 @@ class LoadedModel:
         network: in evaluation mode, on the device.
         encoder: the text encoder that the network was trained with.
         device: where both compute.
+        separations: where what it finds in a sound is kept, for those who put one sound in many places; None for those
+            who do not.
     """
 
     name: str
@@ -37,6 +40,7 @@ class LoadedModel:
     network: SpatialModel
     encoder: TextEncoder
     device: torch.device
+    separations: SeparationCache | None = None
 
     @classmethod
     def of(cls, network: SpatialModel, encoder: TextEncoder | None = None) -> LoadedModel:

@@ -56,6 +56,7 @@ class SlotsRenderer:
             own = PersonalDirectionFilter(network.config.n_fft, network.config.sample_rate_hz, settings.head)
             network = network.with_direction(own.to(model.device))
         self._timeline, self._model, self._encoder = timeline, network, model.encoder
+        self._separations = model.separations
         self._duration_s, self._without_gaps = duration_s, timeline.without_gaps(duration_s)
         self._panning = LevelPanning(settings.head)
         self._stems, self._transition_s = settings.stems, settings.transition_s
@@ -93,7 +94,9 @@ class SlotsRenderer:
         features = self._encoder([track.object for track in tracks])[None].to(device)
         azimuth = torch.from_numpy(np.stack([track.azimuth_deg for track in tracks])).float()[None].to(device)
         active = torch.from_numpy(np.stack([track.active for track in tracks]))[None].to(device)
-        found = model.separate(whole.to(device), features, torch.from_numpy(looked_for)[None].to(device), within)
+        sought = whole.to(device), features, torch.from_numpy(looked_for)[None].to(device), within
+        kept_here = self._separations
+        found = model.separate(*sought) if kept_here is None else kept_here.separate(model, *sought)
         found = found.placed(active)
         spectrum = spectrum.to(device)
         side = model.directional(spectrum, found, azimuth)

@@ -1,11 +1,12 @@
 """Hidden files and folders that outputs grow in, and what a killed program left of them.
 
 Who writes one holds a lock on it, which the kernel releases when the program ends in whatever way. So what can be
-locked belongs to nobody.
+locked belongs to nobody. A process that ends by itself, interrupted or not, removes its own.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import errno
 import fcntl
@@ -19,6 +20,20 @@ from tas_core.system.write_errors import flush_to_disk
 
 _NAME = re.compile(r"\.tas-[0-9a-f]{12}\.part")
 _FOLDER_NAME = re.compile(r"\.tas-[0-9a-f]{12}\.parts")
+_mine: set[Path] = set()
+"""What this process may have made: noted before, so that an interruption right after the making loses nothing."""
+
+
+@atexit.register
+def remove_own() -> None:
+    """Remove every partial file and folder of this process that is still there."""
+    while _mine:
+        path = _mine.pop()
+        with contextlib.suppress(OSError):
+            path.unlink() if path.suffix == ".part" else shutil.rmtree(path)
+
+
+os.register_at_fork(after_in_child=_mine.clear)  # what the parent makes is not the child's to remove
 
 
 class PartialFile:
@@ -37,7 +52,12 @@ class PartialFile:
     def __init__(self, folder: Path) -> None:
         while True:
             self.path = folder / f".tas-{secrets.token_hex(6)}.part"
-            self._file = open(self.path, "xb")
+            _mine.add(self.path)
+            try:
+                self._file = open(self.path, "xb")
+            except OSError:
+                _mine.discard(self.path)
+                raise
             try:
                 # Some file systems know no locks; then nobody can take the file for a stale one either.
                 with contextlib.suppress(OSError):
@@ -48,6 +68,7 @@ class PartialFile:
                 self.remove()
                 raise
             self._file.close()
+            _mine.discard(self.path)
 
     def move(self, target: Path, *, overwrite: bool) -> None:
         """Put the complete file in its place.
@@ -79,6 +100,7 @@ class PartialFile:
         with contextlib.suppress(OSError):
             self.path.unlink()
         self._file.close()
+        _mine.discard(self.path)
 
 
 class PartialFolder:
@@ -97,10 +119,16 @@ class PartialFolder:
     def __init__(self, folder: Path) -> None:
         while True:
             self.path = folder / f".tas-{secrets.token_hex(6)}.parts"
-            self.path.mkdir()
+            _mine.add(self.path)
+            try:
+                self.path.mkdir()
+            except OSError:
+                _mine.discard(self.path)
+                raise
             try:
                 self._lock = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
             except FileNotFoundError:  # taken for a stale one between its making and its opening
+                _mine.discard(self.path)
                 continue
             try:
                 with contextlib.suppress(OSError):  # a file system without locks, as for files
@@ -111,6 +139,7 @@ class PartialFolder:
                 self.remove()
                 raise
             os.close(self._lock)
+            _mine.discard(self.path)
 
     def move(self, target: Path, *, overwrite: bool) -> None:
         """Put the complete folder in its place, after all that is in it is on disk.
@@ -137,6 +166,7 @@ class PartialFolder:
         """Remove the folder with all that is in it, if it was not moved, and release it."""
         shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
+        _mine.discard(self.path)
 
 
 def remove_stale(folder: Path) -> int:

@@ -37,13 +37,17 @@ class Phrases(dict[tuple[str, ...], T], Generic[T]):
 
     def __init__(self, entries: Iterable[tuple[str, T]]) -> None:
         super().__init__((tuple(phrase.split()), value) for phrase, value in entries)
-        self.longest = max(map(len, self), default=0)
+        self._lengths: dict[str, list[int]] = {}
+        for first, length in sorted({(phrase[0], len(phrase)) for phrase in self}, reverse=True):
+            self._lengths.setdefault(first, []).append(length)
 
     def match(self, tokens: Sequence[Token], i: int) -> tuple[T, int] | None:
         """Value of the longest phrase that starts at token i, and the index behind it."""
-        for n in range(min(self.longest, len(tokens) - i), 0, -1):
-            key = tuple(token.key for token in tokens[i : i + n])
-            if key in self:
+        if not 0 <= i < len(tokens) or (lengths := self._lengths.get(tokens[i].key)) is None:
+            return None
+        for n in lengths:
+            key = tuple([token.key for token in tokens[i : i + n]])
+            if len(key) == n and key in self:
                 return self[key], i + n
         return None
 

@@ -49,6 +49,30 @@ def test_what_is_being_written_is_kept_and_what_a_killed_process_left_is_not(
     assert os.listdir(tmp_path) == []
 
 
+ENDER = (
+    "import os, sys\n"
+    "from pathlib import Path\n"
+    "from tas_core.system import partial_files\n"
+    "for kind in ('PartialFile', 'PartialFolder'):\n"
+    "    getattr(partial_files, kind)(Path(sys.argv[1]))\n"
+    "if os.fork() == 0:\n"
+    "    sys.exit()\n"
+    "os.wait()\n"
+    "assert len(os.listdir(sys.argv[1])) == 2, 'a child removed what is not its own'\n"
+    "raise KeyboardInterrupt\n"
+)
+
+
+def test_a_process_that_is_interrupted_before_it_can_clean_up_removes_its_own(tmp_path: Path) -> None:
+    """An interruption between the making of a file and the statement that would see to its end."""
+    kept = PartialFile(tmp_path.parent)
+    found = subprocess.run([sys.executable, "-c", ENDER, tmp_path], capture_output=True, text=True, timeout=60)
+    assert "KeyboardInterrupt" in found.stderr
+    assert os.listdir(tmp_path) == []
+    assert kept.path.exists()
+    kept.remove()
+
+
 def test_only_files_with_our_names_are_removed(tmp_path: Path) -> None:
     for name in (".tas-0123456789ab.part", ".tas-mine.part", "x.part", ".tas-0123456789ab.part.wav"):
         (tmp_path / name).touch()

@@ -21,7 +21,10 @@ from tas_core.jobs.batch.worker import FileOutcome
 from tas_core.jobs.spatialize import JobSettings
 from tas_core.system.processes import usable_cores
 from tests.conftest import TAS
-from tests.jobs.batch.conftest import COUNT, PROMPT, write_sounds
+from tests.jobs.batch.conftest import PROMPT, write_sounds
+
+LONG = 12
+"""Files of a batch that is ended half-way."""
 
 
 def leftovers(folder: Path) -> list[str]:
@@ -64,8 +67,8 @@ def test_a_model_that_cannot_be_loaded_is_said_once(tmp_path: Path) -> None:
 
 @pytest.fixture
 def long_batch(tiny_model: Path, tmp_path: Path) -> list[str]:
-    """A command for twenty files, of which each takes some time."""
-    write_sounds(tmp_path / "in", COUNT, seconds=15.0)
+    """A command for some files, of which each takes some time."""
+    write_sounds(tmp_path / "in", LONG, seconds=15.0)
     return [
         *(str(TAS), "spatialize", str(tmp_path / "in"), "--out-dir", str(tmp_path / "out"), "--model", str(tiny_model)),
         *("-p", PROMPT, "--skip-existing"),
@@ -88,7 +91,7 @@ def run_until_half(command: list[str], out: Path) -> tuple[subprocess.Popen[str]
     began = time.monotonic()
     while time.monotonic() - began < 200:
         assert process.poll() is None, process.communicate()[1]
-        if len(list(out.glob("*.wav"))) >= 5 and leftovers(out):
+        if len(list(out.glob("*.wav"))) >= LONG // 4 and leftovers(out):
             return process, list(children(process.pid))
         time.sleep(0.005)
     process.kill()
@@ -123,11 +126,11 @@ def test_a_batch_that_was_ended_half_way_goes_on(
         assert (process.returncode, err) == (130, "tas: interrupted\n")
         assert leftovers(tmp_path / "out") == []
     made = len(list((tmp_path / "out").glob("*.wav")))
-    assert 5 <= made < COUNT
+    assert LONG // 4 <= made < LONG
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.wav")}
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
-    assert (done.returncode, done.stderr) == (0, f"{COUNT - made} of {COUNT} done, {made} skipped\n")
-    assert len(list((tmp_path / "out").iterdir())) == COUNT
+    assert (done.returncode, done.stderr) == (0, f"{LONG - made} of {LONG} done, {made} skipped\n")
+    assert len(list((tmp_path / "out").iterdir())) == LONG
     assert leftovers(tmp_path / "out") == []
     check_whole(tmp_path / "out")
     assert {path: path.stat().st_mtime_ns for path in before} == before
@@ -149,6 +152,6 @@ def test_a_process_that_is_killed_fails_its_file_and_another_goes_on(long_batch:
     assert failure.endswith(
         ": the process that worked on it was killed (out of memory?), try fewer processes (fewer --jobs)"
     )
-    assert summary == "19 of 20 done, 1 failed"
+    assert summary == f"{LONG - 1} of {LONG} done, 1 failed"
     assert leftovers(tmp_path / "out") == []
     check_whole(tmp_path / "out")
