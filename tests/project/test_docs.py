@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     [*(ROOT / f"{name}.md" for name in ("README", "MODEL_CARD", "CONTRIBUTING")), *(ROOT / "docs").glob("*.md")]
 )
-NOTES = [ROOT / "examples" / "README.md", ROOT / "tests" / "data" / "floor" / "README.md"]
+NOTES = [ROOT / "examples" / "README.md", *sorted((ROOT / "tests" / "data").glob("*/README.md"))]
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _SECTION = re.compile(r"^## (.*)$", re.MULTILINE)
