@@ -27,6 +27,9 @@ TONE_POINTS = 8
 _LEVEL = 0.06
 """Root mean square of an object while it sounds, before its level is varied."""
 _RAMP_S = 0.02
+_OCTAVES = 0.35
+_TALKER_OCTAVES = 0.1
+"""How much slower or faster a sound may play, and a voice that goes by "man" or "woman"."""
 _TONE_DB = 9.0
 _AT_ONCE = 1 << 19
 """Samples whose energies are taken in one operation."""
@@ -48,7 +51,8 @@ class CompositionConfig:
 
     ``object_shares`` are the fractions of scenes with 1, 2, 3, 4 objects; ``odd_name_share`` is how often a single
     sound goes by the name of something else, ``rest_clause_share`` how often a clause stands for what is unnamed,
-    ``absent_share`` how often one names what does not sound.
+    ``absent_share`` how often one names what does not sound, ``talkers_share`` how often, among scenes of several
+    objects, a man and a woman talk at once.
     """
 
     window_s: float = 3.0
@@ -64,6 +68,7 @@ class CompositionConfig:
     gate_share: float = 0.35
     timed_share: float = 0.6
     same_kind_share: float = 0.15
+    talkers_share: float = 0.12
     held_out_names: bool = False
     augment: bool = True
 
@@ -169,6 +174,7 @@ class SceneDrawer:
             )
         self.clips = {n: clips[n].tolist() for n in self.numbers}
         self.rows: dict[int, list[int]] = {}
+        self.speaker = {number: by_name[bank.categories[number]].speaker for number in self.numbers}
         self.kinds: list[str] = []
         for number in self.numbers:
             category = by_name[bank.categories[number]]
@@ -246,7 +252,9 @@ class SceneDrawer:
         for number, word, is_rest, place in zip(numbers, words, unnamed, places, strict=True):
             azimuth_deg = float(self.room_azimuth_deg[room, place])
             slot = -1 if is_rest else len(clauses)
-            sound = self._signal(_any(self.clips[number], rng), rng)
+            # Pitch is what tells a man from a woman.
+            octaves = _TALKER_OCTAVES if self.speaker[number] in ("male", "female") else _OCTAVES
+            sound = self._signal(_any(self.clips[number], rng), octaves, rng)
             signals.append((*sound, room, place, dry, azimuth_deg, index, slot))
             if not is_rest:
                 clauses.append(_Clause(word, azimuth_deg, right))
@@ -255,9 +263,10 @@ class SceneDrawer:
             rest_slot = len(clauses)
             clauses.append(_Clause(_any(self.rest_rows, rng), float(rng.uniform(-90, 90))))
         if _chance(c.absent_share, rng):
-            other = self.rows[self.numbers[_pick(self.weights, rng)]]
-            taken = {row for n in numbers for row in self.rows[n]} | set(words)
-            if not taken & set(other) and len(clauses) < MAX_CLAUSES:
+            absent = self.numbers[_pick(self.weights, rng)]
+            other = self.rows[absent]
+            there = any(self._may_mean_each_other(absent, n) for n in numbers) or set(words) & set(other)
+            if not there and len(clauses) < MAX_CLAUSES:
                 clauses.append(_Clause(_any(other, rng), float(rng.uniform(-90, 90))))
         return _Scene(clauses, rest_slot)
 
@@ -265,7 +274,10 @@ class SceneDrawer:
         """Category numbers without shared names; now and then several of one family, the hard case."""
         chosen: list[int] = []
         weights = self.weights.copy()
-        if count > 1 and _chance(self.config.same_kind_share, rng):
+        talkers = [n for n in self.numbers if self.speaker[n] in ("male", "female")]
+        if len(talkers) == 2 and count > 1 and _chance(self.config.talkers_share, rng):
+            chosen = [int(number) for number in rng.permutation(talkers)]
+        elif count > 1 and _chance(self.config.same_kind_share, rng):
             kind = self.kinds[_pick(weights, rng)]
             same = np.array([k == kind for k in self.kinds])
             if same.sum() >= count and kind != "speech":
@@ -274,16 +286,22 @@ class SceneDrawer:
             index = _pick(weights, rng)
             number = self.numbers[index]
             weights[index] = 0
-            if not any(set(self.rows[number]) & set(self.rows[c]) for c in chosen):
+            if not any(self._may_mean_each_other(number, c) for c in chosen):
                 chosen.append(number)
         return chosen
 
-    def _signal(self, clip: int, rng: np.random.Generator) -> tuple:
+    def _may_mean_each_other(self, one: int, other: int) -> bool:
+        """Whether a name of one category may be said of a sound of the other: a shared one, or a person's of a man."""
+        speakers = {self.speaker[one], self.speaker[other]}
+        person_and_other = "any" in speakers and None not in speakers
+        return person_and_other or bool(set(self.rows[one]) & set(self.rows[other]))
+
+    def _signal(self, clip: int, octaves: float, rng: np.random.Generator) -> tuple:
         """Excerpt, gate, gain and tone of one sound: (start, span, gate, gain, tone_db)."""
         c, window = self.config, self.window
         speed = 1.0
         if c.augment and _chance(c.speed_share, rng):
-            speed = 2 ** rng.uniform(-0.35, 0.35)
+            speed = 2 ** rng.uniform(-octaves, octaves)
         span = min(self.length[clip], round(window * speed))
         energy = self.energy[clip]
         whole = energy[-1] / (len(energy) - 1)

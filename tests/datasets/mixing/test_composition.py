@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from torch import Tensor
 from tas_core.acoustics.stft import stft
 from tas_core.datasets.mixing import draws as draws_module
 from tas_core.datasets.mixing.composition import SceneComposer, in_one_buffer, on_device, part_of
-from tas_core.datasets.mixing.draws import CompositionConfig, Material, SceneDraws, summed_energies
+from tas_core.datasets.mixing.draws import CompositionConfig, Material, SceneDrawer, SceneDraws, summed_energies
 from tas_core.datasets.mixing.phrases import REST_PHRASES
 from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import load_categories
@@ -584,3 +585,54 @@ def test_only_single_sounds_go_by_a_wrong_name(rooms: RoomBank) -> None:
             assert any(clause.object in own[c] for c in CATEGORIES)
     assert bool(_composer(rooms, odd_name_share=1.0, object_shares=(0, 1.0, 0, 0)).compose(0, 8).right_name.all())
     assert bool(_composer(rooms, odd_name_share=0.0).compose(0, 8).right_name.all())
+
+
+# ------------------------------------------------------------------ people
+
+
+def _drawer_of(names: tuple[str, ...], rooms: RoomBank, **config: Any) -> SceneDrawer:
+    bank = replace(tone_bank(length_s=0.5), categories=names)
+    material = Material(bank, rooms, PHRASES, load_categories())
+    return SceneDrawer(material, "train", CompositionConfig(window_s=0.2, **config), seed=3, captions=False)
+
+
+def test_a_man_and_a_woman_talk_at_once_as_often_as_is_said(rooms: RoomBank) -> None:
+    names = ("man talking", "woman talking", "cello", "dog", "violin")
+    pairs = {}
+    for share in (0.0, 0.5):
+        drawer = _drawer_of(names, rooms, talkers_share=share, object_shares=(0.0, 1.0))
+        found = [set(drawer._categories(2, np.random.default_rng(n))) for n in range(400)]
+        assert all(len(pair) == 2 for pair in found)
+        pairs[share] = sum(pair == {0, 1} for pair in found) / len(found)
+    # By chance as well; the tolerance is four standard deviations of 400 draws.
+    assert pairs[0.5] == pytest.approx(0.5 + 0.5 * pairs[0.0], abs=0.1)
+
+
+def test_a_person_is_never_said_beside_a_man_or_a_woman(rooms: RoomBank) -> None:
+    """Each of "a person" and "a man" may be said of the other: nobody could learn which is meant."""
+    names = ("man talking", "person talking", "woman talking", "cello", "piano")
+    drawer = _drawer_of(names, rooms, absent_share=1.0, object_shares=(0.4, 0.3, 0.3), odd_name_share=0.0)
+    people = [{int(r) for r in drawer.rows[n]} for n in range(3)]
+    seen = 0
+    for step in range(60):
+        draws = drawer.draw(step, 8)
+        for words, named in zip(draws.word.tolist(), draws.named.tolist(), strict=True):
+            said = {word for word, is_named in zip(words, named, strict=True) if is_named}
+            man, person, woman = (bool(said & rows) for rows in people)
+            assert not (person and (man or woman))
+            seen += person
+    assert seen > 20
+
+
+def test_voices_that_go_by_man_or_woman_keep_their_pitch(rooms: RoomBank) -> None:
+    names = ("man talking", "cello", "violin", "piano", "glockenspiel")
+    drawer = _drawer_of(names, rooms, object_shares=(1.0,), speed_share=1.0, gate_share=0.0, absent_share=0.0)
+    widest = [1.0, 1.0]
+    for step in range(60):
+        draws = drawer.draw(step, 8)
+        for start, span in zip(draws.start.tolist(), draws.span.tolist(), strict=True):
+            number = next(n for n, clips in drawer.clips.items() for c in clips if 0 <= start - drawer.start[c] < 8000)
+            change = span / drawer.window
+            widest[number > 0] = max(widest[number > 0], change, 1 / change)
+    # 0.1 octaves against 0.35.
+    assert widest[0] < 2**0.11 < 2**0.3 < widest[1]
