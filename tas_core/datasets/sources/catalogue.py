@@ -19,6 +19,7 @@ from tas_core.timeline.vocabulary import words_file
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+Speaker = Literal["any", "male", "female"]
 Kind = Literal["melodic", "percussion", "kit", "speech", "recording"]
 SoundKind = Literal["voice", "music", "everyday"]
 SOUND_KINDS: tuple[SoundKind, ...] = ("voice", "music", "everyday")
@@ -46,7 +47,7 @@ class Category:
     program: int | None = None
     key: int | None = None
     samples: tuple[str, ...] = ()
-    speaker: Literal["any", "male", "female"] | None = None
+    speaker: Speaker | None = None
     pitch_range: tuple[int, int] | None = None
     style: str | None = None
     common: bool = False
@@ -133,16 +134,20 @@ class SoundFont:
 
 @dataclass(frozen=True)
 class Voice:
-    """A speaker: a synthesizer voice (``engine``) or a folder of recordings; ``in_benchmark`` as for soundfonts."""
+    """A speaker: a synthesizer voice (``engine``) or a folder of recordings; ``in_benchmark`` as for soundfonts.
+
+    Of ``acted`` voices, or such as were made higher, the pitch does not tell who speaks.
+    """
 
     name: str
     split: Split
-    speaker: Literal["any", "male", "female"]
+    speaker: Speaker
     engine: Literal["espeak", "flite", "files"]
     argument: str
     licence: str
     patterns: tuple[str, ...] = field(default=())
     in_benchmark: bool = True
+    acted: bool = False
 
 
 _SF2 = Path("/usr/share/sounds/sf2")
@@ -191,9 +196,7 @@ _FILLETS = "/usr/share/games/fillets-ng/sound"
 _GCIN = "/usr/share/gcin-voice/ogg"
 
 
-def _added(
-    name: str, folder: str, licence: str, *patterns: str, speaker: Literal["any", "male", "female"] = "any"
-) -> Voice:
+def _added(name: str, folder: str, licence: str, *patterns: str, speaker: Speaker = "any") -> Voice:
     """A recorded speaker that serves training only."""
     return Voice(name, "train", speaker, "files", folder, licence, patterns, in_benchmark=False)
 

@@ -6,10 +6,10 @@ A package belongs to one split, and so does a speaker. What of a package belongs
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from tas_core.datasets.sources.catalogue import Category, Split, Voice
+from tas_core.datasets.sources.catalogue import Category, Speaker, Split, Voice
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,10 @@ _HEDGEWARS = ("British", "Classic", "Default", "Default_es", "Default_pl", "Defa
               "Mobster", "Pirate", "Russian", "Russian_pl", "Surfer")  # fmt: skip
 
 
-def _spoken(name: str, folder: str, licence: str, *patterns: str, speaker: str, split: Split = "train") -> Voice:
-    return Voice(name, split, speaker, "files", folder, licence, patterns, in_benchmark=False)  # type: ignore[arg-type]
+def _spoken(name: str, folder: str, licence: str, *patterns: str, speaker: Speaker, split: Split = "train") -> Voice:
+    """A voice of a package; those that are not known to be one person's are actors', or were made higher."""
+    voice = Voice(name, split, speaker, "files", folder, licence, patterns, in_benchmark=False)
+    return replace(voice, acted=speaker == "any")
 
 
 PACKAGED_VOICES: tuple[Voice, ...] = (

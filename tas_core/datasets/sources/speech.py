@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from tas_core.audio import read_audio, to_mono
-from tas_core.datasets.sources.catalogue import Voice
+from tas_core.datasets.sources.catalogue import Speaker, Voice
 from tas_core.datasets.sources.clips import DryClip, finish_clip, missing_material, run_synthesizer, source_rng
+from tas_core.datasets.sources.pitch import median_pitch_hz, speakers_by_pitch
 from tas_core.datasets.sources.recordings import join_recordings
 from tas_core.timeline.vocabulary import words_file
 
@@ -69,9 +70,10 @@ def voice_clip(voice: Voice, length_s: float, rate_hz: int, rng: np.random.Gener
 
 
 def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:
-    """Clips of one speaker, under the category that fits what is known of the speaker."""
-    category = {"any": "person talking", "male": "man talking", "female": "woman talking"}[voice.speaker]
-    for index in range(clips):
-        done = voice_clip(voice, length_s, rate_hz, source_rng(seed, voice.name, index))
-        if done is not None:
-            yield DryClip(category, voice.name, voice.split, done)
+    """Clips of one speaker, under the category that fits what is known of the speaker, or heard of the voice."""
+    categories: dict[Speaker, str] = {"any": "person talking", "male": "man talking", "female": "woman talking"}
+    drawn = (voice_clip(voice, length_s, rate_hz, source_rng(seed, voice.name, index)) for index in range(clips))
+    found = [clip for clip in drawn if clip is not None]
+    pitches_hz = [None if voice.acted else median_pitch_hz(clip, rate_hz) for clip in found]
+    for clip, who in zip(found, speakers_by_pitch(pitches_hz, voice.speaker), strict=True):
+        yield DryClip(categories[who], voice.name, voice.split, clip)
