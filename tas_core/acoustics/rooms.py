@@ -1,9 +1,12 @@
-"""Simulated rooms: binaural impulse responses from image sources, a measured head, and a diffuse tail.
+"""Simulated rooms: image sources, diffuse tails, and binaural impulse responses of both and a measured head.
 
 The direct sound and every early reflection arrive through the head-related impulse response of their direction, by
 default KEMAR's (Allen and Berkley's image method, 1979). After some 50 ms a diffuse tail takes over:
 exponentially decaying noise whose interaural coherence is that of a diffuse field at two points
 17 cm apart, sin(kd)/(kd) (Cook et al., 1955). Rooms are shoeboxes with one absorption for all walls.
+
+What simulates TASBench-Sim and what renders the whole sphere (:mod:`tas_core.acoustics.sphere.reflections`) are made of
+the same parts: :func:`image_sources`, :func:`nearest_directions`, :func:`add_pulses`, :func:`diffuse_noise`.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numpy as np
 
 from tas_core.acoustics.hrtf import SPEED_OF_SOUND_M_S, HrirSet, load_kemar
 
-_EAR_DISTANCE_M = 0.17
+EAR_DISTANCE_M = 0.17
 _MAX_ORDER = 7
 _MIXING_S = (0.04, 0.08)
 _FRONT_TAPS = 4
@@ -30,6 +33,12 @@ class Room:
     size_m: tuple[float, float, float]
     rt60_s: float
     listener_m: tuple[float, float, float]
+
+    @classmethod
+    def around(cls, size_m: tuple[float, float, float], rt60_s: float) -> Room:
+        """A room whose listener is in the middle of its width, a little behind its middle, ears at most 1.5 m high."""
+        length, width, height = size_m
+        return cls(size_m, rt60_s, (0.45 * length, 0.5 * width, min(1.5, 0.55 * height)))
 
     @property
     def reflection(self) -> float:
@@ -55,10 +64,14 @@ def random_room(rng: np.random.Generator, *, dry_fraction: float = 0.12) -> Room
 def source_position(room: Room, azimuth_deg: float, distance_m: float) -> np.ndarray:
     """Point (xyz) at listener height; the listener looks along x. Pulled in where a wall is nearer."""
     angle = np.radians(azimuth_deg)
-    direction = np.array([np.cos(angle), np.sin(angle), 0.0])
+    return position_inside(room, np.array([np.cos(angle), np.sin(angle), 0.0]), distance_m)
+
+
+def position_inside(room: Room, direction: np.ndarray, distance_m: float) -> np.ndarray:
+    """Point (xyz) in a direction (xyz, a unit vector) from the listener. Pulled in where a wall is nearer."""
     origin = np.array(room.listener_m)
     reach = distance_m
-    for axis in range(2):
+    for axis in range(3):
         if direction[axis] > 1e-9:
             reach = min(reach, (room.size_m[axis] - 0.1 - origin[axis]) / direction[axis])
         elif direction[axis] < -1e-9:
@@ -101,12 +114,18 @@ def direct_response(azimuth_deg: float, rate_hz: int, taps: int = 256, *, head: 
     return response * fade
 
 
-def _images(room: Room, source: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Image sources: positions (image, xyz) and numbers of reflections (image), without the source itself."""
-    steps = np.arange(-_MAX_ORDER, _MAX_ORDER + 1)
+def image_sources(room: Room, source: np.ndarray, max_order: int = _MAX_ORDER) -> tuple[np.ndarray, np.ndarray]:
+    """Image sources: positions (image, xyz) and numbers of reflections (image), without the source itself.
+
+    Args:
+        room: the room.
+        source: where the source is in it (xyz), metres.
+        max_order: reflections on the way, at most.
+    """
+    steps = np.arange(-max_order, max_order + 1)
     cell = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
     order = np.abs(cell).sum(axis=1)
-    cell, order = cell[(order > 0) & (order <= _MAX_ORDER)], order[(order > 0) & (order <= _MAX_ORDER)]
+    cell, order = cell[(order > 0) & (order <= max_order)], order[(order > 0) & (order <= max_order)]
     size = np.array(room.size_m)
     even = cell % 2 == 0
     position = np.where(even, cell * size + source, (cell + 1) * size - source)
@@ -137,19 +156,19 @@ def binaural_response(
     source = source_position(room, azimuth_deg, distance_m)
     origin = np.array(room.listener_m)
     direct_m = max(0.1, float(np.linalg.norm(source - origin)))
-    position, order = _images(room, source)
+    position, order = image_sources(room, source)
     offset = position - origin
     reach = np.linalg.norm(offset, axis=1)
     delay_s = (reach - direct_m) / SPEED_OF_SOUND_M_S
     near = delay_s < _MIXING_S[1]
     offset, reach, delay_s, order = offset[near], reach[near], delay_s[near], order[near]
     heads, vectors = _head(rate_hz, head)
-    nearest = _nearest(offset / reach[:, None], vectors)
+    nearest = nearest_directions(offset / reach[:, None], vectors)
     gain = room.reflection**order * direct_m / reach
     fade = np.clip((_MIXING_S[1] - delay_s) / (_MIXING_S[1] - _MIXING_S[0]), 0, 1)
     exact = delay_s * rate_hz + _FRONT_TAPS
     audible = exact < taps
-    full, early = _add_pulses(heads, nearest[audible], exact[audible], gain[audible], fade[audible], taps)
+    full, early = add_pulses(heads, nearest[audible], exact[audible], gain[audible], fade[audible], taps)
     out += early
     out += _diffuse_tail(room, full, rate_hz, rng)
     end = np.ones(taps)
@@ -158,14 +177,14 @@ def binaural_response(
     return out * end
 
 
-def _nearest(directions: np.ndarray, measured: np.ndarray) -> np.ndarray:
+def nearest_directions(directions: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Row of the nearest of ``measured`` (direction, xyz) for each unit vector of ``directions`` (image, xyz)."""
     # In pieces that stay in the cache, and that the linear algebra library does not spread over threads.
     found = [np.argmax(directions[at : at + 64] @ measured.T, axis=1) for at in range(0, len(directions), 64)]
     return np.concatenate(found) if found else np.zeros(0, int)
 
 
-def _add_pulses(
+def add_pulses(
     heads: np.ndarray, direction: np.ndarray, at: np.ndarray, gain: np.ndarray, fade: np.ndarray, taps: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sums of all images (ear, tap) as they are, and faded.
@@ -178,6 +197,14 @@ def _add_pulses(
         fade: 0..1, (image).
         taps: length of the result.
     """
+    start, pulses = delayed_pulses(heads, direction, at, gain)
+    return sum_pulses(start, pulses, taps), sum_pulses(start, pulses * fade[:, None, None], taps)
+
+
+def delayed_pulses(
+    heads: np.ndarray, direction: np.ndarray, at: np.ndarray, gain: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """First sample of every image (image) and its pulse from there (image, ear, tap); see :func:`add_pulses`."""
     start = np.floor(at).astype(int)
     fraction = (at - start)[:, None, None]
     # Fractional delay by linear interpolation between two taps.
@@ -185,30 +212,40 @@ def _add_pulses(
     delayed = np.zeros((*pulse.shape[:2], pulse.shape[2] + 1))
     delayed[..., :-1] = (1 - fraction) * pulse
     delayed[..., 1:] += fraction * pulse
-    room_for = taps + delayed.shape[-1]
-    index = (start[:, None] + np.arange(delayed.shape[-1])).ravel()
+    return start, delayed
 
-    def total(pulses: np.ndarray) -> np.ndarray:
-        sums = [np.bincount(index, pulses[:, ear].ravel(), minlength=room_for)[:taps] for ear in range(2)]
-        return np.stack(sums)
 
-    return total(delayed), total(delayed * fade[:, None, None])
+def sum_pulses(start: np.ndarray, pulses: np.ndarray, taps: int) -> np.ndarray:
+    """Sum (ear, tap) of pulses (image, ear, tap) that begin at samples (image)."""
+    room_for = taps + pulses.shape[-1]
+    index = (start[:, None] + np.arange(pulses.shape[-1])).ravel()
+    sums = [np.bincount(index, pulses[:, ear].ravel(), minlength=room_for)[:taps] for ear in range(2)]
+    return np.stack(sums)
+
+
+def diffuse_noise(rt60_s: float, taps: int, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
+    """Decaying noise (ear, tap) with the interaural coherence of a diffuse field; it begins at a power of about 1.
+
+    Above 6 kHz it falls by 6 dB per octave, for the air and the walls.
+    """
+    time_s = np.arange(taps) / rate_hz
+    decay = 10 ** (-3 * time_s / rt60_s)
+    noise = rng.standard_normal((2, 2 * taps))
+    spectrum = np.fft.rfft(noise, axis=-1)
+    freqs_hz = np.fft.rfftfreq(2 * taps, 1 / rate_hz)
+    coherence = np.sinc(2 * freqs_hz * EAR_DISTANCE_M / SPEED_OF_SOUND_M_S)
+    common, own = np.sqrt((1 + coherence) / 2), np.sqrt((1 - coherence) / 2)
+    # Sum and difference of the ears have powers 1 + c and 1 - c, which gives coherence c.
+    shaped = np.stack([common * spectrum[0] + own * spectrum[1], common * spectrum[0] - own * spectrum[1]])
+    shaped /= np.sqrt(1 + (freqs_hz / 6000.0) ** 2)
+    return np.fft.irfft(shaped, axis=-1)[:, :taps] * decay
 
 
 def _diffuse_tail(room: Room, images: np.ndarray, rate_hz: int, rng: np.random.Generator) -> np.ndarray:
     """Decaying diffuse noise (ear, tap) at the level that the image sources have around 50 ms."""
     taps = images.shape[-1]
     time_s = np.arange(taps) / rate_hz
-    decay = 10 ** (-3 * time_s / room.rt60_s)
-    noise = rng.standard_normal((2, 2 * taps))
-    spectrum = np.fft.rfft(noise, axis=-1)
-    freqs_hz = np.fft.rfftfreq(2 * taps, 1 / rate_hz)
-    coherence = np.sinc(2 * freqs_hz * _EAR_DISTANCE_M / SPEED_OF_SOUND_M_S)
-    common, own = np.sqrt((1 + coherence) / 2), np.sqrt((1 - coherence) / 2)
-    # Sum and difference of the ears have powers 1 + c and 1 - c, which gives coherence c.
-    shaped = np.stack([common * spectrum[0] + own * spectrum[1], common * spectrum[0] - own * spectrum[1]])
-    shaped /= np.sqrt(1 + (freqs_hz / 6000.0) ** 2)
-    tail = np.fft.irfft(shaped, axis=-1)[:, :taps] * decay
+    tail = diffuse_noise(room.rt60_s, taps, rate_hz, rng)
     window = (time_s >= 0.03) & (time_s < 0.06)
     target = np.mean(images[:, window] ** 2)
     level = np.sqrt(target / max(1e-20, np.mean(tail[:, window] ** 2)))

@@ -140,7 +140,7 @@ def test_reflection_falls_with_absorption() -> None:
 
 def test_images_add_up_as_one_after_another() -> None:
     """Pulses of every image, delayed by linear interpolation between two taps, against a plain loop."""
-    from tas_core.acoustics.rooms import _add_pulses
+    from tas_core.acoustics.rooms import add_pulses
 
     rng = np.random.default_rng(2)
     heads = rng.standard_normal((9, 2, 20))
@@ -153,22 +153,22 @@ def test_images_add_up_as_one_after_another() -> None:
             for out, level in ((full, factor), (early, factor * faded)):
                 out[:, first] += (1 - share) * level * heads[row, :, tap]
                 out[:, first + 1] += share * level * heads[row, :, tap]
-    found = _add_pulses(heads, direction, at, gain, fade, 290)
+    found = add_pulses(heads, direction, at, gain, fade, 290)
     np.testing.assert_allclose(found[0], full[:, :290], rtol=0, atol=1e-12)
     np.testing.assert_allclose(found[1], early[:, :290], rtol=0, atol=1e-12)
 
 
-def test_reflections_come_from_the_nearest_measured_direction() -> None:
-    from tas_core.acoustics.rooms import _nearest
+def test_reflections_come_from_thenearest_directions_measured_direction() -> None:
+    from tas_core.acoustics.rooms import nearest_directions
 
     rng = np.random.default_rng(0)
     measured, directions = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in rng.standard_normal((2, 150, 3)))
-    found = _nearest(directions, measured)
+    found = nearest_directions(directions, measured)
     for row, direction in zip(found, directions, strict=True):
         assert np.linalg.norm(measured[row] - direction) == pytest.approx(
             np.linalg.norm(measured - direction, axis=1).min()
         )
-    assert len(_nearest(directions[:0], measured)) == 0
+    assert len(nearest_directions(directions[:0], measured)) == 0
 
 
 @pytest.mark.parametrize("rate_hz", [16000, 22050, 48000])
