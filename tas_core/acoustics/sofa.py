@@ -81,6 +81,7 @@ def _read(file: h5py.File, path: str, everywhere: bool) -> HrirSet:
     flat = len(rows)
     if everywhere:
         others = np.flatnonzero((np.abs(elevation_deg) >= _PLANE_DEG) & (distance_m > 0))
+        others = _farthest(others, azimuth_deg, elevation_deg, distance_m)
         rows = np.concatenate([rows, others])
     # HDF5 wants rows in order, each once.
     order = np.argsort(rows)
@@ -208,6 +209,19 @@ def _horizontal_rows(azimuth_deg: np.ndarray, elevation_deg: np.ndarray, distanc
             f"{path}: {gap:g} degrees between directions on the horizontal plane, expected {_WIDEST_GAP_DEG:g} at most"
         )
     return rows
+
+
+def _farthest(
+    rows: np.ndarray, azimuth_deg: np.ndarray, elevation_deg: np.ndarray, distance_m: np.ndarray
+) -> np.ndarray:
+    """Those of the rows that are farthest away in their direction, in the same order."""
+    turned = np.mod(np.round(azimuth_deg[rows] / _SAME_DEG), round(360 / _SAME_DEG))
+    places = np.stack([np.round(elevation_deg[rows] / _SAME_DEG), turned])
+    # By direction, the farthest first, and of equals the one that comes first in the file.
+    order = np.lexsort((-distance_m[rows], *places))
+    changed = (np.diff(places[:, order], axis=1) != 0).any(axis=0)
+    first = np.concatenate([[True], changed])[: len(rows)]
+    return rows[np.sort(order[first])]
 
 
 def _delays(file: h5py.File, count: int, path: str) -> np.ndarray:

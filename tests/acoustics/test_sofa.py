@@ -271,3 +271,17 @@ def test_everywhere_is_the_plane_and_what_is_above_and_below(tmp_path: Path) -> 
     np.testing.assert_allclose(whole.elevation_deg[upper], 40.0)
     np.testing.assert_allclose(np.mod(whole.azimuth_deg[upper], 360), FULL_CIRCLE[::6], atol=1e-9)
     np.testing.assert_allclose(whole.hrir[upper], hrir[len(flat) :], atol=1e-12)
+
+
+def test_of_several_distances_the_farthest_counts_everywhere(tmp_path: Path) -> None:
+    """As on the plane; the order of the directions stays that of the file."""
+    flat = on_the_plane(FULL_CIRCLE)
+    above = np.array([[0.0, 45.0, 0.5], [90.0, 45.0, 2.0], [0.0, 45.0, 2.0], [450.0, 45.0, 1.0], [0.0, 90.0, 1.0]])
+    hrir = spherical_hrir(np.concatenate([FULL_CIRCLE, np.zeros(5)]), 44100)
+    gains = np.arange(1.0, 6.0)
+    hrir[-5:] *= gains[:, None, None]
+    head = read_sofa(write_sofa(tmp_path / "two.sofa", hrir, np.concatenate([flat, above])), everywhere=True)
+    assert len(head.hrir) == len(FULL_CIRCLE) + 3
+    found = np.abs(head.hrir[-3:]).max(axis=(1, 2)) / np.abs(head.hrir[-3]).max()
+    np.testing.assert_allclose(found, [1, 3 / 2, 5 / 2])
+    np.testing.assert_allclose(head.azimuth_deg[-3:-1], [90, 0])

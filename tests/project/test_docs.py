@@ -79,6 +79,13 @@ def test_examples_of_the_api_page(folder: Path) -> None:
     assert {"result", "timeline", "model", "report", "metrics", "data"} <= set(names)  # they did run
 
 
+def test_examples_of_the_sphere_page() -> None:
+    names: dict[str, Any] = {}
+    wrong = run_examples("sphere", (ROOT / "docs" / "SPHERE.md").read_text("utf-8"), names)
+    assert not wrong, wrong
+    assert {"renderer", "ears", "blocks"} <= set(names)
+
+
 @pytest.mark.slow
 def test_examples_of_training_and_evaluation(folder: Path) -> None:
     """On material that is made in a second, with the network in its real size."""

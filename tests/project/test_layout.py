@@ -34,6 +34,9 @@ PUBLIC = {
     "tas_core.reporting.plots.figures",
     "tas_core.reporting.report.page",
     "tas_core.acoustics.fidelity",
+    "tas_core.acoustics.rooms",
+    "tas_core.acoustics.sphere.places",
+    "tas_core.acoustics.sphere.renderer",
     "tas_core.models.registry",
 }
 """Modules whose names other people may import; ``docs/API.md`` has the names."""
