@@ -50,6 +50,16 @@ Also = Annotated[
         help="More measures: cited (BINAQUAL, ITD by GCC-PHAT, MR-STFT) or speech (PESQ, STOI); repeat.",
     ),
 ]
+AlsoOfData = Annotated[
+    list[str],
+    typer.Option(
+        "--also",
+        metavar="cited|speech|confidence",
+        parser=str.lower,
+        help="More measures: cited (BINAQUAL, ITD by GCC-PHAT, MR-STFT), speech (PESQ, STOI) or confidence (whether "
+        "models know when they are wrong, one more pass); repeat.",
+    ),
+]
 
 
 def seconds(text: str) -> float:

@@ -170,6 +170,17 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_checkpoint(folder, "slots", asdict(config), model.state_dict(), {"made_for": "tests"})
 
 
+@pytest.fixture(scope="session")
+def calibrated(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same model with a calibration, under which nothing is doubtful."""
+    from tas_core.models.calibration import Calibration, write_calibration
+    from tas_core.models.checkpoints import load_checkpoint
+
+    folder = shutil.copytree(tiny_model, tmp_path_factory.mktemp("calibrated") / "model")
+    write_calibration(folder, Calibration(load_checkpoint(folder).digest, -1.0, {"sharpness": 2.0}, 0.0))
+    return folder
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Makes a disk of so many bytes, and gives its folder; only who may mount one can test with it."""

@@ -9,6 +9,7 @@ import typer
 
 from tas_cli.options import (
     Also,
+    AlsoOfData,
     AnyStft,
     AsJson,
     Captions,
@@ -97,7 +98,7 @@ def data(
     device: Device = choice("auto", help="Where models compute."),
     no_normalise: NoNormalise = False,
     stft: AnyStft = "short",
-    also: Also = [],  # noqa: B006 (read once, by typer)
+    also: AlsoOfData = [],  # noqa: B006 (read once, by typer)
     timeout: float = typer.Option(600.0, min=0.1, metavar="SECONDS", help="For a command, for each clip."),
     seed: int = typer.Option(0, min=0, help="Seed of the choice of clips, the noise and the intervals."),
     json_output: AsJson = False,

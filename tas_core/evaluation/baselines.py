@@ -18,6 +18,7 @@ and G the direction filter (:class:`tas_core.acoustics.direction_filter.Directio
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -112,6 +113,11 @@ class Baseline:
         """Nothing."""
         del clip, timeline
         return ()
+
+    def heard(self, clip: EvalClip, timeline: Timeline) -> tuple[tuple[Detection, ...], Mapping[str, np.ndarray]]:
+        """Nothing."""
+        del clip, timeline
+        return (), {}
 
 
 BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct")

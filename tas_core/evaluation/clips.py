@@ -123,13 +123,30 @@ class EvalClip:
         """
         if self.scene is None or self.timeline is None:
             return None
-        names = {name for item in self.scene.objects for name in (item.category, *item.also)}
+        decoy = self._absent_name(self.scene)
+        return _rewritten(self.timeline, lambda clauses: (*clauses, _centred(decoy))), decoy
+
+    def replaced_timeline(self) -> tuple[Timeline, str, str] | None:
+        """The prompts with one name replaced by that of something that is not in the clip, the old name and the new.
+
+        None for clips without a scene or prompts. Which names depends on the scene alone.
+        """
+        if self.scene is None or self.timeline is None or not self.phrases:
+            return None
+        decoy = self._absent_name(self.scene)
+        rng = source_rng(self.scene.seed, self.scene.clip, "replaced name")
+        gone = self.phrases[int(rng.integers(len(self.phrases)))]
+        named = lambda clause: replace(clause, object=decoy) if clause.object == gone else clause  # noqa: E731
+        return _rewritten(self.timeline, lambda clauses: tuple(map(named, clauses))), gone, decoy
+
+    def _absent_name(self, scene: Scene) -> str:
+        """A name of something that is not in the clip."""
+        names = {name for item in scene.objects for name in (item.category, *item.also)}
         known = [c for c in load_categories() if c.name in benchmark_data()["categories"]]
         taken = {word for c in load_categories() if c.name in names for word in c.words} | set(self.phrases)
         free = [c.name for c in known if c.name not in names and not taken & set(c.words)]
-        rng = source_rng(self.scene.seed, self.scene.clip, "absent name")
-        decoy = free[int(rng.integers(len(free)))]
-        return _rewritten(self.timeline, lambda clauses: (*clauses, _centred(decoy))), decoy
+        rng = source_rng(scene.seed, scene.clip, "absent name")
+        return free[int(rng.integers(len(free)))]
 
     def _scene(self) -> Scene:
         if self.scene is None:

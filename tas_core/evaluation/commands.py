@@ -35,7 +35,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -195,6 +195,11 @@ class CommandSystem:
         """Nothing."""
         del clip, timeline
         return ()
+
+    def heard(self, clip: EvalClip, timeline: Timeline) -> tuple[tuple[Detection, ...], Mapping[str, np.ndarray]]:
+        """Nothing."""
+        del clip, timeline
+        return (), {}
 
     def _run(self, words: list[str], log: Path) -> None:
         """Run the program to its end, and whatever it started with it if it has to be stopped."""

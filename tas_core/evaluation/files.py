@@ -22,7 +22,7 @@ from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, is_silent, read_ears
 from tas_core.evaluation.metrics.speech import check_speech_packages
 from tas_core.evaluation.results import Evaluation, RowValues, describe_machine, row_result
-from tas_core.evaluation.scoring import STFTS, check_also, cited_measures, file_measures, speech_measures
+from tas_core.evaluation.scoring import ALSO_OF_FILES, STFTS, check_also, cited_measures, file_measures, speech_measures
 from tas_core.inference.settings import check_seed
 from tas_core.system.folders import files_by_stem
 from tas_core.system.progress import Progress, ignore
@@ -60,7 +60,7 @@ def evaluate_files(
     """
     if stft not in STFTS:
         raise InputError(f"unknown stft '{stft}'; expected one of {', '.join(STFTS)}")
-    check_also(also)
+    check_also(also, ALSO_OF_FILES)
     if "speech" in also:
         check_speech_packages()
     check_seed(seed)

@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 
 from tas_core.datasets.sources.catalogue import SOUND_KINDS
-from tas_core.evaluation.metrics import Interval, bootstrap_interval, paired_difference
+from tas_core.evaluation.confidence import confidence_measures, reliability
+from tas_core.evaluation.metrics import Interval, ReliabilityBin, bootstrap_interval, paired_difference
 from tas_core.evaluation.scoring import GROUPED, MEASURES
 from tas_core.system.machine import package_versions, processor_name
 
@@ -37,6 +38,8 @@ class RowResult:
         values: measures by clip.
         objects: by clip, where each object is and is perceived.
         excluded: clips that this row alone is not judged on, and why.
+        confidence: by clip, objects with the model's confidence and whether it was right.
+        reliability: the curve of all of these.
     """
 
     name: str
@@ -48,6 +51,8 @@ class RowResult:
     values: Mapping[str, Mapping[str, float]]
     objects: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
+    confidence: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    reliability: tuple[ReliabilityBin, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class RowValues:
         values: measures by clip; a clip without a measure does not count in it.
         objects: by clip, plain values for the results.
         excluded: clips that this row could not be judged on, and why.
+        confidence: by clip, plain values of :class:`tas_core.evaluation.confidence.JudgedObject`.
     """
 
     name: str
@@ -109,6 +115,7 @@ class RowValues:
     values: Mapping[str, Mapping[str, float]]
     objects: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
+    confidence: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 def row_result(
@@ -149,6 +156,8 @@ def row_result(
         for measure in _present(found_by_clip):
             some = [found[measure] for found in found_by_clip.values() if measure in found]
             by_group.setdefault(kind, {})[measure] = bootstrap_interval(some, seed, LEVEL)
+    judged = row.confidence.values()
+    measures |= confidence_measures(judged, seed)
     by_fold = {}
     for number, clips in (folds or {}).items():
         inside = {clip: values[clip] for clip in clips if clip in values}
@@ -157,7 +166,17 @@ def row_result(
             for measure in _present(inside)
         }
     return RowResult(
-        row.name, dict(row.about), measures, by_group, differences, by_fold, dict(values), row.objects, row.excluded
+        name=row.name,
+        about=dict(row.about),
+        measures=measures,
+        groups=by_group,
+        differences=differences,
+        folds=by_fold,
+        values=dict(values),
+        objects=row.objects,
+        excluded=row.excluded,
+        confidence=row.confidence,
+        reliability=reliability(judged),
     )
 
 
@@ -192,8 +211,13 @@ def _row_dict(row: RowResult) -> dict[str, Any]:
         "differences": intervals(row.differences),
         "folds": {fold: dict(means) for fold, means in row.folds.items()},
         "excluded": {"count": len(row.excluded), "clips": dict(row.excluded)},
+        **({"reliability": [asdict(item) for item in row.reliability]} if row.reliability else {}),
         "clips": {
-            clip: {"measures": dict(values), "objects": list(row.objects.get(clip, ()))}
+            clip: {
+                "measures": dict(values),
+                "objects": list(row.objects.get(clip, ())),
+                **({"confidence": list(row.confidence[clip])} if clip in row.confidence else {}),
+            }
             for clip, values in row.values.items()
         },
     }

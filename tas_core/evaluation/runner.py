@@ -82,6 +82,12 @@ def evaluate(
         job = Job(data.root, tuple(wanted), identities, settings, needs_timeline, device.type, out)
         for folder in filter(None, {job.audio_folder(number) for number in range(len(wanted))}):
             make_folder(folder)
+        if "confidence" in settings.also:
+            notes += [
+                f"{row.name}: its model has no calibration, so no confidence in what it finds is known"
+                for row, s in zip(wanted, systems, strict=True)
+                if s.separates and "calibration" not in s.about
+            ]
         jobs = 1 if device.type == "cuda" else min(settings.jobs or usable_cores(), max(1, len(tasks)))
         left = [task for task in (cache.without_known(task, job.audio_path(task)) for task in tasks) if task.keys]
         outcomes = []
@@ -154,6 +160,7 @@ def _row_values(
     """What the tasks of one system found, clip by clip in the order of names."""
     values: dict[str, dict[str, float]] = {}
     objects: dict[str, Sequence[Any]] = {}
+    confidence: dict[str, Sequence[Any]] = {}
     for task in tasks:
         if task.clip in excluded:  # an output was made, but not the one for other prompts
             continue
@@ -161,7 +168,9 @@ def _row_values(
         if found:
             values[task.clip] = {name: value for record in found for name, value in record["measures"].items()}
             objects[task.clip] = [span for record in found for span in record.get("objects", ())]
-    return RowValues(name, about, {clip: values[clip] for clip in sorted(values)}, objects, excluded)
+            if judged := [item for record in found for item in record.get("confidence", ())]:
+                confidence[task.clip] = judged
+    return RowValues(name, about, {clip: values[clip] for clip in sorted(values)}, objects, excluded, confidence)
 
 
 def _device_name(device: torch.device) -> str:

@@ -47,9 +47,11 @@ from tas_core.evaluation.metrics import (
 from tas_core.evaluation.systems import System
 
 Better = Literal["higher", "lower"]
-Also = Literal["cited", "speech"]
+Also = Literal["cited", "speech", "confidence"]
 ALSO: Final[tuple[Also, ...]] = get_args(Also)
 """Groups of measures that are taken only where they are requested."""
+ALSO_OF_FILES: Final[tuple[Also, ...]] = ("cited", "speech")
+"""Those that need nothing but an output and the truth."""
 LEVEL_LIMIT_DB: Final = 200.0
 _SPL_LIMIT_DB: Final = 40.0
 _SPAN_S: Final = 0.5
@@ -71,6 +73,16 @@ MEASURES: Final[Mapping[str, Mapping[str, Better]]] = MappingProxyType(
         "space": {"ic_error": "lower", "ild_error_db": "lower", "itd_error_us": "lower", "spl_error_db": "lower"},
         "cited": {"binaqual": "higher", "gcc_itd_error_us": "lower", "mrstft": "lower"},
         "speech": {"pesq": "higher", "stoi": "higher"},
+        "confidence": {
+            "right_stems": "higher",
+            "confidence_auc": "higher",
+            "confidence_brier": "lower",
+            "confidence_ece": "lower",
+            "trusted_right": "higher",
+            "trusted_wrong": "lower",
+            "trusted_present": "higher",
+            "trusted_absent": "lower",
+        },
         "control": {
             "mirror_db": "lower",
             "swap_accuracy": "higher",
@@ -128,15 +140,16 @@ def file_measures(
     return _known(found)
 
 
-def check_also(also: Sequence[str]) -> None:
-    """See that groups of measures are some of :data:`ALSO`, each once.
+def check_also(also: Sequence[str], known: Sequence[Also] = ALSO) -> None:
+    """See that groups of measures are some of those that there are, each once.
 
     Raises:
         InputError: another name, or one twice.
     """
     for number, group in enumerate(also):
-        if group not in ALSO:
-            raise InputError(f"unknown measures '{group}'; expected some of {', '.join(ALSO)}")
+        if group not in known:
+            what = "files have no measures of" if group in ALSO else "unknown measures"
+            raise InputError(f"{what} '{group}'; expected some of {', '.join(known)}")
         if group in also[:number]:
             raise InputError(f"the measures '{group}' are requested twice")
 

@@ -26,7 +26,8 @@ class EvaluationSettings:
         clips: how many, drawn by the seed (fewer are the first of more); None for all.
         normalise: whether each signal is divided by its own peak before the six measures of the paper.
         stft: transform behind ``amp`` and ``pha``, "short" or "long".
-        also: groups of measures that are not taken by themselves: "cited", those of other papers, and "speech".
+        also: groups of measures that are not taken by themselves: "cited", those of other papers, "speech", and
+            "confidence", for which a model runs once more.
         control: whether to run again with mirrored, centred and exchanged prompts, and with a name too many.
         control_clips: on how many clips at most; exchanges on as many of those clips that can be exchanged.
         jobs: processes; None is one per core. A GPU is used by one.

@@ -8,6 +8,7 @@ A model is :func:`tas_core.inference.stream.render` with a shipped model or a ch
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -64,6 +65,10 @@ class System(Protocol):
 
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Which objects of a timeline are in a clip; nothing from a system that cannot tell."""
+        ...
+
+    def heard(self, clip: EvalClip, timeline: Timeline) -> tuple[tuple[Detection, ...], Mapping[str, np.ndarray]]:
+        """The same, and the estimated stem (time) of each object at 16 kHz."""
         ...
 
 
@@ -140,6 +145,8 @@ class ModelSystem:
             "steps": self.steps,
             "text_encoder": network.config.text_encoder,
         }
+        if model.calibration is not None:
+            self.about["calibration"] = model.calibration.digest
         self.separates = network.separates
         self._device = device
         # One for all clips: no text is encoded for two of them, and what a clip's mirrored and centred prompts
@@ -170,6 +177,11 @@ class ModelSystem:
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Which objects of a timeline are in a clip."""
         return render(clip.mono, RATE_HZ, timeline, self._ready(timeline), RenderSettings(steps=1)).detections
+
+    def heard(self, clip: EvalClip, timeline: Timeline) -> tuple[tuple[Detection, ...], Mapping[str, np.ndarray]]:
+        """Which objects of a timeline are in a clip, and their estimated stems (time)."""
+        found = render(clip.mono, RATE_HZ, timeline, self._ready(timeline), RenderSettings(steps=1, stems=True))
+        return found.detections, dict(found.stems)
 
     def _ready(self, timeline: Timeline) -> LoadedModel:
         """The model, having run once and read what it reads of a timeline."""

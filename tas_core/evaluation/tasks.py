@@ -2,7 +2,7 @@
 
 A key is a digest of all that a result depends on: weights and steps (or the baseline's name, or a command), recording,
 timeline and scene of the clip, captions, names, seed, normalisation, transform, kind of device; PESQ and STOI on their
-packages' versions, too.
+packages' versions, confidence on the calibration, too.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tas_core.system.machine import package_versions
 RESULTS_FORMAT: Final = 2
 """To be raised whenever a measure or a baseline changes: older results are then computed anew."""
 
-Kind = Literal["score", "cited", "speech", "mirror", "swap", "presence"]
+Kind = Literal["score", "cited", "speech", "confidence", "mirror", "swap", "presence"]
 
 
 @dataclass(frozen=True)
@@ -147,13 +147,17 @@ def list_tasks(
     for clip in usable:
         for number, system in enumerate(systems):
             kinds: list[Kind] = ["score", *(group for group in ALSO if group in settings.also)]
+            calibration = system.about.get("calibration")
+            if "confidence" in kinds and (calibration is None or clip not in scenes):
+                kinds.remove("confidence")
             if settings.control and system.follows_text:
                 kinds += ["mirror"] if clip in mirrored else []
                 kinds += ["swap"] if clip in exchanged else []
                 kinds += ["presence"] if system.separates and clip in mirrored and clip in scenes else []
             known = [*common, system.identity, digests[clip]]
             own = system.depends_on(clip)
-            keys = {kind: _digest([*known, kind, device.type, *more.get(kind, ()), *own]) for kind in kinds}
+            needs = more | {"confidence": [calibration]}
+            keys = {kind: _digest([*known, kind, device.type, *needs.get(kind, ()), *own]) for kind in kinds}
             tasks.append(Task(number, clip, keys))
     return tasks, scenes
 

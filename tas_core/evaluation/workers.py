@@ -15,6 +15,7 @@ from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip, OutputError, read_clip
 from tas_core.evaluation.commands import is_command
+from tas_core.evaluation.confidence import judged_objects
 from tas_core.evaluation.scoring import (
     check_output,
     cited_measures,
@@ -32,6 +33,8 @@ from tas_core.system.processes import KILLED, in_processes
 
 AUDIO_FOLDER: Final = "audio"
 _CLIPS_KEPT: Final = 4
+_OTHER_PROMPTS: Final = frozenset({"presence", "confidence"})
+"""What needs no output for a clip's own prompts."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,8 @@ class Worker:
             return Outcome(task, row_excluded="no stems", notes=clip.notes)
         results: dict[Kind, dict[str, Any]] = {}
         try:
+            if task.keys.keys() <= _OTHER_PROMPTS and self.job.audio_path(task) is None:
+                return Outcome(task, _under_other_prompts(system, clip, task), clip.notes)
             output, seconds = system(clip, clip.timeline, settings.seed)
             check_output(output, clip)
             if (path := self.job.audio_path(task)) is not None:
@@ -105,8 +110,7 @@ class Worker:
                 results["mirror"] = {"measures": mirror_measures(system, clip, output, settings.seed)}
             if "swap" in task.keys:  # noqa: SIM118
                 results["swap"] = {"measures": swap_measures(system, clip, output, settings.seed)}
-            if "presence" in task.keys:  # noqa: SIM118
-                results["presence"] = {"measures": presence_measures(system, clip)}
+            results |= _under_other_prompts(system, clip, task)
         except OutputError as error:
             return Outcome(task, results, clip.notes, row_excluded=str(error))
         return Outcome(task, results, clip.notes)
@@ -120,6 +124,17 @@ class Worker:
         while len(known) > _CLIPS_KEPT:
             del known[next(iter(known))]
         return clip
+
+
+def _under_other_prompts(system: System, clip: EvalClip, task: Task) -> dict[Kind, dict[str, Any]]:
+    """What a task asks of :data:`_OTHER_PROMPTS`."""
+    results: dict[Kind, dict[str, Any]] = {}
+    if "presence" in task.keys:  # noqa: SIM118
+        results["presence"] = {"measures": presence_measures(system, clip)}
+    if "confidence" in task.keys:  # noqa: SIM118
+        judged = [asdict(item) for item in judged_objects(system, clip)]
+        results["confidence"] = {"measures": {}, "confidence": judged}
+    return results
 
 
 def computed(job: Job, systems: Sequence[System], tasks: Sequence[Task], jobs: int) -> Generator[Outcome, None, None]:

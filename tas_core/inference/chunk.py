@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from tas_core.inference.bandwidth_extension import BandSources
+from tas_core.inference.evidence import EvidenceMeter
 from tas_core.inference.likeness import LikenessMeter
 from tas_core.inference.presence import PresenceTracker
 from tas_core.system.progress import Progress
@@ -60,6 +61,11 @@ class ChunkRenderer(Protocol):
     @property
     def likeness(self) -> LikenessMeter | None:
         """How alike the masks of the objects are, the same."""
+        ...
+
+    @property
+    def evidence(self) -> EvidenceMeter | None:
+        """Of whether the objects were separated rightly, the same."""
         ...
 
     @property

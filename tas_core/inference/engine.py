@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tas_core.models.calibration import Calibration, read_calibration
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class LoadedModel:
         device: where both compute.
         separations: where what it finds in a sound is kept, for those who put one sound in many places; None for those
             who do not.
+        calibration: of its confidence; None where it has none.
     """
 
     name: str
@@ -41,6 +43,7 @@ class LoadedModel:
     encoder: TextEncoder
     device: torch.device
     separations: SeparationCache | None = None
+    calibration: Calibration | None = None
 
     @classmethod
     def of(cls, network: SpatialModel, encoder: TextEncoder | None = None) -> LoadedModel:
@@ -75,7 +78,7 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, device: str = "auto
         device: auto, cpu or cuda.
 
     Raises:
-        InputError: unknown model or device, a checkpoint or an encoder that cannot be used.
+        InputError: unknown model or device, a checkpoint, its calibration or an encoder that cannot be used.
     """
     folder: Path = find_checkpoint(os.fspath(name))
     from tas_core.models.checkpoints import load_checkpoint
@@ -88,4 +91,5 @@ def load_model(name: str | os.PathLike[str] = DEFAULT_MODEL, device: str = "auto
     checkpoint = load_checkpoint(folder)
     network = network_of(checkpoint, folder).to(where)
     encoder = build_text_encoder(network.config.text_encoder)
-    return LoadedModel(os.fspath(name), checkpoint.digest, network, encoder, where)
+    calibration = read_calibration(folder, checkpoint.digest)
+    return LoadedModel(os.fspath(name), checkpoint.digest, network, encoder, where, calibration=calibration)

@@ -28,6 +28,10 @@ class Detection:
         energy_share: fraction of the sound's energy in the object's estimated stem, 0 to 1; None in silence.
         presence: highest probability, over any second that is not silent, that the object sounds, 0 to 1; 0 in
             silence, None for a span too short to be looked at.
+        confidence: calibrated probability that the object is in the sound and its estimated stem mostly it, 0 to 1,
+            see :mod:`tas_core.models.calibration`; None in silence, for a span too short to be looked at, and from
+            models without a calibration.
+        doubtful: whether the confidence is so low that people should be told.
     """
 
     object: str
@@ -35,6 +39,8 @@ class Detection:
     end_s: float
     energy_share: float | None
     presence: float | None
+    confidence: float | None = None
+    doubtful: bool = False
 
     @property
     def found(self) -> bool:
@@ -43,8 +49,14 @@ class Detection:
 
     @property
     def message(self) -> str:
-        """What to say of an object that is not found."""
-        return f"no '{self.object}' found from {clock_time(self.start_s)} to {clock_time(self.end_s)}"
+        """What to say of an object that is not found, or that was and is doubtful."""
+        span = f"from {clock_time(self.start_s)} to {clock_time(self.end_s)}"
+        if not self.found or self.confidence is None:
+            return f"no '{self.object}' found {span}"
+        return (
+            f"confidence of only {self.confidence:.2f} in '{self.object}' {span}: what was taken for it may be another"
+            " sound; check that it is there, or name it in other words"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -82,7 +94,7 @@ class PresenceTracker:
             for number, segment in enumerate(self._segments)
             for clause in segment.clauses
         }
-        self._spans = _spans(self._segments)
+        self._spans = object_spans(self._segments)
         self._span_starts_s = [start_s for _, start_s, _ in self._spans]
         self._by_span = [_Energy() for _ in self._spans]
         self._presence: list[list[np.ndarray]] = [[] for _ in self._spans]
@@ -112,7 +124,7 @@ class PresenceTracker:
         for number in range(begin, bisect_right(self._starts_s, last_s)):
             segment = self._segments[number]
             assert segment.end_s is not None
-            inside = _inside(times_s, segment.start_s, segment.end_s)
+            inside = frames_inside(times_s, segment.start_s, segment.end_s)
             for clause in segment.clauses:
                 if clause.object in taken:
                     self._by_segment[number, clause.object].add(taken[clause.object][inside], power[inside])
@@ -120,7 +132,7 @@ class PresenceTracker:
             name, start_s, end_s = self._spans[number]
             if end_s <= first_s or name not in taken:
                 continue
-            inside = _inside(times_s, start_s, end_s)
+            inside = frames_inside(times_s, start_s, end_s)
             if inside.stop > inside.start:
                 self._by_span[number].add(taken[name][inside], power[inside])
                 sounds = power[inside] > 0
@@ -139,7 +151,8 @@ class PresenceTracker:
         )
 
 
-def _inside(times_s: np.ndarray, start_s: float, end_s: float) -> slice:
+def frames_inside(times_s: np.ndarray, start_s: float, end_s: float) -> slice:
+    """Frames whose middles (frame), in rising order, lie in a span."""
     return slice(bisect_left(times_s, start_s), bisect_left(times_s, end_s))
 
 
@@ -155,7 +168,7 @@ def _highest_mean(parts: list[np.ndarray], size: int) -> float | None:
     return float(((sums[size:] - sums[:-size]) / size).max())
 
 
-def _spans(segments: tuple[Segment, ...]) -> list[tuple[str, float, float]]:
+def object_spans(segments: tuple[Segment, ...]) -> list[tuple[str, float, float]]:
     """(object, start, end) of objects that segments without a gap between them name again and again.
 
     In the order in which the segments begin to name them.

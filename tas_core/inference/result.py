@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection
+from tas_core.models.calibration import Evidence
 from tas_core.timeline.segments import Segment
 
 
@@ -65,6 +67,7 @@ class Spatialized:
         stems: name and samples (time) of each object's estimated stem and of "rest", summing to the input; empty where
             they were not requested.
         alike: objects that the model does not tell apart, though they are to be at different places.
+        evidence: what the model showed of each of ``detections``, in their order; None in silence.
     """
 
     ears: np.ndarray
@@ -72,3 +75,18 @@ class Spatialized:
     detections: tuple[Detection, ...]
     stems: tuple[tuple[str, np.ndarray], ...]
     alike: tuple[AlikePair, ...] = ()
+    evidence: tuple[Evidence | None, ...] = ()
+
+
+def complaints(detections: Iterable[Detection], alike: Iterable[AlikePair]) -> Iterator[str]:
+    """What a person should be told of a result, a line each: objects that are not found, doubtful, or alike.
+
+    Of two that are alike it is not said that each of them is doubtful, too.
+    """
+    pairs = tuple(alike)
+    said = {name for pair in pairs for name in pair.objects}
+    for item in detections:
+        if not item.found or (item.doubtful and item.object not in said):
+            yield item.message
+    for pair in pairs:
+        yield pair.message

@@ -18,6 +18,7 @@ from tas_core.conventions import db_to_amplitude, numbered_seed
 from tas_core.inference.bandwidth_extension import EDGE_FRACTION, BandSources, LevelPanning
 from tas_core.inference.chunk import Chunk, RenderedChunk
 from tas_core.inference.engine import LoadedModel
+from tas_core.inference.evidence import EvidenceMeter, FrameSums
 from tas_core.inference.likeness import LikenessMeter
 from tas_core.inference.presence import PresenceTracker
 from tas_core.inference.settings import RenderSettings
@@ -48,6 +49,7 @@ class SlotsRenderer:
     Attributes:
         tracker: presence and energy of the objects, over all chunks so far.
         likeness: of their masks, the same.
+        evidence: of whether they were separated rightly, the same.
     """
 
     def __init__(self, timeline: Timeline, duration_s: float, model: LoadedModel, settings: RenderSettings) -> None:
@@ -63,6 +65,7 @@ class SlotsRenderer:
         self._steps, self._seed = settings.steps or network.default_steps, settings.seed
         self.tracker = PresenceTracker(timeline)
         self.likeness = LikenessMeter(timeline)
+        self.evidence = EvidenceMeter(timeline)
         self._handed = handedness(timeline)
         config = network.config
         # All time constants of the chunk are whole patches of the network.
@@ -121,6 +124,9 @@ class SlotsRenderer:
         )
         sounding = torch.where(power[kept, None, None] > 0, products, 0.0)
         self.likeness.add(times_s[within][kept], names, sounding.numpy())
+        log_odds = model.per_frame(found.presence, spectrum.shape[-1])[0, :, kept].cpu()
+        each = (values.T.numpy() for values in (taken, products.diagonal(dim1=1, dim2=2).T, log_odds))
+        self.evidence.add(times_s[within][kept], names, FrameSums(power[kept].numpy(), *each))
         first = within.start * config.hop
         return RenderedChunk(
             self._cut(side, chunk.wanted, first)[0],

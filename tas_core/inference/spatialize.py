@@ -22,11 +22,12 @@ from tas_core.acoustics.sofa import read_sofa
 from tas_core.audio.reader import MAX_RATE_HZ, MIN_RATE_HZ
 from tas_core.errors import InputError
 from tas_core.inference.engine import LoadedModel, load_model
-from tas_core.inference.result import Spatialized
+from tas_core.inference.result import Spatialized, complaints
 from tas_core.inference.settings import RenderKeywords, RenderSettings
 from tas_core.inference.stream import render
 from tas_core.inference.unknown_words import unknown_word_notes
 from tas_core.models.base import SpatialModel, is_spatial_model
+from tas_core.models.calibration import CALIBRATION_FILE
 from tas_core.models.description import CONFIG_FILE
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
 from tas_core.models.text_encoders.base import TextEncoder
@@ -77,8 +78,8 @@ def spatialize(
             ``stems`` (whether to return each object's estimated stem).
 
     Warns:
-        UserWarning: an object that the timeline names is not in the sound, or two have nearly the same masks, as far as
-            the model can tell.
+        UserWarning: an object that the timeline names is not in the sound, or something else was probably taken for it,
+            or two have nearly the same masks, as far as the model can tell.
         TimelineWarning: the timeline outlasts the audio; words that were read in a doubtful way, and names that look
             misspelt or have a word that the text encoder does not know, as for files.
 
@@ -95,11 +96,8 @@ def spatialize(
     for note in unknown_word_notes(what, ready.encoder):
         warnings.warn(note, TimelineWarning, stacklevel=2)
     result = render(samples, rate_hz, what, ready, chosen, progress)
-    for item in result.detections:
-        if not item.found:
-            warnings.warn(item.message, stacklevel=2)
-    for pair in result.alike:
-        warnings.warn(pair.message, stacklevel=2)
+    for complaint in complaints(result.detections, result.alike):
+        warnings.warn(complaint, stacklevel=2)
     return result
 
 
@@ -185,7 +183,8 @@ def _loaded(model: str | PathLike[str] | LoadedModel | SpatialModel, device: str
         folder = find_checkpoint(os.fspath(model)).resolve()
         description = folder / CONFIG_FILE
         # It holds the hash of the weights, so a folder that was written anew is loaded anew.
-        state = description.read_bytes() if description.is_file() else b""
+        files = [path for path in (description, folder / CALIBRATION_FILE) if path.is_file()]
+        state = b"".join(path.read_bytes() for path in files)
         return _kept_model(str(folder), choose_device(device).type, state)
     if device != "auto":
         raise InputError(f"device is '{device}', but a loaded model stays where it is; expected auto")

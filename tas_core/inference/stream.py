@@ -36,6 +36,7 @@ from tas_core.inference.settings import RenderSettings
 from tas_core.inference.slots import SlotsRenderer
 from tas_core.inference.windows import WindowRenderer
 from tas_core.models.base import SpatialModel
+from tas_core.models.calibration import Evidence
 from tas_core.models.registry import separating_families
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.segments import Timeline, stem_names
@@ -95,6 +96,7 @@ class Spatializer:
         self._numbers = {name: number for number, name in enumerate(self.stem_names[:-1])}
         renderer = _RENDERERS[model.network.conditions_on]
         self._renderer = renderer(self.timeline, duration_s, model.encoding(self.timeline), settings)
+        self._calibration = model.calibration
         ends_s = [(segment.start_s, segment.end_s or 0.0) for segment in self.timeline.segments]
         self._edges = np.array([[round(t * sample_rate_hz) for t in ends] for ends in ends_s])
         self._energies = np.zeros((len(self.timeline.segments), 2))
@@ -164,13 +166,26 @@ class Spatializer:
 
         Spans are cut to the passage: nothing is said of what was not rendered.
         """
+        return tuple(item for item, _ in self._heard())
+
+    def evidence(self) -> tuple[Evidence | None, ...]:
+        """What the model showed of each of :meth:`detections`, in their order; None where nothing is known."""
+        return tuple(evidence for _, evidence in self._heard())
+
+    def _heard(self) -> Iterator[tuple[Detection, Evidence | None]]:
+        """Objects in the passage, and what the model showed of them."""
         first_s, end_s = self._passage_s
-        tracker = self._renderer.tracker
-        return tuple(
-            replace(item, start_s=max(item.start_s, first_s), end_s=min(item.end_s, end_s))
-            for item in (tracker.detections() if tracker else ())
-            if item.start_s < end_s and item.end_s > first_s
-        )
+        tracker, meter, calibration = self._renderer.tracker, self._renderer.evidence, self._calibration
+        if tracker is None or meter is None:
+            return
+        for item, evidence in zip(tracker.detections(), meter.evidence(), strict=True):
+            if item.start_s >= end_s or item.end_s <= first_s:
+                continue
+            item = replace(item, start_s=max(item.start_s, first_s), end_s=min(item.end_s, end_s))
+            if calibration is not None and evidence is not None:
+                confidence = calibration.confidence(evidence)
+                item = replace(item, confidence=confidence, doubtful=confidence < calibration.low)
+            yield item, evidence
 
     def alike(self) -> tuple[AlikePair, ...]:
         """Objects that the model does not tell apart, after all blocks; nothing from models that do not separate."""
@@ -273,7 +288,7 @@ def render(
             parts[number, at:stop] = stem
         at = stop
     named = tuple(zip(job.stem_names, parts, strict=True))
-    return Spatialized(ears, job.segments(), job.detections(), named, job.alike())
+    return Spatialized(ears, job.segments(), job.detections(), named, job.alike(), job.evidence())
 
 
 def overlapping(

@@ -33,6 +33,7 @@ class WindowRenderer:
     tracker = None
     """It does not separate, so nothing is known of single objects."""
     likeness = None
+    evidence = None
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from tas_core.audio.resampling import to_mono
 from tas_core.conventions import amplitude_to_db
 from tas_core.errors import Advice
 from tas_core.inference.engine import LoadedModel
+from tas_core.inference.result import complaints
 from tas_core.jobs.request import PreparedFile
 from tas_core.jobs.result import FileResult, StemFile, sidecar_text
 from tas_core.jobs.stems import StemWriter
@@ -55,8 +56,8 @@ def process_file(
 
     Warns:
         TimelineWarning: a name has a word that the model's text encoder does not know.
-        UserWarning: an object that the timeline names is not in the sound; two that have nearly the same masks; as
-            :class:`tas_core.audio.normalised_writer.NormalisedWriter`.
+        UserWarning: an object that the timeline names is not in the sound, or something else was probably taken for it;
+            two that have nearly the same masks; as :class:`tas_core.audio.normalised_writer.NormalisedWriter`.
 
     Raises:
         InputError: a file that is damaged, or with ``strict`` a word that is not known; nothing is written then.
@@ -69,11 +70,8 @@ def process_file(
         warnings.warn(f"{prepared.reader.name}: {note}", TimelineWarning, stacklevel=2)
     rendered = _render(prepared, model, progress)
     result = _result(prepared, model, rendered, loaded - (loaded if began is None else began))
-    for item in result.objects:
-        if not item.found:
-            warnings.warn(f"{prepared.reader.name}: {item.message}", stacklevel=2)
-    for pair in result.alike:
-        warnings.warn(f"{prepared.reader.name}: {pair.message}", stacklevel=2)
+    for complaint in complaints(result.objects, result.alike):
+        warnings.warn(f"{prepared.reader.name}: {complaint}", stacklevel=2)
     if prepared.options.sidecar:
         _write_sidecar(prepared, model, result, command)
     if prepared.request.page is not None:

@@ -56,6 +56,7 @@ def test_more_measures_of_files(tas: Callable[..., Finished], tmp_path: Path) ->
     for words, said in (
         (["--also", "pesq"], "unknown measures 'pesq'; expected some of cited, speech"),
         (["--also", "cited", "--also", "cited"], "the measures 'cited' are requested twice"),
+        (["--also", "confidence"], "files have no measures of 'confidence'; expected some of cited, speech"),
     ):
         done = tas(*pair, *words)
         assert done.code == 2

@@ -182,7 +182,11 @@ def test_json_is_one_strict_object_with_the_documented_fields(
         {"object": "tone", "azimuth_start_deg": left_deg, "azimuth_end_deg": -left_deg}
     )
     tone, noise = report["objects"]
-    assert set(tone) == {"object", "start_s", "end_s", "energy_share", "presence", "found"}
+    assert set(tone) == {
+        *("object", "start_s", "end_s", "energy_share", "presence", "found"),
+        *("confidence", "doubtful"),
+    }
+    assert (tone["confidence"], tone["doubtful"]) == (None, False)
     assert (tone["object"], tone["start_s"], tone["end_s"]) == ("tone", 0.0, report["duration_s"])
     assert (noise["object"], noise["start_s"], noise["end_s"]) == ("noise", 0.0, 0.5)
     assert noise["energy_share"] == pytest.approx(shares[1])

@@ -63,7 +63,7 @@ def test_measures_of_speech_depend_on_their_packages(
 
 def test_measures_that_cannot_be() -> None:
     for also, said in (
-        (("pesq",), "unknown measures 'pesq'; expected some of cited, speech"),
+        (("pesq",), "unknown measures 'pesq'; expected some of cited, speech, confidence"),
         (("cited", "cited"), "the measures 'cited' are requested twice"),
     ):
         with pytest.raises(InputError, match=said):

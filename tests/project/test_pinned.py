@@ -94,6 +94,15 @@ def test_json_of_one_file_with_stems_and_loudness(tas: Run, request_of: list[obj
     assert written(report | {"stems": [], "loudness_lufs": None}) == FIELDS["spatialize"]
 
 
+def test_json_of_a_model_with_a_calibration(
+    tas: Run, request_of: list[object], calibrated: Path, tmp_path: Path
+) -> None:
+    *request, _ = request_of
+    objects = json.loads(tas(*request, calibrated, "-o", tmp_path / "out.wav", "--json").out)["objects"]
+    new = FIELDS["spatialize, calibrated"]
+    assert {name: kind for name, kind in written({"objects": objects}).items() if name in new} == new
+
+
 def test_json_of_many_files_is_a_line_for_each(
     tas: Run, make_audio: Callable[..., Path], make_timeline: Callable[..., Path], tmp_path: Path, tiny_model: Path
 ) -> None:
@@ -233,6 +242,18 @@ def test_json_of_a_command_and_of_measures_of_other_papers(tmp_path: Path) -> No
     lines = [json.loads(line) for line in (tmp_path / "o" / "results.jsonl").read_text("utf-8").splitlines()]
     (kept,) = (line for line in lines if line["kind"] == "cited")
     assert written(kept) == FIELDS["results.jsonl, cited"]
+
+
+def test_json_of_confidence(tmp_path: Path, calibrated: Path) -> None:
+    data = write_scenes(tmp_path / "d", [dry_scene(1, (60.0, -45.0), "degrees")])
+    settings = EvaluationSettings(jobs=1, device="cpu", also=("confidence",))
+    found = written(as_json(evaluate(data, [str(calibrated)], settings, out=tmp_path / "o").as_dict()))
+    new = FIELDS["eval data, confidence"]
+    assert {name: kind for name, kind in found.items() if name in new} == new
+    assert set(found) - set(new) - {"excluded.clips"} <= set(FIELDS["eval data"])
+    lines = [json.loads(line) for line in (tmp_path / "o" / "results.jsonl").read_text("utf-8").splitlines()]
+    (kept,) = (line for line in lines if line["kind"] == "confidence")
+    assert written(kept) == FIELDS["results.jsonl, confidence"]
 
 
 def test_kept_results_are_found_again(tmp_path: Path, tiny_model: Path) -> None:

@@ -10,6 +10,14 @@ from tas_core.acoustics.level_difference import (
     spl_of_energies_db,
 )
 from tas_core.evaluation.metrics.azimuth import object_azimuth_deg, object_azimuth_spans_deg
+from tas_core.evaluation.metrics.calibration import (
+    ReliabilityBin,
+    brier_score,
+    clip_bootstrap,
+    expected_calibration_error,
+    reliability_curve,
+    roc_auc,
+)
 from tas_core.evaluation.metrics.cited import binaqual, gcc_itd_error_us, mrstft_error
 from tas_core.evaluation.metrics.confidence import Interval, bootstrap_interval, paired_difference
 from tas_core.evaluation.metrics.control import center_spl_db, mirror_db, mono_sum_error_db, silence_floor_db
@@ -38,13 +46,17 @@ __all__ = [
     "SILENCE_DBFS",
     "Interval",
     "PaperMetrics",
+    "ReliabilityBin",
     "StftSettings",
     "amp_error",
     "azimuth_error_deg",
     "binaqual",
     "bootstrap_interval",
+    "brier_score",
     "center_spl_db",
+    "clip_bootstrap",
     "env_error",
+    "expected_calibration_error",
     "gcc_itd_error_us",
     "ic_error",
     "ild_error_db",
@@ -63,6 +75,8 @@ __all__ = [
     "pha_error",
     "rank_audio",
     "rank_object",
+    "reliability_curve",
+    "roc_auc",
     "side_of",
     "silence_floor_db",
     "snr_db",

@@ -163,6 +163,7 @@ def write_report(
         "shortened": shortened,
         "places": places,
         "shares": tables.energy_shares(places, provenance),
+        "confidences": tables.confidences(places, provenance, excerpt.start_s),
         "summary": tables.places_summary(places),
         "levels": tables.level_rows(given, made, played, shortened=shortened),
         "mono_sum": tables.mono_sum_note(played),

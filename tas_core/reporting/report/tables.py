@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -110,6 +110,49 @@ def energy_shares(
                 shares[str(clause.get("object"))] = float(share)
         found.append(shares)
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Said:
+    """Confidence in an object, 0 to 1, and whether it is so low that people should be told."""
+
+    value: float
+    doubtful: bool
+
+
+def confidences(
+    segments: Sequence[SegmentPlaces], provenance: Mapping[str, Any], start_s: float
+) -> tuple[Mapping[str, Said], ...]:
+    """Confidence in each object of each segment, by its name, as far as the provenance says so.
+
+    Args:
+        segments: those of the page.
+        provenance: how the output was made; its ``objects`` are those of
+            :meth:`tas_core.jobs.result.FileResult.as_dict`, or anything else, which then says nothing.
+        start_s: where the page begins in what the times of ``objects`` are of.
+    """
+    said = provenance.get("objects")
+    spans = [each for each in said if isinstance(each, Mapping)] if isinstance(said, list | tuple) else []
+    found: list[dict[str, Said]] = []
+    for each in segments:
+        middle_s = start_s + (each.segment.start_s + (each.segment.end_s or each.segment.start_s)) / 2
+        here: dict[str, Said] = {}
+        for span in spans:
+            numbers = _numbers(span.get(key) for key in ("confidence", "start_s", "end_s"))
+            if numbers is not None and 0 <= numbers[0] <= 1 and numbers[1] <= middle_s <= numbers[2]:
+                here[str(span.get("object"))] = Said(numbers[0], span.get("doubtful") is True)
+        found.append(here)
+    return tuple(found)
+
+
+def _numbers(values: Iterable[object]) -> list[float] | None:
+    """Values as numbers; None if one of them is none."""
+    found: list[float] = []
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        found.append(float(value))
+    return found
 
 
 def level_rows(

@@ -175,6 +175,26 @@ def test_the_page_says_how_much_of_the_sound_each_object_took(material: Path) ->
         assert {share for _, share in cells(make(material, provenance=odd, overwrite=True))} == {"\u2013"}
 
 
+def test_the_page_says_how_sure_the_model_is_of_each_object(material: Path) -> None:
+    """From the provenance, of the span that a segment lies in; a low one is marked by more than a colour."""
+    ends = [(segment.start_s, segment.end_s or 4.0) for segment in TIMELINE.segments]
+    spans = [("cello", ends[0][0], ends[-1][1], 0.876, False), ("dog", *ends[1], 0.123, True)]
+    keys = ("object", "start_s", "end_s", "confidence", "doubtful")
+    objects = [dict(zip(keys, span, strict=True)) for span in spans]
+    cells = lambda page: re.findall(  # noqa: E731
+        r'<th scope="row"><bdi>(\w+)</bdi></th><td>[^<]*</td>\s*<td[^>]*>(?:<span class="fail">)?([^<]*)<', page.source
+    )
+    assert cells(make(material, provenance={"objects": objects})) == [
+        ("cello", "0.88"),
+        ("cello", "0.88"),
+        ("dog", "\u2717 0.12"),
+    ]
+    too_sure = {"object": "cello", "confidence": 2.0, "start_s": 0, "end_s": 9}
+    unknown = [{**each, "confidence": None} for each in objects]
+    for odd in ({}, {"objects": 3}, {"objects": ["cello", too_sure]}, {"objects": unknown}):
+        assert {said for _, said in cells(make(material, provenance=odd, overwrite=True))} == {"\u2013"}
+
+
 def test_names_prompts_and_provenance_are_text_whatever_stands_in_them(material: Path) -> None:
     evil = EVIL.replace("/", "\u2215")
     os.rename(material / "in.wav", material / f"{evil}.wav")
