@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from tas_core.models.calibration import CALIBRATION_FILE
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.registry import load_network
 
@@ -46,6 +47,11 @@ def ship(checkpoints: list[str], settings: list[str], target: Path, bits: int) -
         made_of = first.provenance.get("made_of", made_of)
     provenance = first.provenance | {"made_of": made_of}
     save_checkpoint(target, first.family, config, state, provenance, dtype=STORED[bits])
+    if (stale := target / CALIBRATION_FILE).exists():
+        stale.unlink()
+        print(
+            f"{stale}: removed, since it was fitted with other weights; fit it anew: python tools/calibrate.py {target}"
+        )
     size = (target / "model.safetensors").stat().st_size
     print(f"{target}: step {first.provenance.get('steps')}, {size / 1e6:.1f} MB")
 

@@ -49,6 +49,7 @@ def _lines(model: ModelInfo) -> dict[str, str]:
         "steps trained, last run": _number(model.steps_trained),
         "hours, last run": _number(model.hours_trained),
         "default steps": str(model.default_steps),
+        "confidence": "calibrated" if model.calibrated else "-",
         "licence": model.licence,
     }
     return lines | ({"model card": model.model_card} if model.model_card else {})

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tas_core.errors import CheckpointError, InputError
+from tas_core.models.calibration import read_calibration
 from tas_core.models.description import (
     CONFIG_FILE,
     FAMILIES,
@@ -45,6 +46,7 @@ class ModelInfo:
         steps_trained: training steps of the last run; None if the checkpoint does not say.
         hours_trained: hours of the last run; None if the checkpoint does not say.
         default_steps: diffusion steps unless the user asks for another number.
+        calibrated: whether it gives a confidence for each object.
         licence: a note.
         model_card: file of the source repository that describes the model; None for the user's own.
     """
@@ -62,6 +64,7 @@ class ModelInfo:
     steps_trained: int | None
     hours_trained: float | None
     default_steps: int
+    calibrated: bool
     licence: str
     model_card: str | None
 
@@ -89,7 +92,7 @@ def model_info(name: str) -> ModelInfo:
 
     Raises:
         InputError: neither.
-        CheckpointError: the checkpoint is incomplete, damaged, or of another format.
+        CheckpointError: the checkpoint is incomplete, damaged, or of another format, or its calibration is.
     """
     folder = checkpoint_folder(name)
     found = read_description(folder)
@@ -109,6 +112,7 @@ def model_info(name: str) -> ModelInfo:
         steps_trained=_as(int, found.provenance.get("steps")),
         hours_trained=_as(float, found.provenance.get("hours")),
         default_steps=FAMILIES[found.family],
+        calibrated=read_calibration(folder, found.digest) is not None,
         licence=_SHIPPED_LICENCE if shipped else _OWN_LICENCE,
         model_card="MODEL_CARD.md" if shipped else None,
     )

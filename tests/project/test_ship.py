@@ -11,6 +11,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from tas_core.models.calibration import Calibration, write_calibration
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.registry import load_network
 from tas_core.models.slots.model import SlotsModel
@@ -58,6 +59,18 @@ def test_a_shipped_model_is_stored_anew_and_still_made_of_the_same(runs: list[st
     assert (eight.config, eight.provenance) == (half.config, half.provenance)
     for name, value in half.state.items():
         torch.testing.assert_close(eight.state[name], value, rtol=1e-3, atol=float(value.abs().max()) / 250)
+
+
+def test_a_calibration_of_other_weights_does_not_stay(
+    runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ship = runpy.run_path(str(SCRIPT))["ship"]
+    ship(runs[:1], [], tmp_path, 16)
+    stale = write_calibration(tmp_path, Calibration(load_checkpoint(tmp_path).digest, 0.0, {"sharpness": 1.0}, 0.2))
+    capsys.readouterr()
+    ship(runs[1:], [], tmp_path, 16)
+    assert not stale.exists()
+    assert capsys.readouterr().out.startswith(f"{stale}: removed, since it was fitted with other weights")
 
 
 def test_the_mean_of_weights(runs: list[str], tmp_path: Path) -> None:
