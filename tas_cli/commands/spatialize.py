@@ -78,7 +78,17 @@ def spatialize(
         "--out",
         "-o",
         metavar="FILE",
-        help="Binaural file to write; - is WAV on standard output.",
+        help="File to write, binaural unless its name or --format says other; - is WAV on standard output.",
+        rich_help_panel=_OUTPUT,
+    ),
+    formats: list[str] = typer.Option(
+        None,
+        "--format",
+        metavar="NAME",
+        show_default=False,
+        help="binaural, stereo, 5.1, 5.1.4, 7.1.4, ambix1 to ambix3, adm, objects, rpp, osc, iamf; repeat, or a list"
+        " with commas.  [default: as OUT is named, else binaural]",
+        autocompletion=lambda: _formats(),
         rich_help_panel=_OUTPUT,
     ),
     stems: Path | None = typer.Option(
@@ -186,6 +196,7 @@ def spatialize(
     from tas_cli.configuration import was_given
     from tas_core.audio.excerpt import Excerpt
     from tas_core.audio.normalised_writer import Levels
+    from tas_core.delivery.formats import read_formats
     from tas_core.errors import InputError
     from tas_core.inference.settings import RenderSettings
     from tas_core.jobs.batch.inputs import find_inputs
@@ -205,6 +216,7 @@ def spatialize(
         overwrite=force,
         strict=strict,
     )
+    asked = read_formats(formats or [])
     settings = JobSettings(options, model, device, command=("tas", *sys.argv[1:]))
     sources = sources or []
     if out is not None:
@@ -212,12 +224,12 @@ def spatialize(
         for name, flag in (("output_template", "--output-template"), ("fail_fast", "--fail-fast"), ("jobs", "--jobs")):
             if was_given(context, name):
                 raise InputError(f"{flag} is for many files, and --out names one")
-        request = FileRequest(source, out, timeline, prompt, stems, report)
+        request = FileRequest(source, out, timeline, prompt, stems, report, asked)
         # What exists is refused in its turn, where nothing is to be left out.
         one = plan_requests([request], sidecar=sidecar, skip_existing=True) if skip_existing else BatchPlan((request,))
         _make_one(one, settings, context.obj, json_output)
         return
-    destinations = Destinations(out_dir, output_template, stems, report)
+    destinations = Destinations(out_dir, output_template, stems, report, asked)
     if out_dir is None and manifest is None:
         if not sources and input_list is None:
             raise InputError("no input, expected IN, --input-list FILE or --manifest FILE")
@@ -232,6 +244,12 @@ def spatialize(
         skip_existing=skip_existing,
     )
     _make_many(plan, settings, context.obj, json_output, jobs=jobs, fail_fast=fail_fast)
+
+
+def _formats() -> list[str]:
+    from tas_core.delivery.formats import NAMES
+
+    return list(NAMES)
 
 
 def _make_one(plan: BatchPlan, settings: JobSettings, progress: str, as_json: bool) -> None:

@@ -11,6 +11,7 @@ import typer
 from tas_cli.output.json_lines import print_json
 from tas_cli.output.timeline import azimuth_words
 from tas_cli.remedies import advice, with_option
+from tas_core.delivery.formats import BINAURAL
 from tas_core.jobs.batch.worker import FileOutcome
 from tas_core.jobs.result import FileResult
 from tas_core.system.files import STANDARD_STREAM
@@ -22,7 +23,7 @@ def print_skipped(outcome: FileOutcome, as_json: bool) -> None:
     if as_json:
         print_json(outcome.as_dict())
     else:
-        typer.echo(f"{outcome.request.out}: exists, left out")
+        typer.echo(f"{outcome.request.main_out}: exists, left out")
 
 
 def print_result(result: FileResult, as_json: bool) -> None:
@@ -31,7 +32,7 @@ def print_result(result: FileResult, as_json: bool) -> None:
     if as_json:
         print_json(result.as_dict(), to_stderr)
         return
-    lines = [f"{_head(result)}, model {result.model}"]
+    lines = [f"{_head(result)}, model {result.model}", *_others(result)]
     for item in result.segments:
         level = f"{item.spl_difference_db:+.1f} dB" if math.isfinite(item.spl_difference_db) else "silent"
         segment = item.segment
@@ -60,6 +61,8 @@ def print_outcome(outcome: FileOutcome, as_json: bool) -> None:
         print_json(outcome.as_dict() | ({"error": error} if error else {}))
     elif outcome.result is not None:
         typer.echo(f"{_head(outcome.result)}, {sum(outcome.result.seconds.values()):.1f} s of work")
+        for line in _others(outcome.result):
+            typer.echo(line)
     if error:
         print(f"tas: error: {error}", file=sys.stderr)
 
@@ -74,6 +77,14 @@ def print_counts(outcomes: Sequence[FileOutcome], total: int) -> None:
     }
     rest = "".join(f", {count} {what}" for what, count in counts.items() if count)
     print(f"{done} of {total} done{rest}", file=sys.stderr)
+
+
+def _others(result: FileResult) -> list[str]:
+    """Lines of the formats that were written beside the first, and what the first is where it is not two ears."""
+    named = [output for output in result.outputs if output.format != BINAURAL or len(result.outputs) > 1]
+    files = lambda output: f", {len(output.files)} files" if len(output.files) > 1 else ""  # noqa: E731
+    sound = lambda output: f", {output.channels} channels" if len(output.files) == 1 and output.channels else ""  # noqa: E731
+    return [f"  {output.format:>8}: {output.path}{sound(output)}{files(output)}" for output in named]
 
 
 def _head(result: FileResult) -> str:

@@ -1,8 +1,9 @@
-"""How far two ears go and how loud they are, measured block by block before any gain."""
+"""How far two ears, or other channels, go and how loud they are, measured block by block before any gain."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,13 +38,16 @@ class EarMeter:
         sample_rate_hz: of the ears.
         subtype: sample encoding that they are to be written in.
         loudness: whether to measure their loudness, too.
+        weights: of channels in the loudness where they are not two ears.
 
     Attributes:
         peak: largest magnitude.
         limit: highest value that the encoding holds, infinite for floating point.
     """
 
-    def __init__(self, sample_rate_hz: int, subtype: str, *, loudness: bool = False) -> None:
+    def __init__(
+        self, sample_rate_hz: int, subtype: str, *, loudness: bool = False, weights: Sequence[float] = ()
+    ) -> None:
         self.peak = 0.0
         self.limit = full_scale(subtype)
         self._rate_hz = sample_rate_hz
@@ -51,12 +55,17 @@ class EarMeter:
         self._energy = 0.0
         self._most = 0.0  # how far samples go, as a fraction of full scale
         self._most_at = 0
-        self._meter = LoudnessMeter(sample_rate_hz) if loudness else None
+        self._meter = LoudnessMeter(sample_rate_hz, len(weights) or 2, weights) if loudness else None
 
-    def add(self, ears: np.ndarray) -> None:
-        """Take in the next samples, (ear, time); integers reach one step further below zero than above."""
+    def add(self, ears: np.ndarray, heard: np.ndarray | None = None) -> None:
+        """Take in the next samples, (ear, time); integers reach one step further below zero than above.
+
+        Args:
+            ears: as they are written.
+            heard: what they are heard as, (channel, time), where that is something else; its loudness counts.
+        """
         if self._meter is not None:
-            self._meter.add(ears)
+            self._meter.add(ears if heard is None else heard)
         if ears.size:
             above = min(self.limit, 1.0)
             loudest = [(float(ear[at]) / above, int(at)) for ear in ears for at in [ear.argmax()]]

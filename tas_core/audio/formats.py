@@ -130,6 +130,20 @@ _LOSSY_BITS: Final = 24
 
 
 @dataclass(frozen=True)
+class ChannelLayout:
+    """What the channels of a file are that is not for two ears or loudspeakers.
+
+    Args:
+        mask: of WAVE_FORMAT_EXTENSIBLE: a bit for each loudspeaker, in the order of the channels; 0 for channels that
+            are not loudspeakers.
+        weights: of each channel's power in the loudness; empty where channels have none.
+    """
+
+    mask: int
+    weights: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class AudioFormat:
     """What a file is going to hold, as its header says it before the first sample.
 
@@ -140,6 +154,7 @@ class AudioFormat:
         subtype: sample encoding in libsndfile's words, such as ``PCM_16``; see :func:`output_subtype`.
         tags: title, artist, comment and so on, by libsndfile's names; what the container does not carry is left out.
         film: whose picture goes with the sound, where the container is one of films.
+        layout: what the channels are, where they are not left and right; said in WAVE files.
     """
 
     sample_rate_hz: int
@@ -148,6 +163,7 @@ class AudioFormat:
     subtype: str
     tags: Mapping[str, str] = field(default_factory=dict)
     film: Film | None = None
+    layout: ChannelLayout | None = None
 
 
 def is_readable(path: str | Path) -> bool:

@@ -6,13 +6,14 @@ Channels are weighted by two filters in a row (a shelf for the head, a high-pass
     l_j = -0.691 + 10 log10(sum over channels of z_ij)   LUFS.
 
 The integrated loudness is that of the mean over the blocks above -70 LUFS and above a relative gate, 10 LU under the
-loudness of the blocks above -70 LUFS. Both ears have weight 1.
+loudness of the blocks above -70 LUFS. Both ears have weight 1; loudspeakers have weights of their own.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -51,10 +52,11 @@ class LoudnessMeter:
 
     Args:
         sample_rate_hz: 8000 to 192000.
-        num_channels: channels or ears, all of weight 1.
+        num_channels: channels or ears.
+        weights: of their powers; all 1 where none are given.
     """
 
-    def __init__(self, sample_rate_hz: int, num_channels: int = 2) -> None:
+    def __init__(self, sample_rate_hz: int, num_channels: int = 2, weights: Sequence[float] = ()) -> None:
         self._rate_hz = sample_rate_hz
         # The response of the filters falls by e^-119 in half a second, so one of twice that length is all of it.
         self._size = 2 ** math.ceil(math.log2(sample_rate_hz / 2))
@@ -67,6 +69,7 @@ class LoudnessMeter:
         self._energies = array("d")
         self._energy = 0.0
         self._count = 0
+        self._factors = np.sqrt(weights)[:, None] if len(weights) else None
 
     def add(self, samples: np.ndarray) -> None:
         """Take in the next samples, (channel, time), 1.0 is full scale."""
@@ -99,9 +102,10 @@ class LoudnessMeter:
         return _loudness_lufs(gated[gated > _power(gate_lufs)])
 
     def _weighted(self) -> np.ndarray:
-        """The present block (channel, time) after both filters."""
+        """The present block (channel, time) after both filters, times the roots of the weights."""
         spectrum = np.fft.rfft(np.concatenate([self._before, self._now], axis=1))
-        return np.fft.irfft(spectrum * self._response)[:, self._size :]
+        weighted = np.fft.irfft(spectrum * self._response)[:, self._size :]
+        return weighted if self._factors is None else weighted * self._factors
 
     def _add_energies(self, weighted: np.ndarray) -> None:
         """Gather energy in steps of 100 ms, whose borders are rounded down to samples."""

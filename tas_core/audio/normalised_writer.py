@@ -1,4 +1,4 @@
-"""Loudness and peak normalisation of two ears while they are written, in constant memory."""
+"""Loudness and peak normalisation of two ears, or of other channels, while they are written, in constant memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from tas_core.audio.ear_meter import EarMeter
 from tas_core.audio.formats import AudioFormat, loses_depth, output_name
-from tas_core.audio.writer import AudioWriter
+from tas_core.audio.writer import Appendix, AudioWriter
 from tas_core.conventions import amplitude_to_db, db_to_amplitude
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM
@@ -83,11 +83,12 @@ class NormalisedWriter:
 
     Args:
         path: the output, as :class:`tas_core.audio.writer.AudioWriter`.
-        form: what it holds, two channels.
+        form: what it holds: two ears, or channels with a layout.
         source_subtype: sample encoding of the input; integers of fewer bits than it had are dithered.
         levels: gain, loudness, and what to do beyond full scale.
         seed: of the dither.
         overwrite: whether an existing file may be replaced.
+        appendix: what stands behind the samples, as :class:`tas_core.audio.writer.AudioWriter`.
 
     Attributes:
         subtype: sample encoding of the output.
@@ -115,6 +116,7 @@ class NormalisedWriter:
         levels: Levels = Levels(),  # noqa: B008 - frozen
         seed: int = 0,
         overwrite: bool = False,
+        appendix: Appendix | None = None,
     ) -> None:
         self.path = Path(path)
         self.name = output_name(path)
@@ -124,7 +126,10 @@ class NormalisedWriter:
         self.clamped = 0
         self.loudness_lufs: float | None = None
         self._levels = levels
-        self._meter = EarMeter(form.sample_rate_hz, self.subtype, loudness=levels.loudness_lufs is not None)
+        weights = () if form.layout is None else form.layout.weights
+        wanted = levels.loudness_lufs is not None
+        self._meter = EarMeter(form.sample_rate_hz, self.subtype, loudness=wanted, weights=weights)
+        self._channels, self._is_ears = form.num_channels, form.layout is None
         self._limit = self._meter.limit
         self._dtype = np.dtype("f8" if self.subtype in ("PCM_24", "PCM_32", "DOUBLE") else "f4")
         self._writer = AudioWriter(
@@ -132,6 +137,7 @@ class NormalisedWriter:
             form,
             overwrite=overwrite,
             dither_seed=seed if loses_depth(source_subtype, form.subtype) else None,
+            appendix=appendix,
         )
         self.sample_rate_hz = self._writer.sample_rate_hz
         self._waiting: IO[Any] | None = None
@@ -144,9 +150,14 @@ class NormalisedWriter:
                 self._writer.__exit__(type(error), error, None)
                 raise self._failed(error) from error
 
-    def write(self, ears: np.ndarray) -> None:
-        """Append samples, (ear, time), 1.0 is full scale."""
-        self._meter.add(ears)
+    def write(self, ears: np.ndarray, heard: np.ndarray | None = None) -> None:
+        """Append samples, (ear, time), 1.0 is full scale.
+
+        Args:
+            ears: the samples.
+            heard: what they are heard as, (channel, time), where that is something else; its loudness counts.
+        """
+        self._meter.add(ears, heard)
         if self._waiting is None:
             self._put(ears)
             return
@@ -185,8 +196,8 @@ class NormalisedWriter:
         if self._waiting is not None:
             try:
                 self._waiting.seek(0)
-                while data := self._waiting.read(_BLOCK_FRAMES * 2 * self._dtype.itemsize):
-                    self._put(np.frombuffer(data, self._dtype).reshape(-1, 2).T)
+                while data := self._waiting.read(_BLOCK_FRAMES * self._channels * self._dtype.itemsize):
+                    self._put(np.frombuffer(data, self._dtype).reshape(-1, self._channels).T)
             except OSError as error:
                 raise self._failed(error) from error
         if self.clamped:
@@ -227,7 +238,8 @@ class NormalisedWriter:
     @property
     def _reach(self) -> str:
         level_db, time_s = self._meter.peak_at(self.gain)
-        return f"an ear would reach {level_db:+.2f} dBFS at {time_s:.3f} s"
+        what = "an ear" if self._is_ears else "a channel"
+        return f"{what} would reach {level_db:+.2f} dBFS at {time_s:.3f} s"
 
     def _put(self, ears: np.ndarray) -> None:
         """Write samples at the level that was found."""

@@ -12,9 +12,10 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 import numpy as np
 import soundfile
@@ -32,6 +33,7 @@ from tas_core.audio.formats import (
     output_rate_hz,
     output_subtype,
 )
+from tas_core.audio.wave_chunks import append_chunks, set_channel_mask
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM, file_exists, partial_file
 from tas_core.system.partial_files import PartialFile
@@ -39,6 +41,18 @@ from tas_core.system.write_errors import flush_to_disk, temporary_file_error, wr
 
 MAX_CHUNK_BYTES: Final = 2**32 - 2**16
 """WAV and AIFF count bytes in 32 bits; the rest is room for headers."""
+
+
+class Appendix(Protocol):
+    """What stands behind the samples of a WAVE file, and is known when they are written."""
+
+    @property
+    def num_bytes(self) -> int:
+        """How many bytes it takes at most, known before."""
+
+    def chunks(self) -> Mapping[bytes, bytes]:
+        """Contents by the four letters of their chunks."""
+
 
 _BEST_MP3: Final = {"bitrate_mode": "VARIABLE", "compression_level": 0.0}
 """What LAME calls V0, some 245 kb/s for music."""
@@ -71,6 +85,7 @@ class AudioWriter:
         allow_clipping: whether samples beyond full scale may be limited in integer formats.
             They are never limited silently: look at :func:`peak` first, and scale or choose ``FLOAT``.
         dither_seed: seed of the dither for integer formats; None for plain rounding.
+        appendix: chunks behind the samples, for WAV; with it a file above 4 GiB is BW64 (ITU-R BS.2088), not RF64.
 
     Attributes:
         sample_rate_hz: of the file: that of the samples, but for Opus.
@@ -88,6 +103,7 @@ class AudioWriter:
         overwrite: bool = False,
         allow_clipping: bool = False,
         dither_seed: int | None = None,
+        appendix: Appendix | None = None,
     ) -> None:
         check_output_path(path, overwrite=overwrite, subtype=form.subtype)
         check_film(path, form.film)
@@ -97,6 +113,7 @@ class AudioWriter:
         self.form = form
         self.allow_clipping = allow_clipping
         self._overwrite = overwrite
+        self._appendix = appendix
         self._written = 0
         self._dither = None if dither_seed is None else np.random.default_rng(dither_seed)
         self._encoding = output_encoding(path)
@@ -104,10 +121,13 @@ class AudioWriter:
         if self._encoding is not None:
             container, subtype = sound_form(self._encoding, form)
         sample_bytes = {"FLOAT": 32, "DOUBLE": 64, **PCM_BITS}.get(form.subtype, 16) // 8
-        if form.num_frames * form.num_channels * sample_bytes > MAX_CHUNK_BYTES:
+        more = 0 if appendix is None else appendix.num_bytes
+        if form.num_frames * form.num_channels * sample_bytes + more > MAX_CHUNK_BYTES:
             if container == "AIFF":
                 raise InputError(f"{path}: AIFF holds at most 4 GiB, expected wav, flac, caf or w64")
             container = "RF64" if container == "WAV" else container
+        elif container == "WAV" and form.layout is not None and appendix is None:
+            container = "WAVEX"
         self._target = None if str(path) == STANDARD_STREAM else Path(os.path.realpath(path))
         folder = Path(tempfile.gettempdir()) if self._target is None else self._target.parent
         self._partial = partial_file(path, folder)
@@ -178,6 +198,10 @@ class AudioWriter:
             check.seek(max(0, check.frames - 1))
             if check.frames and not len(check.read(1)):
                 self._fail(None)
+        if self.form.layout is not None:
+            set_channel_mask(self._partial.path, self.form.layout.mask)
+        if self._appendix is not None:
+            append_chunks(self._partial.path, self._appendix.chunks())
         if self._encoding is not None and self._target is not None:
             encoded = partial_file(self.path, self._target.parent)
             try:

@@ -14,16 +14,17 @@ import numpy as np
 
 from tas_core.audio.ear_meter import EarMeter, Reach
 from tas_core.audio.mixdown import MixdownMeter
-from tas_core.audio.normalised_writer import NormalisedWriter
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import to_mono
-from tas_core.conventions import amplitude_to_db
+from tas_core.delivery.base import Delivered
+from tas_core.delivery.formats import BINAURAL
+from tas_core.delivery.stems import StemWriter
 from tas_core.errors import Advice
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.result import complaints
+from tas_core.jobs.outputs import Outputs
 from tas_core.jobs.request import PreparedFile
 from tas_core.jobs.result import FileResult, StemFile, sidecar_text
-from tas_core.jobs.stems import StemWriter
 from tas_core.system.files import write_files
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.segments import TimelineWarning
@@ -109,10 +110,10 @@ def measure_file(prepared: PreparedFile, model: LoadedModel, *, progress: Progre
 
 @dataclass(frozen=True)
 class _Rendered:
-    """A rendered file: what rendered it, what wrote it, the files of stems, and seconds taken by each step."""
+    """A rendered file: what rendered it, what was written, the files of stems, and seconds taken by each step."""
 
     job: Spatializer
-    writer: NormalisedWriter
+    outputs: tuple[Delivered, ...]
     stems: tuple[StemFile, ...]
     seconds: dict[str, float]
 
@@ -135,20 +136,11 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
             stems = stack.enter_context(
                 StemWriter(prepared.request.stems, job.stem_names, rate_hz, stop - start, overwrite=options.overwrite)
             )
-        writer = stack.enter_context(
-            NormalisedWriter(
-                prepared.out,
-                prepared.form,
-                reader.subtype,
-                levels=options.levels,
-                seed=prepared.render.seed,
-                overwrite=options.overwrite,
-            )
-        )
+        outputs = stack.enter_context(Outputs(prepared))
         reader.seek(job.first_sample)
         meter = MixdownMeter(reader.num_channels)
         for block in job.blocks(_mono_pieces(reader, options.excerpt.channel, meter), progress):
-            writer.write(block.ears)
+            outputs.write(block)
             if stems is not None and block.stems is not None:
                 stems.write(block.stems, block.ears.shape[1])
         sampled = time.perf_counter()
@@ -157,13 +149,13 @@ def _render(prepared: PreparedFile, model: LoadedModel, progress: Progress) -> _
         warnings.warn(Advice(f"{reader.name}: {loss.words()}", remedy="channel", value=loss.loudest), stacklevel=3)
     files = tuple(map(StemFile, (*job.stem_names[:-1], None), map(str, stems.paths))) if stems else ()
     seconds = {"encode": encoded - began, "sample": sampled - encoded, "write": written - sampled}
-    return _Rendered(job, writer, files, seconds)
+    return _Rendered(job, outputs.delivered(), files, seconds)
 
 
 def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, load_s: float) -> FileResult:
     """What is to be said of a rendered file."""
     start, stop = prepared.passage
-    rate_hz, writer = prepared.reader.sample_rate_hz, rendered.writer
+    rate_hz, first = prepared.reader.sample_rate_hz, rendered.outputs[0]
     duration_s = (stop - start) / rate_hz
     return FileResult(
         source=str(prepared.reader.path),
@@ -171,23 +163,24 @@ def _result(prepared: PreparedFile, model: LoadedModel, rendered: _Rendered, loa
         start_s=start / rate_hz,
         duration_s=duration_s,
         track=prepared.reader.track,
-        sample_rate_hz=writer.sample_rate_hz,
-        subtype=writer.subtype,
+        sample_rate_hz=first.sample_rate_hz,
+        subtype=first.subtype,
         model=model.name,
         steps=prepared.render.steps or model.network.default_steps,
         seed=prepared.render.seed,
         device=model.device.type,
         seconds={"load": load_s, **rendered.seconds},
         real_time_factor=rendered.seconds["sample"] / duration_s,
-        peak=writer.peak,
-        gain_db=amplitude_to_db(writer.gain),
+        peak=first.peak,
+        gain_db=first.gain_db,
         shared_gain_db=prepared.options.levels.shared_gain_db,
-        clamped_samples=writer.clamped,
-        loudness_lufs=writer.loudness_lufs,
+        clamped_samples=first.clamped_samples,
+        loudness_lufs=first.loudness_lufs,
         segments=rendered.job.segments(),
         objects=rendered.job.detections(),
         alike=rendered.job.alike(),
         stems=rendered.stems,
+        outputs=rendered.outputs,
     )
 
 
@@ -203,7 +196,7 @@ def _write_page(page: Path, prepared: PreparedFile, result: FileResult) -> None:
     from tas_core.reporting.report.page import ReportedOutput, write_report
 
     about = ReportedOutput(
-        output=prepared.out,
+        output=next(delivery.path for delivery in prepared.request.deliveries if delivery.format.name == BINAURAL),
         source=prepared.reader.path,
         stems={stem.object: Path(stem.path) for stem in result.stems if stem.object is not None},
         start_s=None if prepared.passage == (0, prepared.num_samples) else result.start_s,

@@ -15,18 +15,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tas_core.audio.encoder import check_encoder, check_film
 from tas_core.audio.excerpt import Excerpt
-from tas_core.audio.formats import AudioFormat, check_output_path, output_encoding, output_subtype
+from tas_core.audio.formats import AudioFormat, output_encoding, output_subtype
 from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.tracks import Film, probe
+from tas_core.delivery.adm import RATE_HZ as ADM_RATE_HZ
+from tas_core.delivery.formats import BINAURAL, Delivery, deliveries
+from tas_core.delivery.mixes import mix_format
 from tas_core.errors import Advice, AudioError, InputError, PromptError, warnings_about
 from tas_core.inference.settings import RenderSettings
-from tas_core.jobs.stems import check_stem_folder, stem_paths
-from tas_core.system.files import STANDARD_STREAM, check_new_file, input_name, same_file
+from tas_core.jobs.output_checks import check_names, check_options, check_outputs
+from tas_core.system.files import STANDARD_STREAM, check_new_file, input_name
 from tas_core.timeline.clock import clock_time
 from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import EXTENSIONS, is_timeline, load_timeline
-from tas_core.timeline.segments import Timeline, stem_names
+from tas_core.timeline.segments import Timeline
 
 if TYPE_CHECKING:
     from tas_core.acoustics.hrtf import HrirSet
@@ -96,8 +99,10 @@ class FileRequest:
         out: the output, its extension chooses the format; ``-`` is WAV on standard output.
         timeline_path: the timeline; without it and a prompt, the one beside the input, see :func:`find_timeline`.
         prompt: one prompt for the whole input in place of a timeline.
-        stems: folder for the objects' estimated stems, if they are wanted, see :mod:`tas_core.jobs.stems`.
+        stems: folder for the objects' estimated stems, if they are wanted, see :mod:`tas_core.delivery.stems`.
         page: HTML file for the report page, if one is wanted, see :func:`tas_core.reporting.report.page.write_report`.
+        formats: what is made, names of :data:`tas_core.delivery.formats.FORMATS`; none leaves it to the name of the
+            output, and several go beside each other, see :func:`tas_core.delivery.formats.deliveries`.
     """
 
     source: Path
@@ -106,6 +111,21 @@ class FileRequest:
     prompt: str | None = None
     stems: Path | None = None
     page: Path | None = None
+    formats: tuple[str, ...] = ()
+
+    @property
+    def deliveries(self) -> tuple[Delivery, ...]:
+        """What is made and where it goes.
+
+        Raises:
+            InputError: as :func:`tas_core.delivery.formats.deliveries`.
+        """
+        return deliveries(self.out, self.formats)
+
+    @property
+    def main_out(self) -> Path:
+        """The output that others lie beside: the first."""
+        return self.deliveries[0].path
 
 
 @dataclass(frozen=True)
@@ -118,7 +138,7 @@ class PreparedFile:
         timeline: of the whole input, with all ends closed.
         num_samples: samples per channel of the whole input.
         passage: numbers of the first sample to make and of the end.
-        form: what the output is going to hold.
+        forms: what each output is going to hold, where it is one file of sound; in the order of the deliveries.
         render: settings of the rendering, with the head and whether stems are wanted.
         options: what else was requested.
     """
@@ -128,19 +148,20 @@ class PreparedFile:
     timeline: Timeline
     num_samples: int
     passage: tuple[int, int]
-    form: AudioFormat
+    forms: tuple[AudioFormat | None, ...]
     render: RenderSettings
     options: FileOptions
 
     @property
     def out(self) -> Path:
-        """The output."""
-        return self.request.out
+        """The output that others lie beside."""
+        return self.request.main_out
 
     @property
     def subtype(self) -> str:
-        """Sample encoding of the output."""
-        return self.form.subtype
+        """Sample encoding of that output."""
+        form = self.forms[0]
+        return "FLOAT" if form is None else form.subtype
 
     @property
     def sidecar(self) -> Path:
@@ -213,23 +234,23 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
     if prompt is None and timeline_path is None:
         timeline_path = find_timeline(source)
     inputs = [path for path in (source, timeline_path, options.hrtf) if path is not None]
-    check_output_path(out, inputs, overwrite=options.overwrite, subtype=options.subtype)
+    made = request.deliveries
+    check_options(request, options.render, options.levels, options.hrtf is not None)
+    check_outputs(request, inputs, overwrite=options.overwrite, subtype=options.subtype)
     if options.sidecar and str(out) == STANDARD_STREAM:
         raise InputError("standard output has no file beside it for a report, expected a file name as the output")
     if options.sidecar:
-        check_new_file(sidecar_path(out), inputs, overwrite=options.overwrite)
+        check_new_file(sidecar_path(made[0].path), inputs, overwrite=options.overwrite)
     if request.page is not None:
         _check_page(request.page, request, inputs, options.overwrite)
     timeline = read_prompts(timeline_path, prompt)
     warn_of_doubts(timeline, strict=options.strict, stacklevel=1)
-    if request.stems is not None:
-        _check_stems(request.stems, timeline, [*inputs, out], options.overwrite)
+    check_names(request, timeline.objects, inputs, overwrite=options.overwrite)
     with AudioReader(source, options.excerpt.track) as reader:
         rate_hz = reader.sample_rate_hz
         num_samples = reader.count_frames()
         passage = options.excerpt.span(reader, num_samples)
-        form = _output_form(out, reader, options, passage)
-        check_encoder(out, form)
+        forms = tuple(_output_form(delivery, reader, options, passage) for delivery in made)
         if options.excerpt.channel is None and reader.num_channels > 1:
             warnings.warn(f"{reader.name}: {reader.num_channels} channels mixed down to mono", stacklevel=3)
         timeline = timeline.resolved(num_samples / rate_hz)
@@ -237,20 +258,42 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
             span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
             warnings.warn(f"{reader.name}: no prompt holds {span}; all of it stays in the center", stacklevel=3)
         head = options.render.head or read_head(options.hrtf)
-        render = replace(options.render, head=head, stems=request.stems is not None)
-        yield PreparedFile(request, reader, timeline, num_samples, passage, form, render, options)
+        stems = request.stems is not None or any(delivery.format.name != BINAURAL for delivery in made)
+        render = replace(options.render, head=head, stems=stems)
+        yield PreparedFile(request, reader, timeline, num_samples, passage, forms, render, options)
 
 
-def _output_form(out: Path, reader: AudioReader, options: FileOptions, passage: tuple[int, int]) -> AudioFormat:
-    """What an output is going to hold: two ears of the passage, and the picture of the input if it is a film.
+def _output_form(
+    delivery: Delivery, reader: AudioReader, options: FileOptions, passage: tuple[int, int]
+) -> AudioFormat | None:
+    """What an output is going to hold, if it is one file of sound; a film also has the picture of the input.
+
+    Warns:
+        UserWarning: the sound is resampled.
 
     Raises:
-        InputError: a film of less than the whole.
+        InputError: a film of less than the whole; an encoder that is missing.
     """
+    out, name = delivery.path, delivery.format.name
+    if not delivery.format.has_mix:
+        return None
     start, stop = passage
     rate_hz = reader.sample_rate_hz
-    subtype = options.subtype or output_subtype(out, reader.subtype)
+    if name == "adm" and rate_hz != ADM_RATE_HZ:
+        warnings.warn(f"{reader.name}: resampled from {rate_hz} Hz to {ADM_RATE_HZ} Hz, that of adm", stacklevel=4)
+    subtype = options.subtype or next(iter(delivery.format.subtypes), output_subtype(out, reader.subtype))
     form = AudioFormat(rate_hz, 2, stop - start, subtype, reader.tags)
+    if name not in (BINAURAL, "stereo"):
+        return mix_format(delivery, form)
+    form = _with_film(out, form, reader, passage)
+    check_encoder(out, form)
+    return form
+
+
+def _with_film(out: Path, form: AudioFormat, reader: AudioReader, passage: tuple[int, int]) -> AudioFormat:
+    """The same with the picture of the input, where the output is a film."""
+    start, stop = passage
+    rate_hz = reader.sample_rate_hz
     encoding = output_encoding(out)
     if encoding is None or not encoding.has_picture:
         return form
@@ -297,16 +340,8 @@ def _check_page(page: Path, request: FileRequest, inputs: list[Path], overwrite:
     """See that the report page of a request can be made."""
     from tas_core.reporting.report.page import check_report_path
 
+    if all(delivery.format.name != BINAURAL for delivery in request.deliveries):
+        raise InputError("a report page plays two ears, expected binaural among the formats")
     if STANDARD_STREAM in (str(request.source), str(request.out)):
         raise InputError("a report page is made of two files, expected names for the input and the output")
-    check_report_path(page, [*inputs, request.out], overwrite=overwrite)
-
-
-def _check_stems(folder: Path, timeline: Timeline, others: list[Path], overwrite: bool) -> None:
-    """See that stems can be written, and over no other file of the request."""
-    names = stem_names(timeline)
-    check_stem_folder(folder, names, overwrite=overwrite)
-    for path in stem_paths(folder, names):
-        for other in others:
-            if same_file(path, other):
-                raise InputError(f"{path}: the stem is the file {other}, expected another folder for stems")
+    check_report_path(page, [*inputs, *(delivery.path for delivery in request.deliveries)], overwrite=overwrite)

@@ -12,6 +12,7 @@ from typing import Any
 
 import soundfile
 
+from tas_core.delivery.base import Delivered
 from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection
 from tas_core.inference.result import SegmentResult
@@ -46,7 +47,7 @@ class FileResult:
         device: ``cpu`` or ``cuda``.
         seconds: what loading, encoding, sampling and writing took.
         real_time_factor: seconds of sampling per second of sound.
-        peak: largest magnitude in the output, 1 is full scale.
+        peak: largest magnitude in the output, 1 is full scale; None where it is not one file of sound.
         gain_db: what the ears were multiplied by.
         shared_gain_db: the part of that which all files of the run have, see
             :class:`tas_core.audio.normalised_writer.Levels`; None where each has its own.
@@ -56,6 +57,8 @@ class FileResult:
         objects: whether each object is in the sound; the same.
         alike: objects that the model does not tell apart, though they are to be at different places.
         stems: files of the objects' estimated stems, and last the rest, if they were requested.
+        outputs: every format that was written, in the order of the request; the first is what ``output`` and the other
+            fields are about.
     """
 
     source: str
@@ -71,7 +74,7 @@ class FileResult:
     device: str
     seconds: dict[str, float]
     real_time_factor: float
-    peak: float
+    peak: float | None
     gain_db: float
     shared_gain_db: float | None
     clamped_samples: int
@@ -80,6 +83,7 @@ class FileResult:
     objects: tuple[Detection, ...]
     alike: tuple[AlikePair, ...]
     stems: tuple[StemFile, ...]
+    outputs: tuple[Delivered, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -88,6 +92,7 @@ class FileResult:
             "objects": tuple(detection.as_dict() for detection in self.objects),
             "alike": tuple(pair.as_dict() for pair in self.alike),
             "stems": tuple(asdict(stem) for stem in self.stems),
+            "outputs": tuple(output.as_dict() for output in self.outputs),
         }
         return {field.name: listed.get(field.name, getattr(self, field.name)) for field in fields(self)}
 

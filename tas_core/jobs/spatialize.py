@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 from tas_core.audio.ear_meter import Reach
+from tas_core.delivery.formats import read_formats
 from tas_core.errors import InputError
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.jobs.process_file import measure_file, process_file
@@ -130,6 +131,7 @@ class RequestKeywords(TypedDict, total=False):
     prompt: str | None
     stems: str | PathLike[str] | None
     page: str | PathLike[str] | None
+    formats: Sequence[str] | str
 
 
 def spatialize_file(
@@ -156,7 +158,9 @@ def spatialize_file(
         options: rendering, excerpt, levels, encoding.
         progress: told the fraction done, 0 to 1.
         request: ``timeline`` (a file; without it and a prompt, the one beside the input), ``prompt`` (one for all of
-            it), ``stems`` (a folder for estimated stems) and ``page`` (an HTML file for the report page).
+            it), ``stems`` (a folder for estimated stems), ``page`` (an HTML file for the report page) and ``formats``
+            (names of :data:`tas_core.delivery.formats.FORMATS`, or a text with commas; without them, what the name of
+            the output says, such as ``out.adm.wav``, and binaural where it says none).
 
     Raises:
         InputError: anything about the request that cannot be carried out; nothing is written then.
@@ -171,6 +175,7 @@ def spatialize_file(
         prompt=request.get("prompt"),
         stems=_path(request.get("stems")),
         page=_path(request.get("page")),
+        formats=read_formats([given] if isinstance(given := request.get("formats", ()), str) else given),
     )
     return FileWorker(JobSettings(options, str(model), device)).make(requested, progress=progress)
 

@@ -269,6 +269,23 @@ class Timeline:
                 tracks[name].active[inside] = True
         return tuple(tracks.values())
 
+    def corners_s(self, duration_s: float, *, transition_s: float = 0.0) -> tuple[float, ...]:
+        """Moments at which a track of :meth:`tracks` may jump or turn, seconds, with both ends of the audio.
+
+        Args:
+            duration_s: length of the audio, seconds, above 0.
+            transition_s: as for :meth:`tracks`.
+
+        Raises:
+            TimelineError: as :meth:`resolved`.
+        """
+        closed = self._closed(duration_s).segments
+        spans = list(_spans(closed, duration_s))
+        found = {0.0, duration_s, *(time_s for span in spans for time_s in (span.start_s, span.end_s))}
+        for glide in glides(spans, transition_s) if transition_s > 0 else ():
+            found |= {glide.start_s, glide.end_s}
+        return tuple(sorted(found))
+
     def _closed(self, duration_s: float) -> Timeline:
         if not 0 < duration_s < math.inf:
             raise TimelineError(f"the audio is {duration_s:g} s long, expected more than 0 s")

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
+from tas_core.delivery.formats import renamed
+from tas_core.delivery.texts import SCENE_FILE
 from tas_core.errors import InputError
 from tas_core.jobs.batch.inputs import BatchInput
 from tas_core.jobs.batch.naming import DEFAULT_TEMPLATE, NameTemplate
@@ -27,12 +29,15 @@ class Destinations:
             of the folder that the input lies in, and its number from 1, which takes a width such as ``{index:03}``.
         stems: folder in which each file gets a folder of stems.
         pages: folder of report pages.
+        formats: what is made of each, see :class:`tas_core.jobs.request.FileRequest`; where it is not binaural alone,
+            outputs that do not name themselves have the names of their formats before their endings.
     """
 
     folder: Path | None = None
     template: str = DEFAULT_TEMPLATE
     stems: Path | None = None
     pages: Path | None = None
+    formats: tuple[str, ...] = ()
 
     def all(self) -> tuple[Path, ...]:
         """The folders."""
@@ -175,6 +180,8 @@ def _request(
         below, complaint = template.fill(item.source, number)
         name = item.folder / below
         out = destinations.folder / name
+        if len(destinations.formats) == 1:
+            out = renamed(out, destinations.formats[0])
     own = item.timeline_path is not None or item.prompt is not None
     request = FileRequest(
         item.source,
@@ -183,20 +190,24 @@ def _request(
         prompt=item.prompt if own else prompt,
         stems=None if destinations.stems is None else destinations.stems / name.with_suffix(""),
         page=None if destinations.pages is None else destinations.pages / name.with_suffix(".html"),
+        formats=destinations.formats,
     )
     return request, complaint
 
 
 def _own(request: FileRequest) -> tuple[Path, ...]:
     """What a request names itself."""
-    return tuple(path for path in (request.out, request.page, request.stems) if path is not None)
+    outputs = (delivery.path for delivery in request.deliveries)
+    return tuple(path for path in (*outputs, request.page, request.stems) if path is not None)
 
 
 def _products(request: FileRequest, sidecar: bool) -> Iterator[Path]:
     """Everything that a request makes."""
-    yield from _own(request)
+    folders = [delivery.path for delivery in request.deliveries if delivery.format.is_folder]
+    for path in _own(request):
+        yield path / SCENE_FILE if path in folders else path  # which is written last
     if sidecar:
-        yield sidecar_path(request.out)
+        yield sidecar_path(request.main_out)
 
 
 def _existing(request: FileRequest, sidecar: bool) -> list[Path]:

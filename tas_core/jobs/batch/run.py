@@ -12,12 +12,12 @@ import os
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from pathlib import Path
 
-from tas_core.audio.formats import check_output_path
 from tas_core.errors import InputError
 from tas_core.jobs.batch.plan import BatchPlan
 from tas_core.jobs.batch.processes import compute_in_processes
 from tas_core.jobs.batch.shared_gain import compared, shared_gain_db
 from tas_core.jobs.batch.worker import FileOutcome, FileTask, attempt
+from tas_core.jobs.output_checks import check_outputs
 from tas_core.jobs.spatialize import FileWorker, JobSettings
 from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import usable_cores
@@ -61,8 +61,8 @@ def run_batch(
     outcomes |= {number: FileOutcome(plan.requests[number], error=why) for number, why in plan.refused.items()}
     with _folders(plan.folders(), plan.stem_folders()):
         for task in todo.values():
-            check_output_path(
-                task.request.out, [task.request.source], overwrite=task.overwrite, subtype=settings.options.subtype
+            check_outputs(
+                task.request, [task.request.source], overwrite=task.overwrite, subtype=settings.options.subtype
             )
         if plan.refused and fail_fast:
             todo = {}

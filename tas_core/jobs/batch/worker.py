@@ -40,7 +40,9 @@ class FileOutcome:
         if self.result is not None:
             return self.result.as_dict()
         given: dict[str, Any] = {"input": str(self.request.source)}
-        return given | ({"output": str(self.request.out), "skipped": True} if self.skipped else {"error": self.error})
+        return given | (
+            {"output": str(self.request.main_out), "skipped": True} if self.skipped else {"error": self.error}
+        )
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import os
 import re
 import resource
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -66,10 +67,10 @@ def check_stem_folder(folder: str | Path, names: Sequence[str], *, overwrite: bo
 
 
 class StemWriter:
-    """Mono WAV files of 32-bit floating-point samples, which appear complete or not at all; a context manager.
+    """WAV files of 32-bit floating-point samples, which appear complete or not at all; a context manager.
 
     Floating point, since a part of a sound can be louder than the whole, and so that the files sum to the input to
-    2^-24 of their levels.
+    2^-24 of their levels. They are mono, but for a rest that has two channels.
 
     Args:
         folder: made if it is missing.
@@ -77,6 +78,7 @@ class StemWriter:
         sample_rate_hz: sample rate.
         num_frames: samples that will be written.
         overwrite: whether existing files may be replaced.
+        rest_channels: channels of the rest; the others have one.
 
     Raises:
         InputError: as :func:`check_stem_folder`.
@@ -90,6 +92,7 @@ class StemWriter:
         num_frames: int,
         *,
         overwrite: bool = False,
+        rest_channels: int = 1,
     ) -> None:
         check_stem_folder(folder, names, overwrite=overwrite)
         self.paths = stem_paths(folder, names)
@@ -102,23 +105,26 @@ class StemWriter:
                     raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
                 # Runs last, and succeeds only where no file was finished.
                 stack.callback(_remove_empty, Path(folder))
-            form = AudioFormat(sample_rate_hz, 1, num_frames, "FLOAT")
-            self._writers = [stack.enter_context(AudioWriter(path, form, overwrite=overwrite)) for path in self.paths]
+            forms = [AudioFormat(sample_rate_hz, 1, num_frames, "FLOAT")] * len(self.paths)
+            forms[-1] = replace(forms[-1], num_channels=rest_channels)
+            self._writers = [
+                stack.enter_context(AudioWriter(path, form, overwrite=overwrite))
+                for path, form in zip(self.paths, forms, strict=True)
+            ]
             self._open = stack.pop_all()
 
     def write(self, stems: Mapping[int, np.ndarray], num_frames: int) -> None:
         """Append samples to every file.
 
         Args:
-            stems: by their numbers, (time), 1.0 is full scale; the others are silent.
+            stems: by their numbers, (time) or (channel, time), 1.0 is full scale; the others are silent.
             num_frames: samples of each.
 
         Raises:
             TasError: as :meth:`tas_core.audio.writer.AudioWriter.write`.
         """
-        silence = np.zeros(num_frames)
         for number, writer in enumerate(self._writers):
-            writer.write(stems.get(number, silence)[None])
+            writer.write(np.atleast_2d(stems.get(number, np.zeros((writer.form.num_channels, num_frames)))))
 
     def __enter__(self) -> StemWriter:
         return self

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from tas_core.delivery.stems import StemWriter, check_stem_folder, stem_paths
 from tas_core.errors import InputError, TasError
-from tas_core.jobs.stems import StemWriter, check_stem_folder, stem_paths
 from tas_core.timeline.segments import Segment, Timeline, stem_names
 
 NAMES = ("cello", "a man talking", "rest")

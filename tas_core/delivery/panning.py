@@ -1,0 +1,172 @@
+"""Gains that put a mono sound at a place: between two loudspeakers, into ambisonics, into a layout of loudspeakers.
+
+With x to the front, y to the left and z up, a place is the unit vector
+
+    x = cos(azimuth) cos(elevation),   y = sin(azimuth) cos(elevation),   z = sin(elevation).
+
+Gains are known every 10 ms and go linearly between, so that nothing clicks where an object jumps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+
+from tas_core.delivery.layouts import SpeakerLayout
+from tas_core.delivery.scene import Scene, SceneBlock
+
+GainLaw = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Azimuth and elevation, degrees, (time,) each -> gains, (time, channel)."""
+
+STEP_S: Final = 0.01
+MAX_ORDER: Final = 3
+_TOUCHES: Final = 1e-9
+
+
+def directions(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
+    """Unit vectors (..., 3) of places in degrees (...)."""
+    azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
+    flat = np.cos(elevation)
+    return np.stack([np.cos(azimuth) * flat, np.sin(azimuth) * flat, np.sin(elevation)], axis=-1)
+
+
+def stereo_gains(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
+    """Gains of left and right, (time, 2): 1 + y and 1 - y, whose mean is 1 wherever the sound is.
+
+    This is the sine law (Bauer, J. Audio Eng. Soc. 9, 1961) with all places between hard left and hard right. Since the
+    mean is 1, (left + right) / 2 is the mono sound; a sound at one side is 3 dB louder than one in the center.
+    """
+    y = directions(azimuth_deg, elevation_deg)[..., 1]
+    return np.stack([1 + y, 1 - y], axis=-1)
+
+
+def ambisonic_gains(azimuth_deg: np.ndarray, elevation_deg: np.ndarray, order: int = MAX_ORDER) -> np.ndarray:
+    """Real spherical harmonics, (time, (order + 1)^2), in the order ACN with the norm SN3D (AmbiX).
+
+    Nachbar, Zotter, Deleflie and Sontacchi, "ambiX: a suggested ambisonics format", Ambisonics Symposium 2011. Their
+    squares sum to 1 in each order, and the first is 1 for all places.
+    """
+    x, y, z = np.moveaxis(directions(azimuth_deg, elevation_deg), -1, 0)
+    found = [np.ones_like(x), y, z, x]
+    found += [
+        np.sqrt(3) * x * y,
+        np.sqrt(3) * y * z,
+        (3 * z * z - 1) / 2,
+        np.sqrt(3) * x * z,
+        np.sqrt(3 / 4) * (x * x - y * y),
+    ]
+    found += [
+        np.sqrt(5 / 8) * y * (3 * x * x - y * y),
+        np.sqrt(15) * x * y * z,
+        np.sqrt(3 / 8) * y * (5 * z * z - 1),
+        z * (5 * z * z - 3) / 2,
+        np.sqrt(3 / 8) * x * (5 * z * z - 1),
+        np.sqrt(15 / 4) * z * (x * x - y * y),
+        np.sqrt(5 / 8) * x * (x * x - 3 * y * y),
+    ]
+    return np.stack(found[: (order + 1) ** 2], axis=-1)
+
+
+class Vbap:
+    """Vector base amplitude panning: of the loudspeakers around a place, those gains of energy 1 that point there.
+
+    Pulkki, J. Audio Eng. Soc. 45, 1997. The loudspeakers' convex hull consists of triangles; in that which holds a
+    direction p, gains g with g_1 l_1 + g_2 l_2 + g_3 l_3 = p are scaled to g_1^2 + g_2^2 + g_3^2 = 1. Where no
+    loudspeaker is above or below, one is imagined there, whose energy its neighbours get in equal parts. Faces of more
+    than three loudspeakers are cut into triangles in every way and the mean is taken, so that left and right are alike.
+
+    Args:
+        layout: the loudspeakers; that for low frequencies gets nothing.
+    """
+
+    def __init__(self, layout: SpeakerLayout) -> None:
+        self._num_channels = len(layout.labels)
+        self._channels = [n for n, place in enumerate(layout.places_deg) if place is not None]
+        places = np.array([place for place in layout.places_deg if place is not None])
+        real = directions(places[:, 0], places[:, 1])
+        points = np.vstack([real, [[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]])
+        triangles = _hull(points)
+        self._inverses = np.array([np.linalg.inv(points[list(triangle)]) for triangle in triangles])
+        self._triangles = np.array(triangles)
+        # What each point sends to the real loudspeakers: itself, or if it is imagined, its neighbours alike.
+        self._sends = np.eye(len(points), len(real))
+        for imagined in (len(real), len(real) + 1):
+            near = {p for t in triangles if imagined in t for p in t if p < len(real)}
+            self._sends[imagined, sorted(near)] = 1 / np.sqrt(len(near))
+
+    def __call__(self, azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
+        """Gains (time, channel)."""
+        towards = directions(np.asarray(azimuth_deg, float), np.asarray(elevation_deg, float))
+        found = np.zeros((len(towards), len(self._sends)))
+        weights = np.einsum("tk,nkp->tnp", towards, self._inverses)
+        inside = weights.min(axis=2) >= -_TOUCHES
+        for number, corners in enumerate(self._triangles):
+            held = inside[:, number]
+            own = np.clip(weights[held, number], 0, None)
+            found[np.ix_(held, corners)] += own / np.linalg.norm(own, axis=1, keepdims=True)
+        gains = np.zeros((len(towards), self._num_channels))
+        gains[:, self._channels] = found @ self._sends
+        return gains / np.linalg.norm(gains, axis=1, keepdims=True)
+
+
+def _hull(points: np.ndarray) -> list[tuple[int, ...]]:
+    """All triangles of points (point, 3) that no other point is beyond, but for those within a flat face's middle."""
+    found: list[tuple[int, ...]] = []
+    for triangle in combinations(range(len(points)), 3):
+        corners = points[list(triangle)]
+        normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
+        height = (points - corners[0]) @ normal
+        if abs(np.linalg.det(corners)) > _TOUCHES and (height <= _TOUCHES).all() | (height >= -_TOUCHES).all():
+            found.append(triangle)
+    return found
+
+
+class Panner:
+    """Sums the sounds of a scene into channels.
+
+    Args:
+        scene: with the places of its objects.
+        law: gains for places.
+        rest: what of each channel of the rest goes into each channel, (rest channel, channel); None has it at its
+            azimuths by the same law.
+    """
+
+    def __init__(self, scene: Scene, law: GainLaw, rest: np.ndarray | None = None) -> None:
+        self._scene, self._law = scene, law
+        self._step = max(1, round(STEP_S * scene.sample_rate_hz))
+        beside = np.array(scene.rest_deg)
+        self._rest = law(beside, np.zeros(len(beside))) if rest is None else np.asarray(rest, float)
+
+    def channels(self, block: SceneBlock) -> np.ndarray:
+        """The sum of all sounds, (channel, time)."""
+        total = self._rest.T @ block.rest
+        for place, stem in zip(self._scene.objects, block.stems, strict=True):
+            first, last = block.first // self._step, (block.first + block.num_frames - 1) // self._step + 1
+            at = place.at(np.arange(first, last + 1) * (self._step / self._scene.sample_rate_hz))
+            gains = self._law(at.azimuth_deg, at.elevation_deg) * at.gain[:, None]
+            if (gains == gains[0]).all():
+                total += gains[0][:, None] * stem
+                continue
+            into = np.arange(block.first, block.first + block.num_frames) - first * self._step
+            knots = np.arange(len(gains)) * float(self._step)
+            for channel, own in zip(total, gains.T, strict=True):
+                if own.any():
+                    channel += np.interp(into, knots, own) * stem
+        return total
+
+
+def ambisonic_law(order: int) -> GainLaw:
+    """Gains of ambisonics of an order."""
+    return lambda azimuth_deg, elevation_deg: ambisonic_gains(azimuth_deg, elevation_deg, order)
+
+
+def ambisonic_rest(order: int, rest_deg: Sequence[float]) -> np.ndarray:
+    """Where the rest goes: a mono one is all around, in the first channel alone; two channels are at their places."""
+    beside = np.array(rest_deg)
+    gains = ambisonic_gains(beside, np.zeros(len(beside)), order)
+    if len(beside) == 1:
+        gains[:, 1:] = 0
+    return gains

@@ -1,0 +1,207 @@
+"""Where objects are over time: points in time, and straight lines between them.
+
+Every format samples these lines in its own way, so all of them say the same. Azimuth and elevation go linearly in
+degrees, distance in metres, and a gain in decibels; to or from silence a gain jumps.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from tas_core.conventions import db_to_amplitude
+from tas_core.errors import InputError
+from tas_core.timeline.segments import Timeline, Track
+
+DISTANCE_M: Final = 1.0
+"""How far objects are of which nothing else is known, metres: the distance at which heads are measured."""
+
+_STEP_S: Final = 0.02
+"""How far points of a curve are apart."""
+_STRAIGHT: Final = 1e-6
+"""How far the inner points of a straight line may be off, degrees, metres or decibels."""
+_INNER: Final = np.array([0.25, 0.5, 0.75])
+
+
+def wrapped_deg(azimuth_deg: float) -> float:
+    """An azimuth that may have gone around, from -180 to 180 degrees; 180 itself stays."""
+    return azimuth_deg if abs(azimuth_deg) <= 180 else (azimuth_deg + 180) % 360 - 180
+
+
+class Places(NamedTuple):
+    """Where an object is at some moments, each (time,)."""
+
+    azimuth_deg: np.ndarray
+    elevation_deg: np.ndarray
+    distance_m: np.ndarray
+    gain: np.ndarray
+    """Factor of amplitude, 0 is silent."""
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One object over time, as points; between two of them it goes straight, and two at one time are a jump.
+
+    Args:
+        object: the object phrase.
+        time_s: (point,), seconds from the beginning of the sound, not falling.
+        azimuth_deg: (point,), degrees, positive is left; beyond 180 it has gone around.
+        elevation_deg: (point,), degrees, -90 to 90, positive is up.
+        distance_m: (point,), metres, above 0.
+        gain_db: (point,), dB, -inf is silent.
+        active: (point,), bool, whether a prompt names the object from this point to the next; where none does, it is
+            in the center.
+
+    Raises:
+        InputError: no points, times that fall, or a place that is none.
+    """
+
+    object: str
+    time_s: np.ndarray
+    azimuth_deg: np.ndarray
+    elevation_deg: np.ndarray
+    distance_m: np.ndarray
+    gain_db: np.ndarray
+    active: np.ndarray
+
+    def __post_init__(self) -> None:
+        shapes = {np.shape(getattr(self, field.name)) for field in fields(self) if field.name != "object"}
+        if len(shapes) != 1 or not len(self.time_s):
+            raise InputError(f"'{self.object}' has no place, expected one point or more of each kind")
+        if not (np.isfinite(self.time_s).all() and (np.diff(self.time_s) >= 0).all()):
+            raise InputError(f"'{self.object}': times of its places fall, expected them in order")
+        wrong = ~np.isfinite(self.azimuth_deg) | ~(np.abs(self.elevation_deg) <= 90) | ~np.isfinite(self.distance_m)
+        wrong |= ~(self.distance_m > 0) | np.isnan(self.gain_db) | (self.gain_db == np.inf)
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise InputError(
+                f"'{self.object}' has no place at {self.time_s[at]:g} s (azimuth {self.azimuth_deg[at]:g}, elevation"
+                f" {self.elevation_deg[at]:g}, distance {self.distance_m[at]:g}, gain {self.gain_db[at]:g}); expected"
+                " an azimuth, an elevation of -90 to 90 degrees, a distance above 0 m and a gain"
+            )
+
+    def at(self, times_s: np.ndarray) -> Places:
+        """Places at given moments (time,), seconds; at a jump, the one after it."""
+        times_s = np.asarray(times_s, np.float64)
+        last = len(self.time_s) - 1
+        before = np.clip(np.searchsorted(self.time_s, times_s, side="right") - 1, 0, last)
+        after = np.minimum(before + 1, last)
+        length_s = self.time_s[after] - self.time_s[before]
+        part = np.clip(np.divide(times_s - self.time_s[before], length_s, where=length_s > 0, out=0 * length_s), 0, 1)
+        line = lambda values: values[before] + part * (values[after] - values[before])  # noqa: E731
+        sounding = np.isfinite(self.gain_db[before]) & np.isfinite(self.gain_db[after])
+        finite = np.where(np.isfinite(self.gain_db), self.gain_db, 0.0)
+        gain_db = np.where(sounding, line(finite), self.gain_db[before])
+        return Places(line(self.azimuth_deg), line(self.elevation_deg), line(self.distance_m), db_to_amplitude(gain_db))
+
+    def points(self, step_s: float = math.inf) -> tuple[np.ndarray, Places]:
+        """Moments (time,) and places at them: both sides of jumps, and one each ``step_s`` seconds where it moves."""
+        times: list[float] = []
+        after: list[bool] = []
+        for n in range(len(self.time_s) - 1):
+            start_s, end_s = float(self.time_s[n]), float(self.time_s[n + 1])
+            if start_s == end_s:
+                continue
+            kinds = (self.azimuth_deg, self.elevation_deg, self.distance_m, self.gain_db)
+            moves = any(kind[n] != kind[n + 1] for kind in kinds)
+            count = max(1, math.ceil((end_s - start_s) / step_s)) if moves else 1
+            moments = np.linspace(start_s, end_s, count + 1).tolist()
+            if times and not (n and self.time_s[n - 1] == start_s):  # no jump: the end of the line before is this point
+                moments = moments[1:]
+            times += moments
+            after += [True] * (len(moments) - 1) + [False]
+        moments_s = np.array(times)
+        return moments_s, self.at(np.where(after, moments_s, np.nextafter(moments_s, -1.0)))
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether a prompt names the object at any time."""
+        return bool(self.active.any())
+
+
+def trajectories(
+    timeline: Timeline, duration_s: float, passage_s: tuple[float, float], *, transition_s: float = 0.0
+) -> tuple[Trajectory, ...]:
+    """Where the objects of a timeline are in a passage, with times from its beginning.
+
+    Args:
+        timeline: of the whole sound.
+        duration_s: length of the whole sound, seconds.
+        passage_s: first moment and end, seconds.
+        transition_s: as for :meth:`tas_core.timeline.segments.Timeline.tracks`.
+
+    Returns:
+        One per object, in the order in which they are first named, those that the passage does not name too.
+    """
+    sample = lambda times_s: timeline.tracks(times_s, duration_s, transition_s=transition_s)  # noqa: E731
+    return sampled(sample, timeline.corners_s(duration_s, transition_s=transition_s), passage_s)
+
+
+def sampled(
+    sample: Callable[[np.ndarray], Sequence[Track]], corners_s: Sequence[float], passage_s: tuple[float, float]
+) -> tuple[Trajectory, ...]:
+    """Trajectories of tracks that are known between corners.
+
+    Args:
+        sample: tracks of all objects at given times (time,), always of the same objects in one order.
+        corners_s: moments at which a track may jump or turn, seconds.
+        passage_s: first moment and end, seconds.
+    """
+    start_s, end_s = passage_s
+    borders = [start_s, *(time_s for time_s in corners_s if start_s < time_s < end_s), end_s]
+    pieces = list(zip(borders[:-1], borders[1:], strict=True))
+    # The first moment of every piece, three within it, and its last.
+    inner = [np.array([a, *(a + _INNER * (b - a)), np.nextafter(b, a)]) for a, b in pieces]
+    rows = [_values(track) for track in sample(np.concatenate(inner))]
+    found = []
+    for number, (name, values) in enumerate(rows):
+        points: list[np.ndarray] = []
+        for piece, (a, b) in enumerate(pieces):
+            part = values[:, 5 * piece : 5 * piece + 5]
+            times_s = np.array([a, b])
+            if _is_straight(part):
+                part = part[:, [0, 4]]
+            else:
+                times_s = np.linspace(a, b, max(2, round((b - a) / _STEP_S) + 1))
+                part = _values(sample(np.append(times_s[:-1], np.nextafter(b, a)))[number])[1]
+            points.append(np.vstack([times_s - start_s, part]))
+        found.append(_trajectory(name, _joined(points)))
+    return tuple(found)
+
+
+def _values(track: Track) -> tuple[str, np.ndarray]:
+    """Name of a track, and azimuth, elevation, distance, gain and activity, (5, time)."""
+    still = np.zeros(len(track.azimuth_deg))
+    return track.object, np.array([track.azimuth_deg, still, still + DISTANCE_M, still, track.active], np.float64)
+
+
+def _is_straight(part: np.ndarray) -> bool:
+    """Whether values at the ends of a piece and at quarters, (5, 5), lie on lines."""
+    first, last = part[:, :1], part[:, -1:]
+    with np.errstate(invalid="ignore"):
+        off = part[:, 1:-1] - (first + _INNER * (last - first))
+    return bool(((np.abs(off) <= _STRAIGHT) | (part[:, 1:-1] == first)).all())
+
+
+def _joined(points: list[np.ndarray]) -> np.ndarray:
+    """Points of pieces in a row, (6, point), of which none stands for nothing: what goes on unmoved is one piece."""
+    kept = [points[0]]
+    for piece in points[1:]:
+        last = kept[-1]
+        still = (last[1:, :1] == last[1:]).all() and (piece[1:, :1] == piece[1:]).all()
+        if still and (last[1:, -1] == piece[1:, 0]).all():
+            kept[-1] = np.stack([last[:, 0], piece[:, -1]], axis=1)
+        elif (last[1:, -1] == piece[1:, 0]).all():
+            kept.append(piece[:, 1:])
+        else:
+            kept.append(piece)
+    return np.concatenate(kept, axis=1)
+
+
+def _trajectory(name: str, points: np.ndarray) -> Trajectory:
+    time_s, azimuth_deg, elevation_deg, distance_m, gain_db, active = points
+    return Trajectory(name, time_s, azimuth_deg, elevation_deg, distance_m, gain_db, active > 0)
