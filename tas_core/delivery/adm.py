@@ -1,7 +1,8 @@
 """The Audio Definition Model of a scene as XML (ITU-R BS.2076-2) and its chunks in a file (BS.2088).
 
 One programme holds an object per trajectory, each of type *Objects* with a channel whose block formats follow it, and
-the rest: one channel of it as an object at the centre that never moves, two as a bed of left and right.
+the rest: one channel of it as an object at the centre that never moves, two as a bed of left and right, whose samples
+have its gain.
 
 A block says where the object is at its *end*: without a jump, a renderer goes there from the end of the block before
 for all of its length, with gains for loudspeakers that go linearly. So lines are cut where they go further than
@@ -150,18 +151,18 @@ def axml(scene: Scene, loudness: Loudness) -> bytes:
     extended = ET.SubElement(within, "audioFormatExtended", {"version": "ITU-R_BS.2076-2"})
     duration = round(scene.num_frames * _TICKS_PER_S / RATE_HZ)
     _programme(extended, scene, loudness, duration)
-    reference_m = max([1.0, *(float(place.distance_m.max()) for place in scene.objects)])
+    reference_m = scene.reference_m
     tracks: list[tuple[str, str, str]] = []
     for number, place in enumerate(scene.objects):
         blocks = block_formats(place, duration, reference_m)
         tracks.append(_object(extended, number, place.object, blocks, (duration, reference_m)))
     number = len(scene.objects)
     if scene.rest_channels == 1:
-        still = BlockFormat(0, duration, 0.0, 0.0, 1.0 / reference_m, 1.0, False)
-        tracks.append(_object(extended, number, "rest", [still], (duration, reference_m)))
+        blocks = block_formats(scene.rest, duration, reference_m)
+        tracks.append(_object(extended, number, scene.rest.object, blocks, (duration, reference_m)))
     else:
         refs = [f"ATU_{number + 1 + channel:08x}" for channel in range(2)]
-        _audio_object(extended, number, "rest", _STEREO[0], refs, duration)
+        _audio_object(extended, number, scene.rest.object, _STEREO[0], refs, duration)
         tracks += [(_STEREO[1][channel], _STEREO[2][channel], _STEREO[0]) for channel in range(2)]
     for at, (_, track, pack) in enumerate(tracks, start=1):
         uid = ET.SubElement(

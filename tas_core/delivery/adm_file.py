@@ -21,6 +21,7 @@ from tas_core.delivery.base import Delivered, WriteOptions
 from tas_core.delivery.formats import Delivery
 from tas_core.delivery.layouts import LAYOUTS
 from tas_core.delivery.mixes import mix_delivered, mix_panner
+from tas_core.delivery.panning import gain_over
 from tas_core.delivery.scene import Scene, SceneBlock
 
 _HEARD_AS: Final = "5.1"
@@ -132,6 +133,9 @@ class AdmWriter:
             heard = self._panner.channels(piece)
             self._loudness.add(heard)
             self._peak.add(heard)
-            self._writer.write(np.vstack([piece.stems, piece.rest]), heard)
+            rest = piece.rest  # two channels are a bed, which has no blocks to say a gain in
+            if len(rest) > 1:
+                rest = rest * gain_over(self._scene.rest, piece, adm.RATE_HZ)
+            self._writer.write(np.vstack([piece.stems, rest]), heard)
         self._at += tracks.shape[1]
         self._left -= tracks.shape[1]

@@ -17,6 +17,7 @@ import numpy as np
 
 from tas_core.delivery.layouts import SpeakerLayout
 from tas_core.delivery.scene import Scene, SceneBlock
+from tas_core.delivery.trajectory import Trajectory
 
 GainLaw = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Azimuth and elevation, degrees, (time,) each -> gains, (time, channel)."""
@@ -75,8 +76,8 @@ class Vbap:
 
     Pulkki, J. Audio Eng. Soc. 45, 1997. The loudspeakers' convex hull consists of triangles; in that which holds a
     direction p, gains g with g_1 l_1 + g_2 l_2 + g_3 l_3 = p are scaled to g_1^2 + g_2^2 + g_3^2 = 1. Where no
-    loudspeaker is above or below, one is imagined there, whose energy its neighbours get in equal parts. Faces of more
-    than three loudspeakers are cut into triangles in every way and the mean is taken, so that left and right are alike.
+    loudspeaker is above or below, one is imagined there, whose energy its neighbours get in equal parts. Faces of
+    four loudspeakers are cut into triangles in both ways and the mean is taken, so that left and right are alike.
 
     Args:
         layout: the loudspeakers; that for low frequencies gets nothing.
@@ -87,41 +88,62 @@ class Vbap:
         self._channels = [n for n, place in enumerate(layout.places_deg) if place is not None]
         places = np.array([place for place in layout.places_deg if place is not None])
         real = directions(places[:, 0], places[:, 1])
-        points = np.vstack([real, [[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]])
-        triangles = _hull(points)
-        self._inverses = np.array([np.linalg.inv(points[list(triangle)]) for triangle in triangles])
-        self._triangles = np.array(triangles)
+        self._points = np.vstack([real, [[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]])
+        self._faces = [_ways_to_cut(face) for face in _faces(self._points)]
         # What each point sends to the real loudspeakers: itself, or if it is imagined, its neighbours alike.
-        self._sends = np.eye(len(points), len(real))
+        self._sends = np.eye(len(self._points), len(real))
+        corners = [{*triangle} for face in self._faces for way in face for triangle in way]
         for imagined in (len(real), len(real) + 1):
-            near = {p for t in triangles if imagined in t for p in t if p < len(real)}
-            self._sends[imagined, sorted(near)] = 1 / np.sqrt(len(near))
+            near = sorted({n for triangle in corners if imagined in triangle for n in triangle if n < len(real)})
+            self._sends[imagined, near] = 1 / np.sqrt(len(near))
 
     def __call__(self, azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
         """Gains (time, channel)."""
         towards = directions(np.asarray(azimuth_deg, float), np.asarray(elevation_deg, float))
-        found = np.zeros((len(towards), len(self._sends)))
-        weights = np.einsum("tk,nkp->tnp", towards, self._inverses)
-        inside = weights.min(axis=2) >= -_TOUCHES
-        for number, corners in enumerate(self._triangles):
-            held = inside[:, number]
-            own = np.clip(weights[held, number], 0, None)
-            found[np.ix_(held, corners)] += own / np.linalg.norm(own, axis=1, keepdims=True)
+        found = np.zeros((len(towards), len(self._points)))
+        open_ = np.ones(len(towards), bool)  # faces that meet in a place have the same gains there: the first counts
+        for face in self._faces:
+            for way in face:
+                held = open_.copy()
+                for triangle in way:
+                    weights = towards[held] @ np.linalg.inv(self._points[list(triangle)])
+                    inside = np.flatnonzero(held)[weights.min(axis=1) >= -_TOUCHES]
+                    own = np.clip(weights[weights.min(axis=1) >= -_TOUCHES], 0, None)
+                    found[np.ix_(inside, triangle)] += own / np.linalg.norm(own, axis=1, keepdims=True)
+                    held[inside] = False
+            open_ &= ~found.any(axis=1)
         gains = np.zeros((len(towards), self._num_channels))
         gains[:, self._channels] = found @ self._sends
         return gains / np.linalg.norm(gains, axis=1, keepdims=True)
 
 
-def _hull(points: np.ndarray) -> list[tuple[int, ...]]:
-    """All triangles of points (point, 3) that no other point is beyond, but for those within a flat face's middle."""
-    found: list[tuple[int, ...]] = []
+def _faces(points: np.ndarray) -> list[list[int]]:
+    """Faces of the convex hull of points (point, 3) around the origin, each the numbers of its corners in a row."""
+    found: dict[frozenset[int], np.ndarray] = {}
     for triangle in combinations(range(len(points)), 3):
         corners = points[list(triangle)]
         normal = np.cross(corners[1] - corners[0], corners[2] - corners[0])
         height = (points - corners[0]) @ normal
-        if abs(np.linalg.det(corners)) > _TOUCHES and (height <= _TOUCHES).all() | (height >= -_TOUCHES).all():
-            found.append(triangle)
-    return found
+        if (height <= _TOUCHES).all() or (height >= -_TOUCHES).all():
+            found[frozenset(np.flatnonzero(np.abs(height) <= _TOUCHES).tolist())] = normal
+    faces = []
+    for numbers, normal in found.items():
+        face = sorted(numbers)
+        middle = points[face].mean(axis=0)
+        across = points[face[0]] - middle
+        along = np.cross(normal, across) / np.linalg.norm(normal)
+        faces.append(
+            sorted(face, key=lambda n: np.arctan2((points[n] - middle) @ along, (points[n] - middle) @ across))
+        )
+    return faces
+
+
+def _ways_to_cut(face: list[int]) -> list[list[tuple[int, ...]]]:
+    """The ways to cut a face of three or four corners in a row into triangles."""
+    if len(face) == 3:
+        return [[tuple(face)]]
+    a, b, c, d = face
+    return [[(a, b, c), (a, c, d)], [(a, b, d), (b, c, d)]]
 
 
 class Panner:
@@ -136,26 +158,43 @@ class Panner:
 
     def __init__(self, scene: Scene, law: GainLaw, rest: np.ndarray | None = None) -> None:
         self._scene, self._law = scene, law
-        self._step = max(1, round(STEP_S * scene.sample_rate_hz))
         beside = np.array(scene.rest_deg)
         self._rest = law(beside, np.zeros(len(beside))) if rest is None else np.asarray(rest, float)
 
     def channels(self, block: SceneBlock) -> np.ndarray:
         """The sum of all sounds, (channel, time)."""
-        total = self._rest.T @ block.rest
+        times_s, knots = _knots(block, self._scene.sample_rate_hz)
+        rest_gain = self._scene.rest.at(times_s).gain[:, None]
+        sounds = [(rest_gain * into, sound) for into, sound in zip(self._rest, block.rest, strict=True)]
         for place, stem in zip(self._scene.objects, block.stems, strict=True):
-            first, last = block.first // self._step, (block.first + block.num_frames - 1) // self._step + 1
-            at = place.at(np.arange(first, last + 1) * (self._step / self._scene.sample_rate_hz))
-            gains = self._law(at.azimuth_deg, at.elevation_deg) * at.gain[:, None]
-            if (gains == gains[0]).all():
-                total += gains[0][:, None] * stem
-                continue
-            into = np.arange(block.first, block.first + block.num_frames) - first * self._step
-            knots = np.arange(len(gains)) * float(self._step)
+            at = place.at(times_s)
+            sounds.append((self._law(at.azimuth_deg, at.elevation_deg) * at.gain[:, None], stem))
+        total = np.zeros((self._rest.shape[1], block.num_frames))
+        for gains, sound in sounds:
             for channel, own in zip(total, gains.T, strict=True):
-                if own.any():
-                    channel += np.interp(into, knots, own) * stem
+                channel += _between(own, knots, block) * sound
         return total
+
+
+def gain_over(place: Trajectory, block: SceneBlock, sample_rate_hz: int) -> np.ndarray:
+    """The gain of an object in a block, (time)."""
+    times_s, knots = _knots(block, sample_rate_hz)
+    return np.broadcast_to(_between(place.at(times_s).gain, knots, block), block.num_frames)
+
+
+def _knots(block: SceneBlock, sample_rate_hz: int) -> tuple[np.ndarray, np.ndarray]:
+    """Moments around a block at which gains are known, seconds, and their sample numbers, (time) each."""
+    step = max(1, round(STEP_S * sample_rate_hz))
+    first, last = block.first // step, (block.first + block.num_frames - 1) // step + 1
+    knots = np.arange(first, last + 1) * float(step)
+    return knots / sample_rate_hz, knots
+
+
+def _between(gains: np.ndarray, knots: np.ndarray, block: SceneBlock) -> np.ndarray | float:
+    """Gains (time) for the samples of a block, straight between knots; one number where they stay."""
+    if (gains == gains[0]).all():
+        return float(gains[0])
+    return np.interp(np.arange(block.first, block.first + block.num_frames), knots, gains)
 
 
 def ambisonic_law(order: int) -> GainLaw:

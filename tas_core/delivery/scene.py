@@ -26,6 +26,7 @@ class Scene:
     Args:
         title: what the scene is called.
         objects: where each object is.
+        rest: what is no object: a gain over time, in the center.
         sample_rate_hz: of the sounds.
         num_frames: samples of each.
         rest_channels: 1 or 2.
@@ -33,6 +34,7 @@ class Scene:
 
     title: str
     objects: tuple[Trajectory, ...]
+    rest: Trajectory
     sample_rate_hz: int
     num_frames: int
     rest_channels: int = 1
@@ -41,6 +43,11 @@ class Scene:
     def duration_s(self) -> float:
         """Length, seconds."""
         return self.num_frames / self.sample_rate_hz
+
+    @property
+    def reference_m(self) -> float:
+        """The distance that counts as 1 where distances have no unit: the largest, and 1 m at least."""
+        return max(1.0, *(float(place.distance_m.max()) for place in (*self.objects, self.rest)))
 
     @property
     def rest_deg(self) -> tuple[float, ...]:
@@ -78,17 +85,19 @@ class SceneSounds:
     """Puts blocks of a scene together from stems by their number.
 
     Args:
-        trajectories: of all objects; those that no prompt places are counted to the rest.
+        trajectories: of all objects, and last of the rest; objects that no prompt places are counted to it.
 
     Attributes:
         placed: the others.
+        rest: where the rest is.
         unplaced: names of those that are counted to the rest.
     """
 
     def __init__(self, trajectories: Sequence[Trajectory]) -> None:
-        self._numbers = [number for number, one in enumerate(trajectories) if one.is_placed]
-        self._others = [number for number, one in enumerate(trajectories) if not one.is_placed]
-        self._rest = len(trajectories)
+        *objects, self.rest = trajectories
+        self._numbers = [number for number, one in enumerate(objects) if one.is_placed]
+        self._others = [number for number, one in enumerate(objects) if not one.is_placed]
+        self._rest = len(objects)
         self._at = 0
         self.placed = tuple(trajectories[number] for number in self._numbers)
         self.unplaced = tuple(trajectories[number].object for number in self._others)

@@ -11,6 +11,7 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +37,7 @@ def text_paths(delivery: Delivery, stems: Sequence[Path]) -> tuple[Path, ...]:
         stems: files of the objects' sounds, and of the rest.
     """
     if delivery.format.is_folder:
-        return (delivery.path / SCENE_FILE, *(path.with_suffix(".csv") for path in stems[:-1]))
+        return (delivery.path / SCENE_FILE, *(path.with_suffix(".csv") for path in stems))
     return (delivery.path,)
 
 
@@ -45,7 +46,7 @@ def scene_tables(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Map
     paths = text_paths(delivery, stems)
     contents: dict[Path, bytes] = {}
     listed = []
-    for place, sound, table in zip(scene.objects, stems[:-1], paths[1:], strict=True):
+    for place, sound, table in zip((*scene.objects, scene.rest), stems, paths[1:], strict=True):
         rows = _rows(*place.points())
         written = io.StringIO(newline="")
         lines = csv.writer(written)
@@ -62,8 +63,8 @@ def scene_tables(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Map
         "elevation": "degrees, positive is up",
         "gain": "decibels, null is silent",
         "between_points": "linear; two points of one time are a jump",
-        "objects": listed,
-        "rest": {"sound": stems[-1].name, "azimuth_deg": list(scene.rest_deg)},
+        "objects": listed[:-1],
+        "rest": {**listed[-1], "channels_azimuth_deg": list(scene.rest_deg)},
     }
     text = json.dumps(said, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
     return {paths[0]: text.encode("utf-8", "backslashreplace"), **contents}
@@ -90,15 +91,14 @@ def osc_file(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Mapping
     Distances are of the largest, at least 1 m. A name is a word of ASCII, since the lines know no other.
     """
     del stems
-    reference_m = max([1.0, *(float(place.distance_m.max()) for place in scene.objects)])
     messages: list[tuple[float, str]] = []
     for number, place in enumerate(scene.objects, start=1):
         messages.append((0.0, f"/adm/obj/{number}/name s {osc_word(place.object, number)}"))
-        messages += _osc_places(number, place, reference_m)
+        messages += _osc_places(number, place, scene.reference_m)
     for number, azimuth_deg in enumerate(scene.rest_deg, start=len(scene.objects) + 1):
-        messages.append((0.0, f"/adm/obj/{number}/name s {'rest' if len(scene.rest_deg) == 1 else f'rest-{number}'}"))
-        messages.append((0.0, f"/adm/obj/{number}/aed fff {azimuth_deg:.6f} {0:.6f} {1 / reference_m:.6f}"))
-        messages.append((0.0, f"/adm/obj/{number}/gain f {1:.6f}"))
+        messages.append((0.0, f"/adm/obj/{number}/name s {osc_word(scene.rest.object, number)}"))
+        beside = replace(scene.rest, azimuth_deg=scene.rest.azimuth_deg + azimuth_deg)
+        messages += _osc_places(number, beside, scene.reference_m)
     messages.sort(key=lambda message: message[0])
     lines = "".join(f"{_time_tag(time_s)} {text}\n" for time_s, text in messages)
     return {delivery.path: lines.encode("ascii")}
@@ -135,14 +135,13 @@ def _time_tag(time_s: float) -> str:
 def reaper_project(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Mapping[Path, bytes]:
     """A project for REAPER: a track for each sound, with its azimuth as automation of pan and its gain of volume."""
     lines = ['<REAPER_PROJECT 0.1 "6.0" 0', "  RIPPLE 0", f"  SAMPLERATE {scene.sample_rate_hz} 1 0", "  PANLAW 1"]
-    for place, sound in zip(scene.objects, stems[:-1], strict=True):
+    for place, sound in zip((*scene.objects, scene.rest), stems, strict=True):
         times_s, at = place.points(_PAN_STEP_S)
         gains = stereo_gains(at.azimuth_deg, at.elevation_deg)
         # REAPER's envelopes of pan are positive to the left.
-        pan = _envelope("PANENV2", times_s, (gains[:, 0] - gains[:, 1]) / 2)
+        pan = _envelope("PANENV2", times_s, (gains[:, 0] - gains[:, 1]) / 2) if place is not scene.rest else []
         volume = _envelope("VOLENV2", times_s, at.gain) if (at.gain != 1).any() else []
         lines += _track(place.object, delivery.path, sound, scene.duration_s, [*volume, *pan])
-    lines += _track("rest", delivery.path, stems[-1], scene.duration_s, [])
     return {delivery.path: ("\n".join([*lines, ">"]) + "\n").encode("utf-8", "backslashreplace")}
 
 

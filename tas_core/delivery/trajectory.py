@@ -15,7 +15,7 @@ import numpy as np
 
 from tas_core.conventions import db_to_amplitude
 from tas_core.errors import InputError
-from tas_core.timeline.segments import Timeline, Track
+from tas_core.timeline.segments import REST, Timeline, Track
 
 DISTANCE_M: Final = 1.0
 """How far objects are of which nothing else is known, metres: the distance at which heads are measured."""
@@ -126,7 +126,7 @@ class Trajectory:
 def trajectories(
     timeline: Timeline, duration_s: float, passage_s: tuple[float, float], *, transition_s: float = 0.0
 ) -> tuple[Trajectory, ...]:
-    """Where the objects of a timeline are in a passage, with times from its beginning.
+    """Where the objects of a timeline, and the rest, are in a passage, with times from its beginning.
 
     Args:
         timeline: of the whole sound.
@@ -135,9 +135,15 @@ def trajectories(
         transition_s: as for :meth:`tas_core.timeline.segments.Timeline.tracks`.
 
     Returns:
-        One per object, in the order in which they are first named, those that the passage does not name too.
+        One per object, in the order in which they are first named, those that the passage does not name too, and
+        last the rest, which stays in the center.
     """
-    sample = lambda times_s: timeline.tracks(times_s, duration_s, transition_s=transition_s)  # noqa: E731
+
+    def sample(times_s: np.ndarray) -> tuple[Track, ...]:
+        tracks = timeline.tracks(times_s, duration_s, transition_s=transition_s)
+        still = np.zeros(len(times_s))
+        return (*tracks, Track(REST, still, still.astype(bool)))
+
     return sampled(sample, timeline.corners_s(duration_s, transition_s=transition_s), passage_s)
 
 

@@ -42,9 +42,8 @@ class Outputs:
             prepared.options.overwrite,
         )
         self._sounds: SceneSounds | None = None
-        scene = Scene("", (), prepared.reader.sample_rate_hz, prepared.passage[1] - prepared.passage[0])
-        if any(delivery.format.name != BINAURAL for delivery in self._made):
-            scene = self._scene(prepared)
+        separate = any(delivery.format.name != BINAURAL for delivery in self._made)
+        scene = self._scene(prepared) if separate else None
         self._ears: NormalisedWriter | None = None
         self._open: list[tuple[Delivery, SceneWriter | NormalisedWriter]] = []
         self._before = set().union(*map(_there, self._made))
@@ -62,6 +61,7 @@ class Outputs:
                         overwrite=options.overwrite,
                     )
                 else:
+                    assert scene is not None
                     writer = open_writer(delivery, form, scene, options)
                 writer.__enter__()
                 self._open.append((delivery, writer))
@@ -84,7 +84,7 @@ class Outputs:
                 stacklevel=4,
             )
         title = prepared.reader.tags.get("title") or scene_title(prepared.request.source)
-        return Scene(title, self._sounds.placed, rate_hz, stop - start)
+        return Scene(title, self._sounds.placed, self._sounds.rest, rate_hz, stop - start)
 
     def write(self, block: Block) -> None:
         """Append a block."""

@@ -91,7 +91,8 @@ def test_json_of_one_file_with_stems_and_loudness(tas: Run, request_of: list[obj
     done = tas(*request_of, "-o", tmp_path / "o.wav", "--json", "--stems", tmp_path / "stems", "--loudness", -30)
     report = json.loads(done.out)
     assert written({name: report[name] for name in ("stems", "loudness_lufs")}) == FIELDS["stems and loudness"]
-    assert written(report | {"stems": [], "loudness_lufs": None}) == FIELDS["spatialize"]
+    outputs = [output | {"loudness_lufs": None} for output in report["outputs"]]
+    assert written(report | {"stems": [], "loudness_lufs": None, "outputs": outputs}) == FIELDS["spatialize"]
 
 
 def test_json_of_a_model_with_a_calibration(
