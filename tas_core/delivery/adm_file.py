@@ -49,6 +49,7 @@ class AdmWriter:
     def __init__(self, delivery: Delivery, form: AudioFormat, scene: Scene, options: WriteOptions) -> None:
         adm.check_names((scene.title, *(place.object for place in scene.objects)))
         rate_hz = scene.sample_rate_hz
+        self.paths = (delivery.path,)
         self._delivery = delivery
         self._left = resampled_length(scene.num_frames, rate_hz, adm.RATE_HZ)
         self._scene = replace(scene, sample_rate_hz=adm.RATE_HZ, num_frames=self._left)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -62,6 +63,10 @@ class Delivered:
 
 class SceneWriter(Protocol):
     """Writes a scene; a context manager."""
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """All files that it makes."""
 
     def write(self, block: SceneBlock) -> None:
         """Append a block."""

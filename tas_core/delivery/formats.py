@@ -41,6 +41,10 @@ class Format:
     has_loudness: bool = True
     subtypes: tuple[str, ...] = ()
 
+    def takes(self, subtype: str) -> bool:
+        """Whether it can have a sample encoding, as far as that does not depend on the ending."""
+        return self.name != "osc" and (not self.subtypes or subtype in self.subtypes)
+
     @property
     def is_folder(self) -> bool:
         """Whether it is a folder of files."""

@@ -42,6 +42,7 @@ class MixWriter:
     """
 
     def __init__(self, delivery: Delivery, form: AudioFormat, scene: Scene, options: WriteOptions) -> None:
+        self.paths = (delivery.path,)
         self._delivery, self._form = delivery, form
         self._panner = mix_panner(delivery.format.name, scene)
         self._writer = NormalisedWriter(

@@ -13,8 +13,9 @@ from tas_core.conventions import db_to_amplitude
 from tas_core.delivery.base import Delivered, WriteOptions
 from tas_core.delivery.formats import Delivery
 from tas_core.delivery.scene import Scene, SceneBlock
-from tas_core.delivery.stems import StemWriter
-from tas_core.delivery.texts import osc_file, reaper_project, scene_tables
+from tas_core.delivery.stems import StemWriter, stem_paths
+from tas_core.delivery.texts import osc_file, reaper_project, scene_tables, text_paths
+from tas_core.system.all_or_none import AllOrNone
 from tas_core.system.files import write_files
 from tas_core.timeline.segments import REST
 
@@ -37,11 +38,14 @@ class StemsAndTexts:
         self._delivery, self._scene, self._options = delivery, scene, options
         self._texts = TEXTS[delivery.format.name]
         self._gain = db_to_amplitude(options.levels.gain_db)
-        self._files: tuple[Path, ...] = ()
+        names = (*(place.object for place in scene.objects), REST)
+        stems = () if delivery.folder is None else stem_paths(delivery.folder, names)
+        self._texts_at = text_paths(delivery, stems)
+        self.paths = (*stems, *self._texts_at)
+        self._together = AllOrNone((*filter(None, [delivery.folder]), *self.paths))
         self._stems: StemWriter | None = None
         if delivery.folder is not None:
-            names = (*(place.object for place in scene.objects), REST)
-            self._stems = StemWriter(
+            writer = StemWriter(
                 delivery.folder,
                 names,
                 scene.sample_rate_hz,
@@ -49,6 +53,8 @@ class StemsAndTexts:
                 overwrite=options.overwrite,
                 rest_channels=scene.rest_channels,
             )
+            self._stems = self._together.enter(writer, stems)
+        self._together.enter(_AtTheEnd(self._write_texts), self._texts_at)
 
     def write(self, block: SceneBlock) -> None:
         """Append a block."""
@@ -59,29 +65,41 @@ class StemsAndTexts:
 
     def delivered(self) -> Delivered:
         """What was written."""
-        stems = self._stems.paths if self._stems else ()
         return Delivered(
             self._delivery.format.name,
             str(self._delivery.path),
-            tuple(map(str, (*stems, *self._files))),
-            len(stems),
+            tuple(map(str, self.paths)),
+            len(self._stems.paths) if self._stems else 0,
             self._scene.sample_rate_hz,
             "FLOAT",
             self._options.levels.gain_db,
         )
 
     def __enter__(self) -> StemsAndTexts:
-        if self._stems is not None:
-            self._stems.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._stems is not None:
-            self._stems.__exit__(kind, error, trace)
+        self._together.__exit__(kind, error, trace)
+
+    def _write_texts(self) -> None:
+        contents = self._texts(self._delivery, self._scene, self._stems.paths if self._stems else ())
+        assert tuple(contents) == self._texts_at
+        write_files(contents, overwrite=self._options.overwrite)
+
+
+class _AtTheEnd:
+    """Does something when it is left without an error."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+
+    def __enter__(self) -> _AtTheEnd:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is None:
-            paths = self._stems.paths if self._stems else ()
-            contents = self._texts(self._delivery, self._scene, paths)
-            write_files(contents, overwrite=self._options.overwrite)
-            self._files = tuple(contents)
+            self._action()

@@ -7,7 +7,6 @@ import os
 import re
 import resource
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -17,6 +16,7 @@ import numpy as np
 from tas_core.audio.formats import AudioFormat
 from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError
+from tas_core.system.all_or_none import AllOrNone
 from tas_core.system.files import check_new_file
 
 _LONGEST_NAME: Final = 60
@@ -96,21 +96,18 @@ class StemWriter:
     ) -> None:
         check_stem_folder(folder, names, overwrite=overwrite)
         self.paths = stem_paths(folder, names)
+        self._writers: list[AudioWriter] = []
         with contextlib.ExitStack() as stack:
-            made = not Path(folder).is_dir()
-            if made:
+            together = stack.enter_context(AllOrNone((Path(folder), *self.paths)))
+            if not Path(folder).is_dir():
                 try:
                     Path(folder).mkdir()
                 except OSError as error:
                     raise InputError(f"{folder}: cannot be made ({error.strerror})") from error
-                # Runs last, and succeeds only where no file was finished.
-                stack.callback(_remove_empty, Path(folder))
-            forms = [AudioFormat(sample_rate_hz, 1, num_frames, "FLOAT")] * len(self.paths)
-            forms[-1] = replace(forms[-1], num_channels=rest_channels)
-            self._writers = [
-                stack.enter_context(AudioWriter(path, form, overwrite=overwrite))
-                for path, form in zip(self.paths, forms, strict=True)
-            ]
+            for path in self.paths:
+                channels = rest_channels if path is self.paths[-1] else 1
+                form = AudioFormat(sample_rate_hz, channels, num_frames, "FLOAT")
+                self._writers.append(together.enter(AudioWriter(path, form, overwrite=overwrite), [path]))
             self._open = stack.pop_all()
 
     def write(self, stems: Mapping[int, np.ndarray], num_frames: int) -> None:
@@ -138,8 +135,3 @@ class StemWriter:
 def _plain(name: str) -> str:
     """A phrase as a file name: letters and digits of any script, everything else hyphens."""
     return re.sub(r"[\W_]+", "-", name.lower()).strip("-")[:_LONGEST_NAME].rstrip("-") or "object"
-
-
-def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        folder.rmdir()

@@ -21,6 +21,7 @@ from tas_core.conventions import amplitude_to_db
 from tas_core.delivery.formats import Delivery
 from tas_core.delivery.panning import stereo_gains
 from tas_core.delivery.scene import Scene
+from tas_core.delivery.stems import stem_paths
 from tas_core.delivery.trajectory import Places, Trajectory, wrapped_deg
 
 SCENE_FILE: Final = "scene.json"
@@ -39,6 +40,15 @@ def text_paths(delivery: Delivery, stems: Sequence[Path]) -> tuple[Path, ...]:
     if delivery.format.is_folder:
         return (delivery.path / SCENE_FILE, *(path.with_suffix(".csv") for path in stems))
     return (delivery.path,)
+
+
+def delivery_paths(delivery: Delivery, names: Sequence[str]) -> tuple[Path, ...]:
+    """Every file and folder of a format, for objects of given names and the rest."""
+    folder = delivery.folder
+    if folder is None:
+        return (delivery.path,)
+    stems = stem_paths(folder, names)
+    return (folder, *stems, *text_paths(delivery, stems))
 
 
 def scene_tables(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Mapping[Path, bytes]:

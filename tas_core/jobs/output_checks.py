@@ -49,14 +49,19 @@ def check_outputs(request: FileRequest, inputs: Sequence[Path], *, overwrite: bo
         InputError: a file that cannot be written, a sample encoding that a format does not have, or a program that is
             missing.
     """
-    for delivery in request.deliveries:
+    made = request.deliveries
+    if subtype is not None and not any(delivery.format.takes(subtype) for delivery in made):
+        has = ", ".join(
+            f"{form.name} has {' or '.join(form.subtypes) or 'no sound'}" for form in (d.format for d in made)
+        )
+        raise InputError(f"{made[0].path}: {subtype} was asked for, and {has}; expected no subtype")
+    for delivery in made:
         form = delivery.format
         check_encoder_of(form)
-        if subtype is not None and (form.name == "osc" or (form.subtypes and subtype not in form.subtypes)):
-            only = f"is {form.subtypes[0]}" if form.subtypes else "holds no sound"
-            raise InputError(f"{delivery.path}: {form.name} {only}, and {subtype} was asked for; expected no subtype")
         if form.has_mix:
-            check_output_path(delivery.path, inputs, overwrite=overwrite, subtype=subtype)
+            check_output_path(
+                delivery.path, inputs, overwrite=overwrite, subtype=subtype if subtype and form.takes(subtype) else None
+            )
         elif not form.is_folder:
             check_new_file(delivery.path, inputs, overwrite=overwrite)
 

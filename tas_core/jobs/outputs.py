@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import warnings
-from pathlib import Path
 from types import TracebackType
 
 from tas_core.audio.normalised_writer import NormalisedWriter
 from tas_core.delivery.base import Delivered, SceneWriter, WriteOptions
-from tas_core.delivery.formats import BINAURAL, Delivery
+from tas_core.delivery.formats import BINAURAL
 from tas_core.delivery.mixes import mix_delivered
 from tas_core.delivery.scene import Scene, SceneSounds
+from tas_core.delivery.texts import delivery_paths
 from tas_core.delivery.trajectory import trajectories
 from tas_core.delivery.writers import open_writer
 from tas_core.inference.result import Block
 from tas_core.jobs.output_checks import scene_title
 from tas_core.jobs.request import PreparedFile
+from tas_core.system.all_or_none import AllOrNone
+from tas_core.timeline.segments import REST
 
 
 class Outputs:
@@ -44,30 +45,29 @@ class Outputs:
         self._sounds: SceneSounds | None = None
         separate = any(delivery.format.name != BINAURAL for delivery in self._made)
         scene = self._scene(prepared) if separate else None
-        self._ears: NormalisedWriter | None = None
-        self._open: list[tuple[Delivery, SceneWriter | NormalisedWriter]] = []
-        self._before = set().union(*map(_there, self._made))
-        try:
+        names = (*(place.object for place in scene.objects), REST) if scene is not None else ()
+        made = [path for delivery in self._made for path in delivery_paths(delivery, names)]
+        self._writers: list[SceneWriter | NormalisedWriter] = []
+        self._together = AllOrNone(made)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._together)
             for delivery, form in zip(self._made, prepared.forms, strict=True):
-                writer: SceneWriter | NormalisedWriter
-                if delivery.format.name == BINAURAL:
-                    assert form is not None
-                    self._ears = writer = NormalisedWriter(
-                        delivery.path,
-                        form,
-                        options.source_subtype,
-                        levels=options.levels,
-                        seed=options.seed,
-                        overwrite=options.overwrite,
-                    )
-                else:
+                if delivery.format.name != BINAURAL:
                     assert scene is not None
                     writer = open_writer(delivery, form, scene, options)
-                writer.__enter__()
-                self._open.append((delivery, writer))
-        except BaseException as error:
-            self.__exit__(type(error), error, error.__traceback__)
-            raise
+                    self._writers.append(self._together.enter(writer, writer.paths))
+                    continue
+                assert form is not None
+                ears = NormalisedWriter(
+                    delivery.path,
+                    form,
+                    options.source_subtype,
+                    levels=options.levels,
+                    seed=options.seed,
+                    overwrite=options.overwrite,
+                )
+                self._writers.append(self._together.enter(ears, [delivery.path]))
+            stack.pop_all()
 
     def _scene(self, prepared: PreparedFile) -> Scene:
         rate_hz, (start, stop) = prepared.reader.sample_rate_hz, prepared.passage
@@ -90,7 +90,7 @@ class Outputs:
         """Append a block."""
         num_frames = block.ears.shape[1]
         scene = None if self._sounds is None else self._sounds.next(block.stems or {}, num_frames)
-        for _, writer in self._open:
+        for writer in self._writers:
             if isinstance(writer, NormalisedWriter):
                 writer.write(block.ears)
             elif scene is not None:
@@ -100,7 +100,7 @@ class Outputs:
         """What was written, once the context is left."""
         return tuple(
             mix_delivered(delivery, writer, 2) if isinstance(writer, NormalisedWriter) else writer.delivered()
-            for delivery, writer in self._open
+            for delivery, writer in zip(self._made, self._writers, strict=True)
         )
 
     def __enter__(self) -> Outputs:
@@ -109,37 +109,4 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        finished: list[SceneWriter | NormalisedWriter] = []
-        state = (kind, error, trace)
-        for _, writer in self._open:
-            try:
-                writer.__exit__(*state)
-            except BaseException as problem:
-                state = (type(problem), problem, problem.__traceback__)
-            else:
-                if state[0] is None:
-                    finished.append(writer)
-        if state[0] is None:
-            return
-        for writer in finished:
-            self._remove(writer)
-        if state[1] is not error and state[1] is not None:
-            raise state[1]
-
-    def _remove(self, writer: SceneWriter | NormalisedWriter) -> None:
-        """Remove what was made of a format, but for what replaced something: that cannot be had back."""
-        made = [writer.path] if isinstance(writer, NormalisedWriter) else map(Path, writer.delivered().files)
-        for path in made:
-            if path not in self._before:
-                path.unlink(missing_ok=True)
-        for delivery in self._made:
-            if delivery.folder is not None and delivery.folder not in self._before:
-                with contextlib.suppress(OSError):  # it is not empty, or was not made
-                    delivery.folder.rmdir()
-
-
-def _there(delivery: Delivery) -> set[Path]:
-    """What is there already of a format: its file, the folder of its sounds, and what is in it."""
-    folder = delivery.folder
-    found = {path for path in (delivery.path, folder) if path is not None and os.path.lexists(path)}
-    return found | (set(folder.iterdir()) if folder is not None and folder.is_dir() else set())
+        self._together.__exit__(kind, error, trace)

@@ -281,7 +281,9 @@ def _output_form(
     rate_hz = reader.sample_rate_hz
     if name == "adm" and rate_hz != ADM_RATE_HZ:
         warnings.warn(f"{reader.name}: resampled from {rate_hz} Hz to {ADM_RATE_HZ} Hz, that of adm", stacklevel=4)
-    subtype = options.subtype or next(iter(delivery.format.subtypes), output_subtype(out, reader.subtype))
+    subtype = next(iter(delivery.format.subtypes), output_subtype(out, reader.subtype))
+    if options.subtype is not None and delivery.format.takes(options.subtype):
+        subtype = options.subtype
     form = AudioFormat(rate_hz, 2, stop - start, subtype, reader.tags)
     if name not in (BINAURAL, "stereo"):
         return mix_format(delivery, form)
