@@ -1,5 +1,6 @@
 """Make the table "How it is read" of docs/PROMPTS.md: each sentence with what the parser reads from it."""
 
+import math
 from pathlib import Path
 
 from tas_core.errors import PromptError
@@ -37,8 +38,14 @@ SENTENCES = (
     "horse galloping left",
     "die Geige links vom Klavier",
     "guitar - 30°",
-    "piano louder on the left",
+    "the drums 3 dB quieter",
+    "piano louder on the left, the rest 6 dB quieter",
+    "the piano twice as loud, remove the dog",
+    "only the voice",
+    "the drums fade out, cello on the left from -20 dB to 0 dB",
+    "turn the drums down a bit; solo the piano on the left",
     "no drums on the left",
+    "the piano 3 dB louder than the drums",
     "a dog up left",
     "dog 45 left",
     "cello on the left for 3 seconds",
@@ -55,14 +62,29 @@ def degrees(azimuth_deg):
     return f"{abs(azimuth_deg):g}° {side}" if azimuth_deg else "0°"
 
 
+def decibels(gain_db):
+    return "silent" if gain_db == -math.inf else f"{gain_db:+g} dB"
+
+
+def level(path):
+    ends = dict.fromkeys(map(decibels, (path.start_db, path.end_db)))
+    return " → ".join(ends) if path.changes_level else ""
+
+
+def said(clause):
+    path = clause.azimuth
+    ends = dict.fromkeys(map(degrees, (path.start_deg, path.end_deg)))
+    parts = [" → ".join(ends) if clause.is_placed else "", level(clause.gain)]
+    return " ".join([clause.object, *filter(None, parts)])
+
+
 def reading(text):
     """What is read from a sentence, or why it is refused, in one line."""
     try:
         read = read_prompt(text)
     except PromptError as error:
         return "refused: " + str(error).split("\n", 1)[0]
-    places = [(clause.object, clause.azimuth.start_deg, clause.azimuth.end_deg) for clause in read.clauses]
-    parts = [f"{name} {degrees(a)}" + (f" → {degrees(b)}" if a != b else "") for name, a, b in places]
+    parts = [*map(said, read.clauses), *([f"all else {level(read.rest)}"] if read.rest.changes_level else [])]
     notes = [note for note in read.notes if "is read as" not in note]
     return ", ".join(parts) + "".join(f". Said: {note}" for note in notes)
 

@@ -149,10 +149,10 @@ class SlotsRenderer:
             looked_for[name] = looked_for.get(name, False) | track.active
         # Segments further away may matter to transitions, though their objects be named nowhere in the chunk.
         names = [name for name, when in looked_for.items() if when.any()]
-        nowhere = Track("", np.zeros(len(times_s)), np.zeros(len(times_s), bool))
-        tracks = [where.get(name, nowhere) for name in names]
+        rest_db = near.rest_gain_db(times_s, self._duration_s, transition_s=glide_s) if near else np.zeros(len(times_s))
+        tracks = [where.get(name) or Track.nowhere(name, rest_db) for name in names]
         return (
-            tuple(Track(n, t.azimuth_deg[within], t.active[within]) for n, t in zip(names, tracks, strict=True)),
+            tuple(track.within(within) for track in tracks),
             np.stack([looked_for[name] for name in names]),
         )
 

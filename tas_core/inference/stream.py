@@ -85,6 +85,8 @@ class Spatializer:
         passage: tuple[int, int] | None = None,
     ) -> None:
         _check_request(model.network, settings)
+        if timeline.changes_levels:
+            raise InputError("levels are not rendered yet, expected a timeline without any")
         if num_samples < 1:
             raise InputError("the signal has no samples")
         self.num_samples, self.sample_rate_hz = num_samples, sample_rate_hz

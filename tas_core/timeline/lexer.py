@@ -29,7 +29,7 @@ _TOKEN = re.compile(
          | (?P<skip_arrow> [←⬅➡]\ufe0f? )
          | (?P<abbreviation> (?<!\w) (?i: (?:approx|ca|deg|mr|mrs|ms|dr|prof|st|vs|feat) \.(?=\s|$)
                                        | (?:no|nr|op) \.(?=\s*\d) ) )
-         | (?P<number> (?: (?<!\w) [-+] )? \d+ (?: \.\d+ | ,\d+ (?= \s*(?i:°|deg|gr[aá]|dég) ) )? )
+         | (?P<number> (?: (?<!\w) [-+] )? \d+ (?: \.\d+ | ,\d+ (?= \s*(?i:°|deg|gr[aá]|dég|db\b|dez) ) )? )
          | (?P<word> {_LETTER}+ (?: [-&/+'] {_LETTER}+ )* '? )
          | (?P<skip> \s | \.(?!\s|$) )
          | (?P<mark> . )""",
@@ -84,8 +84,7 @@ class PromptText:
         text: the prompt.
 
     Raises:
-        PromptError: the text is too long, a quote is not closed, or a word means a place
-            that the language does not have.
+        PromptError: the text is too long, a quote is not closed, or a character cannot be seen.
     """
 
     def __init__(self, text: str) -> None:
@@ -100,6 +99,13 @@ class PromptText:
             letters = self.known.lists["center_beside_letters"]
             self.tokens = [token._replace(key="center") if (token.key,) in letters else token for token in self.tokens]
         self.notes: list[str] = []
+
+    def refuse_unsupported(self) -> None:
+        """Refuse words of places and of other things that the language does not have.
+
+        Raises:
+            PromptError: there is one.
+        """
         i = 0
         while i < len(self.tokens):
             strength = self.known.strengths.match(self.tokens, i)
@@ -111,7 +117,7 @@ class PromptText:
     def _refuse_unseen(self) -> None:
         for i, char in enumerate(self.text):
             if not char.isspace() and is_unseen(self.text, i):
-                self._fail("a character that cannot be seen, expected a prompt without it", i, i + 1)
+                self.fail_at("a character that cannot be seen, expected a prompt without it", i, i + 1)
 
     def match(self, role: str, i: int) -> int | None:
         """Index behind the longest phrase of that role at token i, or None."""
@@ -152,9 +158,10 @@ class PromptText:
 
     def fail(self, what: str, first: int, stop: int) -> NoReturn:
         """Raise a PromptError with a caret line under tokens first to stop."""
-        self._fail(what, self.tokens[first].start, self.tokens[stop - 1].stop)
+        self.fail_at(what, self.tokens[first].start, self.tokens[stop - 1].stop)
 
-    def _fail(self, what: str, start: int, stop: int) -> NoReturn:
+    def fail_at(self, what: str, start: int, stop: int) -> NoReturn:
+        """Raise a PromptError with a caret line under characters start to stop of the text."""
         begin = self.text.rfind("\n", 0, start) + 1
         begin = max(begin, start - 50)
         shown = self.text[begin:].split("\n", 1)[0][:110]
@@ -213,7 +220,7 @@ class PromptText:
                 if len(short) > 2 and short in self.known.place_words:
                     key = short
             if key == '"':
-                self._fail("a double quote is not closed", start, stop)
+                self.fail_at("a double quote is not closed", start, stop)
             if match.lastgroup == "arrow":
                 yield Token("→", start, stop)
             elif key == "\n":

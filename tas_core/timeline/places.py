@@ -188,10 +188,10 @@ def _read_point(text: PromptText, i: int) -> Place | None:
     return Place(i, point.stop, path, lead_kind, strong, point.edits)
 
 
-def _number(text: PromptText, i: int) -> tuple[float, bool, int] | None:
+def read_number(text: PromptText, i: int) -> tuple[float, bool, int] | None:
     """A number, whether it has a sign, and the index behind it."""
     if sign := text.known.signs.match(text.tokens, i):
-        number = _number(text, sign[1])
+        number = read_number(text, sign[1])
         return None if number is None or number[1] else (sign[0] * number[0] + 0.0, True, number[2])
     if word := text.known.numbers.match(text.tokens, i):
         return float(word[0]), False, word[1]
@@ -206,7 +206,7 @@ def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | Non
 
     `0 degrees to the left` is straight ahead, but `from 0 degrees to the left` is a movement.
     """
-    if (number := _number(text, j)) is None:
+    if (number := read_number(text, j)) is None:
         return None
     value, signed, stop = number
     unit = text.match("degree_units", stop)
@@ -250,7 +250,7 @@ def _side_of_number(text: PromptText, j: int, i: int, stop: int) -> tuple[int, i
     while lead := text.known.leads.match(text.tokens, k):
         k = lead[1]
     side = text.known.sides.match(text.tokens, k)
-    number = _number(text, j)
+    number = read_number(text, j)
     if side is None or number is None or number[1]:
         return None
     glued = k == stop and not text.gap(stop - 1) and text.key(j)[-1:].isdecimal()
@@ -268,7 +268,7 @@ def _shared_side(text: PromptText, stop: int) -> tuple[int, int]:
     lead = text.known.leads.match(text.tokens, stop)
     if lead is None or lead[0] != "to":
         return 0, 0
-    number = _number(text, lead[1])
+    number = read_number(text, lead[1])
     unit = number and text.match("degree_units", number[2])
     if number is None or unit is None:
         return 0, 0
@@ -294,7 +294,7 @@ def _clock(text: PromptText, j: int, after_at: bool) -> _Point | None:
     if ":" in key and key[0].isdecimal():
         hour, minute = map(float, key.split(":"))
         stop = first + 1
-    elif number := _number(text, first):
+    elif number := read_number(text, first):
         hour, minute, stop = number[0], 30.0 if half else 0.0, number[2]
         after_at = half is not None
     else:
@@ -335,7 +335,7 @@ def _side(
         k = stop
         while (lead := text.known.leads.match(text.tokens, k)) and lead[0] in ("", "at"):
             k = lead[1]
-        number = _number(text, k)
+        number = read_number(text, k)
         if number and number[0] and not number[1]:
             unit = text.match("degree_units", number[2])
             going_on = text.known.leads.match(text.tokens, number[2])

@@ -25,13 +25,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError, is_unseen
+from tas_core.timeline.gains import AS_IT_IS, GainPath
+from tas_core.timeline.levels import REMOVED, Level, format_level, is_rest, level_words, take_levels, without_only
 from tas_core.timeline.lexer import PromptText
 from tas_core.timeline.names import check_name, check_tail, is_aside, is_listed, name_of, suggestion
 from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
@@ -50,6 +52,8 @@ class Clause:
     Args:
         object: what sounds, a phrase for a text encoder. Stored in lower case with single spaces.
         azimuth: where it sounds.
+        gain: how much louder or quieter it is made.
+        is_placed: whether the prompt says where it sounds; if not, the azimuth is the center.
 
     Raises:
         PromptError: the phrase is empty or holds a double quote or a character that cannot be seen.
@@ -57,6 +61,8 @@ class Clause:
 
     object: str
     azimuth: AzimuthPath
+    gain: GainPath = AS_IT_IS
+    is_placed: bool = True
 
     def __post_init__(self) -> None:
         phrase = _normalised(self.object)
@@ -66,24 +72,32 @@ class Clause:
         object.__setattr__(self, "object", phrase)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON: the object, and its azimuth at both ends of the segment, degrees, positive left."""
-        return {
+        """Plain values for JSON: the object, and its azimuth at both ends of the segment, degrees, positive left.
+
+        A clause with a gain also says that, see :meth:`tas_core.timeline.gains.GainPath.as_dict`, and whether it has a
+        place.
+        """
+        said = {
             "object": self.object,
             "azimuth_start_deg": self.azimuth.start_deg,
             "azimuth_end_deg": self.azimuth.end_deg,
         }
+        if self.is_placed and not self.gain.changes_level:
+            return said
+        return said | {"placed": self.is_placed, **self.gain.as_dict()}
 
     def mirrored(self) -> Clause:
         """The same object on the other side."""
-        return Clause(self.object, self.azimuth.mirrored())
+        return replace(self, azimuth=self.azimuth.mirrored())
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a prompt says: its clauses, and how doubtful words were taken, one line each for a person."""
+    """What a prompt says: its clauses, how doubtful words were taken (a line each, for a person), the rest's gain."""
 
     clauses: tuple[Clause, ...]
     notes: tuple[str, ...] = ()
+    rest: GainPath = AS_IT_IS
 
 
 @lru_cache(maxsize=4096)  # datasets repeat a few texts many times
@@ -95,7 +109,7 @@ def read_prompt(text: str) -> Reading:
     """
     reader = _Reader(text)
     clauses = tuple(reader.read().values())
-    return Reading(clauses, tuple(reader.text.notes))
+    return Reading(clauses, tuple(reader.text.notes), reader.rest)
 
 
 def parse_prompt(text: str) -> tuple[Clause, ...]:
@@ -113,15 +127,22 @@ def parse_prompt(text: str) -> tuple[Clause, ...]:
     return read_prompt(text).clauses
 
 
-def format_prompt(clauses: Sequence[Clause]) -> str:
-    """Write clauses as text in degrees, so that :func:`parse_prompt` returns the same clauses.
+def format_prompt(clauses: Sequence[Clause], rest: GainPath = AS_IT_IS) -> str:
+    """Write clauses as text in degrees and dB, so that :func:`read_prompt` returns the same.
+
+    Args:
+        clauses: at least one.
+        rest: gain of all that they do not name.
 
     Raises:
         PromptError: no clauses, or an object twice.
     """
     if len({clause.object for clause in clauses}) < max(1, len(clauses)):
         raise PromptError("a prompt has at least one clause and each object once")
-    return vocabulary().canonical["joiner"].join(map(_format_clause, clauses))
+    said = [*map(_format_clause, clauses)]
+    if rest.changes_level:
+        said.append(f"{level_words().canonical['rest']} {format_level(rest)}")
+    return vocabulary().canonical["joiner"].join(said)
 
 
 def mirror_prompt_text(text: str) -> str:
@@ -152,7 +173,9 @@ def _format_clause(clause: Clause) -> str:
         side = "center" if azimuth_deg == 0 else "left" if azimuth_deg * LEFT_SIGN > 0 else "right"
         return canonical[side].format(degrees=format(Decimal(repr(abs(azimuth_deg))).normalize(), "f"))
 
-    template = canonical["moving" if path.is_moving else "fixed"]
+    template = canonical["moving" if path.is_moving else "fixed" if clause.is_placed else "unplaced"]
+    if clause.gain.changes_level or not clause.is_placed:
+        template = f"{template} {format_level(clause.gain)}"
     ends = {"place": place(path.start_deg), "start": place(path.start_deg), "end": place(path.end_deg)}
     bare = template.format(object=clause.object, **ends)
     try:  # beside what moves, "leaves" is no noun
@@ -171,6 +194,7 @@ class _Group(NamedTuple):
     """Tokens of the object, by index."""
     place: Place | None
     place_first: bool
+    level: Level | None = None
 
 
 class _Reader:
@@ -178,6 +202,10 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = PromptText(text)
+        self.levels = take_levels(self.text)
+        self.text.refuse_unsupported()
+        self.rest = AS_IT_IS
+        self.own_levels: dict[int, Level] = {}  # of objects that share a place, by their first token
         self.edits: list[Edit] = []
         self.found: dict[str, Clause] = {}
         self.latest: dict[str, list[int]] = {}  # objects of the last place, which a movement may continue
@@ -190,18 +218,32 @@ class _Reader:
         held: Place | None = None  # a place whose object is still to come
         previous: Place | None = None  # the last place, if it came before its object
         spread: Place | None = None  # a range whose objects are still to come
+        carried: Level | None = None  # of a verb such as "remove", whose objects may go on
         for group in self.groups():
             if group is None or (group.place and spread):
                 if held:
                     self.fail_without_object(held)
                 if spread:
                     self.add_spread(waiting, spread)
+                elif carried and not previous:
+                    self.add_unplaced(waiting, carried)
                 else:
                     self.add(waiting, previous)
-                waiting, previous, spread = [], None, None
+                waiting, previous, spread, carried = [], None, None, None
                 if group is None:
                     continue
-            words, place, place_first = group
+            words, place, place_first, level = group
+            if level and place is None and not (spread or (held and words)):
+                carried = self.close(waiting, words, level)
+                waiting, previous = [], None
+                continue
+            if level:
+                self.share(level, waiting if place or not words else [], words, place)
+                if not words and not place:
+                    continue
+            if carried and waiting and place:
+                what = "one more sound of the level before, or of the place behind? Expected a semicolon between"
+                self.text.fail(what, waiting[0][0], waiting[-1][-1] + 1)
             if place is None:
                 if held and held.lead == "path" and self.text.key(held.stop) in (",", "，"):
                     spread, held = held, None  # "from left to right, violin, viola and cello"
@@ -212,6 +254,7 @@ class _Reader:
                 elif self.is_object(words, waiting):
                     waiting.append(words)
                 continue
+            carried = None
             if held:
                 self.fail_without_object(held)
             if self.heads(place):
@@ -231,7 +274,7 @@ class _Reader:
                 continue
             self.refuse_half_a_movement(place)
             if not named and not waiting:
-                held = place
+                held = None if self.put(place) else place
                 continue
             if named and place_first:
                 self.add(waiting, previous)
@@ -245,7 +288,11 @@ class _Reader:
                 self.text.note(f'{names} move together; "from left to right: ..." puts them side by side')
             self.arrived = self.verb_before(place, "arrives")
             waiting, previous = [], place if place_first and named else None
+        for levels in self.levels.values():
+            self.text.fail_at("a level without a sound", *levels[0].span)
         if not self.found:
+            if self.rest.changes_level:
+                self.text.fail("a level of all else, and no sound that is named", 0, len(self.text.tokens))
             if self.text.tokens and self.text.text.strip():
                 self.text.fail("no object and no place", 0, len(self.text.tokens))
             raise PromptError(f'the prompt is empty, expected for example "{self.text.known.examples[0]}"')
@@ -256,10 +303,13 @@ class _Reader:
         first = i = 0
         listing = False  # below a place with a colon at the end of its line
         while i < len(self.text.tokens):
+            if first < i and self.starts_with_verb(i):  # "cello on the left without drums"
+                yield from self.leveled(first, i)
+                first = i
             separator = self.text.match("separators", i)
             stop = separator or self.text.match("joiners", i)
             if stop and not self.is_sign(i) and not self.within_words(i):
-                yield from self.chunk(first, i)
+                yield from self.leveled(first, i)
                 own_line = self.text.source(i, stop) == "\n"
                 if own_line and self.is_heading(first, i):
                     listing = True
@@ -268,12 +318,35 @@ class _Reader:
                     listing = False
                 first = i = stop
             elif heading := self.heading(i):
-                yield from self.chunk(first, i)
+                yield from self.leveled(first, i)
                 first, i = i, heading
             else:
                 i += 1
-        yield from self.chunk(first, i)
+        yield from self.leveled(first, i)
         yield None
+
+    def starts_with_verb(self, i: int) -> bool:
+        """Whether before token i a verb stands that says what is done to the sound behind it: "remove the dog"."""
+        return any(level.is_verb for level in self.levels.get(i, ()))
+
+    def leveled(self, first: int, stop: int) -> Iterator[_Group | None]:
+        """Objects with their places and levels between two joiners; None before a verb, where objects stop sharing."""
+        verb = self.starts_with_verb(first)
+        groups = self.chunk(first, stop)
+        if verb:
+            yield None
+        starts = [min([*words, *([place.first] if place else [])]) for words, place, *_ in groups]
+        levels: dict[int, Level] = {}
+        for at in sorted(at for at in self.levels if first <= at <= stop):
+            behind = [level for level in self.levels[at] if level.is_verb and at > first]  # of the next clause
+            for level in (level for level in self.levels.pop(at) if level not in behind):
+                number = max((n for n, start in enumerate(starts) if start < at), default=0)
+                if levels.setdefault(number, level) is not level:
+                    self.text.fail_at("a second level for one sound", *level.span)
+            if behind:
+                self.levels[at] = behind
+        yield from (group._replace(level=levels.pop(number, None)) for number, group in enumerate(groups))
+        yield from (_Group([], None, False, level) for level in levels.values())
 
     def heading(self, i: int) -> int | None:
         """Index behind a place with a colon behind it that starts at token i: it begins a list."""
@@ -425,15 +498,96 @@ class _Reader:
         """Whether the word before a place can only mean that a sound goes away."""
         return bool(place.first) and self.text.key(place.first - 1) in ("exits", "exit", "exiting")
 
+    def close(self, waiting: list[list[int]], words: list[int], level: Level) -> Level | None:
+        """Make clauses without a place of objects that have a level; returns a level that others may go on with."""
+        objects = [*waiting, words] if self.name(words, moving=True) else waiting
+        if objects:
+            self.add_unplaced(objects, level)
+            return level if level.is_verb else None
+        if not self.latest:
+            self.text.fail_at("a level without a sound", *level.span)
+        for name in self.latest:
+            if self.found[name].gain.changes_level:
+                self.text.fail_at("a second level for one sound", *level.span)
+            self.refuse_place_of_nothing(level)
+            self.found[name] = replace(self.found[name], gain=level.path)
+        return None
+
+    def share(self, level: Level, waiting: list[list[int]], words: list[int], place: Place | None) -> None:
+        """Give a level to objects that have a place, or will."""
+        self.refuse_place_of_nothing(level)
+        objects = [*waiting, words] if words else waiting
+        if not objects and place:  # "on the left, 3 dB quieter, a cello"
+            self.text.fail_at("a level without a sound", *level.span)
+        for each in objects:
+            if self.own_levels.setdefault(each[0], level) is not level and each is words:
+                self.text.fail_at("a second level for one sound", *level.span)
+
+    def put(self, place: Place) -> bool:
+        """Whether a place belongs to the sounds before it, which have a level and no place yet."""
+        if not self.latest or any(self.found[name].is_placed for name in self.latest):
+            return False
+        for name in self.latest:
+            if self.found[name].gain == REMOVED:
+                self.text.fail("a place of a sound that is removed, expected one of the two", place.first, place.stop)
+            self.found[name] = replace(self.found[name], azimuth=place.path, is_placed=True)
+        return True
+
+    def refuse_place_of_nothing(self, level: Level) -> None:
+        """Refuse a sound that is removed and put somewhere."""
+        if level.path == REMOVED:
+            self.text.fail_at("a sound that is removed has no place, expected one of the two", *level.span)
+
+    def add_unplaced(self, objects: list[list[int]], level: Level | None) -> None:
+        """Make a clause without a place of each object, or the level of all that is not named."""
+        self.latest = {}
+        for number, each in enumerate(objects):
+            words = self.alone(each, has_place=number > 0)
+            first, stop = each[0], each[-1] + 1
+            gain = self.own_levels[each[0]].path if each[0] in self.own_levels else level.path if level else AS_IT_IS
+            name = self.name(words, moving=gain.is_moving)
+            if not name:
+                self.text.fail("no object", first, stop)
+            if is_rest(name) and not any(self.text.key(i).startswith('"') for i in words):
+                self.set_rest(gain, first, stop)
+                continue
+            check_name(self.text, words, moving=gain.is_moving)
+            self.add_clause(Clause(self.translated(name), AzimuthPath(0.0, 0.0), gain, is_placed=False), words)
+
+    def alone(self, words: list[int], *, has_place: bool) -> list[int]:
+        """The words of an object without "only", which silences everything else."""
+        others = without_only(self.text, words, has_place=has_place)
+        if others is None:
+            return words
+        if not others:
+            self.text.fail("no object", words[0], words[-1] + 1)
+        self.set_rest(REMOVED, words[0], words[-1] + 1)
+        return others
+
+    def set_rest(self, gain: GainPath, first: int, stop: int) -> None:
+        """Set the level of all that is not named, once."""
+        if self.rest.changes_level:
+            self.text.fail("a second level for all that is not named", first, stop)
+        self.rest = gain
+
+    def add_clause(self, clause: Clause, words: list[int]) -> None:
+        """Keep a clause."""
+        if clause.object in self.found:
+            what = "the same object twice, expected a distinction such as first and second"
+            self.text.fail(what, words[0], words[-1] + 1)
+        self.found[clause.object] = clause
+        self.latest[clause.object] = words
+
     def extend(self, place: Place) -> None:
         """Let the latest clauses move on to a place."""
         for name, words in self.latest.items():
-            path = self.found.pop(name).azimuth
+            before = self.found.pop(name)
+            path = before.azimuth
             if path.is_moving or place.path.is_moving:
                 self.text.fail("a second movement for one object", place.first, place.stop)
             moving = AzimuthPath(path.start_deg, place.path.end_deg)
             name = self.translated(self.name(words, moving=True))  # "the cello starts on the left" loses its verb
-            self.found[name] = Clause(name, moving)
+            self.found[name] = Clause(name, moving, before.gain)
         self.latest = {}
 
     def is_object(self, words: list[int], waiting: list[list[int]]) -> bool:
@@ -470,13 +624,18 @@ class _Reader:
 
     def add(self, objects: list[list[int]], place: Place | None) -> None:
         """Make a clause of each object."""
+        if place is None and objects and without_only(self.text, objects[0], has_place=False) is not None:
+            self.add_unplaced(objects, None)
+            return
         self.latest = {}
         for words in objects:
             first, stop = words[0], words[-1] + 1
             if place is None:
                 self.text.fail("an object without a place" + suggestion(self.text, words), first, stop)
+            level = self.own_levels.get(first)
+            words = self.alone(words, has_place=True)
             moving = place.lead == "path" or self.verb_before(place, "arrives") and words[-1] < place.first
-            name = self.name(words, moving=moving)
+            name = self.name(words, moving=moving or (level is not None and level.path.is_moving))
             if not name:
                 self.text.fail("no object", first, stop)
             shares = stop < place.first and self.text.ends_clause(stop)
@@ -489,16 +648,13 @@ class _Reader:
             check_name(self.text, words, moving=moving)
             name = self.translated(name)
             try:
-                clause = Clause(name, place.path)
+                clause = Clause(name, place.path, level.path if level else AS_IT_IS)
             except PromptError:
                 self.text.fail("an object with a control character", first, stop)
-            if clause.object in self.found:
-                self.text.fail("the same object twice, expected a distinction such as first and second", first, stop)
-            if place.lead == "diffuse":
+            if place.lead == "diffuse" and clause.object not in self.found:
                 around = self.text.source(place.first, place.stop)
                 self.text.note(f'"{clause.object}" {around}: in the center, since no sound can be all around yet')
-            self.found[clause.object] = clause
-            self.latest[clause.object] = words
+            self.add_clause(clause, words)
 
     def translated(self, name: str) -> str:
         """The English name of a sound in a prompt of another language."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final
@@ -18,9 +18,10 @@ from typing import Any, Final
 import numpy as np
 
 from tas_core.errors import TimelineError
+from tas_core.timeline.gains import AS_IT_IS, GainPath, between_db
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, mirror_prompt_text, read_prompt
-from tas_core.timeline.transitions import REACH, Span, glides
+from tas_core.timeline.transitions import REACH, Glide, Span, glides
 
 END_TOLERANCE_S = 0.1
 """A last segment may outlast the audio by this much without a warning: one frame of 10 fps labels."""
@@ -44,6 +45,7 @@ class Segment:
         clauses: what it says.
         where: "file:line:column" for messages, empty if the segment comes from no file.
         notes: how doubtful words of the prompt were taken, one line each.
+        rest: gain of all that it does not name.
 
     Raises:
         TimelineError: a time is negative or not finite, or the end is not after the start.
@@ -55,6 +57,7 @@ class Segment:
     clauses: tuple[Clause, ...]
     where: str = field(default="", compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    rest: GainPath = AS_IT_IS
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start_s", float(self.start_s) + 0.0)
@@ -74,20 +77,27 @@ class Segment:
             PromptError: the text cannot be read.
         """
         said = read_prompt(text)
-        return cls(start_s, end_s, text, said.clauses, where, said.notes)
+        return cls(start_s, end_s, text, said.clauses, where, said.notes, said.rest)
 
     def error(self, what: str) -> TimelineError:
         """An error that names the place in the file, if there is one."""
         return TimelineError(f"{self.where}: {what}" if self.where else what)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; the end is None where it is open."""
+        """Plain values for JSON; the end is None where it is open, and the rest's gain is there if one is asked for."""
+        rest = self.rest.as_dict() if self.rest.changes_level else {}
         return {
             "start_s": self.start_s,
             "end_s": self.end_s,
             "text": self.text,
             "clauses": tuple(clause.as_dict() for clause in self.clauses),
+            **{f"rest_{name}": value for name, value in rest.items()},
         }
+
+    @property
+    def changes_levels(self) -> bool:
+        """Whether a gain other than 0 dB is asked for."""
+        return self.rest.changes_level or any(clause.gain.changes_level for clause in self.clauses)
 
     def mirrored(self) -> Segment:
         """The same segment with left and right exchanged, in the text as well."""
@@ -104,11 +114,26 @@ class Track:
         object: the object phrase.
         azimuth_deg: (time,), degrees, positive is left; 0 where the object is inactive.
         active: (time,), bool, whether a prompt names the object at that time, or a transition has it on its way.
+        gain_db: (time,), float64, dB, -inf is silence; where the object is inactive, the gain of all that is not named.
+        placed: (time,), bool, whether a prompt gives the object a place at that time, rather than a gain alone.
     """
 
     object: str
     azimuth_deg: np.ndarray
     active: np.ndarray
+    gain_db: np.ndarray
+    placed: np.ndarray
+
+    @classmethod
+    def nowhere(cls, name: str, rest_db: np.ndarray) -> Track:
+        """An object that no prompt names, at times of which ``rest_db`` (time) is the gain of such objects, dB."""
+        return cls(
+            name, np.zeros(len(rest_db)), np.zeros(len(rest_db), bool), rest_db.copy(), np.zeros(len(rest_db), bool)
+        )
+
+    def within(self, part: slice) -> Track:
+        """The same at some of its times."""
+        return Track(self.object, self.azimuth_deg[part], self.active[part], self.gain_db[part], self.placed[part])
 
 
 @dataclass(frozen=True)
@@ -153,6 +178,11 @@ class Timeline:
     def objects(self) -> tuple[str, ...]:
         """Object phrases in the order in which they are first named."""
         return tuple(dict.fromkeys(clause.object for segment in self.segments for clause in segment.clauses))
+
+    @cached_property
+    def changes_levels(self) -> bool:
+        """Whether a gain other than 0 dB is asked for anywhere."""
+        return any(segment.changes_levels for segment in self.segments)
 
     def mirrored(self) -> Timeline:
         """The same timeline with left and right exchanged."""
@@ -200,8 +230,12 @@ class Timeline:
             assert segment.end_s is not None
             first_s, last_s = max(segment.start_s, start_s), min(segment.end_s, end_s)
             fractions = [(time_s - segment.start_s) / (segment.end_s - segment.start_s) for time_s in (first_s, last_s)]
-            clauses = tuple(replace(c, azimuth=AzimuthPath(*map(c.azimuth.at, fractions))) for c in segment.clauses)
-            segments.append(replace(segment, start_s=first_s - start_s, end_s=last_s - start_s, clauses=clauses))
+            clauses = tuple(
+                replace(c, azimuth=AzimuthPath(*map(c.azimuth.at, fractions)), gain=c.gain.part(*fractions))
+                for c in segment.clauses
+            )
+            times_s, rest = (first_s - start_s, last_s - start_s), segment.rest.part(*fractions)
+            segments.append(replace(segment, start_s=times_s[0], end_s=times_s[1], clauses=clauses, rest=rest))
         return Timeline(tuple(segments)) if segments else None
 
     def without_gaps(self, duration_s: float) -> Timeline:
@@ -250,22 +284,25 @@ class Timeline:
             TimelineError: as :meth:`resolved`.
         """
         times_s = np.clip(np.asarray(times_s, dtype=np.float64), 0.0, math.nextafter(duration_s, 0.0))
-        tracks: dict[str, Track] = {}
         closed = self._closed(duration_s).segments
+        gliding = tuple(glides(_spans(closed, duration_s), transition_s)) if transition_s > 0 else ()
+        rest_db = _rest_gain_db(closed, gliding, times_s)
+        tracks: dict[str, Track] = {}
         for segment in closed:
-            assert segment.end_s is not None
-            inside = (segment.start_s <= times_s) & (times_s < segment.end_s)
-            fraction = (times_s[inside] - segment.start_s) / (segment.end_s - segment.start_s)
+            inside, fraction = _within(segment.start_s, segment.end_s, times_s)
             for clause in segment.clauses:
-                new = Track(clause.object, np.zeros(times_s.shape), np.zeros(times_s.shape, dtype=bool))
-                track = tracks.setdefault(clause.object, new)
+                track = tracks.setdefault(clause.object, Track.nowhere(clause.object, rest_db))
                 track.azimuth_deg[inside] = _azimuths(clause.azimuth, fraction)
                 track.active[inside] = True
-        for glide in glides(_spans(closed, duration_s), transition_s) if transition_s > 0 else ():
-            inside = (glide.start_s <= times_s) & (times_s < glide.end_s)
-            fraction = (times_s[inside] - glide.start_s) / (glide.end_s - glide.start_s)
+                track.gain_db[inside] = clause.gain.at_db(fraction)
+                track.placed[inside] = clause.is_placed
+        for glide in gliding:
+            inside, fraction = _within(glide.start_s, glide.end_s, times_s)
             for name, (from_deg, to_deg) in glide.azimuths_deg.items():
                 tracks[name].azimuth_deg[inside] = from_deg + fraction * (to_deg - from_deg)
+                tracks[name].active[inside] = tracks[name].placed[inside] = True
+            for name, ends_db in glide.gains_db.items():
+                tracks[name].gain_db[inside] = between_db(*ends_db, fraction)
                 tracks[name].active[inside] = True
         return tuple(tracks.values())
 
@@ -285,6 +322,16 @@ class Timeline:
         for glide in glides(spans, transition_s) if transition_s > 0 else ():
             found |= {glide.start_s, glide.end_s}
         return tuple(sorted(found))
+
+    def rest_gain_db(self, times_s: np.ndarray, duration_s: float, *, transition_s: float = 0.0) -> np.ndarray:
+        """Gain of all that no prompt names, (time) in dB; -inf is silence, 0 where no prompt holds.
+
+        Arguments and errors as for :meth:`tracks`.
+        """
+        times_s = np.clip(np.asarray(times_s, dtype=np.float64), 0.0, math.nextafter(duration_s, 0.0))
+        closed = self._closed(duration_s).segments
+        gliding = glides(_spans(closed, duration_s), transition_s) if transition_s > 0 else ()
+        return _rest_gain_db(closed, gliding, times_s)
 
     def _closed(self, duration_s: float) -> Timeline:
         if not 0 < duration_s < math.inf:
@@ -308,6 +355,27 @@ def _azimuths(path: AzimuthPath, fraction: np.ndarray) -> np.ndarray:
     return np.array([path.at(f) for f in fraction.tolist()])
 
 
+def _within(start_s: float, end_s: float | None, times_s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which times (time) lie from a start to before an end, and how far in it those are, 0 to 1."""
+    assert end_s is not None
+    inside = (start_s <= times_s) & (times_s < end_s)
+    return inside, (times_s[inside] - start_s) / (end_s - start_s)
+
+
+def _rest_gain_db(segments: Iterable[Segment], gliding: Iterable[Glide], times_s: np.ndarray) -> np.ndarray:
+    """Gain (time) of what no prompt names, dB."""
+    gain_db = np.zeros(times_s.shape)
+    for segment in segments:
+        if segment.rest.changes_level:
+            inside, fraction = _within(segment.start_s, segment.end_s, times_s)
+            gain_db[inside] = segment.rest.at_db(fraction)
+    for glide in gliding:
+        if glide.rest_db is not None:
+            inside, fraction = _within(glide.start_s, glide.end_s, times_s)
+            gain_db[inside] = between_db(*glide.rest_db, fraction)
+    return gain_db
+
+
 def _spans(segments: tuple[Segment, ...], duration_s: float) -> Iterator[Span]:
     """Segments with closed ends, and the time between them, from the beginning of the audio to its end."""
     at_s = 0.0
@@ -315,7 +383,9 @@ def _spans(segments: tuple[Segment, ...], duration_s: float) -> Iterator[Span]:
         assert segment.end_s is not None
         if segment.start_s - at_s > SHORTEST_GAP_S:
             yield Span(at_s, segment.start_s, {})
-        yield Span(segment.start_s, segment.end_s, {clause.object: clause.azimuth for clause in segment.clauses})
+        places = {clause.object: clause.azimuth for clause in segment.clauses}
+        gains = {clause.object: clause.gain for clause in segment.clauses}
+        yield Span(segment.start_s, segment.end_s, places, gains, segment.rest)
         at_s = segment.end_s
     if duration_s - at_s > SHORTEST_GAP_S:
         yield Span(at_s, duration_s, {})

@@ -5,8 +5,9 @@ half of S or of the shorter of the two spans beside a border at b, whichever is 
 
     linearly in azimuth from where it is at b - h to where it is at b + h.
 
-What a span does not name is in the center. So an object comes from there and goes back there, and it is named until
-it has arrived. An object that is at the border where it goes on from stays untouched. A short span is at its own
+What a span does not name is in the center, at the gain of all that is not named there. So an object comes from there
+and goes back there, and it is named until it has arrived. Gains go from one span's to the next's in the same time,
+linearly in amplitude. An object that is at the border where it goes on from stays untouched. A short span is at its own
 places in its middle, and the beginning and the end of the signal are no borders.
 """
 
@@ -14,11 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
 
+import numpy as np
+
 from tas_core.errors import InputError
+from tas_core.timeline.gains import AS_IT_IS, GainPath
 from tas_core.timeline.places import AzimuthPath
 
 REACH: Final = 1.5
@@ -34,11 +38,20 @@ class Span:
         start_s: first moment, seconds.
         end_s: end, seconds, not included.
         places: azimuths by object; empty where no prompt holds.
+        gains: gains by object.
+        rest: gain of all that is not named.
     """
 
     start_s: float
     end_s: float
     places: Mapping[str, AzimuthPath]
+    gains: Mapping[str, GainPath] = field(default_factory=dict)
+    rest: GainPath = AS_IT_IS
+
+    def gain_db(self, name: str | None, time_s: float) -> float:
+        """Gain of an object at a moment, dB; that of the rest if it is not named, or for None."""
+        path = self.rest if name is None else self.gains.get(name, self.rest)
+        return float(path.at_db(np.array((time_s - self.start_s) / (self.end_s - self.start_s))))
 
     def at(self, name: str, time_s: float) -> float:
         """Azimuth of an object at a moment, degrees; the center if it is not named."""
@@ -54,11 +67,15 @@ class Glide:
         start_s: first moment, seconds.
         end_s: end, seconds, not included.
         azimuths_deg: by object, at the first moment and at the end.
+        gains_db: gains by object, the same.
+        rest_db: gain of all that is not named, the same; None where that stays.
     """
 
     start_s: float
     end_s: float
     azimuths_deg: Mapping[str, tuple[float, float]]
+    gains_db: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    rest_db: tuple[float, float] | None = None
 
 
 def check_transition(transition_s: float) -> None:
@@ -76,10 +93,18 @@ def glides(spans: Iterable[Span], transition_s: float) -> Iterator[Glide]:
     for before, after in pairwise(spans):
         half_s = min(transition_s, before.end_s - before.start_s, after.end_s - after.start_s) / 2
         start_s, end_s = before.end_s - half_s, after.start_s + half_s
+        names = tuple(dict.fromkeys((*before.places, *after.places)))
         moving = {
             name: (before.at(name, start_s), after.at(name, end_s))
-            for name in dict.fromkeys((*before.places, *after.places))
+            for name in names
             if before.at(name, before.end_s) != after.at(name, after.start_s)
         }
-        if moving:
-            yield Glide(start_s, end_s, moving)
+        changing: dict[str | None, tuple[float, float]] = {
+            name: (before.gain_db(name, start_s), after.gain_db(name, end_s))
+            for name in (*names, None)
+            if before.gain_db(name, before.end_s) != after.gain_db(name, after.start_s)
+        }
+        rest_db = changing.pop(None, None)
+        if moving or changing or rest_db:
+            gains_db = {name: ends for name, ends in changing.items() if name is not None}
+            yield Glide(start_s, end_s, moving, gains_db, rest_db)

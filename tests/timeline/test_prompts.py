@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 
@@ -10,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import PromptError
+from tas_core.timeline.gains import GainPath
+from tas_core.timeline.levels import REMOVED
 from tas_core.timeline.places import AzimuthPath
-from tas_core.timeline.prompts import Clause, format_prompt, mirror_prompt_text, parse_prompt
+from tas_core.timeline.prompts import Clause, format_prompt, mirror_prompt_text, parse_prompt, read_prompt
 
 
 def clause(name: str, start: float, end: float | None = None) -> Clause:
@@ -258,24 +261,33 @@ paths = st.builds(AzimuthPath, azimuths, azimuths) | azimuths.map(lambda a: Azim
 words = st.sampled_from(
     "cello left right the and moves from to at 30 degrees o'clock , ; . half past ten far hard of center "
     "playing 10:30 - -5 ° in front behind & a/c r&b 3rd “ it's L R L45 45R minus forty five hard almost slightly : → "
-    "around background everywhere comes leaves enters no not up 3 seconds stage center , links rechts gauche à".split()
+    "around background everywhere comes leaves enters no not up 3 seconds stage center , links rechts gauche à "
+    "dB +3 louder quieter twice as loud remove only rest everything else silence fade out gets by turn down".split()
 )
 objects = st.lists(words, min_size=1, max_size=5).map(" ".join) | st.text(min_size=1, max_size=12)
 
 
+decibels = st.floats(-100, 40) | st.just(-math.inf) | st.just(0.0)
+gains = st.just(GainPath()) | st.builds(GainPath, decibels, decibels)
+
+
 @st.composite
 def clauses(draw: st.DrawFn) -> Clause:
+    path, gain = draw(paths), draw(gains)
+    is_placed = gain != REMOVED and draw(st.booleans())
+    path = path if is_placed else AzimuthPath(0.0, 0.0)
     try:
-        return Clause(draw(objects), draw(paths))
+        return Clause(draw(objects), path, gain, is_placed)
     except PromptError:
-        return Clause("cello", draw(paths))
+        return Clause("cello", path, gain, is_placed)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(clauses(), min_size=1, max_size=4, unique_by=lambda c: c.object))
-def test_any_clauses_survive_being_written_and_mirrored(scene: list[Clause]) -> None:
-    text = format_prompt(scene)
-    assert parse_prompt(text) == tuple(scene)
+@given(st.lists(clauses(), min_size=1, max_size=4, unique_by=lambda c: c.object), gains)
+def test_any_clauses_survive_being_written_and_mirrored(scene: list[Clause], rest: GainPath) -> None:
+    text = format_prompt(scene, rest)
+    read = read_prompt(text)
+    assert (read.clauses, read.rest) == (tuple(scene), rest)
     assert parse_prompt(mirror_prompt_text(text)) == tuple(c.mirrored() for c in scene)
 
 
@@ -283,13 +295,15 @@ def test_any_clauses_survive_being_written_and_mirrored(scene: list[Clause]) -> 
 @given(st.lists(words, max_size=14).map(" ".join) | st.text(max_size=30))
 def test_any_text_is_understood_or_refused_and_symmetric(text: str) -> None:
     try:
-        understood = parse_prompt(text)
+        read = read_prompt(text)
     except PromptError:
         return
+    understood = read.clauses
     assert len({c.object for c in understood}) == len(understood) > 0
     mirrored = tuple(c.mirrored() for c in understood)
     assert parse_prompt(mirror_prompt_text(text)) == mirrored
-    assert parse_prompt(format_prompt(understood)) == understood
+    written = read_prompt(format_prompt(understood, read.rest))
+    assert (written.clauses, written.rest) == (understood, read.rest)
 
 
 def test_clause_normalises_its_object() -> None:

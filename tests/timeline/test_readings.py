@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import runpy
 from pathlib import Path
@@ -12,17 +13,34 @@ import yaml
 
 from tas_core.errors import PromptError
 from tas_core.timeline.doubts import timeline_doubts
+from tas_core.timeline.gains import GainPath
+from tas_core.timeline.levels import REMOVED
 from tas_core.timeline.places import AzimuthPath
-from tas_core.timeline.prompts import Clause, mirror_prompt_text, parse_prompt, read_prompt
+from tas_core.timeline.prompts import Clause, format_prompt, mirror_prompt_text, parse_prompt, read_prompt
 from tas_core.timeline.segments import Timeline
 
 ROOT = Path(__file__).resolve().parents[2]
 READINGS: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests/data/readings.yaml").read_text("utf-8"))
 
 
+def both(value: Any) -> list[float]:
+    return [-math.inf if end == "silence" else end for end in (value if isinstance(value, list) else [value, value])]
+
+
+def gain(level: Any) -> GainPath:
+    return REMOVED if level == "removed" else GainPath(*both(level))
+
+
+def clause(name: str, said: Any) -> Clause:
+    if said == "removed":
+        return Clause(name, AzimuthPath(0, 0), REMOVED, is_placed=False)
+    if not isinstance(said, dict):
+        return Clause(name, AzimuthPath(*both(said)))
+    return Clause(name, AzimuthPath(*both(said.get("at", 0))), gain(said["db"]), is_placed="at" in said)
+
+
 def clauses(read: dict[str, Any]) -> tuple[Clause, ...]:
-    ends = {name: place if isinstance(place, list) else [place, place] for name, place in read.items()}
-    return tuple(Clause(name, AzimuthPath(*place)) for name, place in ends.items())
+    return tuple(clause(name, said) for name, said in read.items())
 
 
 @pytest.mark.parametrize("entry", READINGS, ids=[entry["prompt"] for entry in READINGS])
@@ -37,10 +55,13 @@ def test_a_sentence_is_read_as_a_person_would_or_refused_with_a_reason(entry: di
         return
     read = read_prompt(text)
     assert read.clauses == clauses(entry["read"])
+    assert read.rest == gain(entry.get("rest", 0))
     assert list(read.notes) == entry.get("notes", [])
     mirrored = mirror_prompt_text(text)
     assert parse_prompt(mirrored) == tuple(clause.mirrored() for clause in read.clauses)
-    assert parse_prompt(mirror_prompt_text(mirrored)) == read.clauses
+    assert read_prompt(mirror_prompt_text(mirrored)).clauses == read.clauses
+    written = read_prompt(format_prompt(read.clauses, read.rest))
+    assert (written.clauses, written.rest) == (read.clauses, read.rest)
 
 
 def test_no_sentence_is_in_the_list_twice() -> None:
@@ -76,7 +97,7 @@ def test_the_error_that_the_documentation_shows_is_the_one_that_comes() -> None:
         ("a number, ", "dog 45 left", "a number without a unit"),
         ('"minus", ', "dog minus left", "a number or unit is left over"),
         ('"up", ', "dog up left", "heights are not supported"),
-        ('"not", ', "dog not left", "cannot leave a sound out"),
+        ('"not", ', "dog not left", "what is not meant"),
         ('"from" or ', "voice from the radio on the left", "a word of a movement or a direction is left over"),
         ('"in 3 seconds" that is left over', "dog left in 3 seconds", "a prompt describes one stretch of time"),
         ("One prompt keeps\nto one language", "Cello links, Klavier right", "a direction in another language"),

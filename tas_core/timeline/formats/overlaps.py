@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 from tas_core.errors import PromptError
+from tas_core.timeline.gains import AS_IT_IS, GainPath
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, format_prompt, read_prompt
 from tas_core.timeline.segments import Segment
@@ -123,39 +124,71 @@ def _merged(there: Sequence[_Span], start_s: float, end_s: float) -> Segment:
     """One segment of all that hold from ``start_s`` to ``end_s``."""
     clauses: dict[str, Clause] = {}
     for span in there:
-        for clause in (replace(c, azimuth=_part(c.azimuth, span, start_s, end_s)) for c in span.segment.clauses):
+        for clause in (_part(c, span, start_s, end_s) for c in span.segment.clauses):
             if clauses.setdefault(clause.object, clause) != clause:
                 other = next(s.segment for s in there if clause.object in {c.object for c in s.segment.clauses})
+                what = "put in another place" if clauses[clause.object].gain == clause.gain else "at another level"
                 raise span.segment.error(
-                    f'"{clause.object}" is put in another place than at the same time before{_in(other)},'
+                    f'"{clause.object}" is {what} than at the same time before{_in(other)},'
                     f" from {start_s:g} s on, expected no overlap"
                 )
-    said = tuple(clauses.values())
+    said, rest = tuple(clauses.values()), _rest(there, start_s, end_s)
     notes = tuple(note for span in there if span.start_s == start_s for note in span.segment.notes)
-    text = _text([span.segment.text for span in there], said)
-    return Segment(start_s, None if end_s == math.inf else end_s, text, said, there[-1].segment.where, notes)
+    text = _text([span.segment.text for span in there], said, rest)
+    return Segment(start_s, None if end_s == math.inf else end_s, text, said, there[-1].segment.where, notes, rest)
 
 
-def _part(path: AzimuthPath, span: _Span, start_s: float, end_s: float) -> AzimuthPath:
-    """The part of a path that is gone from ``start_s`` to ``end_s``.
+def _rest(there: Sequence[_Span], start_s: float, end_s: float) -> GainPath:
+    """The gain of all that segments which hold at once do not name: of those that give it one.
 
     Raises:
-        TimelineError: nothing says when the path ends.
+        TimelineError: two give it different ones.
     """
-    if not path.is_moving or (span.start_s, span.end_s) == (start_s, end_s):
-        return path
+    found = AS_IT_IS
+    for span in (span for span in there if span.segment.rest.changes_level):
+        rest = _gain_part(span.segment.rest, span, start_s, end_s)
+        if found.changes_level and found != rest:
+            raise span.segment.error(
+                f"all that is not named is at another level than at the same time before, from {start_s:g} s on,"
+                " expected no overlap"
+            )
+        found = rest
+    return found
+
+
+def _part(clause: Clause, span: _Span, start_s: float, end_s: float) -> Clause:
+    """The part of a clause that is gone from ``start_s`` to ``end_s``.
+
+    Raises:
+        TimelineError: nothing says when a movement, or a change of level, ends.
+    """
+    path, gain = clause.azimuth, _gain_part(clause.gain, span, start_s, end_s)
+    if path.is_moving and (span.start_s, span.end_s) != (start_s, end_s):
+        path = AzimuthPath(*(round(path.at(f), 3) + 0.0 for f in _fractions(span, start_s, end_s)))
+    return replace(clause, azimuth=path, gain=gain)
+
+
+def _gain_part(gain: GainPath, span: _Span, start_s: float, end_s: float) -> GainPath:
+    if not gain.is_moving or (span.start_s, span.end_s) == (start_s, end_s):
+        return gain
+    part = gain.part(*_fractions(span, start_s, end_s))
+    return GainPath(round(part.start_db, 3), round(part.end_db, 3))
+
+
+def _fractions(span: _Span, start_s: float, end_s: float) -> tuple[float, float]:
     if span.end_s == math.inf:
         raise span.segment.error("a movement without an end of its own overlaps with another prompt, expected an end")
     length_s = span.end_s - span.start_s
-    return AzimuthPath(*(round(path.at((t - span.start_s) / length_s), 3) + 0.0 for t in (start_s, end_s)))
+    return (start_s - span.start_s) / length_s, (end_s - span.start_s) / length_s
 
 
-def _text(texts: Sequence[str], clauses: tuple[Clause, ...]) -> str:
+def _text(texts: Sequence[str], clauses: tuple[Clause, ...], rest: GainPath) -> str:
     """Their own words where these mean the same together, else the same in degrees."""
     together = "\n".join(dict.fromkeys(texts))
     try:
-        if read_prompt(together).clauses == clauses:
+        read = read_prompt(together)
+        if (read.clauses, read.rest) == (clauses, rest):
             return together
     except PromptError:
         pass
-    return format_prompt(clauses)
+    return format_prompt(clauses, rest)
