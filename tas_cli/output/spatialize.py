@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import typer
 
 from tas_cli.output.json_lines import print_json
-from tas_cli.output.timeline import azimuth_words
+from tas_cli.output.timeline import gain_words, place_words
 from tas_cli.remedies import advice, with_option
 from tas_core.delivery.formats import BINAURAL
 from tas_core.jobs.batch.worker import FileOutcome
@@ -39,6 +39,8 @@ def print_result(result: FileResult, as_json: bool) -> None:
         text = " ".join(segment.text.split())  # of several lines where it comes from subtitles
         lines.append(f"  {segment.start_s:8.2f} - {segment.end_s:8.2f} s  {level:>9}  {text}")
         lines += map(_understood, segment.clauses, item.energy_shares)
+        if segment.rest.changes_level:
+            lines.append(f"    all else {gain_words(segment.rest)}")
     total = sum(result.seconds.values())
     lines.append(f"  {total:.1f} s in all, {result.real_time_factor:.3f} of real time after loading; + dB is left")
     typer.echo("\n".join(lines), err=to_stderr)
@@ -46,10 +48,9 @@ def print_result(result: FileResult, as_json: bool) -> None:
 
 def _understood(clause: Clause, share: float | None) -> str:
     """What was understood of a clause, and how much of the sound it took: "dog 45\N{DEGREE SIGN} left", 38 %."""
-    path = clause.azimuth
-    places = dict.fromkeys(map(azimuth_words, (path.start_deg, path.end_deg)))
+    words = [clause.object, place_words(clause) if clause.is_placed else "", gain_words(clause.gain)]
     energy = "" if share is None else f" \N{MIDDLE DOT} {100 * share:.0f} % of the energy"
-    return f"    {clause.object} {' -> '.join(places)}{energy}"
+    return f"    {' '.join(filter(None, words))}{energy}"
 
 
 def print_outcome(outcome: FileOutcome, as_json: bool) -> None:

@@ -15,6 +15,8 @@ from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
 from tas_core.timeline.check import TimelineCheck
 from tas_core.timeline.clock import clock_time
 from tas_core.timeline.formats.subtitles import cue_time
+from tas_core.timeline.gains import SILENT_DB, GainPath
+from tas_core.timeline.prompts import Clause
 
 _LETTERS: Final = string.ascii_lowercase + string.ascii_uppercase
 _COLORS: Final = ("cyan", "magenta", "green", "yellow", "blue", "red")
@@ -33,7 +35,9 @@ def print_check(check: TimelineCheck) -> None:
     if check.duration_s is not None:
         counts.append(f"{_time(check.duration_s)} of audio")
     console.print(Text(f"{check.timeline}: {', '.join(counts)}"), soft_wrap=True)
-    print_table(("#", "start", "end", "", "object", "azimuth"), _rows(check), right=("#",))
+    levels = any(segment.changes_levels for segment in check.segments)
+    columns = ("#", "start", "end", "", "object", "azimuth", *(["level"] if levels else []))
+    print_table(columns, (row if levels else row[:-1] for row in _rows(check)), right=("#",))
     for note in (_uncovered(check), *(f"warning: {warning}" for warning in check.warnings)):
         console.print(Text(note), soft_wrap=True)
     console.print()
@@ -53,9 +57,11 @@ def _rows(check: TimelineCheck) -> Iterator[tuple[str, ...]]:
         end = "end of audio" if segment.end_s is None else _time(segment.end_s)
         times = (str(number), _time(segment.start_s), end)
         for clause in segment.clauses:
-            azimuths = dict.fromkeys(map(azimuth_words, (clause.azimuth.start_deg, clause.azimuth.end_deg)))
-            yield *times, _letter(index[clause.object]), clause.object, " -> ".join(azimuths)
+            place = place_words(clause) if clause.is_placed else "as it is"
+            yield *times, _letter(index[clause.object]), clause.object, place, gain_words(clause.gain)
             times = ("", "", "")
+        if segment.rest.changes_level:
+            yield *times, "", "all else", "", gain_words(segment.rest)
 
 
 def _uncovered(check: TimelineCheck) -> str:
@@ -128,6 +134,19 @@ def _time_axis(length_s: float, width: int, open_from_s: float | None) -> str:
         if column + len(label) <= width - (4 if open_from_s is not None else 0):
             axis = axis.ljust(column) + label
     return axis if open_from_s is None else axis.ljust(width - 3) + "end"
+
+
+def place_words(clause: Clause) -> str:
+    """Where an object is: "45\N{DEGREE SIGN} left -> 0\N{DEGREE SIGN}"."""
+    return " -> ".join(dict.fromkeys(map(azimuth_words, (clause.azimuth.start_deg, clause.azimuth.end_deg))))
+
+
+def gain_words(path: GainPath) -> str:
+    """How loud something is made: "-3 dB", "+0 dB -> silent"; nothing where it stays as it is."""
+    if not path.changes_level:
+        return ""
+    words = lambda gain_db: "silent" if gain_db == SILENT_DB else f"{gain_db:+.4g} dB"  # noqa: E731
+    return " -> ".join(dict.fromkeys(map(words, (path.start_db, path.end_db))))
 
 
 def azimuth_words(azimuth_deg: float) -> str:

@@ -28,7 +28,7 @@ _SHORTEST_S: Final = 1.0
 
 @dataclass(frozen=True)
 class AlikePair:
-    """Two objects with nearly the same masks and other places, in the segment where that is worst.
+    """Two objects with nearly the same masks and other places or levels, in the segment where that is worst.
 
     Attributes:
         objects: their phrases.
@@ -114,7 +114,7 @@ class LikenessMeter:
             likeness = self.likeness(number)
             for (i, first), (j, second) in combinations(enumerate(segment.clauses), 2):
                 value = min(float(likeness[i, j]), 1.0)
-                if value < ALIKE or first.azimuth == second.azimuth:
+                if value < ALIKE or (first.azimuth, first.gain) == (second.azimuth, second.gain):
                     continue
                 names = first.object, second.object
                 before = found.get(frozenset(names))

@@ -6,6 +6,7 @@ so that rendered chunks put together are the side signal of the whole.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -102,13 +103,17 @@ class SlotsRenderer:
         found = model.separate(*sought) if kept_here is None else kept_here.separate(model, *sought)
         found = found.placed(active)
         spectrum = spectrum.to(device)
-        side = model.directional(spectrum, found, azimuth)
+        gains = self._gains(tracks, times_s[within])
+        factors = None if gains is None else torch.from_numpy(gains).float()[None].to(device)
+        side = model.directional(spectrum, found, azimuth, factors)
         if self._steps > 1:
             white = white_noise(
                 chunk.offset + within.start * config.hop, (spectrum.shape[-1] - 1) * config.hop, self._seed
             )
             noise = unit_noise(white[None], config.n_fft, config.hop).to(device)
             drawn = model.diffuse_part(spectrum, found.features, noise, self._steps - 1)
+            if factors is not None:
+                drawn = drawn * (found.masks * factors[..., None]).sum(dim=1).transpose(1, 2)
             side = side + self._handed * drawn * active.any(dim=1)
         taken = (found.masks[0, :-1, kept] * spectrum[0].T[kept].abs().square()).sum(dim=-1) / unit
         taken = torch.where(power[kept] > 0, taken.cpu(), 0.0)
@@ -128,10 +133,12 @@ class SlotsRenderer:
         each = (values.T.numpy() for values in (taken, products.diagonal(dim1=1, dim2=2).T, log_odds))
         self.evidence.add(times_s[within][kept], names, FrameSums(power[kept].numpy(), *each))
         first = within.start * config.hop
+        start_s = (first - chunk.wanted.start) / config.sample_rate_hz
+        sources = self._sources(spectrum, found, tracks, power > 0, start_s)
         return RenderedChunk(
             self._cut(side, chunk.wanted, first)[0],
             names,
-            self._sources(spectrum, found, tracks, power > 0, (first - chunk.wanted.start) / config.sample_rate_hz),
+            sources if gains is None else replace(sources, weights=sources.weights * gains[:-1, :, None]),
             self._stem_signals(spectrum[0], found.masks[0], chunk.wanted, first) if self._stems else None,
         )
 
@@ -155,6 +162,16 @@ class SlotsRenderer:
             tuple(track.within(within) for track in tracks),
             np.stack([looked_for[name] for name in names]),
         )
+
+    def _gains(self, tracks: tuple[Track, ...], times_s: np.ndarray) -> np.ndarray | None:
+        """Factors (object + 1, frame) of the objects and of everything else; None where no prompt changes a level."""
+        if not self._timeline.changes_levels:
+            return None
+        near = self._timeline.overlapping(float(times_s[0]), float(times_s[-1]) + 1e-9, transition_s=self._transition_s)
+        rest_db = np.zeros(len(times_s))
+        if near is not None:
+            rest_db = near.rest_gain_db(times_s, self._duration_s, transition_s=self._transition_s)
+        return db_to_amplitude(np.stack([*(track.gain_db for track in tracks), rest_db]))
 
     def _nothing(self, chunk: Chunk, within: slice) -> RenderedChunk:
         """A chunk in which no prompt names anything."""

@@ -6,7 +6,8 @@ model's band what the model does not hear goes where it put what sounds just bel
 
     left = x + width side / 2,  right = x - width side / 2,
 
-so that (left + right) / 2 is the input x exactly (mid = 2 x), for any width.
+so that (left + right) / 2 is the input x exactly (mid = 2 x), for any width. Where a prompt changes levels, the sum of
+the estimated stems and of the rest, each times its gain, takes the place of x (:mod:`tas_core.inference.levels`).
 
 Signals go through in blocks of some seconds, each with as much sound before and after it as the model looks at, so
 that blocks do not show and memory does not depend on the length.
@@ -29,6 +30,7 @@ from tas_core.errors import InputError
 from tas_core.inference.bandwidth_extension import REACH_S, FullBand, ModelBand, extend_bandwidth
 from tas_core.inference.chunk import Chunk, ChunkRenderer
 from tas_core.inference.engine import LoadedModel
+from tas_core.inference.levels import GainCurves
 from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection
 from tas_core.inference.result import Block, SegmentResult, Spatialized
@@ -71,7 +73,7 @@ class Spatializer:
 
     Raises:
         InputError: more steps than the model can make use of, no samples, the timeline does not fit the signal, or a
-            head, stems or a transition were requested of a model that does not separate.
+            head, stems, levels or a transition were requested of a model that does not separate.
     """
 
     def __init__(
@@ -84,9 +86,7 @@ class Spatializer:
         *,
         passage: tuple[int, int] | None = None,
     ) -> None:
-        _check_request(model.network, settings)
-        if timeline.changes_levels:
-            raise InputError("levels are not rendered yet, expected a timeline without any")
+        _check_request(model.network, settings, timeline)
         if num_samples < 1:
             raise InputError("the signal has no samples")
         self.num_samples, self.sample_rate_hz = num_samples, sample_rate_hz
@@ -95,7 +95,11 @@ class Spatializer:
         self._model_rate_hz = int(model.network.config.sample_rate_hz)
         self._width = settings.width
         self.stem_names: tuple[str, ...] = stem_names(self.timeline) if settings.stems else ()
-        self._numbers = {name: number for number, name in enumerate(self.stem_names[:-1])}
+        self._numbers = {name: number for number, name in enumerate(self.timeline.objects)}
+        self._levels = None
+        if self.timeline.changes_levels:
+            self._levels = GainCurves(self.timeline, duration_s, sample_rate_hz, settings.transition_s)
+            settings = replace(settings, stems=True)
         renderer = _RENDERERS[model.network.conditions_on]
         self._renderer = renderer(self.timeline, duration_s, model.encoding(self.timeline), settings)
         self._calibration = model.calibration
@@ -134,17 +138,18 @@ class Spatializer:
             around = slice(max(block_start - self._edge, first) - first, min(block_stop + self._edge - first, len(x)))
             objects, full = self._full_band(x, first, keep, around, report)
             x, keep = x[keep], slice(keep.start - around.start, keep.stop - around.start)
-            ears = to_ears(x, self._width * full.side[keep])
+            stems = None
+            if full.stems is not None:
+                stems = {self._numbers[name]: stem[keep] for name, stem in zip(objects, full.stems, strict=True)}
+                stems[len(self._numbers)] = x - full.stems[:, keep].sum(axis=0)
+            mono = x if self._levels is None or stems is None else self._leveled(x, stems, start)
+            ears = to_ears(mono, self._width * full.side[keep])
             edges = self._edges.clip(start, stop)
             for number in np.flatnonzero(edges[:, 1] > edges[:, 0]):
                 begin, end = edges[number]
                 self._energies[number] += np.square(ears[:, begin - start : end - start]).sum(axis=1)
                 self._counts[number] += end - begin
-            stems = None
-            if full.stems is not None:
-                stems = {self._numbers[name]: stem[keep] for name, stem in zip(objects, full.stems, strict=True)}
-                stems[len(self._numbers)] = x - full.stems[:, keep].sum(axis=0)
-            yield Block(ears, stems)
+            yield Block(ears, stems if self.stem_names else None)
             done(stop)
 
     def segments(self) -> tuple[SegmentResult, ...]:
@@ -193,6 +198,22 @@ class Spatializer:
         """Objects that the model does not tell apart, after all blocks; nothing from models that do not separate."""
         return self._renderer.likeness.pairs() if self._renderer.likeness else ()
 
+    def _leveled(self, x: np.ndarray, stems: dict[int, np.ndarray], start: int) -> np.ndarray:
+        """What stems (time), by their number, and the rest come to after their gains; x where no level is changed.
+
+        Args:
+            x: their sum.
+            stems: objects and, last, the rest.
+            start: number of their first sample.
+        """
+        assert self._levels is not None
+        gains, rest = self._levels.at(start, start + len(x))
+        out = x.copy()
+        for name, gain in gains.items():
+            if (number := self._numbers[name]) in stems:
+                out += (gain - 1) * stems[number]
+        return out if rest is None else out + (rest - 1) * stems[len(self._numbers)]
+
     @property
     def _passage_s(self) -> tuple[float, float]:
         """Begin and end of the passage, in seconds."""
@@ -239,8 +260,8 @@ class Spatializer:
         )
 
 
-def _check_request(network: SpatialModel, settings: RenderSettings) -> None:
-    """Refuse settings that a model cannot follow."""
+def _check_request(network: SpatialModel, settings: RenderSettings, timeline: Timeline) -> None:
+    """Refuse settings and levels that a model cannot follow."""
     family = network.family
     if settings.steps is not None and settings.steps > network.max_steps:
         raise InputError(f"steps is {settings.steps}; a {family} model takes at most {network.max_steps}")
@@ -251,6 +272,8 @@ def _check_request(network: SpatialModel, settings: RenderSettings) -> None:
         raise InputError(f"a {family} model has learned one head; only {others} models take another")
     if settings.stems:
         raise InputError(f"a {family} model does not tell objects apart; only {others} models give stems")
+    if timeline.changes_levels:
+        raise InputError(f"a {family} model does not tell objects apart; only {others} models change levels")
     if settings.transition_s:
         length_s = network.config.window_s
         raise InputError(f"a {family} model averages windows of {length_s:g} s; only {others} models take a transition")

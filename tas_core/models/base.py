@@ -154,13 +154,17 @@ class ClauseModel(SpatialModel):
         """
 
     @abstractmethod
-    def directional(self, spectrum: Tensor, found: Separation, azimuth_deg: Tensor) -> Tensor:
+    def directional(
+        self, spectrum: Tensor, found: Separation, azimuth_deg: Tensor, gains: Tensor | None = None
+    ) -> Tensor:
         """Directional side spectrogram (batch, freq, frame).
 
         Args:
             spectrum: STFT of mid, complex (batch, freq, frame).
             found: from :meth:`separate`.
             azimuth_deg: (batch, clause, frame), or (batch, clause, 1) where nothing moves.
+            gains: factors by which each clause and everything else are made louder, (batch, clause + 1, frame); None
+                for 1 throughout.
         """
 
     @abstractmethod

@@ -287,6 +287,8 @@ class _Taker:
             return 0.0, stop
         if point := self.point(i):
             return point
+        if (number := read_number(self.text, i)) and (unit := self.match("units", number[2])):
+            return number[0], unit
         if shares and (number := read_number(self.text, i)) and (to := self.match("to", number[2])):
             other = read_number(self.text, to)
             if other and self.match("units", other[2]) and (number[1] or not number[0]):

@@ -301,3 +301,17 @@ def test_the_words_that_a_check_knows_cost_no_torch() -> None:
     code = "import sys, tas_core.models.text_encoders.minilm_words; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+def test_levels_have_a_column_of_their_own(tas: Run, make_timeline: Make) -> None:
+    scene = make_timeline(
+        'start: 0, end: 4, text: "cello on the left at -3 dB, remove the dog"', "start: 4, text: only the voice"
+    )
+    done = tas("timeline", "check", scene)
+    assert done.code == 0
+    rows = [" ".join(line.split()) for line in done.out.splitlines()[1:7]]
+    assert rows[0] == "# start end object azimuth level"
+    assert rows[1].endswith("a cello 55\N{DEGREE SIGN} left -3 dB")
+    assert rows[2].endswith("b dog as it is silent")
+    assert rows[3].endswith("c voice as it is")
+    assert rows[4].endswith("all else silent")

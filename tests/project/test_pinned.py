@@ -172,6 +172,8 @@ def test_json_of_a_timeline_check(
     with_audio = json.loads(tas("timeline", "check", scene, "--audio", make_audio(seconds=1.0), "--json").out)
     assert written(alone) == FIELDS["timeline check"]
     assert written(with_audio) == FIELDS["timeline check, audio"]
+    levels = make_timeline('start: 0, text: "cello fades out; the rest 3 dB quieter"')
+    assert written(json.loads(tas("timeline", "check", levels, "--json").out)) == FIELDS["timeline check, levels"]
 
 
 def test_json_of_models(tas: Run, tiny_model: Path) -> None:

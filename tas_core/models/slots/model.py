@@ -28,7 +28,7 @@ from tas_core.models.slots.diffuse import NUM_STEPS, DiffuseResidual, unit_noise
 from tas_core.models.slots.layers import in_patches
 from tas_core.models.slots.losses import Targets, presence_loss, scene_errors
 from tas_core.models.slots.network import Separation, SlotsNetwork
-from tas_core.models.slots.placing import placing_masks
+from tas_core.models.slots.placing import leveled_masks, placing_masks
 
 _DIFFUSE_EVERY = 4
 """One scene of so many trains the diffuse part."""
@@ -99,13 +99,16 @@ class SlotsModel(ClauseModel):
         """
         return self.diffuse.sample(spectrum, self.per_frame(features, spectrum.shape[-1]), noise, steps)
 
-    def directional(self, spectrum: Tensor, found: Separation, azimuth_deg: Tensor) -> Tensor:
+    def directional(
+        self, spectrum: Tensor, found: Separation, azimuth_deg: Tensor, gains: Tensor | None = None
+    ) -> Tensor:
         """Directional side spectrogram (batch, freq, frame).
 
         Args:
             spectrum: STFT of mid, complex (batch, freq, frame).
             found: from :meth:`separate`.
             azimuth_deg: (batch, clause, frame), or (batch, clause, 1) where nothing moves.
+            gains: factors by which each clause and everything else are made louder, (batch, clause + 1, frame).
         """
         c = self.config
         masks = placing_masks(
@@ -116,6 +119,8 @@ class SlotsModel(ClauseModel):
             frames=c.balance_frames,
             sharpness=c.sharpness,
         )
+        if gains is not None:
+            masks = leveled_masks(masks, found.masks, gains)
         total = (masks * self.direction(azimuth_deg)).sum(dim=1) * found.directness
         return spectrum * total.transpose(1, 2)
 

@@ -42,3 +42,24 @@ def placing_masks(
     weight = (most / fraction).pow(balance)[..., None]
     sharp = torch.cat([masks[:, :-1] * weight, masks[:, -1:]], dim=1).pow(sharpness)
     return sharp[:, :-1] / sharp.sum(dim=1, keepdim=True)
+
+
+def leveled_masks(placing: Tensor, masks: Tensor, gains: Tensor) -> Tensor:
+    """Masks that place sound whose objects are made louder or quieter, (batch, clause, frame, freq).
+
+    With p the masks that place, m those of the stems, g the gains, and sums over clauses and everything else,
+
+        p_k g_k  (sum_j m_j g_j) / (sum_j p_j g_j):
+
+    a bin has the level that the stems come to after their gains, and the direction that the placing masks give it then.
+
+    Args:
+        placing: from :func:`placing_masks`.
+        masks: of the stems, (batch, clause + 1, frame, freq), summing to one over clauses.
+        gains: factors, (batch, clause + 1, frame).
+    """
+    gains = gains[..., None]
+    scaled = placing * gains[:, :-1]
+    there = scaled.sum(dim=1) + (1 - placing.sum(dim=1)).clamp_min(0) * gains[:, -1]
+    wanted = (masks * gains).sum(dim=1)
+    return scaled * (wanted / there.clamp_min(torch.finfo(there.dtype).tiny))[:, None]

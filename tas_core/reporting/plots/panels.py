@@ -187,7 +187,8 @@ class Panels:
 
                 ax.axhline(0, color=QUIET_COLOR, linewidth=0.8, zorder=1)
                 for segment in curve.segments:
-                    for clause, shift_pt in zip(segment.clauses, _shifts_pt(segment.clauses), strict=True):
+                    placed = [clause for clause in segment.clauses if clause.is_placed]
+                    for clause, shift_pt in zip(placed, _shifts_pt(placed), strict=True):
                         style, path = self.objects[clause.object], clause.azimuth
                         ax.plot(
                             closed_span(segment),

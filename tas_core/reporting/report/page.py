@@ -308,7 +308,7 @@ def _requested_lines(timeline: Timeline | None) -> dict[str, list[list[float]]]:
     """Object -> lines from its place at the start of a segment to that at its end: start, end, degrees at both."""
     lines: dict[str, list[list[float]]] = {}
     for segment in timeline.segments if timeline else ():
-        for clause in segment.clauses:
+        for clause in (clause for clause in segment.clauses if clause.is_placed):
             line = [segment.start_s, segment.end_s or 0.0, clause.azimuth.start_deg, clause.azimuth.end_deg]
             lines.setdefault(clause.object, []).append(line)
     return lines

@@ -112,7 +112,7 @@ def _measured(
     if alone:
         names, objects = [segment.clauses[0].object], mixture[None]
     places = []
-    for clause in segment.clauses:
+    for clause in (clause for clause in segment.clauses if clause.is_placed):
         for part, start_s, end_s, requested_deg in _parts(segment, clause.azimuth):
             if clause.object not in names:
                 places.append(MeasuredPlace(clause.object, part, requested_deg, None, None, NEEDS_STEMS))
