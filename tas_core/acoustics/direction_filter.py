@@ -12,14 +12,12 @@ a model's own, which is that of a symmetric head.
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tas_core.acoustics.hrtf import HrirSet, direction_ratio
+from tas_core.acoustics.hrtf import HrirSet
+from tas_core.acoustics.placing import STEP_DEG, ratio_table
 from tas_core.conventions import MAX_AZIMUTH_DEG
-
-_STEP_DEG = 5.0
 
 
 class DirectionFilter(nn.Module):
@@ -27,15 +25,14 @@ class DirectionFilter(nn.Module):
 
     def __init__(self, n_fft: int, sample_rate_hz: int) -> None:
         super().__init__()
-        azimuth_deg = np.arange(_STEP_DEG, MAX_AZIMUTH_DEG + 1, _STEP_DEG)
         self.table: Tensor
-        self.register_buffer("table", _ratios(azimuth_deg, n_fft, sample_rate_hz))
+        self.register_buffer("table", _ratios(n_fft, sample_rate_hz))
 
     def forward(self, azimuth_deg: Tensor) -> Tensor:
         """Complex filters (..., freq) for azimuths (...) in -90..90 degrees."""
         table = torch.view_as_complex(self.table)
         table = torch.cat([torch.zeros_like(table[:1]), table])
-        position = azimuth_deg.abs().clamp(max=MAX_AZIMUTH_DEG) / _STEP_DEG
+        position = azimuth_deg.abs().clamp(max=MAX_AZIMUTH_DEG) / STEP_DEG
         return torch.sign(azimuth_deg)[..., None] * _between(table, position)
 
 
@@ -53,20 +50,18 @@ class PersonalDirectionFilter(nn.Module):
 
     def __init__(self, n_fft: int, sample_rate_hz: int, head: HrirSet) -> None:
         super().__init__()
-        azimuth_deg = np.arange(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG + 1, _STEP_DEG)
         self.table: Tensor
-        self.register_buffer("table", _ratios(azimuth_deg, n_fft, sample_rate_hz, head))
+        self.register_buffer("table", _ratios(n_fft, sample_rate_hz, head))
 
     def forward(self, azimuth_deg: Tensor) -> Tensor:
         """Complex filters (..., freq) for azimuths (...) in -90..90 degrees."""
-        position = (azimuth_deg.clamp(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG) + MAX_AZIMUTH_DEG) / _STEP_DEG
+        position = (azimuth_deg.clamp(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG) + MAX_AZIMUTH_DEG) / STEP_DEG
         return _between(torch.view_as_complex(self.table), position)
 
 
-def _ratios(azimuth_deg: np.ndarray, n_fft: int, sample_rate_hz: int, head: HrirSet | None = None) -> Tensor:
+def _ratios(n_fft: int, sample_rate_hz: int, head: HrirSet | None = None) -> Tensor:
     """Table (azimuth, freq, real and imaginary part) float32."""
-    freqs_hz = np.arange(n_fft // 2 + 1) * sample_rate_hz / n_fft
-    return torch.view_as_real(torch.from_numpy(direction_ratio(azimuth_deg, freqs_hz, head=head))).float()
+    return torch.view_as_real(torch.from_numpy(ratio_table(n_fft, sample_rate_hz, head))).float()
 
 
 def _between(table: Tensor, position: Tensor) -> Tensor:

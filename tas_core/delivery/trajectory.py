@@ -141,8 +141,8 @@ def trajectories(
 
     def sample(times_s: np.ndarray) -> tuple[Track, ...]:
         tracks = timeline.tracks(times_s, duration_s, transition_s=transition_s)
-        still = np.zeros(len(times_s))
-        return (*tracks, Track(REST, still, still.astype(bool)))
+        rest_db = timeline.rest_gain_db(times_s, duration_s, transition_s=transition_s)
+        return (*tracks, Track.nowhere(REST, rest_db))
 
     return sampled(sample, timeline.corners_s(duration_s, transition_s=transition_s), passage_s)
 
@@ -182,7 +182,9 @@ def sampled(
 def _values(track: Track) -> tuple[str, np.ndarray]:
     """Name of a track, and azimuth, elevation, distance, gain and activity, (5, time)."""
     still = np.zeros(len(track.azimuth_deg))
-    return track.object, np.array([track.azimuth_deg, still, still + DISTANCE_M, still, track.active], np.float64)
+    return track.object, np.array(
+        [track.azimuth_deg, still, still + DISTANCE_M, track.gain_db, track.active], np.float64
+    )
 
 
 def _is_straight(part: np.ndarray) -> bool:

@@ -22,12 +22,11 @@ import numpy as np
 import torch
 
 from tas_core.acoustics.direction_filter import DirectionFilter
+from tas_core.acoustics.placing import FRAMES_PER_WINDOW, frame_hop
 from tas_core.acoustics.stft import istft, stft
 from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR, to_ears
 from tas_core.timeline.segments import Timeline
 
-_HOP_S: Final = 0.016
-_HOPS: Final = 4
 _BLOCK_HOPS: Final = 2048
 
 
@@ -52,8 +51,8 @@ def through_head(x: np.ndarray, sample_rate_hz: int, timeline: Timeline) -> np.n
     Raises:
         TimelineError: the timeline does not fit the signal.
     """
-    hop = round(_HOP_S * sample_rate_hz)
-    n_fft = _HOPS * hop
+    hop = frame_hop(sample_rate_hz)
+    n_fft = FRAMES_PER_WINDOW * hop
     duration_s = len(x) / sample_rate_hz
     filters = DirectionFilter(n_fft, sample_rate_hz)
     ears = np.stack([x, x]).astype(np.float64)
@@ -84,8 +83,8 @@ def panned(x: np.ndarray, sample_rate_hz: int, timeline: Timeline) -> np.ndarray
     Raises:
         TimelineError: the timeline does not fit the signal.
     """
-    hop = round(_HOP_S * sample_rate_hz)
-    n_fft = _HOPS * hop
+    hop = frame_hop(sample_rate_hz)
+    n_fft = FRAMES_PER_WINDOW * hop
     spectrum = stft(torch.from_numpy(2 * x), n_fft, hop)
     times_s = np.arange(spectrum.shape[-1]) * hop / sample_rate_hz
     mean_deg = mean_azimuth_deg(timeline, times_s, len(x) / sample_rate_hz)

@@ -10,15 +10,11 @@ gain that acts on frames and one that acts on samples are the same. A step takes
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
 
+from tas_core.acoustics.placing import FRAME_S, FRAMES_PER_WINDOW
 from tas_core.conventions import db_to_amplitude
 from tas_core.timeline.segments import Timeline
-
-FRAME_S: Final = 0.016
-FRAMES_PER_WINDOW: Final = 4
 
 
 class GainCurves:

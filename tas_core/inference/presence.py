@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -149,6 +149,15 @@ class PresenceTracker:
             Detection(name, start_s, end_s, energy.fraction, _highest_mean(parts, size))
             for (name, start_s, end_s), energy, parts in zip(self._spans, self._by_span, self._presence, strict=True)
         )
+
+
+def within(items: Iterable[Detection], first_s: float, end_s: float) -> tuple[Detection, ...]:
+    """Detections cut to a passage; those outside of it are left out."""
+    return tuple(
+        replace(item, start_s=max(item.start_s, first_s), end_s=min(item.end_s, end_s))
+        for item in items
+        if item.start_s < end_s and item.end_s > first_s
+    )
 
 
 def frames_inside(times_s: np.ndarray, start_s: float, end_s: float) -> slice:

@@ -160,7 +160,7 @@ class SlotsRenderer:
         tracks = [where.get(name) or Track.nowhere(name, rest_db) for name in names]
         return (
             tuple(track.within(within) for track in tracks),
-            np.stack([looked_for[name] for name in names]),
+            np.array([looked_for[name] for name in names], bool).reshape(len(names), len(times_s)),
         )
 
     def _gains(self, tracks: tuple[Track, ...], times_s: np.ndarray) -> np.ndarray | None:

@@ -23,17 +23,18 @@ from typing import Final
 import numpy as np
 import torch
 
-from tas_core.acoustics.level_difference import spl_of_energies_db
 from tas_core.audio.resampling import resample
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR, to_ears
+from tas_core.conventions import to_ears
 from tas_core.errors import InputError
 from tas_core.inference.bandwidth_extension import REACH_S, FullBand, ModelBand, extend_bandwidth
+from tas_core.inference.blocks import gathered, overlapping
 from tas_core.inference.chunk import Chunk, ChunkRenderer
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.levels import GainCurves
 from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection
 from tas_core.inference.result import Block, SegmentResult, Spatialized
+from tas_core.inference.segment_levels import SegmentLevels
 from tas_core.inference.settings import RenderSettings
 from tas_core.inference.slots import SlotsRenderer
 from tas_core.inference.windows import WindowRenderer
@@ -103,11 +104,8 @@ class Spatializer:
         renderer = _RENDERERS[model.network.conditions_on]
         self._renderer = renderer(self.timeline, duration_s, model.encoding(self.timeline), settings)
         self._calibration = model.calibration
-        ends_s = [(segment.start_s, segment.end_s or 0.0) for segment in self.timeline.segments]
-        self._edges = np.array([[round(t * sample_rate_hz) for t in ends] for ends in ends_s])
-        self._energies = np.zeros((len(self.timeline.segments), 2))
-        self._counts = np.zeros(len(self.timeline.segments), np.int64)
         self._passage = passage or (0, num_samples)
+        self._meter = SegmentLevels(self.timeline, sample_rate_hz, self._passage)
         self._block, self._margin, self._edge = self._plan()
         # Blocks are multiples of the model's stride, and so has to be the beginning of the first.
         self._begin = self._passage[0] // self._edge * self._edge
@@ -144,29 +142,14 @@ class Spatializer:
                 stems[len(self._numbers)] = x - full.stems[:, keep].sum(axis=0)
             mono = x if self._levels is None or stems is None else self._leveled(x, stems, start)
             ears = to_ears(mono, self._width * full.side[keep])
-            edges = self._edges.clip(start, stop)
-            for number in np.flatnonzero(edges[:, 1] > edges[:, 0]):
-                begin, end = edges[number]
-                self._energies[number] += np.square(ears[:, begin - start : end - start]).sum(axis=1)
-                self._counts[number] += end - begin
+            self._meter.add(ears, start)
             yield Block(ears, stems if self.stem_names else None)
             done(stop)
 
     def segments(self) -> tuple[SegmentResult, ...]:
         """How each segment came out, after all blocks; those outside the passage are left out."""
-        results = []
-        first_s, end_s = self._passage_s
-        for number, segment in enumerate(self.timeline.segments):
-            if segment.start_s >= end_s or (segment.end_s is not None and segment.end_s <= first_s):
-                continue
-            left, right = self._energies[number, LEFT_EAR], self._energies[number, RIGHT_EAR]
-            level = spl_of_energies_db(left, right, int(self._counts[number]))
-            tracker = self._renderer.tracker
-            fractions = tuple(
-                tracker.energy_share(number, clause.object) if tracker else None for clause in segment.clauses
-            )
-            results.append(SegmentResult(segment, level, fractions))
-        return tuple(results)
+        tracker = self._renderer.tracker
+        return self._meter.results(tracker.energy_share if tracker else lambda number, name: None)
 
     def detections(self) -> tuple[Detection, ...]:
         """Which objects are in the sound, after all blocks; nothing from models that do not separate.
@@ -303,56 +286,4 @@ def render(
     if samples.ndim != 1 or len(samples) == 0:
         raise InputError(f"expected a mono signal (time), got shape {samples.shape}")
     job = Spatializer(len(samples), sample_rate_hz, timeline, model, settings)
-    blocks = list(job.blocks([samples], progress))
-    ears = np.concatenate([block.ears for block in blocks], axis=1)
-    parts = np.zeros((len(job.stem_names), len(samples)))
-    at = 0
-    for block in blocks:
-        stop = at + block.ears.shape[1]
-        for number, stem in (block.stems or {}).items():
-            parts[number, at:stop] = stem
-        at = stop
-    named = tuple(zip(job.stem_names, parts, strict=True))
-    return Spatialized(ears, job.segments(), job.detections(), named, job.alike(), job.evidence())
-
-
-def overlapping(
-    pieces: Iterable[np.ndarray], total: int, block: int, margin: int, begin: int = 0, end: int | None = None
-) -> Iterator[tuple[int, int, int, np.ndarray]]:
-    """Cut a signal that comes in pieces into blocks with margins.
-
-    Args:
-        pieces: of the signal (time), of any length.
-        total: samples in all.
-        block: samples in a block; a last one of less than half of that is joined to the one before.
-        margin: samples before and after a block, as far as there are any.
-        begin: number of the first sample of the first block; the pieces begin with its margin.
-        end: of the last block; None is that of the signal.
-
-    Yields:
-        Number of the first sample, of the first of the block, of the end of the block, and the samples
-        (time) float64.
-
-    Raises:
-        InputError: a piece is not mono, or there are fewer samples than ``total``.
-    """
-    end = total if end is None else end
-    starts = list(range(begin, end, block))
-    if len(starts) > 1 and end - starts[-1] < block / 2:
-        starts.pop()
-    source = iter(pieces)
-    held, at = np.zeros(0), max(0, begin - margin)
-    for start, stop in zip(starts, [*starts[1:], end], strict=True):
-        first, last = max(0, start - margin), min(total, stop + margin)
-        parts = [held[first - at :]]
-        have = at + len(held)
-        while have < last:
-            piece = next(source, None)
-            if piece is None:
-                raise InputError(f"the signal ends after {have} samples, expected {total}")
-            if piece.ndim != 1:
-                raise InputError(f"expected a mono signal (time), got shape {piece.shape}")
-            parts.append(np.asarray(piece, np.float64))
-            have += len(piece)
-        held, at = np.concatenate(parts), first
-        yield first, start, stop, held[: last - first]
+    return replace(gathered(job, job.blocks([samples], progress)), evidence=job.evidence())

@@ -313,17 +313,16 @@ class _Taker:
                 if step:
                     return step[0] * value, step[1]
                 return (value, unit) if signed or not value else None
-        factor = known.times.match(tokens, i)
+        factor: tuple[float, int] | None = known.times.match(tokens, i)
         if number and self.text.key(number[2]) == "times":
             factor = (number[0], number[2] + 1)
-        if factor and (stop := self.match("as_loud", factor[1])):
+        if factor and (behind := self.match("as_loud", factor[1])):
             if not 0 < factor[0] < math.inf:
-                self.text.fail("a sound so many times as loud", i, stop)
-            return known.db_per_doubling * math.log2(factor[0]), stop
+                self.text.fail("a sound so many times as loud", i, behind)
+            return known.db_per_doubling * math.log2(factor[0]), behind
         direction = known.steps.match(tokens, i) or known.ups.match(tokens, i)
         if direction:
-            by = self.before(direction[1])
-            exact = read_number(self.text, by)
+            exact = read_number(self.text, self.before(direction[1]))
             unit = exact and self.match("units", exact[2])
             if exact and unit and not exact[1]:
                 return direction[0] * exact[0], unit

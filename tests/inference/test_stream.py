@@ -12,10 +12,11 @@ from tas_core.acoustics.fidelity import head_fidelity
 from tas_core.acoustics.hrtf import HrirSet, load_kemar
 from tas_core.errors import InputError, TimelineError
 from tas_core.inference import stream
+from tas_core.inference.blocks import overlapping
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.result import Spatialized
 from tas_core.inference.settings import RenderSettings
-from tas_core.inference.stream import Spatializer, overlapping
+from tas_core.inference.stream import Spatializer
 from tas_core.models.paper.model import PaperModel
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.text_encoders.base import CachedEncoder
