@@ -51,17 +51,15 @@ def check_outputs(request: FileRequest, inputs: Sequence[Path], *, overwrite: bo
     """
     made = request.deliveries
     if subtype is not None and not any(delivery.format.takes(subtype) for delivery in made):
-        has = ", ".join(
-            f"{form.name} has {' or '.join(form.subtypes) or 'no sound'}" for form in (d.format for d in made)
-        )
+        formats = [delivery.format for delivery in made]
+        has = ", ".join(f"{form.name} has {' or '.join(form.subtypes) or 'no sound'}" for form in formats)
         raise InputError(f"{made[0].path}: {subtype} was asked for, and {has}; expected no subtype")
     for delivery in made:
         form = delivery.format
         check_encoder_of(form)
         if form.has_mix:
-            check_output_path(
-                delivery.path, inputs, overwrite=overwrite, subtype=subtype if subtype and form.takes(subtype) else None
-            )
+            wanted = subtype if subtype is not None and form.takes(subtype) else None
+            check_output_path(delivery.path, inputs, overwrite=overwrite, subtype=wanted)
         elif not form.is_folder:
             check_new_file(delivery.path, inputs, overwrite=overwrite)
 

@@ -62,7 +62,9 @@ def test_what_was_there_before_is_not_removed(tmp_path: Path) -> None:
 
 def test_a_file_of_somebody_else_that_appears_meanwhile_stays(tmp_path: Path) -> None:
     """One that could not be made is none of ours."""
-    with pytest.raises(OSError, match="full"), AllOrNone([tmp_path / "a"]) as together:
-        together.enter(making(tmp_path / "a", [], fails=True), [tmp_path / "a"])
-        (tmp_path / "a").write_text("theirs")
+    together = AllOrNone([tmp_path / "a"])
+    together.enter(making(tmp_path / "a", [], fails=True), [tmp_path / "a"])
+    (tmp_path / "a").write_text("theirs")
+    with pytest.raises(OSError, match="full"):
+        together.__exit__(None, None, None)
     assert (tmp_path / "a").read_text() == "theirs"
