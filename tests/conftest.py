@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import warnings
@@ -26,6 +27,27 @@ import soundfile
 for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(_number) == signal.SIG_IGN:
         signal.signal(_number, _handler)
+
+
+def _refuse_other_machines() -> None:
+    """Let no test, and nothing that a test calls in this process, reach another machine."""
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+    here = ("localhost", "127.0.0.1", "::1", "", None)
+
+    def connect_here(self: socket.socket, address: object) -> None:
+        if isinstance(address, tuple) and address[0] not in here:
+            raise OSError(f"tests reach no other machine, and {address[0]} is one")
+        connect(self, address)  # type: ignore[arg-type]
+
+    def look_up_here(host: object, *arguments: object, **options: object) -> object:
+        if host not in here:
+            raise socket.gaierror(f"tests reach no other machine, and {host!r} is one")
+        return look_up(host, *arguments, **options)  # type: ignore[arg-type]
+
+    socket.socket.connect, socket.getaddrinfo = connect_here, look_up_here  # type: ignore[method-assign, assignment]
+
+
+_refuse_other_machines()
 
 TAS = Path(sys.executable).with_name("tas")
 

@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -227,7 +228,7 @@ def _spatialized(mono: Any, device: str) -> list[Any]:
 
 def _versions() -> dict[str, str | None]:
     def imported(module: str, version: Callable[[Any], str]) -> str | None:
-        return _or_none(lambda: version(__import__(module)))
+        return _or_none(lambda: version(import_module(module)))
 
     return {
         "python": platform.python_version(),

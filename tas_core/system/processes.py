@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import pickle
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from multiprocessing import connection, get_context
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from tas_core.errors import TasError
@@ -203,7 +203,7 @@ def _sendable(error: Exception) -> Exception:
     """An exception that another process can raise, with a note that says where it came from."""
     where = "".join(traceback.format_exception(error)).rstrip()
     try:
-        pickle.loads(pickle.dumps(error))
+        ForkingPickler.loads(ForkingPickler.dumps(error))  # what the pipe does
     except Exception:  # made from other arguments than it holds
         error = RuntimeError(f"{type(error).__name__}: {error}")
     error.add_note(where)

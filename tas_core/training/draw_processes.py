@@ -11,7 +11,6 @@ or stands still is replaced, a few times, and then done without.
 from __future__ import annotations
 
 import contextlib
-import pickle
 import signal
 import threading
 import time
@@ -56,8 +55,7 @@ class DrawProcesses:
 
     def __init__(self, drawer: SceneDrawer, batch_size: int, processes: int, first: int) -> None:
         self._drawer, self._batch_size, self._first = drawer, batch_size, first
-        # Safetensors travel through the pipes; what draws is of this program and goes to its own processes only.
-        self._sent = pickle.dumps(drawer)
+        # Safetensors travel through the pipes.
         self._context: ForkServerContext | SpawnContext
         if "forkserver" in get_all_start_methods():
             # Torch is imported once, by a process without threads, that the others are forked from.
@@ -108,7 +106,7 @@ class DrawProcesses:
 
     def _start(self, first: int) -> _Worker:
         ours, theirs = self._context.Pipe(duplex=False)
-        task = (theirs, self._sent, self._batch_size, first, len(self._left))
+        task = (theirs, self._drawer, self._batch_size, first, len(self._left))
         process = self._context.Process(target=_serve, args=task, daemon=True)
         with child_threads(1):
             process.start()
@@ -139,11 +137,10 @@ def _end(worker: _Worker) -> None:
         worker.process.close()
 
 
-def _serve(pipe: connection.Connection, sent: bytes, batch_size: int, first: int, stride: int) -> None:
+def _serve(pipe: connection.Connection, drawer: SceneDrawer, batch_size: int, first: int, stride: int) -> None:
     """Draw steps until nobody reads them any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(1)
-    drawer: SceneDrawer = pickle.loads(sent)
     step = first
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         while True:
