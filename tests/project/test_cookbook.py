@@ -185,6 +185,39 @@ def test_by_make(cook: Cook, tmp_path: Path) -> None:
     assert (tmp_path / "recordings" / "a.binaural.flac").stat().st_mtime_ns == first
 
 
+def test_objects_for_another_renderer(cook: Cook, tmp_path: Path) -> None:
+    if shutil.which("ffprobe") is None:
+        pytest.skip("needs ffprobe")
+    sound(tmp_path / "scene.wav", 48_000)
+    (tmp_path / "scene.yaml").write_text(SCENE)
+    done = cook("Objects for another renderer")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "tracks.txt").read_text().split() == ["48000,2"]
+    assert (tmp_path / "objects.txt").read_text() == "man talking 1-man-talking.wav\n"
+
+
+def test_ambisonics_in_a_film(cook: Cook, tmp_path: Path) -> None:
+    wav = sound(tmp_path / "sound.wav", 48_000)
+    by_ffmpeg(
+        "-f", "lavfi", "-i", "testsrc=size=64x64:rate=25:duration=1", "-i", wav, "-c:v", "mpeg4", tmp_path / "talk.mkv"
+    )
+    done = cook("Ambisonics in a film")
+    assert done.returncode == 0, done.stderr
+    assert soundfile.info(tmp_path / "talk.ambix1.wav").channels == 4
+    assert (tmp_path / "talk.ambix1.mov").stat().st_size > 0
+
+
+def test_every_delivery_of_a_folder(cook: Cook, tmp_path: Path) -> None:
+    for path in recordings(tmp_path):
+        soundfile.write(path, tone(1.0, 48_000)[0], 48_000)
+    done = cook("Every delivery of a folder")
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in (tmp_path / "made.jsonl").read_text().splitlines()]
+    assert {len(line["outputs"]) for line in lines} == {5}
+    assert (tmp_path / "made" / "with blank.7.1.4.wav").exists()
+    assert (tmp_path / "made" / "b.rpp").exists()
+
+
 def test_a_page_and_the_parts(cook: Cook, tmp_path: Path) -> None:
     recordings(tmp_path)
     done = cook("A page and the parts to check a mix by")
