@@ -10,6 +10,7 @@ OPTIONS: Final = {
     "channel": "--channel",
     "device": "--device cpu",
     "input": "IN, --input-list FILE or --manifest FILE",
+    "object": "--object NAME=FILE",
     "jobs": "fewer --jobs",
     "label": "--label",
     "material": "'tas data bank' makes one",

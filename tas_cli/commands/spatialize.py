@@ -43,6 +43,14 @@ def spatialize(
         help="One prompt for all of it, in place of a timeline.",
         rich_help_panel=_INPUT,
     ),
+    objects: list[str] = typer.Option(
+        None,
+        "--object",
+        metavar="NAME=FILE",
+        show_default=False,
+        help="Sound of an object, placed as it is; a file or folder alone goes by file names; repeat.",
+        rich_help_panel=_INPUT,
+    ),
     strict: bool = typer.Option(
         False,
         "--strict",
@@ -202,6 +210,7 @@ def spatialize(
     from tas_core.jobs.batch.inputs import find_inputs
     from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch, plan_requests
     from tas_core.jobs.request import FileOptions, FileRequest
+    from tas_core.jobs.sources import named_sources
     from tas_core.jobs.spatialize import JobSettings
 
     if prompt is not None:
@@ -219,12 +228,24 @@ def spatialize(
     asked = read_formats(formats or [])
     settings = JobSettings(options, model, device, command=("tas", *sys.argv[1:]))
     sources = sources or []
+    given = named_sources(objects or [])
+    if given and out is None:
+        raise InputError("--object is for one output, expected --out FILE, or objects in a --manifest FILE")
     if out is not None:
-        source = _only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
+        no_input = not sources and not any((input_list, manifest, out_dir)) and bool(given or timeline)
+        source = None if no_input else _only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
         for name, flag in (("output_template", "--output-template"), ("fail_fast", "--fail-fast"), ("jobs", "--jobs")):
             if was_given(context, name):
                 raise InputError(f"{flag} is for many files, and --out names one")
-        request = FileRequest(source, out, timeline, prompt, stems, report, asked)
+        if source is None:
+            for name, flag in (("model", "--model"), ("device", "--device")):
+                if was_given(context, name):
+                    raise InputError(f"{flag} is for an input that a network separates, and there is none")
+            request = FileRequest.of_objects(
+                out, given, timeline, prompt=prompt, stems=stems, page=report, formats=asked
+            )
+        else:
+            request = FileRequest(source, out, timeline, prompt, stems, report, asked, objects=given)
         # What exists is refused in its turn, where nothing is to be left out.
         one = plan_requests([request], sidecar=sidecar, skip_existing=True) if skip_existing else BatchPlan((request,))
         _make_one(one, settings, context.obj, json_output)

@@ -32,7 +32,7 @@ def print_result(result: FileResult, as_json: bool) -> None:
     if as_json:
         print_json(result.as_dict(), to_stderr)
         return
-    lines = [f"{_head(result)}, model {result.model}", *_others(result)]
+    lines = [f"{_head(result)}, {f'model {result.model}' if result.model else 'no model needed'}", *_others(result)]
     for item in result.segments:
         level = f"{item.spl_difference_db:+.1f} dB" if math.isfinite(item.spl_difference_db) else "silent"
         segment = item.segment

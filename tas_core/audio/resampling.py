@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import soxr
@@ -57,3 +58,15 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int, num_frames: int | No
         new = channel if from_hz == to_hz else soxr.resample(channel, from_hz, to_hz, quality="VHQ")
         row[: len(new)] = new[:num_frames]
     return result.reshape(*samples.shape[:-1], num_frames)
+
+
+def resampled_pieces(pieces: Iterable[np.ndarray], from_hz: int, to_hz: int) -> Iterator[np.ndarray]:
+    """Band-limited resampling of a signal that comes in pieces (channel, time), as :func:`resample` does it at once."""
+    stream, channels = None, 0
+    for piece in pieces:
+        if stream is None:
+            channels = len(piece)
+            stream = soxr.ResampleStream(from_hz, to_hz, channels, dtype="float64", quality="VHQ")
+        yield stream.resample_chunk(np.ascontiguousarray(piece.T, np.float64)).T
+    if stream is not None:
+        yield stream.resample_chunk(np.zeros((0, channels)), last=True).T

@@ -19,19 +19,21 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from tas_core.acoustics.placing import FRAMES_PER_WINDOW, DirectionTable, frame_hop, placed_side
+from tas_core.audio.parts import PartsMeter
 from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, RIGHT_EAR, db_to_amplitude, db_to_power, to_ears
 from tas_core.errors import InputError
-from tas_core.inference.blocks import in_lengths, overlapping
+from tas_core.inference.blocks import gathered, in_lengths, overlapping
 from tas_core.inference.levels import smooth
 from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection, PresenceTracker, within
-from tas_core.inference.result import Block, SegmentResult
+from tas_core.inference.result import Block, SegmentResult, Spatialized
 from tas_core.inference.segment_levels import SegmentLevels
 from tas_core.inference.settings import RenderSettings
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.segments import Timeline, Track, stem_names
 
 if TYPE_CHECKING:
+    from tas_core.inference.engine import LoadedModel
     from tas_core.inference.stream import Spatializer
 
 WIDTH_DEG: Final = 30.0
@@ -91,6 +93,11 @@ class GivenSpatializer:
         self.num_samples, self.sample_rate_hz = num_samples, sample_rate_hz
         self.timeline = timeline.resolved(num_samples / sample_rate_hz)
         self._given, self._network, self._settings = dict(given), network, settings
+        if network is not None and not network.separates:
+            raise InputError(
+                f"the model does not tell objects apart, so '{network.timeline.objects[0]}' cannot be found beside"
+                " sounds that are given; expected a sound for it, or a model that does"
+            )
         missing = [name for name in self.timeline.objects if name not in given]
         if missing and network is None:
             raise InputError(f"'{missing[0]}' is not among the sounds that are given, expected one for each object")
@@ -228,6 +235,55 @@ class GivenSpatializer:
         *names, _ = self._network.stem_names
         stems |= {self._numbers[name]: part for name, part in zip(names, separated[2:-1], strict=True)}
         return stems | {len(self._numbers): separated[-1]}
+
+
+def render_given(
+    audio: np.ndarray | None,
+    sample_rate_hz: int,
+    timeline: Timeline,
+    sounds: Mapping[str, np.ndarray],
+    model: LoadedModel | None,
+    settings: RenderSettings,
+    progress: Progress = ignore,
+) -> Spatialized:
+    """Render whole signals: given sounds, and of an input what they leave.
+
+    Args:
+        audio: mono signal (time) that the sounds are a part of; None if there is none.
+        sample_rate_hz: 8000 to 192000.
+        timeline: prompts; uncovered time is centred.
+        sounds: (channel, time) by object, 1 or 2 channels; "rest", which no prompt names, stays in the center.
+        model: for the objects that are not given; None if there are none.
+        settings: of the rendering.
+        progress: told the fraction done, 0 to 1.
+
+    Raises:
+        InputError: the sounds are no parts of the input; as :class:`GivenSpatializer`.
+    """
+    objects = {name: sound for name, sound in sounds.items() if name in timeline.objects}
+    loose = [sound.mean(axis=0) for name, sound in sounds.items() if name not in objects]
+    size = max(sound.shape[1] for sound in sounds.values()) if audio is None else len(audio)
+    fitted = [np.pad(s[:, :size], ((0, 0), (0, max(0, size - s.shape[1])))) for s in objects.values()]
+    mono = np.array([sound.mean(axis=0) for sound in fitted]).reshape(-1, size)
+    rest = np.zeros(size) if audio is None else audio.astype(np.float64) - mono.sum(axis=0)
+    if audio is not None:
+        if loose:
+            raise InputError("the rest is what the sounds leave of the input; expected no sound for it")
+        meter = PartsMeter(len(objects))
+        meter.add(mono, audio.astype(np.float64))
+        meter.check([f"source '{name}'" for name in objects], "audio", sample_rate_hz)
+    for sound in loose:
+        rest[: len(sound)] += sound
+    separated = others(timeline.resolved(size / sample_rate_hz), objects)
+    network = None
+    if separated is not None and model is not None:
+        from tas_core.inference.stream import Spatializer
+
+        network = Spatializer(size, sample_rate_hz, separated, model, settings)
+    counts = {name: len(sound) for name, sound in zip(objects, fitted, strict=True)}
+    job = GivenSpatializer(size, sample_rate_hz, timeline, counts, settings, network=network)
+    rows = np.concatenate([*fitted, rest[None]])
+    return gathered(job, job.blocks([rows], progress, rest=[rest]))
 
 
 def _dense(blocks: Iterable[Block]) -> Iterator[np.ndarray]:

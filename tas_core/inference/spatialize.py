@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from functools import lru_cache
 from numbers import Real
 from os import PathLike
@@ -22,35 +23,35 @@ from tas_core.acoustics.sofa import read_sofa
 from tas_core.audio.reader import MAX_RATE_HZ, MIN_RATE_HZ
 from tas_core.errors import InputError
 from tas_core.inference.engine import LoadedModel, load_model
+from tas_core.inference.given import others, render_given
 from tas_core.inference.result import Spatialized, complaints
 from tas_core.inference.settings import RenderKeywords, RenderSettings
-from tas_core.inference.stream import render
-from tas_core.inference.unknown_words import unknown_word_notes
-from tas_core.models.base import SpatialModel, is_spatial_model
 from tas_core.models.calibration import CALIBRATION_FILE
 from tas_core.models.description import CONFIG_FILE
 from tas_core.models.pretrained import DEFAULT_MODEL, find_checkpoint
-from tas_core.models.text_encoders.base import TextEncoder
-from tas_core.models.text_encoders.registry import build_text_encoder
-from tas_core.system.devices import choose_device
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import EXTENSIONS, load_timeline
+from tas_core.timeline.matching import match_name
 from tas_core.timeline.segments import Timeline, TimelineWarning
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from tas_core.models.base import SpatialModel
+    from tas_core.models.text_encoders.base import TextEncoder
+
 _MODELS_KEPT: Final = 2
 
 
 def spatialize(
-    audio: ArrayLike,
+    audio: ArrayLike | None,
     sample_rate_hz: int,
     timeline: str | PathLike[str] | Timeline,
     *,
     model: str | PathLike[str] | LoadedModel | SpatialModel = DEFAULT_MODEL,
     device: str = "auto",
+    sources: Mapping[str, ArrayLike] | None = None,
     progress: Progress = ignore,
     **settings: Unpack[RenderKeywords],
 ) -> Spatialized:
@@ -60,16 +61,20 @@ def spatialize(
 
         result = tas_core.spatialize(samples, 48000, "cello on the left, piano on the right")
 
-    The mean of the ears is the input, and the same arguments give the same result.
+    The mean of the ears is the input (where no prompt changes a level), and the same arguments give the same result.
 
     Args:
-        audio: mono samples (time), floating point, full scale 1; anything that NumPy takes for such an array.
+        audio: mono samples (time), floating point, full scale 1; anything that NumPy takes for such an array. None if
+            all sounds are given.
         sample_rate_hz: 8000 to 192000.
         timeline: a prompt for all of it, the path of a timeline file of any format (a ``pathlib.Path``, since a str is
             a prompt), or a :class:`tas_core.timeline.Timeline`.
         model: name of a shipped model or a checkpoint folder, loaded once and kept for later calls; or a loaded one, of
             :func:`tas_core.load_model` or :func:`tas_core.models.registry.load_network`.
         device: "auto", "cpu" or "cuda"; for models that are loaded by this call.
+        sources: sounds of objects, by the names of these, that are placed as they are: (time) or two channels
+            (channel, time), at the same rate. With ``audio``, which has to be their sum and something else, a network
+            looks for the other objects in what they leave; without, no network and no torch is needed.
         progress: told the fraction done, 0 to 1.
         settings: those of :class:`tas_core.RenderSettings`: ``steps`` (diffusion steps; None is the model's own
             default), ``seed`` (of the noise), ``head`` (whose ears to make: a SOFA file or what
@@ -87,18 +92,49 @@ def spatialize(
         InputError: what cannot be used, what was expected, and what to do: samples that are not mono, not floating
             point or not finite, a rate out of range, a prompt that cannot be read, an unknown model.
     """
-    samples = _mono_samples(audio)
+    if audio is None and not sources:
+        raise InputError("audio is None and there are no sources; expected samples, or sounds of all objects")
+    samples = None if audio is None else _mono_samples(audio)
     rate_hz = _checked_rate(sample_rate_hz)
     what = _read_timeline(timeline)
-    warn_of_doubts(what)
+    given = {match_name(name, what.objects, what="source"): _channels(name, x) for name, x in (sources or {}).items()}
+    if len(given) < len(sources or {}):
+        raise InputError(f"two sources are of one object ({', '.join(sources or {})}); expected one for each")
+    warn_of_doubts(what, given=given)
     chosen = _render_settings(settings)
-    ready = _loaded(model, device)
-    for note in unknown_word_notes(what, ready.encoder):
-        warnings.warn(note, TimelineWarning, stacklevel=2)
-    result = render(samples, rate_hz, what, ready, chosen, progress)
+    separated = others(what, given) if given else what
+    ready = None
+    if separated is not None and samples is not None:
+        ready = _loaded(model, device)
+        from tas_core.inference.unknown_words import unknown_word_notes
+
+        for note in unknown_word_notes(separated, ready.encoder):
+            warnings.warn(note, TimelineWarning, stacklevel=2)
+    if given:
+        result = render_given(samples, rate_hz, what, given, ready, chosen, progress)
+    else:
+        from tas_core.inference.stream import render
+
+        assert samples is not None
+        assert ready is not None
+        result = render(samples, rate_hz, what, ready, chosen, progress)
     for complaint in complaints(result.detections, result.alike):
         warnings.warn(complaint, stacklevel=2)
     return result
+
+
+def _channels(name: str, sound: ArrayLike) -> np.ndarray:
+    """The sound of an object as an array (channel, time) of floats, one channel or two."""
+    try:
+        if isinstance(sound, (str, PathLike)):
+            raise InputError("a path, expected samples: read them (tas_core.audio.read_audio)")
+        samples = np.asarray(sound)
+        if samples.ndim == 2 and 2 in samples.shape:
+            both = samples if len(samples) == 2 else samples.T
+            return np.stack([_mono_samples(channel) for channel in both])
+        return _mono_samples(samples)[None]
+    except InputError as error:
+        raise InputError(f"source '{name}': {error}") from error
 
 
 def _render_settings(settings: RenderKeywords) -> RenderSettings:
@@ -180,6 +216,8 @@ def _read_timeline(timeline: str | PathLike[str] | Timeline) -> Timeline:
 def _loaded(model: str | PathLike[str] | LoadedModel | SpatialModel, device: str) -> LoadedModel:
     """A model and the text encoder that it was trained with."""
     if isinstance(model, (str, PathLike)):
+        from tas_core.system.devices import choose_device
+
         folder = find_checkpoint(os.fspath(model)).resolve()
         description = folder / CONFIG_FILE
         # It holds the hash of the weights, so a folder that was written anew is loaded anew.
@@ -190,6 +228,8 @@ def _loaded(model: str | PathLike[str] | LoadedModel | SpatialModel, device: str
         raise InputError(f"device is '{device}', but a loaded model stays where it is; expected auto")
     if isinstance(model, LoadedModel):
         return model
+    from tas_core.models.base import is_spatial_model
+
     if not is_spatial_model(model):
         raise InputError(f"model is of the type {type(model).__name__}; expected a name, a folder or a loaded model")
     return LoadedModel.of(model, _kept_encoder(model.config.text_encoder))
@@ -202,4 +242,6 @@ def _kept_model(folder: str, device: str, state: bytes) -> LoadedModel:  # noqa:
 
 @lru_cache(maxsize=_MODELS_KEPT)
 def _kept_encoder(name: str) -> TextEncoder:
+    from tas_core.models.text_encoders.registry import build_text_encoder
+
     return build_text_encoder(name)

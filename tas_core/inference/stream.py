@@ -69,6 +69,7 @@ class Spatializer:
 
     Attributes:
         first_sample: number of the sample that :meth:`blocks` wants first, 0 for the whole signal.
+        separates: whether the model tells objects apart.
         stem_names: names of the stems of blocks, by number: the objects in the order in which they are first named, and
             "rest"; nothing where stems were not requested.
 
@@ -91,6 +92,7 @@ class Spatializer:
         if num_samples < 1:
             raise InputError("the signal has no samples")
         self.num_samples, self.sample_rate_hz = num_samples, sample_rate_hz
+        self.separates = model.network.separates
         duration_s = num_samples / sample_rate_hz
         self.timeline = timeline.resolved(duration_s)
         self._model_rate_hz = int(model.network.config.sample_rate_hz)

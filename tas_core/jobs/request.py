@@ -8,33 +8,41 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from tas_core.audio.encoder import check_encoder, check_film
 from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.formats import AudioFormat, output_encoding, output_subtype
+from tas_core.audio.mixdown import MixdownMeter
 from tas_core.audio.normalised_writer import Levels
 from tas_core.audio.reader import AudioReader
+from tas_core.audio.resampling import to_mono
 from tas_core.audio.tracks import Film, probe
 from tas_core.delivery.adm import RATE_HZ as ADM_RATE_HZ
 from tas_core.delivery.formats import BINAURAL, Delivery, deliveries
 from tas_core.delivery.mixes import mix_format
 from tas_core.errors import Advice, AudioError, InputError, PromptError, warnings_about
+from tas_core.inference.given import others
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.output_checks import check_names, check_options, check_outputs
+from tas_core.jobs.sources import GivenSources, SourceMix, open_sources
 from tas_core.system.files import STANDARD_STREAM, check_new_file, input_name
 from tas_core.timeline.clock import clock_time
 from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import EXTENSIONS, is_timeline, load_timeline
 from tas_core.timeline.segments import Timeline
+from tas_core.timeline.sources import SourceFile, sources_by_object
 
 if TYPE_CHECKING:
     from tas_core.acoustics.hrtf import HrirSet
 
 SUBTYPES: Final = ("PCM_16", "PCM_24", "FLOAT")
+_READ_FRAMES: Final = 2**20
 SIDECAR_ENDING: Final = ".tas.json"
 
 
@@ -101,6 +109,10 @@ class FileRequest:
         prompt: one prompt for the whole input in place of a timeline.
         stems: folder for the objects' estimated stems, if they are wanted, see :mod:`tas_core.delivery.stems`.
         page: HTML file for the report page, if one is wanted, see :func:`tas_core.reporting.report.page.write_report`.
+        objects: files of the sounds of objects, beside those that the timeline names, see
+            :mod:`tas_core.jobs.sources`.
+        has_input: whether there is an input; if not, ``source`` is what the request is named after, the timeline or the
+            first of the objects' files.
         formats: what is made, names of :data:`tas_core.delivery.formats.FORMATS`; none leaves it to the name of the
             output, and several go beside each other, see :func:`tas_core.delivery.formats.deliveries`.
     """
@@ -112,6 +124,28 @@ class FileRequest:
     stems: Path | None = None
     page: Path | None = None
     formats: tuple[str, ...] = ()
+    objects: tuple[SourceFile, ...] = ()
+    has_input: bool = True
+
+    @classmethod
+    def of_objects(
+        cls, out: Path, objects: Sequence[SourceFile], timeline_path: Path | None = None, **others: Any
+    ) -> FileRequest:
+        """A request without an input, of sounds that are given.
+
+        Args:
+            out: the output.
+            objects: the sounds; the timeline may name more.
+            timeline_path: the timeline.
+            others: of the other fields.
+
+        Raises:
+            InputError: neither sounds nor a timeline that could name some.
+        """
+        named = next((path for path in (*(item.file for item in objects), timeline_path) if path is not None), None)
+        if named is None:
+            raise InputError("no input and no sounds of objects, expected one of them", remedy="input")
+        return cls(named, out, timeline_path, objects=tuple(objects), has_input=False, **others)
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
@@ -141,6 +175,7 @@ class PreparedFile:
         forms: what each output is going to hold, where it is one file of sound; in the order of the deliveries.
         render: settings of the rendering, with the head and whether stems are wanted.
         options: what else was requested.
+        given: sounds of objects that are given; None if there are none.
     """
 
     request: FileRequest
@@ -151,6 +186,12 @@ class PreparedFile:
     forms: tuple[AudioFormat | None, ...]
     render: RenderSettings
     options: FileOptions
+    given: GivenSources | None = None
+
+    @property
+    def separated(self) -> Timeline | None:
+        """The timeline of what a network has to find; None if all is given."""
+        return self.timeline if self.given is None else others(self.timeline, self.given.channels)
 
     @property
     def out(self) -> Path:
@@ -232,8 +273,14 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
     if timeline_path is not None and prompt is not None:
         raise InputError("a timeline and a prompt were given, expected one of them")
     if prompt is None and timeline_path is None:
+        if not request.has_input:
+            raise InputError("no timeline and no prompt, expected one of them", remedy="prompt")
         timeline_path = find_timeline(source)
+    timeline = read_prompts(timeline_path, prompt)
+    sources = sources_by_object((*timeline.sources, *request.objects), timeline.objects)
+    _check_given(request, options, timeline, sources)
     inputs = [path for path in (source, timeline_path, options.hrtf) if path is not None]
+    inputs += [item.file for item in sources.values()]
     made = request.deliveries
     check_options(request, options.render, options.levels, options.hrtf is not None)
     check_outputs(request, inputs, overwrite=options.overwrite, subtype=options.subtype)
@@ -243,16 +290,24 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
         check_new_file(sidecar_path(made[0].path), inputs, overwrite=options.overwrite)
     if request.page is not None:
         _check_page(request.page, request, inputs, options.overwrite)
-    timeline = read_prompts(timeline_path, prompt)
-    warn_of_doubts(timeline, strict=options.strict, stacklevel=1)
+    warn_of_doubts(timeline, strict=options.strict, stacklevel=1, given=sources)
     check_names(request, timeline.objects, inputs, overwrite=options.overwrite)
-    with AudioReader(source, options.excerpt.track) as reader:
+    with contextlib.ExitStack() as stack:
+        given = None if request.has_input else open_sources(sources)
+        reader = stack.enter_context(
+            AudioReader(source, options.excerpt.track) if given is None else SourceMix(given, source)
+        )
+        if sources and given is None:
+            given = open_sources(sources, reader.sample_rate_hz)
         rate_hz = reader.sample_rate_hz
         num_samples = reader.count_frames()
         passage = options.excerpt.span(reader, num_samples)
         forms = tuple(_output_form(delivery, reader, options, passage) for delivery in made)
         if options.excerpt.channel is None and reader.num_channels > 1:
             warnings.warn(f"{reader.name}: {reader.num_channels} channels mixed down to mono", stacklevel=3)
+        if given is not None and request.has_input:
+            given.check_sum(mono_pieces(reader, options.excerpt.channel), reader.name, num_samples)
+            reader.seek(0)
         timeline = timeline.resolved(num_samples / rate_hz)
         if timeline.overlapping(passage[0] / rate_hz, passage[1] / rate_hz) is None:
             span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
@@ -260,7 +315,44 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
         head = options.render.head or read_head(options.hrtf)
         stems = request.stems is not None or any(delivery.format.name != BINAURAL for delivery in made)
         render = replace(options.render, head=head, stems=stems)
-        yield PreparedFile(request, reader, timeline, num_samples, passage, forms, render, options)
+        yield PreparedFile(request, reader, timeline, num_samples, passage, forms, render, options, given)
+
+
+def _check_given(
+    request: FileRequest, options: FileOptions, timeline: Timeline, sources: Mapping[str, SourceFile]
+) -> None:
+    """See that every object has a sound where there is no input, and that no option is about one.
+
+    Raises:
+        InputError: one has none, or an option acts on nothing.
+    """
+    if request.has_input:
+        return
+    if not sources:
+        raise InputError("no input and no sounds of objects, expected one of them", remedy="input")
+    missing = [name for name in timeline.objects if name not in sources]
+    if missing:
+        raise InputError(
+            f"'{missing[0]}' has a place and no sound, and there is no input to find it in; expected a file for it",
+            remedy="object",
+        )
+    for name, value in (("channel", options.excerpt.channel), ("track", options.excerpt.track)):
+        if value is not None:
+            raise InputError(f"a {name} of the input was given, and there is no input; expected none")
+    if options.render.steps is not None:
+        raise InputError("a number of steps was given, and there is no input for a network; expected none")
+
+
+def mono_pieces(reader: AudioReader, channel: int | None, meter: MixdownMeter | None = None) -> Iterator[np.ndarray]:
+    """The file from where the reader is, block by block, (time): one channel, or the mean of all, which is measured."""
+    while (block := reader.read(_READ_FRAMES)).shape[1]:
+        if channel is not None:
+            yield block[channel - 1]
+            continue
+        mono = to_mono(block)
+        if len(block) > 1 and meter is not None:
+            meter.add(block, mono)
+        yield mono
 
 
 def _output_form(
@@ -299,6 +391,8 @@ def _with_film(out: Path, form: AudioFormat, reader: AudioReader, passage: tuple
     encoding = output_encoding(out)
     if encoding is None or not encoding.has_picture:
         return form
+    if isinstance(reader, SourceMix):
+        raise InputError(f"{out}: a film has the picture of the input, and there is none; expected a file of sound")
     source = reader.source.path or reader.source.file
     film = Film(source, reader.name, probe(source), reader.track)
     check_film(out, film)
@@ -344,6 +438,6 @@ def _check_page(page: Path, request: FileRequest, inputs: list[Path], overwrite:
 
     if all(delivery.format.name != BINAURAL for delivery in request.deliveries):
         raise InputError("a report page plays two ears, expected binaural among the formats")
-    if STANDARD_STREAM in (str(request.source), str(request.out)):
+    if STANDARD_STREAM in (str(request.source) if request.has_input else "", str(request.out)):
         raise InputError("a report page is made of two files, expected names for the input and the output")
     check_report_path(page, [*inputs, *(delivery.path for delivery in request.deliveries)], overwrite=overwrite)

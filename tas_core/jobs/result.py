@@ -30,19 +30,29 @@ class StemFile:
 
 
 @dataclass(frozen=True)
+class GivenSource:
+    """The file of an object's sound that was given, when it begins, seconds, and its gain, dB."""
+
+    object: str
+    file: str
+    start_s: float
+    gain_db: float
+
+
+@dataclass(frozen=True)
 class FileResult:
     """What was done with one file; ``as_dict`` is what ``--json`` prints.
 
     Attributes:
-        source: the input, ``-`` for standard input.
+        source: the input, ``-`` for standard input; None if all sounds are given.
         output: the output, ``-`` for standard output.
         start_s: where the output begins in the input, seconds; all other times are those of the input, too.
         duration_s: length of the output.
         track: audio track of the input, counted from 1.
         sample_rate_hz: of the output; that of the input but where it is Opus, which has a rate of its own.
         subtype: sample encoding of the output in libsndfile's words, and ``AAC``, which it does not know.
-        model: name as it was given.
-        steps: diffusion steps.
+        model: name as it was given; None if none was needed.
+        steps: diffusion steps, the same.
         seed: of noise and dither.
         device: ``cpu`` or ``cuda``.
         seconds: what loading, encoding, sampling and writing took.
@@ -57,19 +67,20 @@ class FileResult:
         objects: whether each object is in the sound; the same.
         alike: objects that the model does not tell apart, though they are to be at different places.
         stems: files of the objects' estimated stems, and last the rest, if they were requested.
+        sources: sounds of objects that were given.
         outputs: every format that was written, in the order of the request; the first is what ``output`` and the other
             fields are about.
     """
 
-    source: str
+    source: str | None
     output: str
     start_s: float
     duration_s: float
     track: int
     sample_rate_hz: int
     subtype: str
-    model: str
-    steps: int
+    model: str | None
+    steps: int | None
     seed: int
     device: str
     seconds: dict[str, float]
@@ -84,6 +95,7 @@ class FileResult:
     alike: tuple[AlikePair, ...]
     stems: tuple[StemFile, ...]
     outputs: tuple[Delivered, ...]
+    sources: tuple[GivenSource, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -92,13 +104,14 @@ class FileResult:
             "objects": tuple(detection.as_dict() for detection in self.objects),
             "alike": tuple(pair.as_dict() for pair in self.alike),
             "stems": tuple(asdict(stem) for stem in self.stems),
+            "sources": tuple(asdict(source) for source in self.sources),
             "outputs": tuple(output.as_dict() for output in self.outputs),
         }
         return {field.name: listed.get(field.name, getattr(self, field.name)) for field in fields(self)}
 
 
 def sidecar_text(
-    result: FileResult, timeline: Timeline, settings: dict[str, Any], digest: str, command: Sequence[str]
+    result: FileResult, timeline: Timeline, settings: dict[str, Any], digest: str | None, command: Sequence[str]
 ) -> str:
     """What it takes to make the file again, as JSON.
 
@@ -106,7 +119,7 @@ def sidecar_text(
         result: of the file.
         timeline: all of it, with the ends closed.
         settings: options that were in force, by name.
-        digest: of the model.
+        digest: of the model; None if none was needed.
         command: words of the command line; empty where there was none.
     """
     versions = {name: version(name) for name in _PACKAGES}

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from tas_core.audio.ear_meter import Reach
 from tas_core.delivery.formats import read_formats
@@ -24,6 +24,7 @@ from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepar
 from tas_core.jobs.result import FileResult
 from tas_core.models.pretrained import DEFAULT_MODEL
 from tas_core.system.progress import Progress, ignore
+from tas_core.timeline.sources import SourceFile
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class FileWorker:
         """
         began = time.perf_counter()
         with self._prepared(request, overwrite) as prepared:
-            model = self.model
+            model = None if prepared.separated is None else self.model
             return process_file(prepared, model, progress=progress, command=self._settings.command, began=began)
 
     def measure(self, request: FileRequest, progress: Progress = ignore) -> Reach:
@@ -114,7 +115,8 @@ class FileWorker:
                 "expected a file"
             )
         with self._prepared(request, overwrite=True) as prepared:
-            return measure_file(prepared, self.model, progress=progress)
+            model = None if prepared.separated is None else self.model
+            return measure_file(prepared, model, progress=progress)
 
     @contextlib.contextmanager
     def _prepared(self, request: FileRequest, overwrite: bool) -> Iterator[PreparedFile]:
@@ -131,11 +133,12 @@ class RequestKeywords(TypedDict, total=False):
     prompt: str | None
     stems: str | PathLike[str] | None
     page: str | PathLike[str] | None
+    sources: Mapping[str, str | PathLike[str]] | None
     formats: Sequence[str] | str
 
 
 def spatialize_file(
-    source: str | PathLike[str],
+    source: str | PathLike[str] | None,
     out: str | PathLike[str],
     *,
     model: str | PathLike[str] = DEFAULT_MODEL,
@@ -151,14 +154,15 @@ def spatialize_file(
         tas_core.spatialize_file("in.wav", "out.wav", timeline="scene.yaml")
 
     Args:
-        source: any audio file; ``-`` is standard input.
+        source: any audio file; ``-`` is standard input; None if all sounds are given.
         out: the output, its extension chooses the format; ``-`` is WAV on standard output.
         model: name of a shipped model, or a checkpoint folder.
         device: auto, cpu or cuda.
         options: rendering, excerpt, levels, encoding.
         progress: told the fraction done, 0 to 1.
         request: ``timeline`` (a file; without it and a prompt, the one beside the input), ``prompt`` (one for all of
-            it), ``stems`` (a folder for estimated stems), ``page`` (an HTML file for the report page) and ``formats``
+            it), ``stems`` (a folder for estimated stems), ``page`` (an HTML file for the report page), ``sources``
+            (files of the sounds of objects, by their names, see :mod:`tas_core.jobs.sources`) and ``formats``
             (names of :data:`tas_core.delivery.formats.FORMATS`, or a text with commas; without them, what the name of
             the output says, such as ``out.adm.wav``, and binaural where it says none).
 
@@ -168,15 +172,19 @@ def spatialize_file(
     """
     if unknown := sorted(request.keys() - RequestKeywords.__annotations__.keys()):
         raise TypeError(f"spatialize_file() got an unexpected keyword argument '{unknown[0]}'")
-    requested = FileRequest(
-        Path(source),
-        Path(out),
-        timeline_path=_path(request.get("timeline")),
-        prompt=request.get("prompt"),
-        stems=_path(request.get("stems")),
-        page=_path(request.get("page")),
-        formats=read_formats([given] if isinstance(given := request.get("formats", ()), str) else given),
-    )
+    sources = tuple(SourceFile(name, Path(file)) for name, file in (request.get("sources") or {}).items())
+    formats = request.get("formats", ())
+    others: dict[str, Any] = {
+        "prompt": request.get("prompt"),
+        "stems": _path(request.get("stems")),
+        "page": _path(request.get("page")),
+        "formats": read_formats([formats] if isinstance(formats, str) else formats),
+    }
+    timeline = _path(request.get("timeline"))
+    if source is None:
+        requested = FileRequest.of_objects(Path(out), sources, timeline, **others)
+    else:
+        requested = FileRequest(Path(source), Path(out), timeline, objects=sources, **others)
     return FileWorker(JobSettings(options, str(model), device)).make(requested, progress=progress)
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from tas_core.errors import TimelineError
 from tas_core.timeline.segments import Timeline, TimelineWarning
 from tas_core.timeline.spelling import kin, misspelt, unknown_words
 
 
-def timeline_doubts(timeline: Timeline, *, strict: bool = False) -> tuple[str, ...]:
+def timeline_doubts(timeline: Timeline, *, strict: bool = False, given: Collection[str] = ()) -> tuple[str, ...]:
     """What a person should look at before a timeline is used, one line each, none twice.
 
     Args:
         timeline: segments whose prompts were read.
         strict: whether a name that looks misspelt is an error.
+        given: objects whose sounds are given, whatever they are called.
 
     Returns:
         Notes of the prompts ("stage left" is the listener's right), and names that look like a spelling mistake of
@@ -25,7 +26,7 @@ def timeline_doubts(timeline: Timeline, *, strict: bool = False) -> tuple[str, .
         TimelineError: a name looks misspelt, and ``strict`` is set.
     """
     doubts: dict[str, None] = {}
-    named = misspelt(timeline.objects)
+    named = misspelt([name for name in timeline.objects if name not in given])
     for segment in timeline.segments:
         for note in segment.notes:
             doubts.setdefault(str(segment.error(note)))
@@ -75,16 +76,19 @@ def unknown_word_doubts(timeline: Timeline, knows: Callable[[str], bool], *, str
     return tuple(notes.values())
 
 
-def warn_of_doubts(timeline: Timeline, *, strict: bool = False, stacklevel: int = 2) -> None:
+def warn_of_doubts(
+    timeline: Timeline, *, strict: bool = False, stacklevel: int = 2, given: Collection[str] = ()
+) -> None:
     """Warn of each of the :func:`timeline_doubts`, once; whoever uses a timeline that a person wrote does so.
 
     Args:
         timeline: as there.
         strict: as there.
         stacklevel: whose line is warned of, 1 is the caller's.
+        given: as there.
 
     Raises:
         TimelineError: as there.
     """
-    for doubt in timeline_doubts(timeline, strict=strict):
+    for doubt in timeline_doubts(timeline, strict=strict, given=given):
         warnings.warn(doubt, TimelineWarning, stacklevel=stacklevel + 1)

@@ -10,7 +10,9 @@ Every format holds times to 1 ms and texts with their meaning; docs/TIMELINES.md
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -21,8 +23,9 @@ from tas_core.timeline.formats.labels import format_labels, has_labels, read_lab
 from tas_core.timeline.formats.lines import MAX_TIMELINE_BYTES, read_timeline_text
 from tas_core.timeline.formats.overlaps import without_overlaps
 from tas_core.timeline.formats.subtitles import format_subrip, format_webvtt, read_subrip, read_webvtt
-from tas_core.timeline.formats.yaml_lists import format_yaml, read_yaml
+from tas_core.timeline.formats.yaml_lists import format_yaml, read_yaml, read_yaml_sources
 from tas_core.timeline.segments import Segment, Timeline
+from tas_core.timeline.sources import SourceFile
 from tas_core.timeline.vocabulary import plain_text
 
 
@@ -31,13 +34,15 @@ class _Format(NamedTuple):
     write: Callable[[Timeline], str]
     entries: str = ""
     """What a file without segments lacks; empty where the reader says so itself."""
+    sources: Callable[[str, str], tuple[SourceFile, ...]] | None = None
+    """Reads the files of sounds that objects are given by; None if it holds none."""
     may_overlap: bool = True
     """Whether what overlaps is joined or merged; an error in what people write with numbers."""
 
 
 _FORMATS: Final = {
-    ".yaml": _Format(read_yaml, format_yaml, may_overlap=False),
-    ".yml": _Format(read_yaml, format_yaml, may_overlap=False),
+    ".yaml": _Format(read_yaml, format_yaml, sources=read_yaml_sources, may_overlap=False),
+    ".yml": _Format(read_yaml, format_yaml, sources=read_yaml_sources, may_overlap=False),
     ".srt": _Format(read_subrip, format_subrip, "cue, such as 00:00:01,000 --> 00:00:03,500 over `cello on the left`"),
     ".vtt": _Format(read_webvtt, format_webvtt, "cue, such as 00:01.000 --> 00:03.500 over `cello on the left`"),
     ".txt": _Format(read_labels, format_labels, "label, such as start<TAB>end<TAB>`cello on the left`"),
@@ -92,7 +97,8 @@ def parse_timeline(text: str, name: str | Path = "<timeline>.yaml") -> Timeline:
     segments = known.read(plain_text(text), str(name))
     if not segments:
         raise InputError(f"{name}: the timeline has no segments, expected at least one {known.entries}")
-    return Timeline(tuple(without_overlaps(segments) if known.may_overlap else segments))
+    sources = known.sources(plain_text(text), str(name)) if known.sources else ()
+    return Timeline(tuple(without_overlaps(segments) if known.may_overlap else segments), sources)
 
 
 def format_timeline(timeline: Timeline, path: str | Path) -> str:
@@ -100,9 +106,12 @@ def format_timeline(timeline: Timeline, path: str | Path) -> str:
 
     Raises:
         InputError: the extension is none of :data:`EXTENSIONS`.
-        TimelineError: a segment whose times the format cannot hold.
+        TimelineError: a segment whose times the format cannot hold, or sources in one that holds none.
     """
-    return _format(path).write(timeline)
+    known = _format(path)
+    if timeline.sources and known.sources is None:
+        raise TimelineError(f"{path}: sources of objects, which only a YAML timeline holds; expected .yaml")
+    return known.write(timeline)
 
 
 def convert_timeline(source: str | Path, out: str | Path, overwrite: bool = False) -> Timeline:
@@ -129,8 +138,17 @@ def convert_timeline(source: str | Path, out: str | Path, overwrite: bool = Fals
     check_new_file(out, [source], overwrite=overwrite)
     timeline = load_timeline(source)
     warn_of_doubts(timeline)
-    write_files({Path(out): format_timeline(timeline, out).encode()}, overwrite=overwrite)
+    # Files stay those that are meant, also from another folder.
+    folder = os.path.relpath if Path(source).parent.resolve() != Path(out).parent.resolve() else _below
+    moved = tuple(replace(item, file=Path(folder(item.file, Path(out).parent))) for item in timeline.sources)
+    text = format_timeline(replace(timeline, sources=moved), out)
+    write_files({Path(out): text.encode()}, overwrite=overwrite)
     return timeline
+
+
+def _below(path: Path, folder: Path) -> str:
+    """A path as it was written below a folder."""
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
 
 
 def _format(path: str | Path) -> _Format:

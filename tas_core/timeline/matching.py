@@ -8,49 +8,33 @@ from collections.abc import Sequence
 from typing import Final
 
 from tas_core.errors import InputError, visible
-from tas_core.timeline.segments import REST
 from tas_core.timeline.spelling import english_name
 from tas_core.timeline.vocabulary import plain_text
 
 _NUMBER: Final = re.compile(r"^\d{1,3}(?:\s*[-_.)]\s*|\s+)(?=\D)")
 """In front of the names of files of stems: "01-cello", "3. piano"."""
+REST: Final = "rest"
+"""Name of everything that no prompt names."""
+
 _ARTICLES: Final = ("the", "a", "an", "my", "our")
 
 
-def match_names(names: Sequence[str], objects: Sequence[str], *, what: str = "object") -> dict[str, str]:
-    """The object of each name.
+def match_name(name: str, objects: Sequence[str], *, what: str = "object") -> str:
+    """The object of a name.
 
     A name is compared as it is, in small letters; then without articles, a number in front, and with spaces for hyphens
     and underlines; then in English; then as singular or plural.
 
     Args:
-        names: as people write them.
+        name: as a person writes it.
         objects: phrases of a timeline.
-        what: a name is of, for messages.
+        what: the name is of, for messages.
 
     Returns:
-        Name to object; "rest" to :data:`tas_core.timeline.segments.REST` where no object is called so.
+        The object; for "rest", :data:`REST`, though no object is called so.
 
     Raises:
-        InputError: a name of no object or of several, or two of one.
-    """
-    found: dict[str, str] = {}
-    for name in names:
-        target = match_name(name, objects, what=what)
-        if target in found.values():
-            other = next(key for key, value in found.items() if value == target)
-            raise InputError(
-                f"{what}s '{visible(other)}' and '{visible(name)}' are both '{target}', expected one for it"
-            )
-        found[name] = target
-    return found
-
-
-def match_name(name: str, objects: Sequence[str], *, what: str = "object") -> str:
-    """The object of one name, see :func:`match_names`.
-
-    Raises:
-        InputError: none, or several.
+        InputError: none is called so, or several may be.
     """
     for alike in (_plain, _words, _english, _singular):
         wanted = alike(name)

@@ -13,14 +13,16 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
 from tas_core.errors import TimelineError
 from tas_core.timeline.gains import AS_IT_IS, GainPath, between_db
+from tas_core.timeline.matching import REST
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, mirror_prompt_text, read_prompt
+from tas_core.timeline.sources import SourceFile
 from tas_core.timeline.transitions import REACH, Glide, Span, glides
 
 END_TOLERANCE_S = 0.1
@@ -142,12 +144,14 @@ class Timeline:
 
     Args:
         segments: in any order; sorted by their start.
+        sources: files of the sounds of objects, where it names any.
 
     Raises:
         TimelineError: no segment, or two that overlap.
     """
 
     segments: tuple[Segment, ...]
+    sources: tuple[SourceFile, ...] = ()
 
     def __post_init__(self) -> None:
         segments = tuple(sorted(self.segments, key=lambda segment: segment.start_s))
@@ -186,7 +190,7 @@ class Timeline:
 
     def mirrored(self) -> Timeline:
         """The same timeline with left and right exchanged."""
-        return Timeline(tuple(segment.mirrored() for segment in self.segments))
+        return replace(self, segments=tuple(segment.mirrored() for segment in self.segments))
 
     def resolved(self, duration_s: float) -> Timeline:
         """The timeline for audio of a given length, with all ends closed.
@@ -346,7 +350,7 @@ class Timeline:
             following = self.segments[i + 1].start_s if i + 1 < len(self.segments) else duration_s
             end_s = following if segment.end_s is None else segment.end_s
             closed.append(replace(segment, end_s=min(end_s, duration_s)))
-        return Timeline(tuple(closed))
+        return replace(self, segments=tuple(closed))
 
 
 def _azimuths(path: AzimuthPath, fraction: np.ndarray) -> np.ndarray:
@@ -389,10 +393,6 @@ def _spans(segments: tuple[Segment, ...], duration_s: float) -> Iterator[Span]:
         at_s = segment.end_s
     if duration_s - at_s > SHORTEST_GAP_S:
         yield Span(at_s, duration_s, {})
-
-
-REST: Final = "rest"
-"""Name of the stem of everything that no prompt names."""
 
 
 def stem_names(timeline: Timeline) -> tuple[str, ...]:

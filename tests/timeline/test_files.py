@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import InputError, TimelineError
-from tas_core.timeline.files import format_timeline, load_timeline
+from tas_core.timeline.files import convert_timeline, format_timeline, load_timeline
 from tas_core.timeline.segments import Timeline
 from tests.timeline.conftest import LEFT, SRT, SRT_SPANS, Load, spans
 
@@ -95,3 +95,25 @@ def test_any_file_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, n
         load_timeline(path)
     except InputError:
         return
+
+
+def test_sources_stay_the_files_that_are_meant_when_a_timeline_is_converted(tmp_path: Path) -> None:
+    scene = tmp_path / "scene.yaml"
+    scene.write_text(
+        "sources:\n  cello: parts/cello.wav\n  piano: {file: /far/p.wav, start: 1.5, gain_db: -3}\n"
+        "prompts:\n  - {start: 0, text: cello left; piano right}\n"
+    )
+    read = load_timeline(scene)
+    assert [(s.name, s.file, s.start_s, s.gain_db) for s in read.sources] == [
+        ("cello", tmp_path / "parts" / "cello.wav", 0, 0),
+        ("piano", Path("/far/p.wav"), 1.5, -3),
+    ]
+    (tmp_path / "other").mkdir()
+    for name in ("other.yaml", "other/scene.yml"):
+        convert_timeline(scene, tmp_path / name)
+        again = load_timeline(tmp_path / name)
+        assert [s.file.resolve() for s in again.sources] == [s.file.resolve() for s in read.sources]
+        assert again.segments == read.segments
+    with pytest.raises(TimelineError, match="sources of objects, which only a YAML timeline holds"):
+        convert_timeline(scene, tmp_path / "scene.srt")
+    assert not (tmp_path / "scene.srt").exists()

@@ -16,6 +16,7 @@ from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict
 from tas_core.system.files import STANDARD_STREAM, input_name, same_file
 from tas_core.timeline.segments import Timeline
+from tas_core.timeline.sources import SourceFile
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class BatchInput:
         prompt: its own prompt, if one was given.
         out: its output, if one was named.
         where: "manifest:line" for messages, empty if it comes from no manifest.
+        objects: files of the sounds of objects.
+        has_input: whether ``source`` is an input, rather than what a line of given sounds is named after.
     """
 
     source: Path
@@ -37,6 +40,8 @@ class BatchInput:
     prompt: str | None = None
     out: Path | None = None
     where: str = ""
+    objects: tuple[SourceFile, ...] = ()
+    has_input: bool = True
 
 
 def find_inputs(
@@ -94,12 +99,18 @@ def read_list(path: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class _ManifestLine:
-    audio: str
+    audio: str | None = None
     timeline: str | None = None
     prompt: str | None = None
     out: str | None = None
+    objects: dict[str, str] | None = None
 
     def __post_init__(self) -> None:
+        if self.audio is None and not self.objects and self.timeline is None:
+            raise ValueError("missing key 'audio', or 'objects' with files by their names")
+        for name, file in (self.objects or {}).items():
+            if not name.strip() or not file or any(c in file for c in "\0\r\n") or file == STANDARD_STREAM:
+                raise ValueError(f"object {name!r} is {file!r}, expected the name of a file")
         if self.timeline is not None and self.prompt is not None:
             raise ValueError("'timeline' and 'prompt' are given, expected one of them")
         for key in ("audio", "timeline", "out"):
@@ -111,8 +122,9 @@ class _ManifestLine:
 def read_manifest(path: Path) -> tuple[BatchInput, ...]:
     """Inputs of a file of JSON objects, one on each line.
 
-    An object has ``audio``, and optionally ``timeline`` or ``prompt``, and ``out``. Relative paths are relative to the
-    manifest's folder, for standard input to the working folder.
+    An object has ``audio``, or ``objects``, files by the names of the objects whose sounds they are, or both; and
+    optionally ``timeline`` or ``prompt``, and ``out``. A timeline may name sources in place of ``objects``. Relative
+    paths are relative to the manifest's folder, for standard input to the working folder.
 
     Raises:
         InputError: "path:line: what", also for an unknown key and for a prompt that cannot be understood.
@@ -133,9 +145,14 @@ def read_manifest(path: Path) -> tuple[BatchInput, ...]:
             except PromptError as error:
                 raise InputError(f"{where}: {error}") from error
         within = lambda name: None if name is None else folder / name  # noqa: E731
+        objects = tuple(SourceFile(name, folder / file) for name, file in (entry.objects or {}).items())
+        first = entry.audio or next((str(item.file) for item in objects), None) or entry.timeline
+        assert first is not None
         found.append(
             BatchInput(
-                source=folder / entry.audio,
+                source=folder / first if entry.audio or not objects else Path(first),
+                objects=objects,
+                has_input=entry.audio is not None,
                 timeline_path=within(entry.timeline),
                 prompt=entry.prompt,
                 out=within(entry.out),

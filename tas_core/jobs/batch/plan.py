@@ -191,6 +191,8 @@ def _request(
         stems=None if destinations.stems is None else destinations.stems / name.with_suffix(""),
         page=None if destinations.pages is None else destinations.pages / name.with_suffix(".html"),
         formats=destinations.formats,
+        objects=item.objects,
+        has_input=item.has_input,
     )
     return request, complaint
 
@@ -234,7 +236,7 @@ def _check_apart(requests: Sequence[FileRequest], refused: Collection[int], side
     """See that nothing is written twice, and that nothing is written over an input, be it that of a refused request."""
     inputs: dict[object, Path] = {}
     for request in requests:
-        for path in (request.source, request.timeline_path):
+        for path in (request.source, request.timeline_path, *(item.file for item in request.objects)):
             if path is not None:
                 inputs.setdefault(_identity(path), path)
     owners: dict[object, tuple[Path, FileRequest]] = {}

@@ -61,9 +61,8 @@ def run_batch(
     outcomes |= {number: FileOutcome(plan.requests[number], error=why) for number, why in plan.refused.items()}
     with _folders(plan.folders(), plan.stem_folders()):
         for task in todo.values():
-            check_outputs(
-                task.request, [task.request.source], overwrite=task.overwrite, subtype=settings.options.subtype
-            )
+            inputs = [task.request.source, *(item.file for item in task.request.objects)]
+            check_outputs(task.request, inputs, overwrite=task.overwrite, subtype=settings.options.subtype)
         if plan.refused and fail_fast:
             todo = {}
         total = len(plan.requests)

@@ -66,7 +66,8 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
     Raises:
         InputError: the model cannot be used, which is wrong with the whole batch.
     """
-    _ = worker.model
+    if task.request.has_input:
+        _ = worker.model
     result, reach, error, remedy = None, None, "", None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")

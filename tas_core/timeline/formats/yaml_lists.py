@@ -7,6 +7,12 @@
       - {start: 3.2, end: 8.0, text: "the cello moves from the left to the right"}
       - {start: "0:08", text: "a man talking 30 degrees to the left"}   # open end
 
+Above or below them, ``sources:`` names files of the sounds of objects, relative to the timeline's folder::
+
+    sources:
+      cello: cello.wav
+      piano: {file: piano.flac, start: 3.2, gain_db: -3}
+
 Times are seconds or ``[HH:]MM:SS[.fff]``, with or without quotes.
 """
 
@@ -18,6 +24,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -27,8 +34,12 @@ from tas_core.errors import PromptError, TimelineError
 from tas_core.timeline.clock import EXPECTED, clock_seconds
 from tas_core.timeline.formats.lines import file_lines
 from tas_core.timeline.segments import Segment, Timeline
+from tas_core.timeline.sources import SourceFile
 
 _KEYS = ("start", "end", "text")
+_SOURCE_KEYS = ("file", "start", "gain_db")
+_SOURCE = "a file, or fields such as {file: cello.wav, start: 3.2, gain_db: -3}"
+_DECIBELS = re.compile(r"[-+]?\d+(?:\.\d*)?", re.ASCII)
 _TEXT = re.compile(r"(?:^|[\s{,-])text:\s+(?P<text>\S.*)$")
 _BEHIND = re.compile(r"(?:,\s*(?:start|end):[^,}]*)*\s*\}\s*\]?\s*$")
 """What follows a text in braces."""
@@ -53,14 +64,28 @@ def read_yaml(text: str, source: str) -> list[Segment]:
     return list(_Document(text, source).segments())
 
 
+def read_yaml_sources(text: str, source: str) -> tuple[SourceFile, ...]:
+    """The sources of a YAML document; none if it names none. Arguments and errors as for :func:`read_yaml`."""
+    return tuple(_Document(text, source).sources()) if "sources" in text else ()
+
+
 def format_yaml(timeline: Timeline) -> str:
-    """A timeline as YAML, a line for each segment; its times are exact."""
-    lines = ["prompts:"]
+    """A timeline as YAML, a line for each source and segment; its times are exact."""
+    lines = ["sources:"] if timeline.sources else []
+    for item in timeline.sources:
+        gain = f", gain_db: {_format_seconds(item.gain_db)}" if item.gain_db else ""
+        start = f", start: {_format_seconds(item.start_s)}" if item.start_s else ""
+        lines.append(f"  {_quoted(item.name)}: {{file: {_quoted(str(item.file))}{start}{gain}}}")
+    lines.append("prompts:")
     for segment in timeline.segments:
-        quoted = yaml.safe_dump(segment.text, default_style='"', allow_unicode=True, width=math.inf).strip()
+        quoted = _quoted(segment.text)
         end = "" if segment.end_s is None else f"end: {_format_seconds(segment.end_s)}, "
         lines.append(f"  - {{start: {_format_seconds(segment.start_s)}, {end}text: {quoted}}}")
     return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf)).strip()
 
 
 def _in_quotes(text: str) -> str:
@@ -110,7 +135,7 @@ class _Document:
         root = self.compose()
         if root is None:
             raise TimelineError(f"{self.source}: the timeline is empty, expected `prompts:` and a list")
-        top = self.mapping(root, ("prompts",), "`prompts:` and a list")
+        top = self.mapping(root, ("prompts", "sources"), "`prompts:` and a list")
         if "prompts" not in top:
             raise self.error(root, "`prompts:` is missing, expected `prompts:` and a list")
         items = top["prompts"]
@@ -120,6 +145,37 @@ class _Document:
             raise self.error(items, "the list of prompts is empty, expected at least one segment")
         for item in items.value:
             yield self.segment(item)
+
+    def sources(self) -> Iterator[SourceFile]:
+        """All sources in the order of the file."""
+        root = self.compose()
+        for key, node in root.value if isinstance(root, MappingNode) else ():
+            if not isinstance(key, ScalarNode) or key.value != "sources":
+                continue
+            if not isinstance(node, MappingNode) or not node.value:
+                raise self.error(node, f"`sources` are not names with files, expected for each object {_SOURCE}")
+            names: set[str] = set()
+            for name, value in node.value:
+                if not isinstance(name, ScalarNode) or not name.value.strip():
+                    raise self.error(name, "the name of a source is not text, expected that of an object")
+                if name.value in names:
+                    raise self.error(name, f"the source `{name.value}` is given twice, expected it once")
+                names.add(name.value)
+                yield self.source_file(name, value)
+
+    def source_file(self, name: ScalarNode, value: Node) -> SourceFile:
+        """One entry of the sources."""
+        fields = {"file": value} if isinstance(value, ScalarNode) else self.mapping(value, _SOURCE_KEYS, _SOURCE)
+        file = fields.get("file", value)
+        if not isinstance(file, ScalarNode) or not file.value.strip() or "\0" in file.value:
+            raise self.error(file, f"source `{name.value}` has no file, expected {_SOURCE}")
+        gain = fields.get("gain_db")
+        said = gain.value.strip() if isinstance(gain, ScalarNode) else ""
+        if gain is not None and not _DECIBELS.fullmatch(said):
+            raise self.error(gain, f"`gain_db` is no number of decibels, expected {_SOURCE}")
+        start_s = self.time(fields["start"], "start") if "start" in fields else 0.0
+        path = Path(self.source).parent / file.value
+        return SourceFile(name.value, path, start_s, float(said or 0), self.where(name))
 
     def segment(self, item: Node) -> Segment:
         """One entry of the list."""

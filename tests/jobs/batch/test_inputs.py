@@ -99,7 +99,10 @@ def test_a_manifest_is_relative_to_its_folder(tmp_path: Path) -> None:
     ("line", "message"),
     [
         ('{"audio": "a.wav", "tmeline": "x"}', ":2: unknown key 'tmeline', did you mean 'timeline'?"),
-        ('{"audio": "a.wav", "volume": 3}', ":2: unknown key 'volume', expected some of audio, out, prompt, timeline"),
+        (
+            '{"audio": "a.wav", "volume": 3}',
+            ":2: unknown key 'volume', expected some of audio, objects, out, prompt, time",
+        ),
         ('{"prompt": "x"}', ":2: missing key 'audio'"),
         ('{"audio": 3}', ":2: audio must be"),
         ('{"audio": ""}', ":2: 'audio' is '', expected the name of a file"),

@@ -57,7 +57,10 @@ def one(fields: str) -> str:
     return f"prompts:\n  - {{{fields}}}\n"
 
 
+SCENE = "prompts: [{start: 0, text: cello left}]\n"
 ACCEPTED = [
+    SCENE + "sources: {cello: cello.wav}\n",
+    SCENE + "sources:\n  the cello: {file: cello.wav}\n  piano: {file: a b.flac, start: 0:03, gain_db: -3.5}\n",
     *(path.read_text() for path in sorted((ROOT / "examples").glob("*.yaml"))),
     "prompts:\n- start: 0\n  end:\n  text: >\n    cello on the left,\n    piano right\n",
     "prompts:\n- {start: 4, text: dog left}\n- {start: 0, end: null, text: dog left}\n",
@@ -82,6 +85,15 @@ ACCEPTED = [
     *(one(f"start: 0, end: {time}, text: cello left") for time in ("~", "1", "0:01", "'1:59:59.999'", "0:0:0.1")),
 ]
 REFUSED = [
+    *(
+        SCENE + f"sources: {value}\n"
+        for value in ("", "{}", "[cello.wav]", "cello.wav", "{'': cello.wav}", "{cello: ''}")
+    ),
+    *(SCENE + f"sources: {{cello: {value}}}\n" for value in ("[a.wav]", "{start: 1}", "{file: a.wav, gain: 3}")),
+    *(
+        SCENE + f"sources: {{cello: {{file: a.wav, {more}}}}}\n"
+        for more in ("start: -1", "gain_db: 41", "gain_db: loud")
+    ),
     "",
     "hello",
     "[]",
