@@ -18,6 +18,7 @@ from tas_core.errors import InputError
 Progress = Literal["auto", "bar", "json", "off"]
 Device = Literal["auto", "cpu", "cuda"]
 ClipMode = Literal["rescale", "rescale-all", "clamp", "error"]
+Stereo = Literal["mix", "keep"]
 Subtype = Literal["PCM_16", "PCM_24", "FLOAT"]
 Precision = Literal["auto", "bf16", "fp32"]
 TextEncoder = Literal["minilm", "clip", "bert", "t5"]

@@ -75,7 +75,7 @@ def data(
         "--model",
         "-m",
         metavar="[NAME=]SYSTEM[@STEPS]",
-        help="A shipped model, a checkpoint folder, mono, truth, pan, hrtf, oracle-mask, oracle-direct, or "
+        help="A shipped model, a checkpoint folder, mono, truth, pan, hrtf, oracle-mask, oracle-direct, sources, or "
         "NAME=command:WORDS for any program (docs/EVALUATION.md); repeat. Differences are to the first.  "
         "[default: slots, mono, truth]",
     ),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tas_cli.commands.models import shipped
-from tas_cli.options import ClipMode, Device, Subtype, choice, moment
+from tas_cli.options import ClipMode, Device, Stereo, Subtype, choice, moment
 
 if TYPE_CHECKING:
     from tas_core.jobs.batch.plan import BatchPlan
@@ -56,6 +56,9 @@ def spatialize(
         "--strict",
         help="Refuse names that look misspelt or have unknown words, in place of a warning.",
         rich_help_panel=_INPUT,
+    ),
+    stereo: Stereo = choice(
+        "mix", help="Of two channels: mix them down, or keep all where no prompt places it.", rich_help_panel=_INPUT
     ),
     channel: int | None = typer.Option(
         None, min=1, help="Take one channel, counted from 1.  [default: mix down]", rich_help_panel=_INPUT
@@ -216,7 +219,7 @@ def spatialize(
     if prompt is not None:
         _check_prompt(prompt, sources or [])
     options = FileOptions(
-        RenderSettings(steps=steps, seed=seed, width=width, transition_s=transition),
+        RenderSettings(steps=steps, seed=seed, width=width, transition_s=transition, stereo=stereo),
         Excerpt(channel, start, _duration(start, duration, end), track),
         Levels(gain, loudness, clip),
         hrtf=hrtf,

@@ -6,6 +6,8 @@
 ``hrtf``           the whole of x through the measured head at that mean azimuth
 ``oracle-mask``    ideal ratio masks from the true stems, at the *requested* azimuths
 ``oracle-direct``  the true stems themselves, at their *true* azimuths, without their rooms' reflections
+``sources``        the same by the renderer of given sounds (:mod:`tas_core.inference.given`), what who has the stems
+                   gets
 
 All keep (L + R) / 2 = x. With mid = 2 x and spectrograms as the ``slots`` model has them (1024 samples every 256),
 and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
@@ -32,6 +34,8 @@ from tas_core.conventions import to_ears
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.inference.baselines import panned, through_head
+from tas_core.inference.blocks import gathered
+from tas_core.inference.given import GivenSpatializer
 from tas_core.inference.presence import Detection
 from tas_core.timeline.segments import Timeline
 
@@ -63,7 +67,7 @@ class Baseline:
     @property
     def needs_stems(self) -> bool:
         """Whether it is an oracle."""
-        return self.name.startswith("oracle")
+        return self.name.startswith("oracle") or self.name == "sources"
 
     @property
     def about(self) -> dict[str, Any]:
@@ -92,6 +96,8 @@ class Baseline:
         if self.name == "pan":
             assert timeline is not None
             return panned(x, RATE_HZ, timeline), None
+        if self.name == "sources":
+            return _given(clip), None
         spectrum = stft(torch.from_numpy(2 * x), _N_FFT, _HOP)
         times_s = np.arange(spectrum.shape[-1]) * _HOP / RATE_HZ
         if self.name == "oracle-direct":
@@ -120,8 +126,17 @@ class Baseline:
         return (), {}
 
 
-BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct")
+BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct", "sources")
 """Names of the floors and ceilings."""
+
+
+def _given(clip: EvalClip) -> np.ndarray:
+    """Ears (ear, time) of the true stems, mixed down, along the scene's paths in straight pieces."""
+    assert clip.stems is not None
+    sounds = dict(zip(clip.phrases, clip.stems.mean(axis=1, keepdims=True), strict=True))
+    rest = clip.mono - clip.stems.mean(axis=1).sum(axis=0)
+    job = GivenSpatializer(len(rest), RATE_HZ, clip.true_timeline(), dict.fromkeys(sounds, 1))
+    return gathered(job, job.blocks([np.concatenate([*sounds.values(), rest[None]])])).ears
 
 
 def _stem_mids(clip: EvalClip) -> Tensor:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
@@ -83,6 +84,23 @@ class EvalClip:
             InputError: the clip has no scene.
         """
         return np.stack([item.azimuth_deg(times_s) for item in self._scene().objects])
+
+    def true_timeline(self) -> Timeline:
+        """Where the objects of the scene are, as a timeline: a segment between every two corners of their paths.
+
+        Raises:
+            InputError: the clip has no scene.
+        """
+        objects = self._scene().objects
+        corners_s = {min(time_s, self.duration_s) for item in objects for time_s, _ in item.path}
+        edges_s = np.array(sorted({0.0, self.duration_s, *(time_s for time_s in corners_s if time_s > 0)}))
+        places = self.true_azimuth_deg(edges_s)
+        segments = []
+        for number, (start_s, end_s) in enumerate(pairwise(edges_s.tolist())):
+            ends = zip(self.phrases, places[:, number].tolist(), places[:, number + 1].tolist(), strict=True)
+            clauses = tuple(Clause(name, AzimuthPath(a, b)) for name, a, b in ends)
+            segments.append(Segment(start_s, end_s, format_prompt(clauses), clauses))
+        return Timeline(tuple(segments))
 
     def requested_azimuth_deg(self, timeline: Timeline, times_s: np.ndarray) -> np.ndarray:
         """Where a timeline puts the objects of the scene, degrees (object, time); 0 where it does not name them.

@@ -77,6 +77,21 @@ class BandSources:
 
 
 @dataclass(frozen=True)
+class StereoImage:
+    """The side signal of an input of two channels over a chunk, and its parts.
+
+    Attributes:
+        side: (time), over the whole band.
+        low: the same in the model's band, at its rate.
+        parts: of the objects, in the model's band, (object, time).
+    """
+
+    side: np.ndarray
+    low: np.ndarray
+    parts: np.ndarray
+
+
+@dataclass(frozen=True)
 class ModelBand:
     """A chunk within the model's band.
 
@@ -85,20 +100,26 @@ class ModelBand:
         side: side signal (time).
         sample_rate_hz: of the model.
         stems: estimated stem of each source, (object, time); None where they were not requested.
+        image: of an input of two channels.
     """
 
     samples: np.ndarray
     side: np.ndarray
     sample_rate_hz: int
     stems: np.ndarray | None = None
+    image: StereoImage | None = None
 
 
 @dataclass(frozen=True)
 class FullBand:
-    """A chunk over the whole band of the input: side signal (time), and estimated stems (object, time) or None."""
+    """A chunk over the whole band of the input: side signal (time), and estimated stems (object, time) or None.
+
+    ``images`` are the side signals of the stems (object, time), of an input of two channels.
+    """
 
     side: np.ndarray
     stems: np.ndarray | None
+    images: np.ndarray | None = None
 
 
 class LevelPanning:
@@ -173,12 +194,14 @@ def extend_bandwidth(
         first: number of the first sample of ``x`` in the whole signal.
     """
     model_rate_hz = low.sample_rate_hz
+    image = low.image
     if sample_rate_hz == model_rate_hz:
-        return FullBand(low.side, low.stems)
+        return FullBand(low.side, low.stems, None if image is None else image.parts)
     back = lambda signal: resample(signal, model_rate_hz, sample_rate_hz, len(x))  # noqa: E731
     side, stems = back(low.side), None if low.stems is None else back(low.stems)
+    images = None if image is None else back(image.parts)
     if sample_rate_hz < model_rate_hz:
-        return FullBand(side, stems)
+        return FullBand(side, stems, images)
     if sources is None:
         start = -(-first * model_rate_hz // sample_rate_hz)
         sources = sources_by_level(low.samples, low.side, model_rate_hz, start)
@@ -189,7 +212,7 @@ def extend_bandwidth(
     # Single precision is enough for what is added to x: x itself, and with it the sum of the ears, is not touched.
     high = torch.from_numpy((x - back(low.samples))[skip:]).float()
     if not len(high):
-        return FullBand(side, stems)
+        return FullBand(side, stems, images)
     freqs_hz = np.arange(size // 2 + 1) * sample_rate_hz / size
     lowest = int(np.searchsorted(freqs_hz, _START_FRACTION * model_rate_hz / 2))
     band = np.floor(3 * np.log2(freqs_hz[lowest:] / freqs_hz[lowest]) + 1e-9).astype(int)
@@ -199,7 +222,7 @@ def extend_bandwidth(
     power = torch.from_numpy(_at(sources.power.astype(float), position))
     fractions = _fractions(power, _band_powers(spectrum[lowest:], band), sample_rate_hz / hop)
 
-    def sound(factors: Callable[[slice], Tensor]) -> np.ndarray:
+    def sound(factors: Callable[[slice], Tensor], spectrum: Tensor = spectrum) -> np.ndarray:
         """What is left (time) of the band above after factors (freq, frame), asked for a piece at a time."""
         shaped = torch.zeros_like(spectrum)
         for at in range(0, spectrum.shape[-1], _PIECE_FRAMES):
@@ -221,7 +244,11 @@ def extend_bandwidth(
     if stems is not None:
         for stem, fraction in zip(stems, fractions, strict=True):
             stem += sound(lambda piece, fraction=fraction: fraction[band, piece])  # type: ignore[misc]
-    return FullBand(side + 2 * sound(gain), stems)
+    if image is not None and images is not None:
+        above = stft(torch.from_numpy((image.side - back(image.low))[skip:]).float(), size, hop)
+        for part, fraction in zip(images, fractions, strict=True):
+            part += sound(lambda piece, fraction=fraction: fraction[band, piece], above)  # type: ignore[misc]
+    return FullBand(side + 2 * sound(gain), stems, images)
 
 
 def _band_powers(spectrum: Tensor, band: np.ndarray) -> Tensor:

@@ -24,6 +24,7 @@ class Chunk:
         keep: which samples of the chunk count for presence detection; chunks of one signal share none of them.
         wanted: which samples are rendered: ``keep`` and some around it.
         total: samples in the whole signal.
+        image: side signal (time) of an input of two channels, whose parts are wanted; None of a mono one.
     """
 
     mid: Tensor
@@ -31,6 +32,7 @@ class Chunk:
     keep: slice
     wanted: slice
     total: int
+    image: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,14 @@ class RenderedChunk:
         objects: objects that the timeline names in or near the chunk; none from models that do not separate.
         sources: what sounds where at the upper end of the model's band; None from models that do not separate.
         stems: estimated stems (object, time), where they were requested.
+        images: side signals of the stems (object, time), of an input of two channels.
     """
 
     side: Tensor
     objects: tuple[str, ...] = ()
     sources: BandSources | None = None
     stems: Tensor | None = None
+    images: Tensor | None = None
 
 
 class ChunkRenderer(Protocol):

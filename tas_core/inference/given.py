@@ -59,6 +59,9 @@ def others(timeline: Timeline, given: Iterable[str]) -> Timeline | None:
 class GivenSpatializer:
     """Puts given sounds, and what is left of an input, where a timeline says; like a ``Spatializer``.
 
+    Where stereo is to stay, so does what is left of an input of two channels, and a sound of two channels while no
+    prompt says where it is.
+
     Args:
         num_samples: length of the result.
         sample_rate_hz: 8000 to 192000.
@@ -104,6 +107,7 @@ class GivenSpatializer:
         self.stem_names: tuple[str, ...] = stem_names(self.timeline) if settings.stems else ()
         self._numbers = {name: number for number, name in enumerate(self.timeline.objects)}
         self._passage = passage or (0, num_samples)
+        self._rest_rows = 2 if settings.keeps_stereo else 1
         self._hop = frame_hop(sample_rate_hz)
         self._table = DirectionTable(FRAMES_PER_WINDOW * self._hop, sample_rate_hz, settings.head)
         self._begin = self._passage[0] // self._hop * self._hop
@@ -120,15 +124,16 @@ class GivenSpatializer:
 
         Args:
             pieces: (row, time), full scale 1, from :attr:`first_sample` on, in pieces of any length: the channels of
-                the given sounds in their order, and last what is left of the input, mono.
+                the given sounds in their order, and last what is left of the input, mono, or left and right where
+                stereo is to stay.
             progress: told the fraction done, 0 to 1.
-            rest: for the network, what is left of the input, (time), from its own first sample on.
+            rest: for the network, what is left of the input, (time) or (channel, time), from its own first sample on.
 
         Raises:
             InputError: pieces of another shape, or shorter together than was said.
         """
         begin, end = self._passage
-        rows = sum(self._given.values()) + 1
+        rows = sum(self._given.values()) + self._rest_rows
         lengths: list[int] = []
         separated = in_lengths(_dense(self._network.blocks(rest)), _taken(lengths)) if self._network else None
         size = _BLOCK_HOPS * self._hop
@@ -143,8 +148,9 @@ class GivenSpatializer:
                 lengths.append(stop - start)
                 others_there = next(separated)
                 ears += others_there[:2]
-            self._measure(ears, stems, x[-1, keep], start)
-            yield Block(ears, self._stems(stems, x[-1, keep], others_there) if self.stem_names else None)
+            rest_mono = x[-self._rest_rows :, keep].mean(axis=0)
+            self._measure(ears, stems, rest_mono, start)
+            yield Block(ears, self._stems(stems, rest_mono, others_there) if self.stem_names else None)
             progress((stop - begin) / (end - begin))
 
     def segments(self) -> tuple[SegmentResult, ...]:
@@ -168,7 +174,11 @@ class GivenSpatializer:
     def detections(self) -> tuple[Detection, ...]:
         """Which objects are in the sound, after all blocks: a given one where it is more than silence."""
         span_s = self._passage[0] / self.sample_rate_hz, self._passage[1] / self.sample_rate_hz
-        mine = (item for item in self._tracker.detections() if item.object in self._given)
+        mine = (
+            replace(item, presence=1.0 if item.energy_share else 0.0)
+            for item in self._tracker.detections()
+            if item.object in self._given
+        )
         theirs = self._network.detections() if self._network else ()
         return tuple(sorted((*within(mine, *span_s), *theirs), key=lambda item: item.start_s))
 
@@ -181,7 +191,7 @@ class GivenSpatializer:
         times_s = (first + np.arange(1 + x.shape[1] // self._hop + 1) * self._hop) / self.sample_rate_hz
         tracks, rest_db = self._tracks(times_s)
         position = np.arange(x.shape[1]) / self._hop
-        mono, side = np.zeros(x.shape[1]), np.zeros(x.shape[1])
+        mono, side, image = np.zeros((3, x.shape[1]))
         sounds: dict[str, np.ndarray] = {}
         row = 0
         for name, channels in self._given.items():
@@ -191,6 +201,10 @@ class GivenSpatializer:
             if track.gain_db.any():
                 part = part * smooth(db_to_amplitude(track.gain_db), position)
             mono += part.mean(axis=0)
+            if self._settings.keeps_stereo and channels == 2 and not track.placed.all():
+                stays = smooth(1.0 - track.placed, position)
+                image += (part[LEFT_EAR] - part[RIGHT_EAR]) * stays
+                part = part * (1 - stays)
             azimuth_deg = track.azimuth_deg[:-1]
             if channels == 1:
                 side += placed_side(part[0], azimuth_deg, self._table, self._hop)
@@ -198,9 +212,11 @@ class GivenSpatializer:
             apart_deg = LEFT_SIGN * np.minimum(WIDTH_DEG, MAX_AZIMUTH_DEG - np.abs(azimuth_deg))
             for ear, sign in ((LEFT_EAR, 1), (RIGHT_EAR, -1)):
                 side += placed_side(part[ear] / 2, azimuth_deg + sign * apart_deg, self._table, self._hop)
-        if self._network is None:
-            mono += x[-1] * smooth(db_to_amplitude(rest_db), position) if rest_db.any() else x[-1]
-        return to_ears(mono[keep], self._settings.width * side[keep]), sounds
+        ears = to_ears(mono[keep], self._settings.width * side[keep] + image[keep])
+        if self._network is None:  # last, so that it stays to the bit where nothing else sounds
+            rest = x[-self._rest_rows :, keep]
+            ears += rest * smooth(db_to_amplitude(rest_db), position)[keep] if rest_db.any() else rest
+        return ears, sounds
 
     def _tracks(self, times_s: np.ndarray) -> tuple[dict[str, Track], np.ndarray]:
         """Where objects are at times, and the gain of all that is not named, dB."""
@@ -249,7 +265,8 @@ def render_given(
     """Render whole signals: given sounds, and of an input what they leave.
 
     Args:
-        audio: mono signal (time) that the sounds are a part of; None if there is none.
+        audio: mono signal (time) that the sounds are a part of, or (channel, time) where stereo is to stay; None if
+            there is none.
         sample_rate_hz: 8000 to 192000.
         timeline: prompts; uncovered time is centred.
         sounds: (channel, time) by object, 1 or 2 channels; "rest", which no prompt names, stays in the center.
@@ -262,18 +279,21 @@ def render_given(
     """
     objects = {name: sound for name, sound in sounds.items() if name in timeline.objects}
     loose = [sound.mean(axis=0) for name, sound in sounds.items() if name not in objects]
-    size = max(sound.shape[1] for sound in sounds.values()) if audio is None else len(audio)
+    size = max(sound.shape[1] for sound in sounds.values()) if audio is None else audio.shape[-1]
+    channels = 2 if settings.keeps_stereo else 1
     fitted = [np.pad(s[:, :size], ((0, 0), (0, max(0, size - s.shape[1])))) for s in objects.values()]
     mono = np.array([sound.mean(axis=0) for sound in fitted]).reshape(-1, size)
-    rest = np.zeros(size) if audio is None else audio.astype(np.float64) - mono.sum(axis=0)
+    rest = np.zeros((channels, size))
     if audio is not None:
         if loose:
             raise InputError("the rest is what the sounds leave of the input; expected no sound for it")
         meter = PartsMeter(len(objects))
-        meter.add(mono, audio.astype(np.float64))
+        whole = np.atleast_2d(audio.astype(np.float64))
+        meter.add(mono, whole.mean(axis=0))
         meter.check([f"source '{name}'" for name in objects], "audio", sample_rate_hz)
+        rest = whole - sum(sound if channels == 2 else sound.mean(axis=0) for sound in fitted)
     for sound in loose:
-        rest[: len(sound)] += sound
+        rest[:, : len(sound)] += sound
     separated = others(timeline.resolved(size / sample_rate_hz), objects)
     network = None
     if separated is not None and model is not None:
@@ -282,8 +302,8 @@ def render_given(
         network = Spatializer(size, sample_rate_hz, separated, model, settings)
     counts = {name: len(sound) for name, sound in zip(objects, fitted, strict=True)}
     job = GivenSpatializer(size, sample_rate_hz, timeline, counts, settings, network=network)
-    rows = np.concatenate([*fitted, rest[None]])
-    return gathered(job, job.blocks([rows], progress, rest=[rest]))
+    left = rest if channels == 2 else rest[0]
+    return gathered(job, job.blocks([np.concatenate([*fitted, rest])], progress, rest=[left]))
 
 
 def _dense(blocks: Iterable[Block]) -> Iterator[np.ndarray]:

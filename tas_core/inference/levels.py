@@ -31,8 +31,13 @@ class GainCurves:
         self._timeline, self._duration_s = timeline, duration_s
         self._rate_hz, self._transition_s = sample_rate_hz, transition_s
 
-    def at(self, start: int, stop: int) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    def at(self, start: int, stop: int, *, in_place: bool = False) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
         """Gains at samples ``start`` to before ``stop``, factors.
+
+        Args:
+            start: number of the first sample.
+            stop: of the last, and one.
+            in_place: of what stays where it was in an input of two channels: 0 for objects that a prompt places.
 
         Returns:
             By object, (time) float64, of those that a prompt names near there; and of all else, None for 1 throughout.
@@ -46,7 +51,8 @@ class GainCurves:
         samples = np.arange(start, stop) / self._rate_hz / FRAME_S - first
         rest_db = near.rest_gain_db(times_s, self._duration_s, transition_s=self._transition_s)
         tracks = near.tracks(times_s, self._duration_s, transition_s=self._transition_s)
-        gains = {track.object: smooth(db_to_amplitude(track.gain_db), samples) for track in tracks}
+        frames = {track.object: db_to_amplitude(track.gain_db) * ~(track.placed & in_place) for track in tracks}
+        gains = {name: smooth(values, samples) for name, values in frames.items()}
         return gains, smooth(db_to_amplitude(rest_db), samples) if rest_db.any() else None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
-from typing import TYPE_CHECKING, Final, TypedDict
+from typing import TYPE_CHECKING, Final, Literal, TypedDict
 
 from tas_core.errors import InputError
 from tas_core.timeline.transitions import check_transition
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_SEED: Final = 2**32 - 1
 """Seeds are whole numbers from 0 to this, so that what is derived from them fits 64 bits."""
+
+Stereo = Literal["mix", "keep"]
+STEREO: Final[tuple[Stereo, ...]] = ("mix", "keep")
 
 MAX_WIDTH: Final = 2.0
 """Factors of the difference between the ears go from 0 (mono) to this."""
@@ -61,6 +64,8 @@ class RenderSettings:
         transition_s: how long places take to change where a prompt begins or ends, seconds, see
             :mod:`tas_core.timeline.transitions`; with 0 it takes the model's own analysis window.
         stems: whether to give each object's estimated stem as well.
+        stereo: what becomes of an input of two channels: "mix" mixes it down, "keep" leaves all in its place that no
+            prompt places, and the signal is (channel, time).
 
     Raises:
         InputError: a value out of range.
@@ -72,12 +77,20 @@ class RenderSettings:
     width: float = 1.0
     transition_s: float = 0.0
     stems: bool = False
+    stereo: Stereo = "mix"
 
     def __post_init__(self) -> None:
         check_width(self.width)
         check_transition(self.transition_s)
         check_steps(self.steps)
         check_seed(self.seed)
+        if self.stereo not in STEREO:
+            raise InputError(f"unknown stereo '{self.stereo}'; expected one of {', '.join(STEREO)}")
+
+    @property
+    def keeps_stereo(self) -> bool:
+        """Whether the input has two channels, which stay where no prompt places their sounds."""
+        return self.stereo == "keep"
 
 
 class RenderKeywords(TypedDict, total=False):
@@ -89,3 +102,4 @@ class RenderKeywords(TypedDict, total=False):
     width: float
     transition_s: float
     stems: bool
+    stereo: Stereo

@@ -140,6 +140,7 @@ class SlotsRenderer:
             names,
             sources if gains is None else replace(sources, weights=sources.weights * gains[:-1, :, None]),
             self._stem_signals(spectrum[0], found.masks[0], chunk.wanted, first) if self._stems else None,
+            self._images(chunk, found.masks[0], within),
         )
 
     def _tracks(self, times_s: np.ndarray, within: slice) -> tuple[tuple[Track, ...], np.ndarray]:
@@ -183,7 +184,8 @@ class SlotsRenderer:
         nothing = BandSources(
             start_s, config.hop / config.sample_rate_hz, np.zeros((1, frames)), np.zeros((0, frames, 1)), self._panning
         )
-        return RenderedChunk(chunk.mid.new_zeros(size), (), nothing, stems)
+        images = None if chunk.image is None else chunk.mid.new_zeros(0, size)
+        return RenderedChunk(chunk.mid.new_zeros(size), (), nothing, stems, images)
 
     def _sources(
         self, spectrum: Tensor, found: Separation, tracks: tuple[Track, ...], sounds: Tensor, start_s: float
@@ -211,6 +213,14 @@ class SlotsRenderer:
             self._panning.weights(azimuth_deg, direct.cpu().double().clamp(0, 1).numpy()),
             self._panning,
         )
+
+    def _images(self, chunk: Chunk, masks: Tensor, within: slice) -> Tensor | None:
+        """Side signals of the stems of an input of two channels, mask times its side signal, (object, time)."""
+        if chunk.image is None:
+            return None
+        config = self._model.config
+        spectrum = stft(2 * chunk.image, config.n_fft, config.hop)[..., within].to(masks.device)
+        return self._stem_signals(spectrum, masks, chunk.wanted, within.start * config.hop)
 
     def _stem_signals(self, spectrum: Tensor, masks: Tensor, wanted: slice, first: int) -> Tensor:
         """Estimated stems, half of mask times mid, (object, time)."""

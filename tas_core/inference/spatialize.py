@@ -79,8 +79,9 @@ def spatialize(
         settings: those of :class:`tas_core.RenderSettings`: ``steps`` (diffusion steps; None is the model's own
             default), ``seed`` (of the noise), ``head`` (whose ears to make: a SOFA file or what
             :func:`tas_core.read_sofa` made of it; None is a KEMAR), ``width`` (factor of the difference between the
-            ears, 0 to 2), ``transition_s`` (how long places take to change where a prompt begins or ends, seconds) and
-            ``stems`` (whether to return each object's estimated stem).
+            ears, 0 to 2), ``transition_s`` (how long places take to change where a prompt begins or ends, seconds),
+            ``stems`` (whether to return each object's estimated stem) and ``stereo`` ("keep" for samples of two
+            channels that stay where no prompt places their sounds).
 
     Warns:
         UserWarning: an object that the timeline names is not in the sound, or something else was probably taken for it,
@@ -94,14 +95,16 @@ def spatialize(
     """
     if audio is None and not sources:
         raise InputError("audio is None and there are no sources; expected samples, or sounds of all objects")
-    samples = None if audio is None else _mono_samples(audio)
+    chosen = _render_settings(settings)
+    samples = None
+    if audio is not None:
+        samples = _both_channels(audio) if chosen.keeps_stereo else _mono_samples(audio)
     rate_hz = _checked_rate(sample_rate_hz)
     what = _read_timeline(timeline)
     given = {match_name(name, what.objects, what="source"): _channels(name, x) for name, x in (sources or {}).items()}
     if len(given) < len(sources or {}):
         raise InputError(f"two sources are of one object ({', '.join(sources or {})}); expected one for each")
     warn_of_doubts(what, given=given)
-    chosen = _render_settings(settings)
     separated = others(what, given) if given else what
     ready = None
     if separated is not None and samples is not None:
@@ -123,6 +126,17 @@ def spatialize(
     return result
 
 
+def _both_channels(audio: ArrayLike) -> np.ndarray:
+    """Samples of two channels as an array (channel, time) of floats."""
+    samples = np.asarray(audio)
+    if samples.ndim != 2 or 2 not in samples.shape:
+        raise InputError(
+            f"audio has the shape {samples.shape}; expected two channels (channel, time), which are to stay"
+        )
+    both = samples if len(samples) == 2 else samples.T
+    return np.stack([_mono_samples(channel) for channel in both])
+
+
 def _channels(name: str, sound: ArrayLike) -> np.ndarray:
     """The sound of an object as an array (channel, time) of floats, one channel or two."""
     try:
@@ -130,8 +144,7 @@ def _channels(name: str, sound: ArrayLike) -> np.ndarray:
             raise InputError("a path, expected samples: read them (tas_core.audio.read_audio)")
         samples = np.asarray(sound)
         if samples.ndim == 2 and 2 in samples.shape:
-            both = samples if len(samples) == 2 else samples.T
-            return np.stack([_mono_samples(channel) for channel in both])
+            return _both_channels(samples)
         return _mono_samples(samples)[None]
     except InputError as error:
         raise InputError(f"source '{name}': {error}") from error

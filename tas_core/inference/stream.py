@@ -16,7 +16,7 @@ that blocks do not show and memory does not depend on the length.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from tas_core.audio.resampling import resample
-from tas_core.conventions import to_ears
+from tas_core.conventions import LEFT_EAR, RIGHT_EAR, to_ears
 from tas_core.errors import InputError
-from tas_core.inference.bandwidth_extension import REACH_S, FullBand, ModelBand, extend_bandwidth
+from tas_core.inference.bandwidth_extension import REACH_S, FullBand, ModelBand, StereoImage, extend_bandwidth
 from tas_core.inference.blocks import gathered, overlapping
 from tas_core.inference.chunk import Chunk, ChunkRenderer
 from tas_core.inference.engine import LoadedModel
@@ -100,7 +100,8 @@ class Spatializer:
         self.stem_names: tuple[str, ...] = stem_names(self.timeline) if settings.stems else ()
         self._numbers = {name: number for number, name in enumerate(self.timeline.objects)}
         self._levels = None
-        if self.timeline.changes_levels:
+        self._keeps_stereo = settings.keeps_stereo
+        if self.timeline.changes_levels or self._keeps_stereo:
             self._levels = GainCurves(self.timeline, duration_s, sample_rate_hz, settings.transition_s)
             settings = replace(settings, stems=True)
         renderer = _RENDERERS[model.network.conditions_on]
@@ -121,7 +122,8 @@ class Spatializer:
         """Ears and stems, block by block.
 
         Args:
-            pieces: the signal (time), full scale 1, from :attr:`first_sample` on, in pieces of any length.
+            pieces: the signal (time), full scale 1, from :attr:`first_sample` on, in pieces of any length; (channel,
+                time), left and right, where stereo is to stay.
             progress: told the fraction done, 0 to 1.
 
         Raises:
@@ -129,21 +131,31 @@ class Spatializer:
         """
         total, (passage_start, passage_end) = self.num_samples, self._passage
         done = lambda at: progress((at - passage_start) / (passage_end - passage_start))  # noqa: E731
-        for first, block_start, block_stop, x in overlapping(
-            pieces, total, self._block, self._margin, self._begin, passage_end
+        rows = 2 if self._keeps_stereo else None
+        for first, block_start, block_stop, signal in overlapping(
+            pieces, total, self._block, self._margin, self._begin, passage_end, rows
         ):
+            x = signal.mean(axis=0) if self._keeps_stereo else signal
+            image = signal[LEFT_EAR] - signal[RIGHT_EAR] if self._keeps_stereo else None
             start, stop = max(block_start, passage_start), min(block_stop, passage_end)
             report = lambda fraction, a=start, b=stop: done(a + fraction * (b - a))  # noqa: E731
             keep = slice(start - first, stop - first)
             around = slice(max(block_start - self._edge, first) - first, min(block_stop + self._edge - first, len(x)))
-            objects, full = self._full_band(x, first, keep, around, report)
+            objects, full = self._full_band(x, image, first, keep, around, report)
+            kept = keep
             x, keep = x[keep], slice(keep.start - around.start, keep.stop - around.start)
             stems = None
             if full.stems is not None:
                 stems = {self._numbers[name]: stem[keep] for name, stem in zip(objects, full.stems, strict=True)}
                 stems[len(self._numbers)] = x - full.stems[:, keep].sum(axis=0)
-            mono = x if self._levels is None or stems is None else self._leveled(x, stems, start)
-            ears = to_ears(mono, self._width * full.side[keep])
+            side = self._width * full.side[keep]
+            if image is not None and stems is not None:
+                assert full.images is not None
+                images = {self._numbers[name]: part[keep] for name, part in zip(objects, full.images, strict=True)}
+                ears = self._in_place(signal[:, kept], side, stems, images, start)
+            else:
+                mono = x if self._levels is None or stems is None else x + self._change(stems, start)
+                ears = to_ears(mono, side)
             self._meter.add(ears, start)
             yield Block(ears, stems if self.stem_names else None)
             done(stop)
@@ -183,21 +195,49 @@ class Spatializer:
         """Objects that the model does not tell apart, after all blocks; nothing from models that do not separate."""
         return self._renderer.likeness.pairs() if self._renderer.likeness else ()
 
-    def _leveled(self, x: np.ndarray, stems: dict[int, np.ndarray], start: int) -> np.ndarray:
-        """What stems (time), by their number, and the rest come to after their gains; x where no level is changed.
+    def _change(self, stems: Mapping[int, np.ndarray], start: int, *, in_place: bool = False) -> np.ndarray | float:
+        """What the gains of stems (time), by their number, and of the rest add to their sum; 0 if they change nothing.
 
         Args:
-            x: their sum.
             stems: objects and, last, the rest.
             start: number of their first sample.
+            in_place: as for :meth:`tas_core.inference.levels.GainCurves.at`.
         """
         assert self._levels is not None
-        gains, rest = self._levels.at(start, start + len(x))
-        out = x.copy()
+        rest = stems[len(self._numbers)]
+        gains, rest_gain = self._levels.at(start, start + len(rest), in_place=in_place)
+        change: np.ndarray | float = 0.0
         for name, gain in gains.items():
             if (number := self._numbers[name]) in stems:
-                out += (gain - 1) * stems[number]
-        return out if rest is None else out + (rest - 1) * stems[len(self._numbers)]
+                change = change + (gain - 1) * stems[number]
+        return change if rest_gain is None else change + (rest_gain - 1) * rest
+
+    def _in_place(
+        self,
+        signal: np.ndarray,
+        side: np.ndarray,
+        stems: Mapping[int, np.ndarray],
+        images: Mapping[int, np.ndarray],
+        start: int,
+    ) -> np.ndarray:
+        """Ears (ear, time) of a signal (channel, time) that stays but for what prompts place or make louder.
+
+        Args:
+            signal: left and right.
+            side: of what is placed.
+            stems: of the mono sum, the rest last.
+            images: side signals of the stems, without the rest.
+            start: number of the first sample.
+        """
+        image = signal[LEFT_EAR] - signal[RIGHT_EAR]
+        rest = image - sum(images.values())
+        mono = self._change(stems, start)
+        side = side + self._change({**images, len(self._numbers): rest}, start, in_place=True)
+        # Added to the signal, so that it is as it was, to the bit, where there is nothing to add.
+        ears = signal.astype(np.float64)
+        ears[LEFT_EAR] += mono + side / 2
+        ears[RIGHT_EAR] += mono - side / 2
+        return ears
 
     @property
     def _passage_s(self) -> tuple[float, float]:
@@ -219,11 +259,15 @@ class Spatializer:
         return whole(_BLOCK_S), edge + whole(self._renderer.margin / model_rate_hz), edge
 
     def _full_band(
-        self, x: np.ndarray, first: int, keep: slice, wanted: slice, progress: Progress
+        self, x: np.ndarray, image: np.ndarray | None, first: int, keep: slice, wanted: slice, progress: Progress
     ) -> tuple[tuple[str, ...], FullBand]:
-        """Objects, side signal and stems of the wanted samples of a chunk (time) that begins with sample ``first``."""
+        """Objects, side signal and stems of the wanted samples of a chunk (time) that begins with sample ``first``.
+
+        ``image`` is the side signal of an input of two channels, (time).
+        """
         rate_hz, model_rate_hz = self.sample_rate_hz, self._model_rate_hz
-        low = x if rate_hz == model_rate_hz else resample(x, rate_hz, model_rate_hz)
+        at_model = lambda signal: signal if rate_hz == model_rate_hz else resample(signal, rate_hz, model_rate_hz)  # noqa: E731
+        low, low_image = at_model(x), None if image is None else at_model(image)
         scaled = lambda samples: -(-samples * model_rate_hz // rate_hz)  # noqa: E731
         low_of = lambda part: slice(scaled(part.start), min(scaled(part.stop), len(low)))  # noqa: E731
         chunk = Chunk(
@@ -232,13 +276,18 @@ class Spatializer:
             keep=low_of(keep),
             wanted=low_of(wanted),
             total=scaled(self.num_samples),
+            image=None if low_image is None else torch.from_numpy(low_image).float(),
         )
         rendered = self._renderer(chunk, progress)
+        parts = None
+        if image is not None and low_image is not None and rendered.images is not None:
+            parts = StereoImage(image[wanted], low_image[chunk.wanted], rendered.images.double().numpy())
         band = ModelBand(
             low[chunk.wanted],
             rendered.side.double().numpy(),
             model_rate_hz,
             None if rendered.stems is None else rendered.stems.double().numpy(),
+            parts,
         )
         return rendered.objects, extend_bandwidth(
             x[wanted], rate_hz, band, rendered.sources, first=first + wanted.start
@@ -257,6 +306,8 @@ def _check_request(network: SpatialModel, settings: RenderSettings, timeline: Ti
         raise InputError(f"a {family} model has learned one head; only {others} models take another")
     if settings.stems:
         raise InputError(f"a {family} model does not tell objects apart; only {others} models give stems")
+    if settings.keeps_stereo:
+        raise InputError(f"a {family} model does not tell objects apart; only {others} models keep stereo")
     if timeline.changes_levels:
         raise InputError(f"a {family} model does not tell objects apart; only {others} models change levels")
     if settings.transition_s:
@@ -285,7 +336,8 @@ def render(
     Raises:
         InputError: the samples are not mono; as :class:`Spatializer`.
     """
-    if samples.ndim != 1 or len(samples) == 0:
-        raise InputError(f"expected a mono signal (time), got shape {samples.shape}")
-    job = Spatializer(len(samples), sample_rate_hz, timeline, model, settings)
+    if samples.shape[:-1] != ((2,) if settings.keeps_stereo else ()) or samples.shape[-1] == 0:
+        expected = "two channels (channel, time)" if settings.keeps_stereo else "a mono signal (time)"
+        raise InputError(f"expected {expected}, got shape {samples.shape}")
+    job = Spatializer(samples.shape[-1], sample_rate_hz, timeline, model, settings)
     return replace(gathered(job, job.blocks([samples], progress)), evidence=job.evidence())

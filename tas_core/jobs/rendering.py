@@ -12,7 +12,7 @@ from tas_core.audio.mixdown import MixdownMeter
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.given import GivenSpatializer
 from tas_core.inference.result import Block
-from tas_core.jobs.request import PreparedFile, mono_pieces
+from tas_core.jobs.request import READ_FRAMES, PreparedFile, mono_pieces
 from tas_core.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -64,24 +64,32 @@ class Rendering:
     def blocks(self, progress: Progress) -> Iterator[Block]:
         """Ears and stems, block by block; arguments and errors as for a ``Spatializer``."""
         reader, given, job = self._prepared.reader, self._prepared.given, self.job
-        channel = self._prepared.options.excerpt.channel
         if given is None or not isinstance(job, GivenSpatializer):
             assert self._network is not None
             reader.seek(self._network.first_sample)
-            yield from self._network.blocks(mono_pieces(reader, channel, self.meter), progress)
+            yield from self._network.blocks(self._pieces(), progress)
             return
-        size = self._prepared.num_samples
+        size, stereo = self._prepared.num_samples, self._prepared.render.keeps_stereo
         if not self._prepared.request.has_input:
-            yield from job.blocks(given.rows(job.first_sample, None, size), progress)
+            yield from job.blocks(given.rows(job.first_sample, None, size, stereo=stereo), progress)
             return
         firsts = [job.first_sample, *([self._network.first_sample] if self._network else [])]
         first = min(firsts)
         reader.seek(first)
-        rows = given.rows(first, mono_pieces(reader, channel, self.meter), size)
+        rows = given.rows(first, self._pieces(), size, stereo=stereo)
         # Both look at the same sound, the network some seconds further ahead.
         mine, theirs = itertools.tee(rows)
-        rest = (piece[-1] for piece in _behind(theirs, firsts[-1] - first))
+        rest = (piece[-2:] if stereo else piece[-1] for piece in _behind(theirs, firsts[-1] - first))
         yield from job.blocks(_behind(mine, job.first_sample - first), progress, rest=rest if self._network else ())
+
+    def _pieces(self) -> Iterator[np.ndarray]:
+        """The input from where its reader is, (time), or (channel, time) where stereo is to stay."""
+        reader = self._prepared.reader
+        if not self._prepared.render.keeps_stereo:
+            yield from mono_pieces(reader, self._prepared.options.excerpt.channel, self.meter)
+            return
+        while (block := reader.read(READ_FRAMES)).shape[1]:
+            yield block
 
 
 def _behind(pieces: Iterable[np.ndarray], skip: int) -> Iterator[np.ndarray]:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from tas_core.acoustics.hrtf import HrirSet
 
 SUBTYPES: Final = ("PCM_16", "PCM_24", "FLOAT")
-_READ_FRAMES: Final = 2**20
+READ_FRAMES: Final = 2**20
 SIDECAR_ENDING: Final = ".tas.json"
 
 
@@ -92,6 +92,7 @@ class FileOptions:
             "subtype": self.subtype,
             "hrtf": None if self.hrtf is None else str(self.hrtf),
             "width": self.render.width,
+            "stereo": self.render.stereo,
             "transition_s": self.render.transition_s,
             "sidecar": self.sidecar,
             "overwrite": self.overwrite,
@@ -303,7 +304,9 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
         num_samples = reader.count_frames()
         passage = options.excerpt.span(reader, num_samples)
         forms = tuple(_output_form(delivery, reader, options, passage) for delivery in made)
-        if options.excerpt.channel is None and reader.num_channels > 1:
+        if options.render.keeps_stereo:
+            _check_stereo(request, options, reader)
+        elif options.excerpt.channel is None and reader.num_channels > 1:
             warnings.warn(f"{reader.name}: {reader.num_channels} channels mixed down to mono", stacklevel=3)
         if given is not None and request.has_input:
             given.check_sum(mono_pieces(reader, options.excerpt.channel), reader.name, num_samples)
@@ -343,9 +346,25 @@ def _check_given(
         raise InputError("a number of steps was given, and there is no input for a network; expected none")
 
 
+def _check_stereo(request: FileRequest, options: FileOptions, reader: AudioReader) -> None:
+    """See that there is stereo that can stay.
+
+    Raises:
+        InputError: the input has not two channels, or one of them is to be taken; or a format other than binaural.
+    """
+    if options.excerpt.channel is not None:
+        raise InputError("one channel was asked for, and both are to stay; expected one of the two")
+    if request.has_input and reader.num_channels != 2:
+        channels = f"{reader.num_channels} channel{'s' * (reader.num_channels != 1)}"
+        raise InputError(f"{reader.name}: {channels}, expected two that can stay")
+    others_made = [made.format.name for made in request.deliveries if made.format.name != BINAURAL]
+    if others_made:
+        raise InputError(f"stereo can stay in two ears, and not in {others_made[0]}; expected binaural alone")
+
+
 def mono_pieces(reader: AudioReader, channel: int | None, meter: MixdownMeter | None = None) -> Iterator[np.ndarray]:
     """The file from where the reader is, block by block, (time): one channel, or the mean of all, which is measured."""
-    while (block := reader.read(_READ_FRAMES)).shape[1]:
+    while (block := reader.read(READ_FRAMES)).shape[1]:
         if channel is not None:
             yield block[channel - 1]
             continue

@@ -135,7 +135,7 @@ class GivenSources:
         sample_rate_hz: at which they are read.
     """
 
-    by_object: Mapping[str, OpenedSource]
+    by_object: dict[str, OpenedSource]
     sample_rate_hz: int
 
     @property
@@ -172,29 +172,38 @@ class GivenSources:
         for parts in zip(*readers, strict=True):
             yield np.concatenate(parts)
 
-    def rows(self, first: int, whole: Iterable[np.ndarray] | None, stop: int) -> Iterator[np.ndarray]:
+    def rows(
+        self, first: int, whole: Iterable[np.ndarray] | None, stop: int, *, stereo: bool = False
+    ) -> Iterator[np.ndarray]:
         """The objects' sounds, and last what else there is, (row, time): of an input what they leave.
 
         Args:
             first: number of the first sample.
-            whole: the input from that sample on, (time), in pieces; None if there is none.
+            whole: the input from that sample on, (time) or (channel, time), in pieces; None if there is none.
             stop: number of the last sample, and one.
+            stereo: whether what else there is has two channels.
         """
-        count = sum(self.channels.values())
+        count, channels = sum(self.channels.values()), 2 if stereo else 1
         sounds = self.blocks(first, stop)
         if whole is None:
             for block in sounds:
-                rest = block[count:].mean(axis=0) if self.has_rest else np.zeros(block.shape[1])
-                yield np.concatenate([block[:count], rest[None]])
+                rest = block[count:] if self.has_rest else np.zeros((1, block.shape[1]))
+                rest = np.broadcast_to(rest if stereo else rest.mean(axis=0), (channels, block.shape[1]))
+                yield np.concatenate([block[:count], rest])
             return
         lengths = [min(_BLOCK_FRAMES, stop - at) for at in range(first, stop, _BLOCK_FRAMES)]
         for block, x in zip(sounds, in_lengths(whole, lengths), strict=True):
-            yield np.concatenate([block[:count], (x - self.mono(block[:count]).sum(axis=0))[None]])
+            parts = self._parts(block[:count]) if stereo else self.mono(block[:count])
+            yield np.concatenate([block[:count], np.atleast_2d(x) - sum(parts)])
+
+    def _parts(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Sounds of rows (row, time), each (channel, time) with one channel or two."""
+        ends = list(itertools.accumulate(self.channels.values(), initial=0))
+        return [rows[a:b] for a, b in itertools.pairwise(ends)]
 
     def mono(self, rows: np.ndarray) -> np.ndarray:
         """Sounds (object, time) of rows (row, time), each mixed down."""
-        ends = list(itertools.accumulate(self.channels.values(), initial=0))
-        return np.stack([rows[a:b].mean(axis=0) for a, b in itertools.pairwise(ends)])
+        return np.stack([part.mean(axis=0) for part in self._parts(rows)])
 
     def check_sum(self, whole: Iterable[np.ndarray], name: str, num_samples: int) -> None:
         """See that an input is the sum of the objects' sounds and of something else.

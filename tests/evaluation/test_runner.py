@@ -25,7 +25,7 @@ from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.errors import InputError, TasError
 from tas_core.evaluation import runner, workers
 from tas_core.evaluation.baselines import Baseline
-from tas_core.evaluation.clips import read_ears
+from tas_core.evaluation.clips import read_clip, read_ears
 from tas_core.evaluation.metrics import paper_metrics
 from tas_core.evaluation.results import Evaluation
 from tas_core.evaluation.runner import evaluate
@@ -83,6 +83,14 @@ def test_oracles_stand_above_floors(table: Evaluation) -> None:
         assert mean(table, row, "itd_error_us") < 0.5 * mean(table, "mono", "itd_error_us")
     # The whole mix goes to one place: never both objects right where they are on two sides.
     assert mean(table, "hrtf", "rank_audio") < 0.5
+
+
+def test_true_stems_through_the_renderer_of_given_sounds_are_the_oracle(table: Evaluation, scored: TasBench) -> None:
+    clip = read_clip(scored, table.clips[0])
+    made, _ = Baseline("sources")(clip, None, 0)
+    oracle, _ = Baseline("oracle-direct")(clip, None, 0)
+    np.testing.assert_allclose(made, oracle, atol=1e-6)
+    assert np.abs(made[0] - made[1]).max() > 0.01
 
 
 def test_the_mean_place_is_right_for_one_object(tmp_path: Path) -> None:

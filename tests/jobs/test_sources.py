@@ -15,9 +15,12 @@ import soundfile
 
 import tas_core
 from tas_core.acoustics.placing import DirectionTable, frame_hop, placed_side
+from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.parts import PartsMeter
 from tas_core.audio.reader import read_audio
 from tas_core.errors import InputError
+from tas_core.inference.settings import RenderSettings
+from tas_core.jobs.request import FileOptions
 from tas_core.jobs.sources import named_sources, open_sources
 from tas_core.jobs.spatialize import spatialize_file
 from tas_core.timeline.matching import match_name
@@ -135,9 +138,6 @@ def test_a_passage_is_that_of_the_whole(write: Callable[..., np.ndarray]) -> Non
         "sources": {"cello": "cello.wav", "dog": "other.wav"},
     }
     spatialize_file(None, "whole.wav", **request)
-    from tas_core.audio.excerpt import Excerpt
-    from tas_core.jobs.request import FileOptions
-
     spatialize_file(None, "part.wav", options=FileOptions(excerpt=Excerpt(None, 0.7, 0.9)), **request)
     first = round(0.7 * 22050)
     part = ears_of("part.wav")
@@ -195,6 +195,14 @@ def test_parts_are_told_from_what_is_no_part() -> None:
     silent.check(["silence"], "in.wav", RATE_HZ)
 
 
+def test_stereo_that_stays_is_the_input_but_for_what_is_given(write: Callable[..., np.ndarray]) -> None:
+    cello, other = write("cello.wav", noise(channels=2)), noise(seed=3, channels=2)
+    whole = write("in.wav", cello + other)
+    options = FileOptions(RenderSettings(stereo="keep"))
+    spatialize_file("in.wav", "out.wav", prompt="cello 6 dB quieter", sources={"cello": "cello.wav"}, options=options)
+    np.testing.assert_allclose(ears_of("out.wav"), whole - (1 - 10 ** (-6 / 20)) * cello, atol=1e-6)
+
+
 # ------------------------------------------------------------------ what is refused
 
 
@@ -221,6 +229,8 @@ REFUSED: dict[str, tuple[list[str], tuple[str, ...], str]] = {
     "steps": (["--object", "cello.wav", "--steps", "2"], CELLO, "a number of steps was given, and there is no input"),
     "model": (["--object", "cello.wav", "--model", "slots"], CELLO, "--model is for an input that a network separates"),
     "no prompt": (["--object", "cello.wav"], (), "no timeline and no prompt"),
+    "stereo of one": (["in.wav", "--object", "cello.wav", "--stereo", "keep"], CELLO, "in.wav: 1 channel, expected two"),
+    "stereo, format": (["--object", "cello.wav", "--stereo", "keep", "--format", "ambix1"], CELLO, "stereo can stay in"),
     "over a sound": (["--object", "cello=out.wav"], CELLO, "out.wav"),
 }  # fmt: skip
 
