@@ -58,7 +58,7 @@ AlsoOfData = Annotated[
         metavar="cited|speech|confidence",
         parser=str.lower,
         help="More measures: cited (BINAQUAL, ITD by GCC-PHAT, MR-STFT), speech (PESQ, STOI) or confidence (whether "
-        "models know when they are wrong, one more pass); repeat.",
+        "models know when they are wrong, three more passes); repeat.",
     ),
 ]
 

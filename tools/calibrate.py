@@ -2,10 +2,10 @@
 
     python tools/calibrate.py runs/x/checkpoint --data bench-val --material material --sources '*' 'flare-game/*'
 
-Scenes are of the validation split: clips in TASBench's layout, each under its own prompts and a name too many, and with
-one of its names replaced by one of something else; and scenes composed from training material, a set for each pattern
-of sources. Every set counts the same. What was measured is kept in ``--examples FILE``, so that a run that is stopped
-goes on, and a fit costs nothing.
+Scenes are of the validation split: clips in TASBench's layout, each under its own prompts, with a name too many, and
+with one of its names replaced by that of something else; and scenes composed from training material, a set for each
+pattern of sources. Every set counts the same. What was measured is kept in ``--examples FILE``, so that a run that is
+stopped goes on, and a fit costs nothing.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tas_core.datasets.mixing.room_bank import RoomBank
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.evaluation.clips import RATE_HZ, read_clip
-from tas_core.evaluation.confidence import outcome, wrong_prompts
+from tas_core.evaluation.confidence import outcome, prompts_of
 from tas_core.evaluation.metrics import brier_score, expected_calibration_error, roc_auc
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.inference.settings import RenderSettings
@@ -62,10 +62,10 @@ class Known:
 
 
 def known_clips(data: TasBench) -> Iterator[Known]:
-    """The clips of the validation split, each with a name too many and with a wrong one."""
+    """The clips of the validation split, each under its own prompts, with a name too many, and with a wrong one."""
     for name in data.split_clips(SPLIT, 1):
         clip = read_clip(data, name)
-        for prompts, timeline, true in wrong_prompts(clip):
+        for prompts, timeline, true in prompts_of(clip):
             yield Known(f"{data.root.name}, {prompts}", name, clip.mono, timeline, true)
 
 

@@ -1,7 +1,7 @@
 """Whether a model knows when it is wrong: its confidence in each object against what it really took for it.
 
-A model is asked twice: under the clip's own prompts with one more name, of something that does not sound in it, and
-with one of its names replaced by that one, as a slip of the pen does. With s the true sound of an
+A model is asked three times: under the clip's own prompts, with one more name, of something that does not sound in it,
+and with one of its names replaced by that one, as a slip of the pen does. With s the true sound of an
 object (the mean of its ears), x the mixture and y the estimated stem, over the time in which the prompts name the
 object, its stem is **right** if
 
@@ -37,7 +37,7 @@ from tas_core.timeline.segments import Timeline
 if TYPE_CHECKING:
     from tas_core.evaluation.systems import System
 
-Prompts = Literal["extended", "replaced"]
+Prompts = Literal["own", "extended", "replaced"]
 
 SOUNDS_DB: Final = -30.0
 """An object sounds where it has more than this part of the energy, as in training's presence."""
@@ -48,7 +48,7 @@ class JudgedObject:
     """An object over a span in which the prompts name it without a break.
 
     Attributes:
-        prompts: what is wrong with the prompts: they have a name too many, or one in place of another.
+        prompts: the clip's own, or what is wrong with them: a name too many, or one in place of another.
         object: its phrase.
         start_s: beginning of the span, seconds.
         end_s: its end.
@@ -69,12 +69,12 @@ class JudgedObject:
 
 
 def judged_objects(system: System, clip: EvalClip) -> tuple[JudgedObject, ...]:
-    """Objects of a clip under both prompts; nothing for clips without a scene and systems without confidence.
+    """Objects of a clip under all three prompts; nothing for clips without a scene and systems without confidence.
 
     Spans of silence, and those too short to be looked at, have no confidence and are left out.
     """
     found = []
-    for prompts, timeline, true in wrong_prompts(clip):
+    for prompts, timeline, true in prompts_of(clip):
         detections, stems = system.heard(clip, timeline)
         for item in detections:
             if item.confidence is not None:
@@ -84,15 +84,16 @@ def judged_objects(system: System, clip: EvalClip) -> tuple[JudgedObject, ...]:
     return tuple(found)
 
 
-def wrong_prompts(clip: EvalClip) -> Iterator[tuple[Prompts, Timeline, Mapping[str, np.ndarray]]]:
-    """What is wrong with them, prompts, and the true sound (time) at 16 kHz of each name that is right.
+def prompts_of(clip: EvalClip) -> Iterator[tuple[Prompts, Timeline, Mapping[str, np.ndarray]]]:
+    """Which prompts, a timeline of them, and the true sound (time) at 16 kHz of each name that is right.
 
     Nothing for clips without a scene or prompts.
     """
     extended, replaced = clip.decoy_timeline(), clip.replaced_timeline()
-    if extended is None or replaced is None or clip.stems is None:
+    if extended is None or replaced is None or clip.timeline is None or clip.stems is None:
         return
     true = dict(zip(clip.phrases, clip.stems.mean(axis=1), strict=True))
+    yield "own", clip.timeline, true
     yield "extended", extended[0], true
     yield "replaced", replaced[0], {name: sound for name, sound in true.items() if name != replaced[1]}
 

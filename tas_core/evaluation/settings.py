@@ -27,7 +27,7 @@ class EvaluationSettings:
         normalise: whether each signal is divided by its own peak before the six measures of the paper.
         stft: transform behind ``amp`` and ``pha``, "short" or "long".
         also: groups of measures that are not taken by themselves: "cited", those of other papers, "speech", and
-            "confidence", for which a model runs once more.
+            "confidence", for which a model runs three times more.
         control: whether to run again with mirrored, centred and exchanged prompts, and with a name too many.
         control_clips: on how many clips at most; exchanges on as many of those clips that can be exchanged.
         jobs: processes; None is one per core. A GPU is used by one.

@@ -18,9 +18,9 @@ from tas_core.evaluation.confidence import (
     confidence_measures,
     judged_objects,
     outcome,
+    prompts_of,
     reliability,
     stem_is_right,
-    wrong_prompts,
 )
 from tas_core.evaluation.files import evaluate_files
 from tas_core.evaluation.runner import evaluate
@@ -85,8 +85,9 @@ def test_prompts_have_a_name_too_many_or_a_wrong_one(scored: TasBench) -> None:
     for name in scored.clips():
         clip = read_clip(scored, name, "degrees")
         assert clip.timeline is not None
-        (kind, more, true), (other_kind, wrong, left) = wrong_prompts(clip)
+        *_, (kind, more, true), (other_kind, wrong, left) = prompts_of(clip)
         assert (kind, other_kind) == ("extended", "replaced")
+        assert next(prompts_of(clip))[:2] == ("own", clip.timeline)
         (added,) = set(more.objects) - set(clip.timeline.objects)
         assert set(true) == set(clip.phrases)
         (gone,) = set(true) - set(left)
@@ -95,8 +96,8 @@ def test_prompts_have_a_name_too_many_or_a_wrong_one(scored: TasBench) -> None:
         for before, after in zip(clip.timeline.segments, wrong.segments, strict=True):
             assert [clause.azimuth for clause in before.clauses] == [clause.azimuth for clause in after.clauses]
         # The same for whoever asks again.
-        assert wrong == list(wrong_prompts(clip))[1][1]
-    assert list(wrong_prompts(replace(clip, scene=None, stems=None))) == []
+        assert wrong == list(prompts_of(clip))[2][1]
+    assert list(prompts_of(replace(clip, scene=None, stems=None))) == []
 
 
 class Sure(Baseline):
@@ -117,12 +118,12 @@ class Sure(Baseline):
         return (*found, Detection(timeline.objects[0], 0.0, 0.01, None, None)), stems
 
 
-def test_objects_are_judged_under_both_prompts(scored: TasBench) -> None:
+def test_objects_are_judged_under_all_prompts(scored: TasBench) -> None:
     clip = read_clip(scored, scored.clips()[0], "degrees")
     first, second = clip.phrases
     judged = judged_objects(Sure(first), clip)
     assert [(item.prompts, item.object) for item in judged] == [
-        (kind, name) for kind, timeline, _ in wrong_prompts(clip) for name in timeline.objects
+        (kind, name) for kind, timeline, _ in prompts_of(clip) for name in timeline.objects
     ]
     gone = ({first, second} - {item.object for item in judged if item.prompts == "replaced"}).pop()
     for item in judged:
@@ -131,7 +132,7 @@ def test_objects_are_judged_under_both_prompts(scored: TasBench) -> None:
         assert item.right == (there and item.object != first)
         assert item.confidence == 1 / len(item.object)
         assert item.doubtful == (len(item.object) > 9)
-    assert sum(item.sounds for item in judged) == 3
+    assert sum(item.sounds for item in judged) == 5
     assert gone in (first, second)
     assert judged_objects(Baseline("mono"), clip) == ()
 
@@ -197,7 +198,8 @@ def test_an_evaluation_scores_confidence_and_keeps_it(scored: TasBench, calibrat
         assert clip["confidence"] == line["result"]["confidence"]
         # Two names and one more, and two names one of which is wrong; some with pauses.
         named = lambda prompts: {(i["object"], i["sounds"]) for i in clip["confidence"] if i["prompts"] == prompts}  # noqa: E731, B023
-        assert [sorted(sounds for _, sounds in named(prompts)) for prompts in ("extended", "replaced")] == [
+        assert [sorted(sounds for _, sounds in named(prompts)) for prompts in ("own", "extended", "replaced")] == [
+            [True, True],
             [False, True, True],
             [False, True],
         ]

@@ -141,7 +141,7 @@ def test_the_command(
     made = read_calibration(model, digest)
     assert made is not None
     assert made.weights.keys() == set(FEATURES)
-    assert made.provenance["sets"].keys() == {"bench, extended", "bench, replaced", "material, *"}
+    assert made.provenance["sets"].keys() == {"bench, own", "bench, extended", "bench, replaced", "material, *"}
     assert capsys.readouterr().out.splitlines()[-1] == f"{model / 'calibration.json'}: low below {made.low:.2f}"
     lines = [json.loads(line) for line in kept.read_text("utf-8").splitlines()]
     assert {line["model"] for line in lines} == {digest}
