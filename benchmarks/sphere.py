@@ -49,10 +49,10 @@ def third_octaves_db(response: np.ndarray, rate_hz: float) -> np.ndarray:
 
 
 def lead_s(ears: np.ndarray, rate_hz: float) -> np.ndarray:
-    """By how much the left ear leads (...), of responses (..., ear, tap), by their likeness from 300 to 1500 Hz."""
+    """By how much the left ear leads (...), of responses (..., ear, tap), by their likeness from 300 to 3000 Hz."""
     size, fine = 2048, 32
     freqs_hz = np.fft.rfftfreq(size, 1 / rate_hz)
-    spectrum = np.fft.rfft(ears, size) * ((freqs_hz > 300) & (freqs_hz < 1500))
+    spectrum = np.fft.rfft(ears, size) * ((freqs_hz > 300) & (freqs_hz < 3000))
     likeness = np.fft.irfft(spectrum[..., 1, :] * spectrum[..., 0, :].conj(), fine * size)
     top = likeness.argmax(axis=-1)
     return np.where(top > fine * size // 2, top - fine * size, top) / (fine * rate_hz)

@@ -6,7 +6,7 @@ exponentially decaying noise whose interaural coherence is that of a diffuse fie
 17 cm apart, sin(kd)/(kd) (Cook et al., 1955). Rooms are shoeboxes with one absorption for all walls.
 
 What simulates TASBench-Sim and what renders the whole sphere (:mod:`tas_core.acoustics.sphere.reflections`) are made of
-the same parts: :func:`image_sources`, :func:`nearest_directions`, :func:`add_pulses`, :func:`diffuse_noise`.
+the same parts: :func:`image_sources`, :func:`nearest_directions`, :func:`sum_pulses`, :func:`diffuse_noise`.
 """
 
 from __future__ import annotations
@@ -122,10 +122,7 @@ def image_sources(room: Room, source: np.ndarray, max_order: int = _MAX_ORDER) -
         source: where the source is in it (xyz), metres.
         max_order: reflections on the way, at most.
     """
-    steps = np.arange(-max_order, max_order + 1)
-    cell = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-    order = np.abs(cell).sum(axis=1)
-    cell, order = cell[(order > 0) & (order <= max_order)], order[(order > 0) & (order <= max_order)]
+    cell, order = _cells(max_order)
     size = np.array(room.size_m)
     even = cell % 2 == 0
     position = np.where(even, cell * size + source, (cell + 1) * size - source)
@@ -177,6 +174,15 @@ def binaural_response(
     return out * end
 
 
+@lru_cache(maxsize=4)
+def _cells(max_order: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mirrored rooms by their number in each direction (image, xyz), and how many walls lie between (image)."""
+    steps = np.arange(-max_order, max_order + 1)
+    cell = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
+    order = np.abs(cell).sum(axis=1)
+    return cell[(order > 0) & (order <= max_order)], order[(order > 0) & (order <= max_order)]
+
+
 def nearest_directions(directions: np.ndarray, measured: np.ndarray) -> np.ndarray:
     """Row of the nearest of ``measured`` (direction, xyz) for each unit vector of ``directions`` (image, xyz)."""
     # In pieces that stay in the cache, and that the linear algebra library does not spread over threads.
@@ -197,14 +203,6 @@ def add_pulses(
         fade: 0..1, (image).
         taps: length of the result.
     """
-    start, pulses = delayed_pulses(heads, direction, at, gain)
-    return sum_pulses(start, pulses, taps), sum_pulses(start, pulses * fade[:, None, None], taps)
-
-
-def delayed_pulses(
-    heads: np.ndarray, direction: np.ndarray, at: np.ndarray, gain: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """First sample of every image (image) and its pulse from there (image, ear, tap); see :func:`add_pulses`."""
     start = np.floor(at).astype(int)
     fraction = (at - start)[:, None, None]
     # Fractional delay by linear interpolation between two taps.
@@ -212,7 +210,7 @@ def delayed_pulses(
     delayed = np.zeros((*pulse.shape[:2], pulse.shape[2] + 1))
     delayed[..., :-1] = (1 - fraction) * pulse
     delayed[..., 1:] += fraction * pulse
-    return start, delayed
+    return sum_pulses(start, delayed, taps), sum_pulses(start, delayed * fade[:, None, None], taps)
 
 
 def sum_pulses(start: np.ndarray, pulses: np.ndarray, taps: int) -> np.ndarray:

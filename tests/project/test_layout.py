@@ -35,6 +35,7 @@ PUBLIC = {
     "tas_core.reporting.report.page",
     "tas_core.acoustics.fidelity",
     "tas_core.acoustics.rooms",
+    "tas_core.acoustics.sphere.paths",
     "tas_core.acoustics.sphere.places",
     "tas_core.acoustics.sphere.renderer",
     "tas_core.models.registry",

@@ -20,6 +20,7 @@ NEAREST_M: Final = 0.1
 FARTHEST_M: Final = 10_000.0
 _OPPOSITE: Final = -0.9999
 _SAME: Final = 1 - 1e-12
+_LENGTH: Final = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +28,23 @@ class Placement:
     """Places at some moments, ready to be rendered.
 
     ``direction`` (time, xyz) unit vectors, x front, y left, z up; ``distance_m`` (time); ``spread`` (time), 0..1.
+
+    Raises:
+        InputError: values that are no finite numbers or out of range, whoever made the curve.
     """
 
     direction: np.ndarray
     distance_m: np.ndarray
     spread: np.ndarray
+
+    def __post_init__(self) -> None:
+        length = np.sqrt(np.square(self.direction).sum(axis=1))
+        near_enough = (self.distance_m >= NEAREST_M) & (self.distance_m <= FARTHEST_M)
+        if not ((np.abs(length - 1) < _LENGTH).all() and near_enough.all() and _in_range(self.spread, 0, 1).all()):
+            raise InputError(
+                "a curve gives directions that are no unit vectors, or distances or spreads out of range, "
+                f"expected {NEAREST_M:g} to {FARTHEST_M:g} m and 0 to 1"
+            )
 
 
 class Curve(Protocol):
@@ -97,7 +110,7 @@ class PlaceCurve:
             ("spread", 0.0, 1.0, "0 (a point) to 1 (all around)"),
         ):
             values = getattr(self, name)
-            wrong = ~(np.isfinite(values) & (values >= low) & (values <= high))
+            wrong = ~_in_range(values, low, high)
             if wrong.any():
                 at = int(np.argmax(wrong))
                 value = float(values[at])
@@ -117,6 +130,10 @@ class PlaceCurve:
             (1 - part) * distance[lower] + part * distance[upper],
             (1 - part) * spread[lower] + part * spread[upper],
         )
+
+
+def _in_range(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    return np.isfinite(values) & (values >= low) & (values <= high)
 
 
 def _between(start: np.ndarray, stop: np.ndarray, part: np.ndarray) -> np.ndarray:

@@ -23,7 +23,6 @@ import numpy as np
 from tas_core.acoustics.hrtf import SPEED_OF_SOUND_M_S
 from tas_core.acoustics.rooms import (
     Room,
-    delayed_pulses,
     diffuse_noise,
     image_sources,
     nearest_directions,
@@ -39,7 +38,9 @@ IMAGE_ORDER: Final = 3
 
 _SIZE_M = (1.0, 1000.0)
 _RT60_S = (0.02, 20.0)
+_WALL_M = 0.15
 _MIXING_S = (0.02, 0.12)
+_HIGHEST_ORDER = 12
 _TAIL_SEED = 19
 _FRACTIONS = 4
 _MIDDLE_M = 1e-9
@@ -49,7 +50,8 @@ def check_room(room: Room) -> None:
     """Refuse a room that cannot be.
 
     Raises:
-        InputError: a side not from 1 to 1000 m, a reverberation time not from 0.02 to 20 s, a listener outside of it.
+        InputError: a side not from 1 to 1000 m, a reverberation time not from 0.02 to 20 s, a listener outside of it or
+            in a wall.
     """
     for name, values, (low, high), unit in (
         ("sides", room.size_m, _SIZE_M, "m"),
@@ -58,8 +60,10 @@ def check_room(room: Room) -> None:
         if not all(np.isfinite(value) and low <= value <= high for value in values):
             shown = " x ".join(f"{value:g}" for value in values)
             raise InputError(f"room: {name} of {shown} {unit}, expected {low:g} to {high:g}")
-    if not all(0 < at < size for at, size in zip(room.listener_m, room.size_m, strict=True)):
-        raise InputError(f"room: the listener is at {room.listener_m} m, outside of {room.size_m}")
+    if not all(_WALL_M < at < size - _WALL_M for at, size in zip(room.listener_m, room.size_m, strict=True)):
+        raise InputError(
+            f"room: the listener is at {room.listener_m} m, expected more than {_WALL_M} m inside of {room.size_m}"
+        )
 
 
 class Reflections:
@@ -68,7 +72,7 @@ class Reflections:
     Args:
         room: the room.
         head: whose ears.
-        image_order: reflections on the way of an image, at most.
+        image_order: reflections on the way of an image, at most; 0 to 12.
 
     Attributes:
         taps: length of :meth:`early`.
@@ -76,11 +80,13 @@ class Reflections:
         mixing_s: when the tail begins and when it has taken over, after the direct sound.
 
     Raises:
-        InputError: see :func:`check_room`.
+        InputError: see :func:`check_room`, or another order.
     """
 
     def __init__(self, room: Room, head: SphereHead, image_order: int = IMAGE_ORDER) -> None:
         check_room(room)
+        if not 0 <= image_order <= _HIGHEST_ORDER:
+            raise InputError(f"room: images of order {image_order}, expected 0 to {_HIGHEST_ORDER}")
         self._room, self._order = room, image_order
         self._volume = float(np.prod(room.size_m))
         end_s = float(np.clip(0.001 * np.sqrt(self._volume), *_MIXING_S))
@@ -89,8 +95,12 @@ class Reflections:
         self._origin = np.array(room.listener_m)
         self._vectors = head.vectors
         fractions = [head.measured_responses(step / _FRACTIONS) for step in range(_FRACTIONS)]
-        self._responses = np.stack(fractions, axis=1).reshape(-1, 2, head.taps)
-        self.taps = int(np.ceil(end_s * self._rate_hz)) + head.taps + 1
+        # A pulse of half the length is enough for what comes after the direct sound.
+        self._pulse = head.taps // 2
+        fade = np.ones(self._pulse, np.float32)
+        fade[-head.hop // 2 :] = np.linspace(1, 0, head.hop // 2)
+        self._responses = np.stack(fractions, axis=1).reshape(-1, 2, head.taps)[..., : self._pulse] * fade
+        self.taps = int(np.ceil(end_s * self._rate_hz)) + self._pulse
         self.symmetric = head.symmetric and abs(room.listener_m[1] - room.size_m[1] / 2) < _MIDDLE_M
 
     def early(self, direction: np.ndarray, distance_m: float) -> np.ndarray:
@@ -114,7 +124,8 @@ class Reflections:
         # To a quarter of a sample, by filters and not by the mean of two samples, which would take the treble.
         steps = np.round(delay_s * self._rate_hz * _FRACTIONS).astype(int)
         rows = nearest * _FRACTIONS + steps % _FRACTIONS
-        return sum_pulses(*delayed_pulses(self._responses, rows, steps // _FRACTIONS, gain), self.taps)
+        pulses = self._responses[rows] * gain.astype(np.float32)[:, None, None]
+        return sum_pulses(steps // _FRACTIONS, pulses, self.taps)
 
     def tail(self) -> np.ndarray:
         """Impulse response (ear, tap) of the diffuse tail, the same for all sources and every time."""

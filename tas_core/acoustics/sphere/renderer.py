@@ -62,8 +62,8 @@ class SphereRenderer:
         *,
         image_order: int = IMAGE_ORDER,
     ) -> None:
-        if not _RATE_HZ[0] <= rate_hz <= _RATE_HZ[1]:
-            raise InputError(f"sample rate of {rate_hz} Hz, expected {_RATE_HZ[0]} to {_RATE_HZ[1]}")
+        if not (_RATE_HZ[0] <= rate_hz <= _RATE_HZ[1] and rate_hz == int(rate_hz)):
+            raise InputError(f"sample rate of {rate_hz} Hz, expected a whole one of {_RATE_HZ[0]} to {_RATE_HZ[1]}")
         self.rate_hz = rate_hz
         self.head = sphere_head(head or load_kemar(), rate_hz)
         self.step = _HOPS * self.head.hop

