@@ -78,8 +78,8 @@ def save_checkpoint(
             (:mod:`tas_core.models.eight_bits`); None keeps them.
 
     Raises:
-        CheckpointError: unknown family, a value that JSON cannot hold, weights that 8 bits cannot hold, or the folder
-            cannot be written.
+        CheckpointError: unknown family, a value that JSON cannot hold, weights that are no numbers or that 8 bits
+            cannot hold, or the folder cannot be written.
     """
     folder = Path(folder)
     if family not in FAMILIES:
@@ -87,7 +87,9 @@ def save_checkpoint(
     eight_bits = dtype == torch.int8
     if eight_bits:
         state, dtype = in_eight_bits(state), None
-    weights = safetensors.torch.save({name: storable(value, dtype) for name, value in state.items()})
+    stored = {name: storable(value, dtype) for name, value in state.items()}
+    _check_numbers(stored, folder)
+    weights = safetensors.torch.save(stored)
     description = {
         "format": EIGHT_BIT_FORMAT if eight_bits else FORMAT_VERSION,
         "family": family,
@@ -105,7 +107,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 
     Raises:
         CheckpointError: a missing folder or file, bad JSON, unknown keys, another format version, an
-            unknown family, or weights that are corrupt (scales of 8 bits included) or belong to another config.json.
+            unknown family, or weights that are corrupt (scales of 8 bits included), no numbers, or belong to another
+            config.json.
     """
     found = read_description(folder)
     path = Path(folder) / WEIGHTS_FILE
@@ -118,7 +121,19 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     elif any(value.dtype == torch.int8 for value in stored.values()):
         raise CheckpointError(f"{path} has weights of 8 bits, but {CONFIG_FILE} says format {found.version}")
     state = {name: value.float() if _is_half(value) else value for name, value in stored.items()}
+    _check_numbers(state, path)
     return Checkpoint(found.family, found.config, state, found.provenance, found.digest)
+
+
+def _check_numbers(state: Mapping[str, Tensor], where: Path) -> None:
+    """Refuse weights that are nan or infinite: with them, everything that a model makes is nan, or silence."""
+    for name, value in state.items():
+        if value.is_floating_point() and not value.isfinite().all():
+            wrong = int((~value.isfinite()).sum())
+            raise CheckpointError(
+                f"{where}: {wrong} of {value.numel()} weights in {name} are nan or infinite; expected an earlier save,"
+                " or a training that did not diverge"
+            )
 
 
 def _is_half(value: Tensor) -> bool:

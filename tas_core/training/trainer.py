@@ -8,8 +8,10 @@ minutes the learning rate follows the clock, which no two runs share.
 
 from __future__ import annotations
 
+import math
 import platform
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import asdict
@@ -24,7 +26,7 @@ from tas_core.datasets.mixing.composition import SceneComposer
 from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TasError
 from tas_core.models.base import SpatialModel
 from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.registry import build_preset, load_network
@@ -42,6 +44,8 @@ CHECKPOINT_FOLDER: Final = "checkpoint"
 """In the folder of a run: the averaged weights."""
 
 _VALIDATION_SEED: Final = 12345
+_MOST_SKIPPED: Final = 10
+"""Steps in a row without a loss that is a number, after which none is going to come."""
 
 
 LossFunction = Callable[[SceneBatch, torch.Generator], dict[str, Tensor]]
@@ -93,6 +97,7 @@ def train(
     Raises:
         InputError: data, preset or an earlier run's settings do not fit, nothing or two things say when training ends,
             or ``out`` cannot be written.
+        TasError: the loss is no number for many steps in a row; what was saved before is whole.
         KeyboardInterrupt: SIGINT came; the run is saved.
         SystemExit: SIGTERM came; the run is saved.
     """
@@ -160,6 +165,7 @@ class _Run:
         )
         self.ema = EMA(model, config.ema_decay)
         self.step, self.seconds, self.rate, self.whole = 0, 0.0, 0.0, True
+        self.skipped, self._skipped_in_a_row = 0, 0
 
     @property
     def _fused(self) -> bool | None:
@@ -187,7 +193,16 @@ class _Run:
         self.clock.earlier_s = float(state.extra.get("clock_s", self.seconds))
 
     def update(self, feed: Prefetcher, compute: LossFunction) -> tuple[dict[str, Tensor], Tensor]:
-        """Make one optimiser step; returns its losses, and the norm of its gradient before clipping."""
+        """Make one optimiser step; returns its losses, and the norm of its gradient before clipping.
+
+        A step whose loss or gradient is no number changes nothing.
+
+        Warns:
+            UserWarning: such a step was skipped.
+
+        Raises:
+            TasError: :data:`_MOST_SKIPPED` of them in a row.
+        """
         began = time.perf_counter()
         self.rate = learning_rate_at(self.step, self.config, self.clock.gone)
         for group in self.optimizer.param_groups:
@@ -198,18 +213,37 @@ class _Run:
         losses["loss"].backward()
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         self.whole = False
-        self.optimizer.step()
-        self.ema.update(self.model)
+        if bool(torch.isfinite(norm) & torch.isfinite(losses["loss"])):
+            self._skipped_in_a_row = 0
+            self.optimizer.step()
+            self.ema.update(self.model)
+        else:
+            self._skip(float(losses["loss"].detach()), float(norm))
         self.step += 1
         self.whole = True
         self.seconds += time.perf_counter() - began
         return losses, norm
 
+    def _skip(self, loss: float, norm: float) -> None:
+        """Say that the step under way is left out, and end the run where nothing else would follow."""
+        self.skipped += 1
+        self._skipped_in_a_row += 1
+        what = f"the loss of step {self.step} is {loss:g} and its gradient {norm:g}"
+        if self._skipped_in_a_row >= _MOST_SKIPPED:
+            first = self.step + 1 - self._skipped_in_a_row
+            raise TasError(
+                f"training has diverged: {what}, and so are all since step {first}; what was saved before is whole."
+                " Expected a lower learning rate, or fp32 numbers"
+            )
+        warnings.warn(f"{what}; its batch (seed {self.config.seed}) is skipped", stacklevel=3)
+
     def metrics(self, losses: dict[str, Tensor], norm: Tensor) -> dict[str, float]:
-        """What is logged of the step that :meth:`update` just made."""
-        return _numbers({**losses, "gradient_norm": norm}) | {
+        """What is logged of the step that :meth:`update` just made: of a skipped one only what is a number."""
+        found = _numbers({**losses, "gradient_norm": norm})
+        return {name: value for name, value in found.items() if math.isfinite(value)} | {
             "learning_rate": self.rate,
             "seconds": round(self.seconds, 2),
+            **({"skipped": float(self.skipped)} if self.skipped else {}),
         }
 
     def save(self, out: Path, source: SceneSource) -> Path:

@@ -229,8 +229,8 @@ REFUSED: dict[str, tuple[list[str], tuple[str, ...], str]] = {
     "steps": (["--object", "cello.wav", "--steps", "2"], CELLO, "a number of steps was given, and there is no input"),
     "model": (["--object", "cello.wav", "--model", "slots"], CELLO, "--model is for an input that a network separates"),
     "no prompt": (["--object", "cello.wav"], (), "no timeline and no prompt"),
-    "stereo of one": (["in.wav", "--object", "cello.wav", "--stereo", "keep"], CELLO, "in.wav: 1 channel, expected two"),
-    "stereo, format": (["--object", "cello.wav", "--stereo", "keep", "--format", "ambix1"], CELLO, "stereo can stay in"),
+    "stereo of one": (["in.wav", "--object", "cello.wav", "--stereo", "keep"], CELLO, "in.wav: 1 channel, expected"),
+    "stereo, format": (["--object", "cello.wav", "--stereo", "keep", "--format", "ambix1"], CELLO, "stereo can stay"),
     "over a sound": (["--object", "cello=out.wav"], CELLO, "out.wav"),
 }  # fmt: skip
 

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from torch import Tensor
 
@@ -100,7 +102,7 @@ def test_a_save_that_is_cut_off_between_the_two_files_is_noticed(tmp_path: Path)
 def _truncate(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-10])
-    _edit_config(folder, weights_sha256=__import__("hashlib").sha256(path.read_bytes()).hexdigest())
+    _edit_config(folder, weights_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,26 @@ def test_every_damage_gives_one_clear_line(tmp_path: Path, damage, message: str)
         load_checkpoint(tmp_path)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_no_numbers_are_neither_written_nor_read(tmp_path: Path, value: float) -> None:
+    bad = {**_state(), "b": torch.tensor([1.0, value, 2.0])}
+    for dtype in (None, torch.float16):
+        with pytest.raises(CheckpointError, match="1 of 3 weights in b are nan or infinite"):
+            save_checkpoint(tmp_path / "run", "slots", CONFIG, bad, dtype=dtype)
+        assert not (tmp_path / "run" / "config.json").exists()
+    save_checkpoint(tmp_path / "run", "slots", CONFIG, {**bad, "b": torch.tensor([1.0, 3.0, 2.0])})
+    weights = tmp_path / "run" / "model.safetensors"
+    weights.write_bytes(safetensors.torch.save(bad | {"a.tied": bad["a.weight"].clone(), "t": bad["t"].contiguous()}))
+    _edit_config(tmp_path / "run", weights_sha256=hashlib.sha256(weights.read_bytes()).hexdigest())
+    with pytest.raises(CheckpointError, match=r"model.safetensors: 1 of 3 weights in b are nan or infinite; expected"):
+        load_checkpoint(tmp_path / "run")
+
+
+def test_weights_too_large_for_half_precision_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="1 of 2 weights in b"):
+        save_checkpoint(tmp_path, "slots", CONFIG, {"b": torch.tensor([1e6, 1.0])}, dtype=torch.float16)
 
 
 def test_a_missing_folder_and_an_unknown_family_are_named(tmp_path: Path) -> None:

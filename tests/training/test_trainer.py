@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ import torch
 
 from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.material import open_material
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TasError
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.settings import RenderSettings
 from tas_core.inference.stream import render
@@ -471,3 +472,56 @@ def test_what_some_batches_cannot_show_is_the_mean_over_the_others() -> None:
     config = TrainingConfig(**{**SETTINGS, "validation_batches": 3})
     found = trainer.validate(torch.nn.Identity(), Numbers(), config, compute)  # type: ignore[arg-type]
     assert found == {"val_loss": 2.0, "val_correlation": 0.25}
+
+
+# ------------------------------------------------------------------ no numbers
+
+
+def _spoil(monkeypatch: pytest.MonkeyPatch, steps: set[int], how: float) -> None:
+    """Losses of these training steps, counted from 0, become ``how``, and so do their gradients."""
+    plain, calls = trainer._losses, [0]
+
+    def spoilt(*arguments: Any) -> dict[str, torch.Tensor]:
+        losses = plain(*arguments)
+        if torch.is_grad_enabled():
+            calls[0] += 1
+            if calls[0] - 1 in steps:
+                losses["loss"] = losses["loss"] * how
+        return losses
+
+    monkeypatch.setattr(trainer, "_losses", spoilt)
+
+
+@pytest.mark.parametrize("how", [math.nan, math.inf])
+def test_a_step_whose_loss_is_no_number_is_skipped_and_said(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: float
+) -> None:
+    skipped = r"the loss of step [23] is (nan|-?inf) .*\(seed 3\) is skipped"
+    with monkeypatch.context() as patch:
+        _spoil(patch, {2, 3}, how)
+        with pytest.warns(UserWarning, match=skipped) as said:
+            _train(data, tmp_path / "run", steps=4, seed=3, decay_share=1e-6)
+    assert len(said) == 2
+    lines = _log(tmp_path / "run")
+    assert all(np.isfinite(list(line.values())).all() for line in lines)
+    assert [line.get("skipped", 0) for line in lines if "learning_rate" in line] == [0, 0, 1, 2]
+    # The two skipped steps changed nothing: the same weights as after the two before them.
+    _train(data, tmp_path / "two", steps=2, seed=3, decay_share=1e-6)
+    one, other = (load_training_state(tmp_path / name).tensors["model"] for name in ("run", "two"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_that_diverges_ends_with_a_line_and_keeps_its_last_save(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _spoil(monkeypatch, set(range(4, 100)), math.nan)
+    with (
+        pytest.warns(UserWarning, match="is skipped"),
+        pytest.raises(
+            TasError, match=r"has diverged: the loss of step 13 is nan .* since step 4; .* lower learning rate"
+        ),
+    ):
+        _train(data, tmp_path, steps=40, save_every=3)
+    saved = load_checkpoint(tmp_path / "checkpoint")
+    assert all(value.isfinite().all() for value in saved.state.values())
+    assert load_training_state(tmp_path).step == 12
