@@ -6,7 +6,7 @@ have its gain.
 
 A block says where the object is at its *end*: without a jump, a renderer goes there from the end of the block before
 for all of its length, with gains for loudspeakers that go linearly. So lines are cut where they go further than
-2 degrees or 0.5 dB. A jump is a block with ``jumpPosition``, and takes 10 ms, as everywhere here. Times are whole
+2 degrees. A jump is a block with ``jumpPosition``, and takes 10 ms, as everywhere here. Times are whole
 steps of 10 microseconds, so that each block begins where the one before ends.
 """
 
@@ -34,7 +34,6 @@ _TICKS_PER_S: Final = 100_000
 _FIRST: Final = 0x1001
 _JUMP_S: Final = 0.01
 _DEGREES: Final = 2.0
-_DECIBELS: Final = 0.5
 _METRES: Final = 0.1
 _CHNA_BYTES: Final = 40
 _STEREO: Final = ("AP_00010002", ("AC_00010001", "AC_00010002"), ("AT_00010001_01", "AT_00010002_01"))
@@ -114,8 +113,6 @@ def _targets(place: Trajectory) -> Iterator[tuple[float, bool]]:
         jumps |= start_s == end_s
         if start_s == end_s:
             continue
-        silent = np.isinf(place.gain_db[n : n + 2])
-        jumps |= silent[0] != silent[1]
         count = _steps(place, n)
         if count and (begins or jumps):  # only then it moves on from there
             yield (start_s := min(start_s + _JUMP_S, end_s)), jumps
@@ -131,9 +128,7 @@ def _steps(place: Trajectory, n: int) -> int:
     change = lambda values: abs(float(values[n + 1] - values[n]))  # noqa: E731
     steps = [change(place.azimuth_deg) / _DEGREES, change(place.elevation_deg) / _DEGREES]
     steps.append(change(place.distance_m) / _METRES)
-    if np.isfinite(place.gain_db[n : n + 2]).all():
-        steps.append(change(place.gain_db) / _DECIBELS)
-    return math.ceil(max(steps) - 1e-9)
+    return max(math.ceil(max(steps) - 1e-9), int(change(place.gain) > 0))
 
 
 def axml(scene: Scene, loudness: Loudness) -> bytes:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +16,6 @@ from typing import Final
 
 import numpy as np
 
-from tas_core.conventions import amplitude_to_db
 from tas_core.delivery.formats import Delivery
 from tas_core.delivery.panning import stereo_gains
 from tas_core.delivery.scene import Scene
@@ -25,7 +23,7 @@ from tas_core.delivery.stems import stem_paths
 from tas_core.delivery.trajectory import Places, Trajectory, wrapped_deg
 
 SCENE_FILE: Final = "scene.json"
-COLUMNS: Final = ("time_s", "azimuth_deg", "elevation_deg", "distance_m", "gain_db")
+COLUMNS: Final = ("time_s", "azimuth_deg", "elevation_deg", "distance_m", "gain")
 _OSC_STEP_S: Final = 0.02
 _PAN_STEP_S: Final = 0.1
 
@@ -63,7 +61,7 @@ def scene_tables(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Map
         lines.writerow(COLUMNS)
         lines.writerows([f"{value:.6f}" for value in row] for row in rows)
         contents[table] = written.getvalue().encode()
-        points = [dict(zip(COLUMNS, (_number(value) for value in row), strict=True)) for row in rows]
+        points = [dict(zip(COLUMNS, (round(value, 6) for value in row), strict=True)) for row in rows]
         listed.append({"object": place.object, "sound": sound.name, "table": table.name, "points": points})
     said = {
         "title": scene.title,
@@ -71,7 +69,7 @@ def scene_tables(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Map
         "sample_rate_hz": scene.sample_rate_hz,
         "azimuth": "degrees, 0 is ahead, positive is left",
         "elevation": "degrees, positive is up",
-        "gain": "decibels, null is silent",
+        "gain": "factor of amplitude",
         "between_points": "linear; two points of one time are a jump",
         "objects": listed[:-1],
         "rest": {**listed[-1], "channels_azimuth_deg": list(scene.rest_deg)},
@@ -82,13 +80,9 @@ def scene_tables(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Map
 
 def _rows(times_s: np.ndarray, at: Places) -> list[tuple[float, ...]]:
     azimuths_deg = [wrapped_deg(value) + 0.0 for value in at.azimuth_deg.tolist()]
-    columns = (times_s, at.elevation_deg, at.distance_m, amplitude_to_db(at.gain))
+    columns = (times_s, at.elevation_deg, at.distance_m, at.gain)
     time_s, *others = (column.tolist() for column in columns)
     return list(zip(time_s, azimuths_deg, *others, strict=True))
-
-
-def _number(value: float) -> float | None:
-    return round(value, 6) if math.isfinite(value) else None
 
 
 # ------------------------------------------------------------------------------------------------ ADM-OSC

@@ -1,7 +1,7 @@
 """Where objects are over time: points in time, and straight lines between them.
 
 Every format samples these lines in its own way, so all of them say the same. Azimuth and elevation go linearly in
-degrees, distance in metres, and a gain in decibels; to or from silence a gain jumps.
+degrees, distance in metres, and a gain as a factor of amplitude.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DISTANCE_M: Final = 1.0
 _STEP_S: Final = 0.02
 """How far points of a curve are apart."""
 _STRAIGHT: Final = 1e-6
-"""How far the inner points of a straight line may be off, degrees, metres or decibels."""
+"""How far the inner points of a straight line may be off, degrees, metres or factors."""
 _INNER: Final = np.array([0.25, 0.5, 0.75])
 
 
@@ -52,7 +52,7 @@ class Trajectory:
         azimuth_deg: (point,), degrees, positive is left; beyond 180 it has gone around.
         elevation_deg: (point,), degrees, -90 to 90, positive is up.
         distance_m: (point,), metres, above 0.
-        gain_db: (point,), dB, -inf is silent.
+        gain: (point,), factor of amplitude, 0 is silent.
         active: (point,), bool, whether a prompt names the object from this point to the next; where none does, it is
             in the center.
 
@@ -65,7 +65,7 @@ class Trajectory:
     azimuth_deg: np.ndarray
     elevation_deg: np.ndarray
     distance_m: np.ndarray
-    gain_db: np.ndarray
+    gain: np.ndarray
     active: np.ndarray
 
     def __post_init__(self) -> None:
@@ -75,12 +75,12 @@ class Trajectory:
         if not (np.isfinite(self.time_s).all() and (np.diff(self.time_s) >= 0).all()):
             raise InputError(f"'{self.object}': times of its places fall, expected them in order")
         wrong = ~np.isfinite(self.azimuth_deg) | ~(np.abs(self.elevation_deg) <= 90) | ~np.isfinite(self.distance_m)
-        wrong |= ~(self.distance_m > 0) | np.isnan(self.gain_db) | (self.gain_db == np.inf)
+        wrong |= ~(self.distance_m > 0) | ~np.isfinite(self.gain) | (self.gain < 0)
         if wrong.any():
             at = int(np.argmax(wrong))
             raise InputError(
                 f"'{self.object}' has no place at {self.time_s[at]:g} s (azimuth {self.azimuth_deg[at]:g}, elevation"
-                f" {self.elevation_deg[at]:g}, distance {self.distance_m[at]:g}, gain {self.gain_db[at]:g}); expected"
+                f" {self.elevation_deg[at]:g}, distance {self.distance_m[at]:g}, gain {self.gain[at]:g}); expected"
                 " an azimuth, an elevation of -90 to 90 degrees, a distance above 0 m and a gain"
             )
 
@@ -93,10 +93,7 @@ class Trajectory:
         length_s = self.time_s[after] - self.time_s[before]
         part = np.clip(np.divide(times_s - self.time_s[before], length_s, where=length_s > 0, out=0 * length_s), 0, 1)
         line = lambda values: values[before] + part * (values[after] - values[before])  # noqa: E731
-        sounding = np.isfinite(self.gain_db[before]) & np.isfinite(self.gain_db[after])
-        finite = np.where(np.isfinite(self.gain_db), self.gain_db, 0.0)
-        gain_db = np.where(sounding, line(finite), self.gain_db[before])
-        return Places(line(self.azimuth_deg), line(self.elevation_deg), line(self.distance_m), db_to_amplitude(gain_db))
+        return Places(line(self.azimuth_deg), line(self.elevation_deg), line(self.distance_m), line(self.gain))
 
     def points(self, step_s: float = math.inf) -> tuple[np.ndarray, Places]:
         """Moments (time,) and places at them: both sides of jumps, and one each ``step_s`` seconds where it moves."""
@@ -106,7 +103,7 @@ class Trajectory:
             start_s, end_s = float(self.time_s[n]), float(self.time_s[n + 1])
             if start_s == end_s:
                 continue
-            kinds = (self.azimuth_deg, self.elevation_deg, self.distance_m, self.gain_db)
+            kinds = (self.azimuth_deg, self.elevation_deg, self.distance_m, self.gain)
             moves = any(kind[n] != kind[n + 1] for kind in kinds)
             count = max(1, math.ceil((end_s - start_s) / step_s)) if moves else 1
             moments = np.linspace(start_s, end_s, count + 1).tolist()
@@ -182,17 +179,14 @@ def sampled(
 def _values(track: Track) -> tuple[str, np.ndarray]:
     """Name of a track, and azimuth, elevation, distance, gain and activity, (5, time)."""
     still = np.zeros(len(track.azimuth_deg))
-    return track.object, np.array(
-        [track.azimuth_deg, still, still + DISTANCE_M, track.gain_db, track.active], np.float64
-    )
+    gain = db_to_amplitude(track.gain_db)
+    return track.object, np.array([track.azimuth_deg, still, still + DISTANCE_M, gain, track.active], np.float64)
 
 
 def _is_straight(part: np.ndarray) -> bool:
     """Whether values at the ends of a piece and at quarters, (5, 5), lie on lines."""
     first, last = part[:, :1], part[:, -1:]
-    with np.errstate(invalid="ignore"):
-        off = part[:, 1:-1] - (first + _INNER * (last - first))
-    return bool(((np.abs(off) <= _STRAIGHT) | (part[:, 1:-1] == first)).all())
+    return bool((np.abs(part[:, 1:-1] - (first + _INNER * (last - first))) <= _STRAIGHT).all())
 
 
 def _joined(points: list[np.ndarray]) -> np.ndarray:
@@ -211,5 +205,5 @@ def _joined(points: list[np.ndarray]) -> np.ndarray:
 
 
 def _trajectory(name: str, points: np.ndarray) -> Trajectory:
-    time_s, azimuth_deg, elevation_deg, distance_m, gain_db, active = points
-    return Trajectory(name, time_s, azimuth_deg, elevation_deg, distance_m, gain_db, active > 0)
+    time_s, azimuth_deg, elevation_deg, distance_m, gain, active = points
+    return Trajectory(name, time_s, azimuth_deg, elevation_deg, distance_m, gain, active > 0)

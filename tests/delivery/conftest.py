@@ -39,7 +39,7 @@ def still(azimuth_deg: float = 0.0, seconds: float = SECONDS, name: str = "rest"
         azimuth_deg * ends,
         values.get("elevation_deg", 0.0) * ends,
         values.get("distance_m", 1.0) * ends,
-        values.get("gain_db", 0.0) * ends,
+        10 ** (values.get("gain_db", 0.0) / 20) * ends,
         ends > 0,
     )
 

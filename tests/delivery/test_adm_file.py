@@ -91,10 +91,10 @@ def test_gains_are_in_the_blocks(deliver: Deliver) -> None:
     ends, ones = np.array([0.0, 0.5, 0.5, 1.0]), np.ones(4)
     from tas_core.delivery.trajectory import Trajectory
 
-    dog = Trajectory("dog", ends, 30 * ones, 0 * ones, ones, np.array([0.0, -12.0, -np.inf, -np.inf]), ones > 0)
+    dog = Trajectory("dog", ends, 30 * ones, 0 * ones, ones, np.array([1.0, 0.25, 0.0, 0.0]), ones > 0)
     found, _ = read_adm(deliver("adm", Scene("s", (dog,), still(gain_db=-6.0), RATE_HZ, RATE_HZ)).path)
     _, gain = heard_at(found[0], np.array([0.02, 0.25, 0.499, 0.52, 0.99]))
-    np.testing.assert_allclose(gain, [10 ** (-0.48 / 20), 10**-0.3, 10**-0.6, 0, 0], atol=2e-3)
+    np.testing.assert_allclose(gain, [0.97, 0.625, 0.2515, 0, 0], atol=1e-5)
     assert found[1].blocks[0].gain == pytest.approx(10**-0.3, abs=1e-6)
 
 

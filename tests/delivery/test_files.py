@@ -125,11 +125,11 @@ def test_the_folder_has_sounds_and_places_in_two_forms(deliver: Deliver) -> None
         np.testing.assert_allclose(soundfile.read(folder / item["sound"])[0], stem, atol=2.0**-24)
         with open(folder / item["table"], newline="") as file:
             rows = list(csv.DictReader(file))
-        assert list(rows[0]) == ["time_s", "azimuth_deg", "elevation_deg", "distance_m", "gain_db"]
+        assert list(rows[0]) == ["time_s", "azimuth_deg", "elevation_deg", "distance_m", "gain"]
         points = [{name: float(value) for name, value in row.items()} for row in rows]
         assert points == item["points"]
         np.testing.assert_allclose(lines_of(points, "azimuth_deg", times_s), track.azimuth_deg, atol=1e-4)
-        assert {(point["elevation_deg"], point["distance_m"], point["gain_db"]) for point in points} == {(0, 1, 0)}
+        assert {(point["elevation_deg"], point["distance_m"], point["gain"]) for point in points} == {(0, 1, 1)}
     np.testing.assert_allclose(soundfile.read(folder / said["rest"]["sound"])[0], sounds.rest[0], atol=2.0**-24)
     assert said["rest"]["channels_azimuth_deg"] == [0.0]
 
@@ -145,12 +145,14 @@ def lines_of(points: list[dict[str, float]], name: str, times_s: np.ndarray) -> 
     return np.array(found)
 
 
-def test_silence_is_null_in_json_and_minus_infinity_in_tables(deliver: Deliver) -> None:
-    scene = Scene("s", (still(name="dog", gain_db=-math.inf),), still(), RATE_HZ, RATE_HZ)
-    folder = Path(deliver("objects", scene).path)
+def test_gains_of_prompts_are_in_the_tables_and_not_in_the_sounds(deliver: Deliver) -> None:
+    scene = Scene("s", (still(name="dog", gain_db=-6.0),), still(gain_db=-math.inf), RATE_HZ, RATE_HZ)
+    sounds = sounds_of(scene)
+    folder = Path(deliver("objects", scene, sounds).path)
     said = json.loads((folder / "scene.json").read_text("utf-8"))
-    assert [point["gain_db"] for point in said["objects"][0]["points"]] == [None, None]
-    assert (folder / "1-dog.csv").read_text().splitlines()[1].split(",")[-1] == "-inf"
+    assert [point["gain"] for point in said["objects"][0]["points"]] == [0.501187, 0.501187]
+    assert [line.split(",")[-1] for line in (folder / "rest.csv").read_text().split()] == ["gain"] + ["0.000000"] * 2
+    np.testing.assert_allclose(soundfile.read(folder / "rest.wav")[0], sounds.rest[0], atol=2.0**-24)
 
 
 def test_a_gain_is_in_the_sounds(deliver: Deliver) -> None:

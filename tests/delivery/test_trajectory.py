@@ -59,20 +59,34 @@ def test_curves_are_followed() -> None:
     """Whatever a track may become, its points are near enough for straight lines between them."""
 
     def sample(times_s: np.ndarray) -> tuple[Track, ...]:
-        return (Track("dog", 80 * np.sin(3 * times_s), np.ones(len(times_s), bool)),)
+        return (replace(Track.nowhere("dog", 0 * times_s), azimuth_deg=80 * np.sin(3 * times_s)),)
 
     (dog,) = sampled(sample, [0.0, 2.0], (0.0, 2.0))
     times_s = np.linspace(0, 2, 999)
     np.testing.assert_allclose(dog.at(times_s).azimuth_deg, 80 * np.sin(3 * times_s), atol=80 * 9 * 0.02**2 / 8 * 1.1)
 
 
-def test_gains_go_straight_in_decibels_and_jump_to_and_from_silence() -> None:
-    fading = replace(still(), gain_db=np.array([0.0, -20.0]))
-    np.testing.assert_allclose(fading.at(np.array([0.0, 0.5, 1.0])).gain, [1, 10**-0.5, 0.1])
-    vanishing = replace(still(), gain_db=np.array([-6.0, -np.inf]))
-    np.testing.assert_allclose(vanishing.at(np.array([0.0, 0.999, 1.0])).gain, [10**-0.3, 10**-0.3, 0])
-    coming = replace(still(), gain_db=np.array([-np.inf, 0.0]))
-    np.testing.assert_array_equal(coming.at(np.array([0.0, 0.999, 1.0])).gain, [0, 0, 1])
+def test_gains_go_straight() -> None:
+    fading = replace(still(), gain=np.array([1.0, 0.0]))
+    np.testing.assert_allclose(fading.at(np.array([0.0, 0.25, 1.0])).gain, [1, 0.75, 0])
+
+
+def test_levels_of_prompts_are_gains_of_objects_and_of_the_rest() -> None:
+    words = (
+        "cello 6 dB quieter on the left, remove the dog",
+        "only the cello",
+        "the cello fades out, dog on the right",
+    )
+    timeline = Timeline(tuple(Segment.from_prompt(n, n + 1, text) for n, text in enumerate(words)))
+    times_s = np.linspace(0, 3, 3001)[:-1]
+    for transition_s in (0.0, 0.3):
+        tracks = timeline.tracks(times_s, 3.0, transition_s=transition_s)
+        *objects, rest = trajectories(timeline, 3.0, (0.0, 3.0), transition_s=transition_s)
+        wanted = [*(10 ** (track.gain_db / 20) for track in tracks)]
+        wanted.append(10 ** (timeline.rest_gain_db(times_s, 3.0, transition_s=transition_s) / 20))
+        for place, gain in zip((*objects, rest), wanted, strict=True):
+            np.testing.assert_allclose(place.at(times_s).gain, gain, atol=1e-3)
+        assert rest.at(np.array([1.5])).gain == 0
 
 
 def test_points_have_both_sides_of_a_jump_and_steps_where_it_moves() -> None:
@@ -88,8 +102,8 @@ def test_points_have_both_sides_of_a_jump_and_steps_where_it_moves() -> None:
         {"azimuth_deg": np.array([0.0, np.nan])},
         {"elevation_deg": np.array([0.0, 91.0])},
         {"distance_m": np.array([0.0, 1.0])},
-        {"gain_db": np.array([0.0, np.inf])},
-        {"gain_db": np.array([0.0, np.nan])},
+        {"gain": np.array([0.0, np.inf])},
+        {"gain": np.array([1.0, -0.1])},
     ],
 )
 def test_a_place_that_is_none_is_an_error_that_says_which(wrong: dict[str, np.ndarray]) -> None:

@@ -118,6 +118,22 @@ def test_an_object_that_the_passage_does_not_name_is_in_the_rest(
     np.testing.assert_allclose(samples.sum(axis=1), soundfile.read(source)[0][24_000:], atol=1e-6)
 
 
+def test_levels_in_words_are_heard_in_all_formats(job: Job, tmp_path: Path) -> None:
+    """Two ears and every sum have the same mono sound; objects have their gain beside them, not in them."""
+    job("x.wav", "binaural,stereo,ambix1,adm,objects", prompt="a tone 6 dB quieter on the left, remove the noise")
+    folder = tmp_path / "made"
+    mono = soundfile.read(folder / "x.wav")[0].mean(axis=1)
+    np.testing.assert_allclose(soundfile.read(folder / "x.stereo.wav")[0].mean(axis=1), mono, atol=1e-6)
+    np.testing.assert_allclose(soundfile.read(folder / "x.ambix1.wav")[0][:, 0], mono, atol=1e-6)
+    found, _ = read_adm(folder / "x.adm.wav")
+    gains = [{block.gain for block in item.blocks} for item in found]
+    assert gains == [{0.501187}, {0.0}, {1.0}]
+    tracks = soundfile.read(folder / "x.adm.wav")[0]
+    np.testing.assert_allclose(tracks @ [0.501187, 0, 1], mono, atol=1e-6)
+    said = json.loads((folder / "x.objects" / "scene.json").read_text("utf-8"))
+    assert [item["points"][0]["gain"] for item in said["objects"]] == [0.501187, 0]
+
+
 def test_levels_act_on_all_that_have_them(job: Job, tmp_path: Path) -> None:
     plain = job("a.wav", "stereo,objects,adm")
     quiet = job("b.wav", "stereo,objects,adm", options=FileOptions(levels=Levels(gain_db=-6.0)))
