@@ -133,6 +133,12 @@ def spatialize(
         autocompletion=shipped,
         rich_help_panel=_RENDERING,
     ),
+    separator: str | None = typer.Option(
+        None,
+        metavar="COMMAND",
+        help="Program that makes the stems in place of a model, with {mix} and {names} in its words.",
+        rich_help_panel=_RENDERING,
+    ),
     steps: int | None = typer.Option(
         None, min=1, max=1000, help="Diffusion steps.  [default: the model's own]", rich_help_panel=_RENDERING
     ),
@@ -227,7 +233,12 @@ def spatialize(
         sidecar=sidecar,
         overwrite=force,
         strict=strict,
+        separator=separator,
     )
+    if separator is not None:
+        for name, flag in (("model", "--model"), ("device", "--device")):
+            if was_given(context, name):
+                raise InputError(f"{flag} and --separator were given, expected one of them")
     asked = read_formats(formats or [])
     settings = JobSettings(options, model, device, command=("tas", *sys.argv[1:]))
     sources = sources or []

@@ -23,19 +23,12 @@ version.
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import math
-import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -48,6 +41,7 @@ from tas_core.audio.writer import write_audio
 from tas_core.errors import AudioError, InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip, OutputError
 from tas_core.inference.presence import Detection
+from tas_core.system.programs import file_digest, run_program, temporary_folder
 from tas_core.system.write_errors import write_error
 from tas_core.timeline.files import format_timeline
 from tas_core.timeline.segments import Timeline
@@ -64,8 +58,6 @@ TIMEOUT_S: Final = 600.0
 _SOURCE: Final = re.compile(rf"{COMMAND}(?:@(?P<version>[^:]*))?:(?P<words>.*)", re.DOTALL)
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _LARGEST_SCRIPT: Final = 1_000_000
-_LAST_BYTES: Final = 4096
-_QUOTED: Final = 200
 
 
 def is_command(source: str) -> bool:
@@ -121,13 +113,15 @@ class Command:
 
     def scripts(self) -> list[str]:
         """SHA-256 of files of at most 1 MB that the words name, in their order."""
-        return list(filter(None, (_digest(word, _LARGEST_SCRIPT) for word in self.words)))
+        return list(filter(None, (file_digest(word, _LARGEST_SCRIPT) for word in self.words)))
 
     def files_of(self, clip: str) -> list[str | None]:
         """SHA-256 of what the words with a clip's name in them name, if they are files; in their order."""
         values = {name: f"{{{name}}}" for name in PLACEHOLDERS} | {"clip": clip}
         return [
-            _digest(filled) for word, filled in zip(self.words, self.filled(values), strict=True) if "{clip}" in word
+            file_digest(filled)
+            for word, filled in zip(self.words, self.filled(values), strict=True)
+            if "{clip}" in word
         ]
 
 
@@ -175,15 +169,21 @@ class CommandSystem:
         """
         if self.follows_text and timeline is None:
             raise InputError(f"clip {clip.name}: no timeline, which the command needs")
-        with _temporary_folder() as folder:
-            values = {name: str(Path(folder) / file) for name, file in _FILES.items()}
+        with temporary_folder() as folder:
+            values = {name: str(folder / file) for name, file in _FILES.items()}
             values |= {"rate": str(RATE_HZ), "seed": str(seed), "clip": clip.name}
             write_audio(values["mono"], clip.mono[None], RATE_HZ, "FLOAT")
             if timeline is not None:
                 _write(Path(values["timeline"]), format_timeline(timeline, values["timeline"]))
                 _write(Path(values["places"]), json.dumps(places(clip, timeline), indent=1) + "\n")
             began = time.perf_counter()
-            self._run(self._command.filled(values), Path(folder) / "said.txt")
+            run_program(
+                self._command.filled(values),
+                folder / "said.txt",
+                timeout_s=self._timeout_s,
+                error=OutputError,
+                variables={"OMP_NUM_THREADS": "1"},
+            )
             seconds = time.perf_counter() - began
             return read_output(Path(values["out"]), clip), seconds
 
@@ -200,52 +200,6 @@ class CommandSystem:
         """Nothing."""
         del clip, timeline
         return (), {}
-
-    def _run(self, words: list[str], log: Path) -> None:
-        """Run the program to its end, and whatever it started with it if it has to be stopped."""
-        program = Path(words[0]).name
-        try:
-            said = open(log, "wb")  # noqa: SIM115 (closed below)
-        except OSError as error:
-            raise write_error(log, error) from error
-        with said:
-            try:
-                # A session of its own, so that what it starts in turn can be stopped with it.
-                process = subprocess.Popen(
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stdout=said,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    env=os.environ | {"OMP_NUM_THREADS": "1"},
-                )
-            except (OSError, ValueError) as error:
-                raise OutputError(f"{program} does not run: {error}") from error
-            try:
-                code = process.wait(self._timeout_s)
-            except subprocess.TimeoutExpired as error:
-                raise OutputError(
-                    f"{program} was stopped after {self._timeout_s:g} s, its limit{_last_line(log)}"
-                ) from error
-            finally:
-                if process.returncode is None:
-                    _stop(process)
-        if code < 0:
-            raise OutputError(f"{program} was ended by signal {-code}{_last_line(log)}")
-        if code:
-            raise OutputError(f"{program} failed with exit code {code}{_last_line(log)}")
-
-
-@contextlib.contextmanager
-def _temporary_folder() -> Iterator[str]:
-    """A folder for one run; what a program still writes there as it goes away does not matter."""
-    place = tempfile.gettempdir()
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="tas-command-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise write_error(place, error, "a temporary folder") from error
-    with folder as path:
-        yield path
 
 
 _FILES: Final = {"mono": "mono.wav", "out": "out.wav", "timeline": "timeline.yaml", "places": "places.json"}
@@ -283,35 +237,8 @@ def read_output(path: Path, clip: EvalClip) -> np.ndarray:
         raise OutputError(str(error).replace(str(path), "the output")) from error
 
 
-def _digest(name: str, most_bytes: float = math.inf) -> str | None:
-    """SHA-256 of a file; None if it is none, or larger."""
-    with contextlib.suppress(OSError, ValueError):  # ValueError: no path at all
-        if Path(name).is_file() and Path(name).stat().st_size <= most_bytes:
-            return hashlib.sha256(Path(name).read_bytes()).hexdigest()
-    return None
-
-
 def _write(path: Path, text: str) -> None:
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise write_error(path, error) from error
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a program that leads a session, and what it started."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, signal.SIGKILL)
-        else:
-            process.kill()
-    process.wait()
-
-
-def _last_line(log: Path) -> str:
-    """The last line of what a program said, for a message; nothing if it said nothing."""
-    with open(log, "rb") as file:
-        file.seek(max(0, log.stat().st_size - _LAST_BYTES))
-        lines = file.read().decode(errors="replace").split("\n")
-    said = [" ".join(line.split()) for line in lines if line.strip()]
-    return f"; it said: {said[-1][-_QUOTED:]}" if said else ""

@@ -156,7 +156,7 @@ def _result(prepared: PreparedFile, model: LoadedModel | None, rendered: _Render
         track=prepared.reader.track,
         sample_rate_hz=first.sample_rate_hz,
         subtype=first.subtype,
-        model=model.name if model else None,
+        model=model.name if model else prepared.options.separator,
         steps=prepared.render.steps or model.network.default_steps if model else None,
         seed=prepared.render.seed,
         device=model.device.type if model else "cpu",
@@ -175,6 +175,7 @@ def _result(prepared: PreparedFile, model: LoadedModel | None, rendered: _Render
         sources=tuple(
             GivenSource(name, str(item.source.file), item.source.start_s, item.source.gain_db)
             for name, item in (prepared.given.by_object.items() if prepared.given else ())
+            if prepared.given is not None and name not in prepared.given.estimated
         ),
     )
 

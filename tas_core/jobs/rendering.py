@@ -12,7 +12,7 @@ from tas_core.audio.mixdown import MixdownMeter
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.given import GivenSpatializer
 from tas_core.inference.result import Block
-from tas_core.jobs.request import READ_FRAMES, PreparedFile, mono_pieces
+from tas_core.jobs.request import PreparedFile, input_pieces
 from tas_core.system.progress import Progress
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Rendering:
         if given is None or not isinstance(job, GivenSpatializer):
             assert self._network is not None
             reader.seek(self._network.first_sample)
-            yield from self._network.blocks(self._pieces(), progress)
+            yield from self._network.blocks(input_pieces(self._prepared, self.meter), progress)
             return
         size, stereo = self._prepared.num_samples, self._prepared.render.keeps_stereo
         if not self._prepared.request.has_input:
@@ -76,20 +76,11 @@ class Rendering:
         firsts = [job.first_sample, *([self._network.first_sample] if self._network else [])]
         first = min(firsts)
         reader.seek(first)
-        rows = given.rows(first, self._pieces(), size, stereo=stereo)
+        rows = given.rows(first, input_pieces(self._prepared, self.meter), size, stereo=stereo)
         # Both look at the same sound, the network some seconds further ahead.
         mine, theirs = itertools.tee(rows)
         rest = (piece[-2:] if stereo else piece[-1] for piece in _behind(theirs, firsts[-1] - first))
         yield from job.blocks(_behind(mine, job.first_sample - first), progress, rest=rest if self._network else ())
-
-    def _pieces(self) -> Iterator[np.ndarray]:
-        """The input from where its reader is, (time), or (channel, time) where stereo is to stay."""
-        reader = self._prepared.reader
-        if not self._prepared.render.keeps_stereo:
-            yield from mono_pieces(reader, self._prepared.options.excerpt.channel, self.meter)
-            return
-        while (block := reader.read(READ_FRAMES)).shape[1]:
-            yield block
 
 
 def _behind(pieces: Iterable[np.ndarray], skip: int) -> Iterator[np.ndarray]:

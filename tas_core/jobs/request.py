@@ -60,6 +60,8 @@ class FileOptions:
         sidecar: whether a file ``OUT.tas.json`` says how the output was made.
         overwrite: whether existing outputs may be replaced.
         strict: whether a name that looks misspelt is an error, rather than a warning.
+        separator: a command that separates what is not given, in place of a model, see
+            :mod:`tas_core.jobs.separators`.
 
     Raises:
         InputError: an unknown subtype, or stems without a folder.
@@ -73,6 +75,7 @@ class FileOptions:
     sidecar: bool = False
     overwrite: bool = False
     strict: bool = False
+    separator: str | None = None
 
     def __post_init__(self) -> None:
         if self.render.stems:
@@ -94,6 +97,7 @@ class FileOptions:
             "width": self.render.width,
             "stereo": self.render.stereo,
             "transition_s": self.render.transition_s,
+            "separator": self.separator,
             "sidecar": self.sidecar,
             "overwrite": self.overwrite,
         }
@@ -329,8 +333,12 @@ def _check_given(
     Raises:
         InputError: one has none, or an option acts on nothing.
     """
+    if options.separator is not None and options.render.steps is not None:
+        raise InputError("a number of steps and a separator were given, expected one of them")
     if request.has_input:
         return
+    if options.separator is not None:
+        raise InputError("a separator was given, and there is no input for it; expected none")
     if not sources:
         raise InputError("no input and no sounds of objects, expected one of them", remedy="input")
     missing = [name for name in timeline.objects if name not in sources]
@@ -360,6 +368,15 @@ def _check_stereo(request: FileRequest, options: FileOptions, reader: AudioReade
     others_made = [made.format.name for made in request.deliveries if made.format.name != BINAURAL]
     if others_made:
         raise InputError(f"stereo can stay in two ears, and not in {others_made[0]}; expected binaural alone")
+
+
+def input_pieces(prepared: PreparedFile, meter: MixdownMeter | None = None) -> Iterator[np.ndarray]:
+    """The input from where its reader is, block by block: (time), or (channel, time) where stereo is to stay."""
+    if not prepared.render.keeps_stereo:
+        yield from mono_pieces(prepared.reader, prepared.options.excerpt.channel, meter)
+        return
+    while (block := prepared.reader.read(READ_FRAMES)).shape[1]:
+        yield block
 
 
 def mono_pieces(reader: AudioReader, channel: int | None, meter: MixdownMeter | None = None) -> Iterator[np.ndarray]:

@@ -51,7 +51,7 @@ class FileResult:
         track: audio track of the input, counted from 1.
         sample_rate_hz: of the output; that of the input but where it is Opus, which has a rate of its own.
         subtype: sample encoding of the output in libsndfile's words, and ``AAC``, which it does not know.
-        model: name as it was given; None if none was needed.
+        model: name as it was given, or the command of a separator; None if none was needed.
         steps: diffusion steps, the same.
         seed: of noise and dither.
         device: ``cpu`` or ``cuda``.

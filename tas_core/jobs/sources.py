@@ -133,10 +133,12 @@ class GivenSources:
     Attributes:
         by_object: by the object whose sound it is; "rest", if it is there, is last.
         sample_rate_hz: at which they are read.
+        estimated: objects whose sounds nobody gave: a separator found them.
     """
 
     by_object: dict[str, OpenedSource]
     sample_rate_hz: int
+    estimated: frozenset[str] = frozenset()
 
     @property
     def num_samples(self) -> int:

@@ -22,6 +22,7 @@ from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.jobs.process_file import measure_file, process_file
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, prepare_file, read_head
 from tas_core.jobs.result import FileResult
+from tas_core.jobs.separators import Separator, separated
 from tas_core.models.pretrained import DEFAULT_MODEL
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.sources import SourceFile
@@ -80,6 +81,11 @@ class FileWorker:
             self._model = load_model(self._settings.model_name, self._settings.device)
         return self._model
 
+    @property
+    def may_need_model(self) -> bool:
+        """Whether inputs go to a model, rather than to a separator of one's own."""
+        return self._settings.options.separator is None
+
     def sharing(self, gain_db: float) -> FileWorker:
         """One with the same model whose files all get a gain besides their own, dB, 0 or less."""
         other = FileWorker(self._settings.sharing(gain_db))
@@ -100,6 +106,7 @@ class FileWorker:
         """
         began = time.perf_counter()
         with self._prepared(request, overwrite) as prepared:
+            prepared = separated(prepared)
             model = None if prepared.separated is None else self.model
             return process_file(prepared, model, progress=progress, command=self._settings.command, began=began)
 
@@ -115,6 +122,7 @@ class FileWorker:
                 "expected a file"
             )
         with self._prepared(request, overwrite=True) as prepared:
+            prepared = separated(prepared)
             model = None if prepared.separated is None else self.model
             return measure_file(prepared, model, progress=progress)
 
@@ -122,6 +130,8 @@ class FileWorker:
     def _prepared(self, request: FileRequest, overwrite: bool) -> Iterator[PreparedFile]:
         options = self._settings.options
         options = replace(options, overwrite=options.overwrite or overwrite)
+        if options.separator is not None:
+            Separator.read(options.separator)
         with prepare_file(request, options) as prepared:
             yield prepared
 

@@ -66,7 +66,7 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
     Raises:
         InputError: the model cannot be used, which is wrong with the whole batch.
     """
-    if task.request.has_input:
+    if task.request.has_input and worker.may_need_model:
         _ = worker.model
     result, reach, error, remedy = None, None, "", None
     with warnings.catch_warnings(record=True) as caught:
