@@ -226,3 +226,40 @@ def test_a_page_and_the_parts(cook: Cook, tmp_path: Path) -> None:
     assert names(tmp_path / "binaural") == sorted(f"{s}.wav{e}" for s in stems for e in ("", ".tas.json"))
     assert names(tmp_path / "pages") == [f"{stem}.html" for stem in stems]
     assert names(tmp_path / "parts") == [f"{s}/{part}.wav" for s in stems for part in ("1-man-talking", "rest")]
+
+
+def test_a_scene_from_its_parts(cook: Cook, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    cello, piano = 0.1 * rng.standard_normal((2, 16_000))
+    (tmp_path / "parts").mkdir()
+    for name, samples in {"parts/cello": cello, "parts/piano": piano, "scene-mono": cello + piano}.items():
+        soundfile.write(tmp_path / f"{name}.wav", samples, 16_000, subtype="FLOAT")
+    done = cook("A scene from its parts")
+    assert done.returncode == 0, done.stderr
+    scene = soundfile.read(tmp_path / "scene.wav")[0].mean(axis=1)
+    np.testing.assert_allclose(scene, cello + 10 ** (-3 / 20) * piano, atol=1e-6)
+    np.testing.assert_allclose(soundfile.read(tmp_path / "without.wav")[0].mean(axis=1), piano, atol=1e-6)
+
+
+def test_stems_by_another_separator(cook: Cook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    talk = sound(tmp_path / "talk.wav")
+    (tmp_path / "separate.py").write_text(
+        "import json, shutil, sys\n"
+        "for stem in json.load(open(sys.argv[2]))['stems']: shutil.copy(sys.argv[1], stem['file'])\n"
+    )
+    done = cook("Stems by another separator")
+    assert done.returncode == 0, done.stderr
+    louder = soundfile.read(tmp_path / "talk.binaural.wav")[0].mean(axis=1)
+    ratio = np.abs(louder).max() / np.abs(soundfile.read(talk)[0]).max()
+    assert ratio == pytest.approx(10 ** (6 / 20), rel=0.05) or "turned down" in done.stderr
+
+
+def test_a_voice_moved_in_a_stereo_mix(cook: Cook, tmp_path: Path) -> None:
+    both = 0.1 * np.random.default_rng(0).standard_normal((16_000, 2))
+    soundfile.write(tmp_path / "song.wav", both, 16_000, subtype="FLOAT")
+    done = cook("A voice moved in a stereo mix")
+    assert done.returncode == 0, done.stderr
+    made = soundfile.read(tmp_path / "song.binaural.wav")[0]
+    np.testing.assert_allclose(made.mean(axis=1), both.mean(axis=1), atol=1e-6)
+    assert np.abs(made - both).max() > 1e-3
