@@ -38,6 +38,9 @@ def print_check(check: TimelineCheck) -> None:
     levels = any(segment.changes_levels for segment in check.segments)
     columns = ("#", "start", "end", "", "object", "azimuth", *(["level"] if levels else []))
     print_table(columns, (row if levels else row[:-1] for row in _rows(check)), right=("#",))
+    for name, item in check.sources:
+        more = [f"from {_time(item.start_s)}"] * bool(item.start_s) + [f"{item.gain_db:+g} dB"] * bool(item.gain_db)
+        console.print(Text(f"{name} is {item.file}" + "".join(f", {what}" for what in more)), soft_wrap=True)
     for note in (_uncovered(check), *(f"warning: {warning}" for warning in check.warnings)):
         console.print(Text(note), soft_wrap=True)
     console.print()

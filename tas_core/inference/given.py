@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 WIDTH_DEG: Final = 30.0
 """How far the channels of a sound of two stand from its place, as the loudspeakers of ITU-R BS.775 do."""
 
-_BLOCK_HOPS: Final = 512
+_BLOCK_HOPS: Final = 64
 _SILENCE_DBFS: Final = -90.0
 
 

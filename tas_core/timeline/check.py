@@ -12,6 +12,7 @@ from typing import Any, Final
 from tas_core.timeline.doubts import timeline_doubts, unknown_word_doubts
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Segment, Timeline, TimelineWarning
+from tas_core.timeline.sources import SourceFile, sources_by_object
 
 SHORT_GAP_S: Final = 0.25
 """Uncovered time shorter than this is doubted: in it every sound jumps to the center and back.
@@ -40,6 +41,7 @@ class TimelineCheck:
         uncovered: spans without a prompt, up to the end of the audio or of the last segment.
         uncovered_s: their length, seconds.
         warnings: doubts, one line each.
+        sources: objects whose sounds it names, and their files.
     """
 
     timeline: str
@@ -49,9 +51,14 @@ class TimelineCheck:
     uncovered: tuple[Gap, ...]
     uncovered_s: float
     warnings: tuple[str, ...]
+    sources: tuple[tuple[str, SourceFile], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Plain values for JSON; sources are there if it names any."""
+        sources = tuple(
+            {"object": name, "file": str(item.file), "start_s": item.start_s, "gain_db": item.gain_db}
+            for name, item in self.sources
+        )
         return {
             "timeline": self.timeline,
             "duration_s": self.duration_s,
@@ -60,6 +67,7 @@ class TimelineCheck:
             "uncovered": tuple(asdict(gap) for gap in self.uncovered),
             "uncovered_s": self.uncovered_s,
             "warnings": self.warnings,
+            **({"sources": sources} if sources else {}),
         }
 
 
@@ -79,10 +87,11 @@ def check_timeline(
         knows: whether a word in lower case is one that the text encoder has whole; None looks for no such words.
 
     Raises:
-        InputError: the timeline cannot be read, a segment starts after the end of the audio, or a name looks misspelt
-            and ``strict`` is set.
+        InputError: the timeline cannot be read, a segment starts after the end of the audio, a source is of no object,
+            or a name looks misspelt and ``strict`` is set.
     """
     timeline = load_timeline(path)
+    sources = sources_by_object(timeline.sources, timeline.objects)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TimelineWarning)
         closed = _closed(timeline, duration_s)
@@ -97,9 +106,11 @@ def check_timeline(
         warnings=(
             *(str(warning.message) for warning in caught),
             *_doubts(closed, gaps),
-            *timeline_doubts(timeline, strict=strict),
-            *(unknown_word_doubts(timeline, knows, strict=strict) if knows else ()),
+            *timeline_doubts(timeline, strict=strict, given=sources),
+            *(unknown_word_doubts(timeline, knows, strict=strict, given=sources) if knows else ()),
+            *(str(item.error(f"{item.file}: no such file")) for item in sources.values() if not item.file.exists()),
         ),
+        sources=tuple(sources.items()),
     )
 
 

@@ -39,7 +39,9 @@ def timeline_doubts(timeline: Timeline, *, strict: bool = False, given: Collecti
     return tuple(doubts)
 
 
-def unknown_word_doubts(timeline: Timeline, knows: Callable[[str], bool], *, strict: bool = False) -> tuple[str, ...]:
+def unknown_word_doubts(
+    timeline: Timeline, knows: Callable[[str], bool], *, strict: bool = False, given: Collection[str] = ()
+) -> tuple[str, ...]:
     """Names with words that a text encoder puts together from pieces: it has no meaning for them.
 
     What looks like a spelling mistake is said by :func:`timeline_doubts`.
@@ -48,6 +50,7 @@ def unknown_word_doubts(timeline: Timeline, knows: Callable[[str], bool], *, str
         timeline: segments whose prompts were read.
         knows: whether a word in lower case is one that the encoder has whole.
         strict: whether such a word is an error.
+        given: objects whose sounds are given, whatever they are called.
 
     Returns:
         A line for each name, where it first stands.
@@ -60,7 +63,7 @@ def unknown_word_doubts(timeline: Timeline, knows: Callable[[str], bool], *, str
     for segment in timeline.segments:
         for clause in segment.clauses:
             name = clause.object
-            if name in notes or name in doubted or not (words := unknown_words(name, knows)):
+            if name in notes or name in doubted or name in given or not (words := unknown_words(name, knows)):
                 continue
             listed = " and ".join(f"'{word}'" for word in words)
             what = "is a word" if len(words) == 1 else "are words"

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tas_core.errors import InputError, TimelineError
+from tas_core.timeline.check import check_timeline
 from tas_core.timeline.files import convert_timeline, format_timeline, load_timeline
 from tas_core.timeline.segments import Timeline
 from tests.timeline.conftest import LEFT, SRT, SRT_SPANS, Load, spans
@@ -117,3 +118,18 @@ def test_sources_stay_the_files_that_are_meant_when_a_timeline_is_converted(tmp_
     with pytest.raises(TimelineError, match="sources of objects, which only a YAML timeline holds"):
         convert_timeline(scene, tmp_path / "scene.srt")
     assert not (tmp_path / "scene.srt").exists()
+
+
+def test_a_check_says_what_sources_are_and_which_file_is_missing(tmp_path: Path) -> None:
+    scene = tmp_path / "scene.yaml"
+    text = "sources:\n  The Cello: {file: cello.wav, start: 2}\nprompts:\n  - {start: 0, text: cello left}\n"
+    scene.write_text(text)
+    found = check_timeline(scene)
+    (warning,) = found.warnings
+    assert warning == f"{scene}:2:3: {tmp_path / 'cello.wav'}: no such file"
+    assert found.as_dict()["sources"] == (
+        {"object": "cello", "file": str(tmp_path / "cello.wav"), "start_s": 2.0, "gain_db": 0.0},
+    )
+    scene.write_text(text.replace("The Cello", "dog"))
+    with pytest.raises(TimelineError, match=r"scene\.yaml:2:3: source 'dog' is named by no prompt"):
+        check_timeline(scene)
