@@ -333,18 +333,20 @@ def write_for_listener(head: HrirSet, name: str, folder: Path) -> None:
     from scipy.signal import resample_poly
 
     measured = resample_poly(head.hrir, size, size * head.sample_rate_hz // rate_hz, axis=-1)
+    # The level of an impulse response at another rate; as long as the others, since the model takes means over time.
+    measured *= head.sample_rate_hz / rate_hz
+    first = own.lead // 2
+    measured = np.pad(measured, ((0, 0), (0, 0), (0, own.size - first)))[..., : own.size - first]
     between, rows = left_out(own, head)
     rendered = own.response(head.azimuth_deg, head.elevation_deg)
     folder.mkdir(parents=True, exist_ok=True)
     for kind, response, which in (
         ("measured", measured, np.arange(len(head.hrir))),
-        ("rendered", rendered[..., own.lead // 2 :], np.arange(len(head.hrir))),
-        ("left-out", between[..., own.lead // 2 :], rows),
+        ("rendered", rendered[..., first:], np.arange(len(head.hrir))),
+        ("left-out", between[..., first:], rows),
     ):
-        # The level of an impulse response at another rate.
-        level = head.sample_rate_hz / rate_hz if kind == "measured" else 1.0
         with h5py.File(folder / f"{name}-{kind}.h5", "w") as file:
-            file["hrir"] = (response * level).astype(np.float32)
+            file["hrir"] = response.astype(np.float32)
             file["azimuth_deg"], file["elevation_deg"] = head.azimuth_deg[which], head.elevation_deg[which]
             file.attrs["rate_hz"] = rate_hz
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,20 @@ import pyfar
 import sofar
 from bayesian_listener import BayesianListener
 
-REPETITIONS = 20
+REPETITIONS = 5
+DIRECTIONS = 250
 
 
-def listener(path: Path) -> BayesianListener:
+def listener(path: Path, most: int | None = None) -> BayesianListener:
+    """With the responses of a file, or so many of them, drawn at random."""
     with h5py.File(path) as file:
+        count = len(file["hrir"])
+        rows = np.sort(np.random.default_rng(0).permutation(count)[:most])
         sofa = sofar.Sofa("SimpleFreeFieldHRIR")
-        sofa.Data_IR = np.asarray(file["hrir"], float)
+        sofa.Data_IR = np.asarray(file["hrir"], float)[rows]
         sofa.Data_SamplingRate = float(file.attrs["rate_hz"])
-        azimuth_deg, elevation_deg = np.asarray(file["azimuth_deg"], float), np.asarray(file["elevation_deg"], float)
+        azimuth_deg = np.asarray(file["azimuth_deg"], float)[rows]
+        elevation_deg = np.asarray(file["elevation_deg"], float)[rows]
         distance_m = np.full(len(azimuth_deg), 1.4)
         sofa.SourcePosition = np.column_stack([azimuth_deg % 360, elevation_deg, distance_m])
         sofa.Data_Delay = np.zeros((1, 2))
@@ -65,14 +71,15 @@ def scores(asked: np.ndarray, pointed: np.ndarray) -> dict[str, float]:
 
 def measure(folder: Path, head: str) -> dict[str, Any]:
     own = listener(folder / f"{head}-measured.h5")
-    own.compute_target(reference="global", use_cache=False)
+    own.compute_target(reference="none", use_cache=False)
     own.compute_template(interpolation="barycentric", use_cache=False)
     found = {}
     for kind in ("measured", "rendered", "left-out"):
-        other = listener(folder / f"{head}-{kind}.h5")
-        other.compute_target(reference="global", use_cache=False)
+        other = listener(folder / f"{head}-{kind}.h5", DIRECTIONS)
+        other.compute_target(reference="none", use_cache=False)
         pointed = own.localise(target=other.target, repetitions=REPETITIONS, seed=0)
         found[kind] = scores(unit(other.target.coords), unit(pointed))
+        print(head, kind, found[kind], file=sys.stderr, flush=True)
     return found
 
 
