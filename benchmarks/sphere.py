@@ -231,7 +231,8 @@ def rooms() -> dict[str, Any]:
             "rt60_s": rt60_s,
             "rt60_found_s": round(float(-60 / slope), 3),
             "coherence_rms_error": round(float(np.sqrt(np.square(error[at]).mean())), 3),
-            "coherence_standard_error": round(float(np.sqrt(0.5 * 512 / 1.5 / even.shape[1] * 1.5)), 3),
+            # Of noise without coherence, from segments that overlap by half: some 1.9 independent ones in two.
+            "coherence_standard_error": round(float(1 / np.sqrt(2 * 1.9 * even.shape[1] / 512)), 3),
             "critical_distance_m": round(float(critical_m), 2),
             "direct_to_reverberant_db": {"1.4 m": ratios_db[0], "2.8 m": ratios_db[1], "5.6 m": ratios_db[2]},
             "textbook_at_1.4_m_db": round(float(20 * np.log10(critical_m / 1.4)), 1),

@@ -10,8 +10,8 @@ which KEMAR was measured.
 
 **Near the head** the ear that is turned to a sound gets more, and the other less, than a farther head-related transfer
 function says. Both are those of a rigid sphere (Duda and Martens, "Range dependence of the response of a spherical
-head model", J. Acoust. Soc. Am. 104, 1998, equation 4): with the source at r = rho a, the angle t between ear and
-source, and mu = 2 pi f a / c,
+head model", J. Acoust. Soc. Am. 104, 1998): with the source at r = rho a, the angle t between ear and source, and mu =
+2 pi f a / c,
 
     H(rho, mu, t) = -(rho / mu) exp(-i mu rho) sum_m (2 m + 1) P_m(cos t) h_m(mu rho) / h'_m(mu),
 

@@ -3,7 +3,7 @@
 The phase of minimum phase is the Hilbert transform of the log magnitude. That is linear, so a weighted sum of complex
 log spectra log|H| + i phase is the complex log spectrum, in minimum phase, of the weighted mean of levels in decibels.
 In the cepstrum (the inverse Fourier transform of log|H|, even in time) it is a doubling of what lies after 0 and the
-removal of what lies before (Oppenheim and Schafer, Discrete-Time Signal Processing, section 13.5).
+removal of what lies before (Oppenheim and Schafer, Discrete-Time Signal Processing, on the cepstrum).
 """
 
 from __future__ import annotations

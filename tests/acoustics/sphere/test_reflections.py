@@ -75,7 +75,7 @@ def test_mirrored_places_have_mirrored_reflections_to_the_bit_after_folding(head
 def test_the_tail_is_as_loud_as_the_critical_distance_says(
     head: SphereHead, size_m: tuple[float, float, float], rt60_s: float
 ) -> None:
-    """What reverberates is as strong as the direct sound at 0.057 sqrt(V / RT60) (Kuttruff, Room Acoustics, 5.44).
+    """What reverberates is as strong as the direct sound at 0.057 sqrt(V / RT60) (Kuttruff, Room Acoustics).
 
     Without what the air and the walls take of the treble, and with the part before the tail begins.
     """
