@@ -44,6 +44,12 @@ if TYPE_CHECKING:
 _MODELS_KEPT: Final = 2
 
 
+class SpatializeKeywords(RenderKeywords, total=False):
+    """What :func:`spatialize` takes beside settings of the rendering: whom to tell the fraction done."""
+
+    progress: Progress
+
+
 def spatialize(
     audio: ArrayLike | None,
     sample_rate_hz: int,
@@ -52,8 +58,7 @@ def spatialize(
     model: str | PathLike[str] | LoadedModel | SpatialModel = DEFAULT_MODEL,
     device: str = "auto",
     sources: Mapping[str, ArrayLike] | None = None,
-    progress: Progress = ignore,
-    **settings: Unpack[RenderKeywords],
+    **settings: Unpack[SpatializeKeywords],
 ) -> Spatialized:
     """Put each named sound where the words say.
 
@@ -93,6 +98,7 @@ def spatialize(
         InputError: what cannot be used, what was expected, and what to do: samples that are not mono, not floating
             point or not finite, a rate out of range, a prompt that cannot be read, an unknown model.
     """
+    progress = settings.pop("progress", ignore)
     if audio is None and not sources:
         raise InputError("audio is None and there are no sources; expected samples, or sounds of all objects")
     chosen = _render_settings(settings)

@@ -95,7 +95,7 @@ class Separator:
             mix, digest = folder / "mix.wav", hashlib.sha256(f"{form.sample_rate_hz}".encode())
             with AudioWriter(mix, form) as writer:
                 for piece in sound:
-                    digest.update(np.ascontiguousarray(piece.T, "<f4"))  # the header has the time of day
+                    digest.update(np.ascontiguousarray(piece.T, "<f4").tobytes())  # the header has the time of day
                     writer.write(piece)
             kept = _cache() / self._key(digest.hexdigest(), names)
             files = [path.name for path in stem_paths("", (*names, REST))[:-1]]

@@ -149,6 +149,8 @@ def test_json_beside_the_output(tas: Run, request_of: list[object], tmp_path: Pa
         "hrtf": None,
         "width": 1.0,
         "transition_s": 0.1,
+        "stereo": "mix",
+        "separator": None,
         "sidecar": True,
         "overwrite": False,
     }
