@@ -110,10 +110,11 @@ def test_the_api_page_names_all_that_the_package_offers() -> None:
 
 
 def test_the_api_page_names_all_arguments_and_their_defaults() -> None:
-    """Those of the call, and the settings of a rendering that it takes as keywords."""
+    """Those of the call, whom it tells how far it is, and the settings of a rendering that it takes as keywords."""
     arguments = {name: p.default for name, p in inspect.signature(tas_core.spatialize).parameters.items()}
     assert list(arguments).pop() == "settings"
     del arguments["settings"]
+    arguments["progress"] = inspect.Parameter.empty
     arguments |= {field.name: field.default for field in dataclasses.fields(tas_core.RenderSettings)}
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", API["One call"].split("attribute of the result")[0], re.MULTILINE)
     assert [name for name, _ in rows] == list(arguments)
