@@ -46,6 +46,11 @@ class Format:
         return self.name != "osc" and (not self.subtypes or subtype in self.subtypes)
 
     @property
+    def is_sound(self) -> bool:
+        """Whether it is a file of sound whose ending says how it is written."""
+        return self.has_mix and self.name != "iamf"
+
+    @property
     def is_folder(self) -> bool:
         """Whether it is a folder of files."""
         return self.endings == ("",)
@@ -66,7 +71,7 @@ FORMATS: Final = {
         Format("objects", ("",), has_mix=False, has_loudness=False, subtypes=("FLOAT",)),
         Format("rpp", (".rpp",), has_mix=False, has_loudness=False, subtypes=("FLOAT",)),
         Format("osc", (".osc",), has_mix=False, has_loudness=False),
-        Format("iamf", (".iamf",)),
+        Format("iamf", (".iamf",), subtypes=("PCM_24",)),
     )
 }
 """By their names."""
@@ -137,7 +142,7 @@ def deliveries(out: Path, formats: Sequence[str] = ()) -> tuple[Delivery, ...]:
         if len(formats) > 1:
             raise InputError(f"standard output holds one format, expected a file name for {', '.join(formats)}")
         form = FORMATS[formats[0] if formats else BINAURAL]
-        if not form.has_mix or form.name == "iamf":
+        if not form.is_sound:
             raise InputError(f"standard output is WAV, which {form.name} is not; expected a file name")
         return (Delivery(form, out),)
     named = named_format(out)

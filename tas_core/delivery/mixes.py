@@ -19,7 +19,7 @@ from tas_core.delivery.scene import Scene, SceneBlock
 
 def mix_format(delivery: Delivery, form: AudioFormat) -> AudioFormat:
     """What a file of sound holds in a format: ``form`` with its channels, and which they are."""
-    name = delivery.format.name
+    name = delivery.format.name if delivery.format.name != "iamf" else "7.1.4"
     if name in LAYOUTS:
         return replace(form, num_channels=len(LAYOUTS[name].labels), layout=LAYOUTS[name].channels)
     if name.startswith("ambix"):

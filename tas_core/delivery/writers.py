@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Final
+
 from tas_core.audio.formats import AudioFormat
 from tas_core.delivery.adm_file import AdmWriter
 from tas_core.delivery.base import SceneWriter, WriteOptions
 from tas_core.delivery.formats import Delivery
+from tas_core.delivery.iamf import IamfWriter
 from tas_core.delivery.mixes import MixWriter
 from tas_core.delivery.objects import StemsAndTexts
 from tas_core.delivery.scene import Scene
+
+_WRITERS: Final[dict[str, Callable[[Delivery, AudioFormat, Scene, WriteOptions], SceneWriter]]] = {
+    "adm": AdmWriter,
+    "iamf": IamfWriter,
+}
 
 
 def open_writer(delivery: Delivery, form: AudioFormat | None, scene: Scene, options: WriteOptions) -> SceneWriter:
@@ -25,5 +34,4 @@ def open_writer(delivery: Delivery, form: AudioFormat | None, scene: Scene, opti
     """
     if form is None:
         return StemsAndTexts(delivery, scene, options)
-    writer = AdmWriter if delivery.format.name == "adm" else MixWriter
-    return writer(delivery, form, scene, options)
+    return _WRITERS.get(delivery.format.name, MixWriter)(delivery, form, scene, options)

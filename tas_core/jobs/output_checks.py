@@ -57,7 +57,7 @@ def check_outputs(request: FileRequest, inputs: Sequence[Path], *, overwrite: bo
     for delivery in made:
         form = delivery.format
         check_encoder_of(form)
-        if form.has_mix:
+        if form.is_sound:
             wanted = subtype if subtype is not None and form.takes(subtype) else None
             check_output_path(delivery.path, inputs, overwrite=overwrite, subtype=wanted)
         elif not form.is_folder:

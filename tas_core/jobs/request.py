@@ -409,7 +409,8 @@ def _output_form(
     rate_hz = reader.sample_rate_hz
     if name == "adm" and rate_hz != ADM_RATE_HZ:
         warnings.warn(f"{reader.name}: resampled from {rate_hz} Hz to {ADM_RATE_HZ} Hz, that of adm", stacklevel=4)
-    subtype = next(iter(delivery.format.subtypes), output_subtype(out, reader.subtype))
+    subtypes = delivery.format.subtypes
+    subtype = subtypes[0] if subtypes else output_subtype(out, reader.subtype)
     if options.subtype is not None and delivery.format.takes(options.subtype):
         subtype = options.subtype
     form = AudioFormat(rate_hz, 2, stop - start, subtype, reader.tags)

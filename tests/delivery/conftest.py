@@ -76,8 +76,8 @@ def deliver(tmp_path: Path) -> Deliver:
         if delivery.format.has_mix:
             form = AudioFormat(scene.sample_rate_hz, 2, scene.num_frames, subtype, tags)
             form = mix_format(delivery, form)
-        source_subtype = str(options.pop("source_subtype", "FLOAT"))
-        written = WriteOptions(source_subtype, Levels(**options), overwrite=True)  # type: ignore[arg-type]
+        source_subtype, overwrite = str(options.pop("source_subtype", "FLOAT")), bool(options.pop("overwrite", True))
+        written = WriteOptions(source_subtype, Levels(**options), overwrite=overwrite)  # type: ignore[arg-type]
         with open_writer(delivery, form, scene, written) as writer:
             for block in blocks_of(sounds or sounds_of(scene), 777, scene.num_frames // 2):
                 writer.write(block)

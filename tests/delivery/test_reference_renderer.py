@@ -1,6 +1,7 @@
 """Our files of the Audio Definition Model, rendered by the EBU's reference renderer, against our own loudspeakers.
 
-The renderer (PyPI ``ear``) needs an older NumPy, so it gets an environment of its own; so does PyPI ``rpp``.
+The renderer (PyPI ``ear``) needs an older NumPy, so it gets an environment of its own; so do a reader of projects
+(``rpp``) and a newer ffmpeg (``imageio-ffmpeg``).
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from tas_core.delivery.formats import FORMATS, check_encoder_of
 from tas_core.delivery.layouts import LAYOUTS
 from tas_core.delivery.mixes import mix_panner
+from tas_core.errors import InputError
 from tests.delivery.conftest import RATE_HZ, Deliver, scene_of, sounds_of, still
 
 pytestmark = pytest.mark.slow
+
+PACKAGES = ("ear==2.1.0", "rpp==0.5", "imageio-ffmpeg>=0.6")
 
 ITU_ORDER = {"5.1": range(6), "5.1.4": range(10), "7.1.4": [0, 1, 2, 3, 6, 7, 4, 5, 8, 9, 10, 11]}
 """Channels of our files in the order of BS.2051, which has the sides before the back."""
@@ -29,9 +34,9 @@ ITU_ORDER = {"5.1": range(6), "5.1.4": range(10), "7.1.4": [0, 1, 2, 3, 6, 7, 4,
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("other") / "venv"
     subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
-    done = subprocess.run([folder / "bin" / "pip", "install", "-q", "ear==2.1.0", "rpp==0.5"], timeout=600, check=False)
+    done = subprocess.run([folder / "bin" / "pip", "install", "-q", *PACKAGES], timeout=600, check=False)
     if done.returncode:
-        pytest.skip("needs the packages ear and rpp")
+        pytest.skip(f"needs the packages {', '.join(PACKAGES)}")
     return folder / "bin"
 
 
@@ -67,3 +72,33 @@ def test_the_package_for_projects_reads_ours(environment: Path, deliver: Deliver
         ["piano", "scene-sounds/2-piano.wav"],
         ["rest", "scene-sounds/rest.wav"],
     ]
+
+
+def test_a_newer_ffmpeg_writes_iamf_and_gives_the_loudspeakers_back(
+    environment: Path, deliver: Deliver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = "import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())"
+    done = subprocess.run([environment / "python", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    (tmp_path / "bin").mkdir()
+    ffmpeg = tmp_path / "bin" / "ffmpeg"
+    ffmpeg.symlink_to(done.stdout.strip())
+    monkeypatch.setenv("PATH", str(ffmpeg.parent))
+    check_encoder_of(FORMATS["iamf"])
+    scene = scene_of()
+    sounds = sounds_of(scene)
+    made = deliver("iamf", scene, sounds, subtype="PCM_24")
+    assert (made.channels, made.subtype, made.files) == (12, "PCM_24", (str(tmp_path / "scene.iamf"),))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "scene.iamf"]
+    expected = mix_panner("7.1.4", scene).channels(sounds)
+    for stream, channels in enumerate([(0, 1), (6, 7), (4, 5), (8, 9), (10, 11), (2,), (3,)]):
+        out = tmp_path / "back.wav"
+        command = [ffmpeg, "-v", "error", "-y", "-i", made.path, "-map", f"0:{stream}", "-c:a", "pcm_s24le", out]
+        subprocess.run(command, timeout=60, check=True)
+        samples = soundfile.read(out, always_2d=True)[0].T[:, : scene.num_frames]
+        np.testing.assert_allclose(samples, expected[list(channels)], atol=2.5 * 2.0**-23)
+    said = subprocess.run([ffmpeg, "-hide_banner", "-i", made.path], capture_output=True, text=True, check=False).stderr
+    assert "IAMF Audio Element" in said
+    assert "12 channels" in said
+    with pytest.raises(InputError, match="the file exists"):
+        deliver("iamf", scene, sounds, subtype="PCM_24", overwrite=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["back.wav", "bin", "scene.iamf"]
