@@ -68,6 +68,7 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_workshop(wheel: Path) -> No
         *(f"tas_core/timeline/words/{path.name}" for path in (ROOT / "prompts").iterdir()),
         "tas_core/acoustics/kemar.safetensors",
         *(str(path.relative_to(ROOT)) for kind in ("html", "css", "js") for path in REPORTING.rglob(f"*.{kind}")),
+        "tas_core/models/weights/slots/calibration.json",
         "tas_core/models/weights/slots/config.json",
         "tas_core/models/weights/slots/model.safetensors",
     ]
