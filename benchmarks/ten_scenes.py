@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -47,6 +48,8 @@ PEAK = 0.5
 SPAN_S = 0.5
 FADE_S = 0.02
 SOUNDS_DB = -40.0
+_DOUBTED = re.compile(r"'([^']+)'")
+"""Names in warnings, which are of objects that are alike or of low confidence."""
 
 
 def dry_sound(part: dict[str, Any], args: argparse.Namespace, number: int) -> np.ndarray | None:
@@ -189,8 +192,8 @@ def table(results: list[dict[str, Any]]) -> str:
             lines.append(f"| {found['scene']} | | not run: {found['not_run']} |")
             continue
         said = "; ".join(map(outcome, found["objects"]))
-        if any("does not tell them apart" in line for line in found["warnings"]):
-            said += "; a warning says that two of them are not told apart"
+        if doubted := dict.fromkeys(name for line in found["warnings"] for name in _DOUBTED.findall(line)):
+            said += f"; a warning doubts {', '.join(doubted)}"
         lines.append(f"| {found['scene']} | {shlex.split(found['command'])[4]} | {said} |")
     return "\n".join(lines)
 

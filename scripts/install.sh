@@ -6,8 +6,11 @@ PYTHON="${PYTHON:-python3}"
 VENV="${VENV:-.venv}"
 
 [ -x "$VENV/bin/python" ] || "$PYTHON" -m venv "$VENV"
-# torchvision (needed by open_clip_torch) has to match torch, so both are pinned for development.
-"$VENV/bin/python" -m pip install -q torch==2.14.1 torchvision==0.29.1 torchaudio==2.11.0
+# Where versions are known that the tests ran with, these; elsewhere the newest that pyproject.toml allows.
+known="constraints/$("$VENV/bin/python" -c 'import platform as p; print(p.system().lower(), p.machine(), "py" + "".join(p.python_version_tuple()[:2]), sep="-")').txt"
+[ -f "$known" ] && export PIP_CONSTRAINT="$PWD/$known"
+# torchvision (needed by open_clip_torch) has to match torch, so they are installed together.
+"$VENV/bin/python" -m pip install -q torch torchvision 'torchaudio>=2.6,<3'
 "$VENV/bin/python" -m pip install -q -e '.[dev]'
 # PESQ is compiled as it is installed; without a compiler its tests are skipped, and say so.
 "$VENV/bin/python" -m pip install -q -e '.[eval]' || echo "PESQ cannot be compiled here: 'tas eval --also speech' will not run" >&2

@@ -6,6 +6,7 @@ Read from the metadata of what is installed here, from the requirements of ``pyp
 out, so the page holds for all that the requirements allow; the tests compare it with what is installed where they run.
 """
 
+import platform
 import re
 import sys
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
@@ -35,10 +36,16 @@ packages of NVIDIA only where PyTorch for CUDA is installed. Sounds, soundfonts 
 """
 
 
-def closure() -> dict[str, tuple[Distribution, set[str]]]:
-    """All that is installed because of the project, by name, with what needs it."""
+def platform_name() -> str:
+    """System, processor and Python, such as linux-x86_64-py311."""
+    version = "".join(platform.python_version_tuple()[:2])
+    return f"{platform.system().lower()}-{platform.machine()}-py{version}"
+
+
+def closure(*extras_of_project: str) -> dict[str, tuple[Distribution, set[str]]]:
+    """All that is installed because of the project and some of its extras, by name, with what needs it."""
     found: dict[str, tuple[Distribution, set[str]]] = {}
-    waiting = [(PROJECT, "", frozenset({""}))]
+    waiting = [(PROJECT, "", frozenset({"", *extras_of_project}))]
     seen: set[tuple[str, frozenset[str]]] = set()
     while waiting:
         name, needed_by, extras = waiting.pop()

@@ -10,9 +10,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = [path for folder in ("tas_core", "tas_cli", "tools", "benchmarks", "scripts", "examples") for path in
@@ -57,6 +61,23 @@ def test_licences_of_what_is_installed_are_on_the_page() -> None:
     assert not set(installed) - set(said), "packages are not on the page: run tools/make_licenses.py"
     for name in ("| numpy", "| torch", "| typer", "| soxr"):
         assert said[name] == installed[name]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "constraints").glob("*.txt")), ids=lambda path: path.stem)
+def test_known_versions_are_those_that_the_project_allows(path: Path) -> None:
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    known = {name: Version(version) for name, _, version in (line.partition("==") for line in lines)}
+    assert len(known) == len(lines) > 80
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *project["optional-dependencies"]["dev"],
+        *project["optional-dependencies"]["eval"],
+    ]
+    for line in wanted:
+        needed = Requirement(line)
+        if needed.name != "tas":
+            assert known[canonicalize_name(needed.name)] in needed.specifier, line
 
 
 def test_tests_reach_no_other_machine() -> None:
