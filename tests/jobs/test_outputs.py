@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -283,6 +284,27 @@ def test_a_format_on_standard_output(make_audio: Make, tiny_model: Path, tmp_pat
     done = subprocess.run(list(map(str, words)), capture_output=True, timeout=120, check=True)
     (tmp_path / "piped.wav").write_bytes(done.stdout)
     assert [item.name for item in read_adm(tmp_path / "piped.wav")[0]] == ["tone", "noise", "rest"]
+
+
+def test_given_sounds_are_delivered_without_a_network(make_audio: Make, tmp_path: Path) -> None:
+    """A process that imports no torch; the tracks are the sounds, to rounding."""
+    source = make_audio("dog.wav", subtype="PCM_24", rate_hz=48_000, seconds=0.3)
+    out = tmp_path / "x.adm.wav"
+    code = (
+        "import sys; from tas_cli.main import main\n"
+        "try: main()\n"
+        "finally: print('torch' in sys.modules, file=sys.stderr)"
+    )
+    words = ["spatialize", "--object", f"dog={source}", "-p", "dog 3 dB quieter far left", "-o", out, "--format", "adm"]
+    command = [sys.executable, "-c", code, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr.split()[-1]) == (0, "False"), done.stderr
+    found, _ = read_adm(out)
+    assert [(item.name, item.blocks[0].azimuth_deg) for item in found] == [("dog", 75.0), ("rest", 0.0)]
+    assert found[0].blocks[0].gain == pytest.approx(10**-0.15, abs=1e-6)
+    samples = soundfile.read(out)[0]
+    np.testing.assert_allclose(samples[:, 0], soundfile.read(source)[0], atol=2.0**-23)
+    assert not samples[:, 1].any()
 
 
 def test_a_sample_encoding_acts_on_formats_that_have_a_choice(job: Job, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@
     slider.value = at / duration;
     slider.setAttribute("aria-valuetext", `${clock(at)} of ${clock(duration)}`);
     for (const cursor of all(".cursor")) cursor.style.transform = `translateX(${pictures.toX(at)}px)`;
+    pictures.drawRing(at);
     const segment = report.segments.findIndex((each) => each.start_s <= at && at < each.end_s);
     if (segment !== shownSegment) {
       shownSegment = segment;

@@ -150,6 +150,52 @@ const makePictures = (report) => {
     });
   };
 
+  /** The requested places at a time, on a circle around the listener; of one place, one lies inside of the other. */
+  const drawRing = (at) => {
+    const { pen, height } = canvas("ring");
+    const middle = [wide() / 2, height / 2];
+    const radius = Math.max(10, height / 2 - 24);
+    const place = (degrees, reach) => {
+      const angle = (degrees / 180) * Math.PI; // positive is left, 0 is up
+      return [middle[0] - reach * Math.sin(angle), middle[1] - reach * Math.cos(angle)];
+    };
+    const circle = ([x, y], reach, paint) => {
+      pen.beginPath();
+      pen.arc(x, y, reach, 0, 2 * Math.PI);
+      pen[paint]();
+    };
+    pen.strokeStyle = colour("line");
+    circle(middle, radius, "stroke");
+    circle(middle, 7, "stroke");
+    pen.beginPath();
+    pen.moveTo(middle[0] - 4, middle[1] - 6);
+    pen.lineTo(middle[0], middle[1] - 13);
+    pen.lineTo(middle[0] + 4, middle[1] - 6);
+    pen.stroke();
+    pen.fillStyle = colour("soft");
+    pen.textBaseline = "middle";
+    for (const [degrees, text, align] of [[0, "front", "center"], [90, "left", "right"], [-90, "right", "left"]]) {
+      const [x, y] = place(degrees, radius + 12);
+      pen.textAlign = align;
+      pen.fillText(text, x, y);
+    }
+    const taken = new Map();
+    report.azimuth.asked.forEach((track, index) => {
+      const line = track.lines.find(([from, to]) => from <= at && at < to);
+      if (!line) return;
+      const [from, to, first, last] = line;
+      const degrees = first + ((last - first) * (at - from)) / (to - from);
+      const before = taken.get(Math.round(degrees / 4)) || 0;
+      taken.set(Math.round(degrees / 4), before + 1);
+      const [x, y] = place(degrees, Math.max(18, radius - 20 * before));
+      pen.fillStyle = colour("requested-" + (index % REQUESTED_COLOURS));
+      circle([x, y], 8, "fill");
+      pen.fillStyle = colour("ink");
+      pen.textAlign = degrees >= 0 ? "right" : "left";
+      pen.fillText(track.object, x + (degrees >= 0 ? -13 : 13), y + (Math.abs(degrees) < 20 ? 14 : 0));
+    });
+  };
+
   const drawLane = () => {
     all("#lane .prompt").forEach((element, i) => {
       const { start_s: from, end_s: to } = report.segments[i];
@@ -173,6 +219,7 @@ const makePictures = (report) => {
       return known.length ? `${known.reduce((a, b) => Math.min(a, b))} to ${known.reduce((a, b) => Math.max(a, b))}` : "silence";
     };
     byId("spl").setAttribute("aria-label", `Level of the left ear over the right over time, decibels: ${rangeOf(report.spl.output)} for the output`);
+    byId("ring").setAttribute("aria-label", "Circle around the listener with the requested places at the time that plays; the table below has them");
     byId("azimuth").setAttribute("aria-label", `Azimuth over time, degrees, positive left: measured from ${rangeOf(report.azimuth.heard)}; lines are the requested places. The table below has the numbers.`);
   };
 
@@ -183,5 +230,5 @@ const makePictures = (report) => {
     drawLane();
   };
 
-  return { draw, drawWave, describe, toX, toSeconds };
+  return { draw, drawWave, drawRing, describe, toX, toSeconds };
 };

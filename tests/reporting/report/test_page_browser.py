@@ -307,6 +307,46 @@ def test_every_picture_is_drawn_in_both_schemes(listener: Listener, page: Path) 
     assert all(name in legend for name in ("cello", "rain", "dog", "thunder"))
 
 
+def test_objects_move_on_a_circle_around_the_listener(listener: Listener, tmp_path: Path) -> None:
+    """One goes from the left over the front to the right, another stays; where the dots are is seen in the pixels."""
+    x = 0.1 * np.random.default_rng(4).standard_normal(2 * RATE)
+    soundfile.write(tmp_path / "in.wav", x, RATE)
+    soundfile.write(tmp_path / "out.wav", np.stack([x, x], axis=1), RATE)
+    text = "a dog moves from 90 degrees left to 90 degrees right, rain 30 degrees to the right"
+    timeline = parse_timeline(f"prompts:\n  - {{start: 0, end: 1.8, text: {json.dumps(text)}}}")
+    page = write_report(tmp_path / "page.html", ReportedOutput(tmp_path / "out.wav", tmp_path / "in.wav"), timeline, {})
+    listener.open(page)
+    colours = listener.js(
+        "const of = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();"
+        "return [of('--requested-0'), of('--requested-1')]"
+    )
+
+    def places_deg(at_s: float) -> list[float | None]:
+        listener.js(
+            "const e = document.getElementById('position'); e.value = arguments[0];"
+            "e.dispatchEvent(new Event('input'));",
+            at_s / 2,
+        )
+        pixels = listener.picture("ring")
+        height, width = pixels.shape[:2]
+        found: list[float | None] = []
+        for colour in colours:
+            rgb = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)]) / 255
+            rows, columns = np.nonzero((np.abs(pixels[..., :3] - rgb).max(axis=2) < 0.01) & (pixels[..., 3] == 1))
+            if len(rows) < 50:
+                found.append(None)
+                continue
+            angle = np.arctan2(width / 2 - columns.mean(), height / 2 - rows.mean())
+            found.append(float(np.degrees(angle)))
+        return found
+
+    for at_s, dog_deg in ((0.0, 90), (0.45, 45), (0.9, 0), (1.35, -45), (1.79, -89)):
+        dog, rain = places_deg(at_s)
+        assert dog == pytest.approx(dog_deg, abs=2)
+        assert rain == pytest.approx(-30, abs=2)
+    assert places_deg(1.9) == [None, None]
+
+
 def test_a_passage_shows_the_times_of_its_source(listener: Listener, tmp_path: Path) -> None:
     """From 1:35 to 1:41 of a file: the clock, the axis, the slider and the loop; eight at one place are seen."""
     x = 0.1 * np.random.default_rng(4).standard_normal(101 * 8000)
