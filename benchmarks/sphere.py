@@ -154,50 +154,85 @@ def loudness() -> dict[str, float]:
     return found
 
 
-def places() -> dict[str, Any]:
-    """Where the ears say that a sound is, by its time difference and levels, nearest to the measurement, against asked.
+def heard_from(vectors: np.ndarray) -> np.ndarray:
+    """Where the ears say that a white sound from directions (direction, xyz) is, by time differences and levels.
 
-    An ideal observer: white noise, no noise of its own, the plain measured responses as what it knows.
+    An ideal observer, without noise of its own, who knows the plain measured responses of KEMAR: one of theirs.
     """
     kemar = load_kemar()
     renderer = SphereRenderer(None, 44_100)
-    rng = np.random.default_rng(1)
-    vectors = rng.standard_normal((2000, 3))
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors = vectors[vectors[:, 2] > np.sin(np.radians(-42))][:1000]
-    azimuth_deg, elevation_deg = (
-        np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0])),
-        np.degrees(np.arcsin(vectors[:, 2])),
-    )
+    azimuth_deg = np.degrees(np.arctan2(vectors[:, 1], vectors[:, 0]))
+    elevation_deg = np.degrees(np.arcsin(vectors[:, 2]))
     click = np.zeros((1, 256))
     click[0, 0] = 1.0
     heard = np.array(
         [renderer.render(click, [PlaceCurve(a, e)])[:, :1024] for a, e in zip(azimuth_deg, elevation_deg, strict=True)]
     )
+    colour_db = third_octaves_db(kemar.hrir, 44_100).mean(axis=(0, 1))
+    # What all directions share is taken out of both, as an equalised head has it out.
+    common = SphereHead(kemar, 44_100).response(kemar.azimuth_deg, kemar.elevation_deg)
 
-    def cues(response: np.ndarray) -> np.ndarray:
-        level_db = third_octaves_db(response, 44_100)
-        level_db = level_db - level_db.mean(axis=(0, 1))  # the colour that all directions share
-        level_db -= level_db.mean(axis=(1, 2), keepdims=True)  # and how loud it is
+    def cues(response: np.ndarray, colour_db: np.ndarray) -> np.ndarray:
+        level_db = third_octaves_db(response, 44_100) - colour_db
+        level_db -= level_db.mean(axis=(1, 2), keepdims=True)  # how loud it is says nothing
         # 20 us count as much as 1 dB in a band.
-        delay = lead_s(response, 44_100)[:, None] / 20e-6
-        return np.concatenate([level_db.reshape(len(level_db), -1), delay], axis=1)
+        return np.concatenate([level_db.reshape(len(level_db), -1), lead_s(response, 44_100)[:, None] / 20e-6], axis=1)
 
-    known, asked = cues(kemar.hrir), cues(heard)
+    known = cues(kemar.hrir, colour_db)
+    asked = cues(heard, third_octaves_db(common, 44_100).mean(axis=(0, 1)))
     best = np.array([np.square(known - one).sum(axis=1).argmin() for one in asked])
-    found = kemar.unit_vectors()[best]
+    return kemar.unit_vectors()[best]
+
+
+def places() -> dict[str, Any]:
+    """Asked against heard directions, all over the sphere but below what was measured."""
+    rng = np.random.default_rng(1)
+    vectors = rng.standard_normal((2000, 3))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = vectors[vectors[:, 2] > np.sin(np.radians(-42))][:1000]
+    found = heard_from(vectors)
     error_deg = np.degrees(np.arccos(np.clip((found * vectors).sum(axis=1), -1, 1)))
-    off_front = np.abs(vectors[:, 0]) > np.sin(np.radians(15))
-    off_level = np.abs(vectors[:, 2]) > np.sin(np.radians(15))
-    nearest = np.degrees(np.arccos(np.clip((vectors @ kemar.unit_vectors().T).max(axis=1), -1, 1)))
+    nearest = np.degrees(np.arccos(np.clip((vectors @ load_kemar().unit_vectors().T).max(axis=1), -1, 1)))
+    confused = {
+        name: round(float((found[:, axis] * vectors[:, axis] < 0)[np.abs(vectors[:, axis]) > 0.26].mean()), 4)
+        for axis, name in enumerate(("front_back_confused", "left_right_confused", "up_down_confused"))
+    }
     return {
         "directions": len(vectors),
         "error_deg": spread_of(error_deg),
         "grid_error_deg": spread_of(nearest),
-        "front_back_confused": round(float((found[:, 0] * vectors[:, 0] < 0)[off_front].mean()), 4),
-        "up_down_confused": round(float((found[:, 2] * vectors[:, 2] < 0)[off_level].mean()), 4),
-        "left_right_confused": round(float((found[:, 1] * vectors[:, 1] < 0)[np.abs(vectors[:, 1]) > 0.26].mean()), 4),
+        **confused,
     }
+
+
+def draw(path: Path) -> None:
+    """Asked and heard places on the horizon, seen from above, and on the median plane, seen from the left."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    turn = np.radians(np.arange(0, 360, 7.5) + 1.0)
+    horizon = np.stack([np.cos(turn), np.sin(turn), np.zeros(len(turn))], axis=1)
+    rise = turn[(np.degrees(turn) < 220) | (np.degrees(turn) > 320)]
+    median = np.stack([np.cos(rise), np.zeros(len(rise)), np.sin(rise)], axis=1)
+    figure, axes = pyplot.subplots(1, 2, figsize=(8, 4.2), layout="constrained")
+    # To the right of the picture lies the listener's right, or what is behind.
+    for axis, asked, column, up, title in (
+        (axes[0], horizon, 1, 0, "from above (front is up)"),
+        (axes[1], median, 0, 2, "from the left (front is left)"),
+    ):
+        heard = heard_from(asked)
+        axis.add_patch(pyplot.Circle((0, 0), 0.12, color="0.8"))
+        for one, other in zip(asked, heard, strict=True):
+            axis.plot([-one[column], -0.86 * other[column]], [one[up], 0.86 * other[up]], color="0.7", lw=0.8)
+        axis.plot(-asked[:, column], asked[:, up], "o", ms=4, mfc="none", mec="tab:blue", label="asked")
+        axis.plot(-0.86 * heard[:, column], 0.86 * heard[:, up], "o", ms=4, color="tab:orange", label="heard")
+        axis.set_aspect("equal")
+        axis.set_axis_off()
+        axis.set_title(title, fontsize=10)
+    axes[1].legend(loc="lower center", frameon=False, fontsize=9)
+    figure.savefig(path, dpi=130)
 
 
 # ------------------------------------------------------------------ rooms
@@ -357,9 +392,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--sofa", type=Path, help="another head, measured all around")
     parser.add_argument("--listener", type=Path, help="folder for what a model of a listener points at")
+    parser.add_argument("--figure", type=Path, help="draw asked and heard places, and measure nothing else")
     parser.add_argument("--seconds", type=int, default=20, help="of sound that speed is measured with")
     parser.add_argument("--laps", type=int, default=5)
     arguments = parser.parse_args()
+    if arguments.figure:
+        draw(arguments.figure)
+        return
     heads = {"kemar": load_kemar()}
     if arguments.sofa:
         heads["person"] = read_sofa(arguments.sofa, everywhere=True)
