@@ -200,6 +200,8 @@ def test_options_reach_the_job(
         "subtype": "PCM_16",
         "hrtf": None,
         "width": 1.0,
+        "stereo": "mix",
+        "separator": None,
         "transition_s": 0.25,
         "sidecar": True,
         "overwrite": False,
