@@ -15,6 +15,7 @@ from typing import Final
 
 import numpy as np
 
+from tas_core.acoustics.hrtf import direction_vectors
 from tas_core.delivery.layouts import SpeakerLayout
 from tas_core.delivery.scene import Scene, SceneBlock
 from tas_core.delivery.trajectory import Trajectory
@@ -27,20 +28,13 @@ MAX_ORDER: Final = 3
 _TOUCHES: Final = 1e-9
 
 
-def directions(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
-    """Unit vectors (..., 3) of places in degrees (...)."""
-    azimuth, elevation = np.radians(azimuth_deg), np.radians(elevation_deg)
-    flat = np.cos(elevation)
-    return np.stack([np.cos(azimuth) * flat, np.sin(azimuth) * flat, np.sin(elevation)], axis=-1)
-
-
 def stereo_gains(azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
     """Gains of left and right, (time, 2): 1 + y and 1 - y, whose mean is 1 wherever the sound is.
 
     This is the sine law (Bauer, J. Audio Eng. Soc. 9, 1961) with all places between hard left and hard right. Since the
     mean is 1, (left + right) / 2 is the mono sound; a sound at one side is 3 dB louder than one in the center.
     """
-    y = directions(azimuth_deg, elevation_deg)[..., 1]
+    y = direction_vectors(azimuth_deg, elevation_deg)[..., 1]
     return np.stack([1 + y, 1 - y], axis=-1)
 
 
@@ -50,7 +44,7 @@ def ambisonic_gains(azimuth_deg: np.ndarray, elevation_deg: np.ndarray, order: i
     Nachbar, Zotter, Deleflie and Sontacchi, "ambiX: a suggested ambisonics format", Ambisonics Symposium 2011. Their
     squares sum to 1 in each order, and the first is 1 for all places.
     """
-    x, y, z = np.moveaxis(directions(azimuth_deg, elevation_deg), -1, 0)
+    x, y, z = np.moveaxis(direction_vectors(azimuth_deg, elevation_deg), -1, 0)
     found = [np.ones_like(x), y, z, x]
     found += [
         np.sqrt(3) * x * y,
@@ -87,7 +81,7 @@ class Vbap:
         self._num_channels = len(layout.labels)
         self._channels = [n for n, place in enumerate(layout.places_deg) if place is not None]
         places = np.array([place for place in layout.places_deg if place is not None])
-        real = directions(places[:, 0], places[:, 1])
+        real = direction_vectors(places[:, 0], places[:, 1])
         self._points = np.vstack([real, [[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]]])
         self._faces = [_ways_to_cut(face) for face in _faces(self._points)]
         # What each point sends to the real loudspeakers: itself, or if it is imagined, its neighbours alike.
@@ -99,7 +93,7 @@ class Vbap:
 
     def __call__(self, azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
         """Gains (time, channel)."""
-        towards = directions(np.asarray(azimuth_deg, float), np.asarray(elevation_deg, float))
+        towards = direction_vectors(np.asarray(azimuth_deg, float), np.asarray(elevation_deg, float))
         found = np.zeros((len(towards), len(self._points)))
         open_ = np.ones(len(towards), bool)  # faces that meet in a place have the same gains there: the first counts
         for face in self._faces:

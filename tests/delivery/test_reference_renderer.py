@@ -16,16 +16,19 @@ import numpy as np
 import pytest
 import soundfile
 
+from tas_core.audio.resampling import resample
 from tas_core.delivery.formats import FORMATS, check_encoder_of
 from tas_core.delivery.layouts import LAYOUTS
 from tas_core.delivery.mixes import mix_panner
 from tas_core.errors import InputError
+from tests.conftest import TAS
 from tests.delivery.conftest import RATE_HZ, Deliver, scene_of, sounds_of, still
 
 pytestmark = pytest.mark.slow
 
 PACKAGES = ("ear==2.1.0", "rpp==0.5", "imageio-ffmpeg>=0.6")
 
+ROOT = Path(__file__).resolve().parents[2]
 ITU_ORDER = {"5.1": range(6), "5.1.4": range(10), "7.1.4": [0, 1, 2, 3, 6, 7, 4, 5, 8, 9, 10, 11]}
 """Channels of our files in the order of BS.2051, which has the sides before the back."""
 
@@ -58,6 +61,23 @@ def test_the_reference_renderer_hears_what_we_render(environment: Path, deliver:
         part = slice(round(start_s * RATE_HZ), round(end_s * RATE_HZ))
         off = 10 * np.log10(((theirs - ours)[:, part] ** 2).mean() / (ours[:, part] ** 2).mean())
         assert off < most_db, what
+
+
+def test_an_example_comes_back_from_the_reference_renderer(environment: Path, tmp_path: Path) -> None:
+    """The parts of a duet that is shipped, in three formats from one run."""
+    folder = ROOT / "examples" / "stems"
+    sources = {name: folder / f"{name}.flac" for name in ("trumpet", "drums")}
+    prompt = "trumpet moves from the left to the right, drums 6 dB quieter 60 degrees to the left"
+    words = [f"--object={name}={path}" for name, path in sources.items()]
+    command = [TAS, "spatialize", *words, "-p", prompt, "-o", tmp_path / "x.wav", "--format", "adm,7.1.4", "--subtype"]
+    subprocess.run([*map(str, command), "FLOAT"], check=True, timeout=120)
+    command = [environment / "ear-render", "--strict", "-s", "4+7+0", tmp_path / "x.adm.wav", tmp_path / "theirs.wav"]
+    subprocess.run(list(map(str, command)), check=True, timeout=300)
+    theirs = soundfile.read(tmp_path / "theirs.wav")[0]
+    ours, rate_hz = soundfile.read(tmp_path / "x.7.1.4.wav")
+    ours = resample(ours.T, rate_hz, 48_000, len(theirs))[list(ITU_ORDER["7.1.4"])].T
+    off_db = 10 * np.log10(((theirs - ours)[4800:] ** 2).mean() / (ours[4800:] ** 2).mean())
+    assert off_db < -45
 
 
 def test_the_package_for_projects_reads_ours(environment: Path, deliver: Deliver) -> None:
