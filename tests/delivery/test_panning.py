@@ -67,7 +67,7 @@ def test_a_source_comes_back_from_where_it_was_put(order: int, off_deg: float, l
 
 
 def test_ears_hear_the_decoded_field_as_the_source_itself() -> None:
-    """To 1 kHz, as far as order 3 describes the field around a head: levels to 1 dB, phases to 10 degrees."""
+    """To 1 kHz, as far as order 3 describes the field around a head: levels to 1 dB, phases to 15 degrees."""
     head = load_kemar()
     freqs_hz = np.array([300.0, 600.0, 1000.0])
     decoder = np.linalg.pinv(ambisonic_gains(head.azimuth_deg, head.elevation_deg).T, rcond=1e-3)
@@ -78,7 +78,7 @@ def test_ears_hear_the_decoded_field_as_the_source_itself() -> None:
     direct = head.horizontal(azimuth_deg, freqs_hz)
     decoded, itself = (sound[:, 0] / sound[:, 1] for sound in (ears, direct))
     np.testing.assert_allclose(20 * np.log10(np.abs(decoded / itself)), 0, atol=1)
-    np.testing.assert_allclose(np.degrees(np.angle(decoded / itself)), 0, atol=10)
+    np.testing.assert_allclose(np.degrees(np.angle(decoded / itself)), 0, atol=15)
     assert (np.abs(decoded[azimuth_deg > 20]) > 1).all()
 
 
