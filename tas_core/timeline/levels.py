@@ -250,10 +250,11 @@ class _Taker:
 
     def level(self, i: int) -> tuple[GainPath, int] | None:
         """A level that starts at token i, and the index behind it."""
-        if stop := self.match("fades_in", i):
-            return GainPath(SILENT_DB, 0.0), stop
-        if stop := self.match("fades_out", i):
-            return GainPath(0.0, SILENT_DB), stop
+        for role, ends_db in (("fades_in", (SILENT_DB, 0.0)), ("fades_out", (0.0, SILENT_DB))):
+            stop = self.match(role, i)
+            # "The car fades in the distance" is no level, "fade in the car" is one.
+            if stop and (self.opened(i) or not self.text.match("dropped", stop)):
+                return GainPath(*ends_db), stop
         if (stop := self.match("removed", i)) and i > self.start and self.text.ends_clause(stop):
             return REMOVED, stop
         if stop := self.match("at_silence", i):
@@ -343,6 +344,11 @@ class _Taker:
         if self.text.key(stop) in ("than", "as"):
             what = "a level relative to another sound is not supported, expected for example 3 dB louder, and no more"
             self.text.fail(what, stop, stop + 1)
+
+
+def is_whole(name: str) -> bool:
+    """Whether a name, without articles, is one of all that there is: "everything"."""
+    return tuple(name.lower().split()) in level_words().lists["whole"]
 
 
 def is_rest(name: str) -> bool:

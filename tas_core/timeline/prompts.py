@@ -33,7 +33,16 @@ from typing import Any, NamedTuple, NoReturn
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError, is_unseen
 from tas_core.timeline.gains import AS_IT_IS, GainPath
-from tas_core.timeline.levels import REMOVED, Level, format_level, is_rest, level_words, take_levels, without_only
+from tas_core.timeline.levels import (
+    REMOVED,
+    Level,
+    format_level,
+    is_rest,
+    is_whole,
+    level_words,
+    take_levels,
+    without_only,
+)
 from tas_core.timeline.lexer import PromptText
 from tas_core.timeline.names import check_name, check_tail, is_aside, is_listed, name_of, suggestion
 from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
@@ -541,6 +550,9 @@ class _Reader:
     def add_unplaced(self, objects: list[list[int]], level: Level | None) -> None:
         """Make a clause without a place of each object, or the level of all that is not named."""
         self.latest = {}
+        if level and objects and self.is_bare_only(objects[0]):
+            what = 'a level beside "only": all else silent ("isolate the voice, 3 dB louder"), or no "only"?'
+            self.text.fail(what, objects[0][0], objects[0][-1] + 1)
         for number, each in enumerate(objects):
             words = self.alone(each, has_place=number > 0)
             first, stop = each[0], each[-1] + 1
@@ -548,11 +560,20 @@ class _Reader:
             name = self.name(words, moving=gain.is_moving)
             if not name:
                 self.text.fail("no object", first, stop)
-            if is_rest(name) and not any(self.text.key(i).startswith('"') for i in words):
+            quoted = any(self.text.key(i).startswith('"') for i in words)
+            if is_whole(name) and not quoted:
+                what = "a level of everything is the gain of the output, expected a name, or everything else"
+                self.text.fail(what, first, stop)
+            if is_rest(name) and not quoted:
                 self.set_rest(gain, first, stop)
                 continue
             check_name(self.text, words, moving=gain.is_moving)
             self.add_clause(Clause(self.translated(name), AzimuthPath(0.0, 0.0), gain, is_placed=False), words)
+
+    def is_bare_only(self, words: list[int]) -> bool:
+        """Whether an object has an "only" before it that silences everything else only where it has no place."""
+        with_place, without = (without_only(self.text, words, has_place=has_place) for has_place in (True, False))
+        return with_place is None and without is not None
 
     def alone(self, words: list[int], *, has_place: bool) -> list[int]:
         """The words of an object without "only", which silences everything else."""
