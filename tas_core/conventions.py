@@ -29,6 +29,13 @@ LEFT_SIGN: Final = 1.0
 MAX_AZIMUTH_DEG: Final = 90.0
 """Azimuths lie in the frontal half plane, -90 (right) to 90 (left) degrees."""
 
+REFERENCE_M: Final = 1.4
+"""Distance of a sound of which none is said, metres: that at which the head was measured, where sounds stay as loud."""
+
+NEAREST_M: Final = 0.1
+FARTHEST_M: Final = 10_000.0
+"""Distances lie from one to the other, metres; what is nearer is inside the head or touches it."""
+
 
 Side = Literal["left", "center", "right"]
 

@@ -6,11 +6,14 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tas_core.errors import PromptError, is_unseen, visible
 from tas_core.timeline.spelling import catalogue_names
 from tas_core.timeline.vocabulary import CHARACTERS, Token, languages, plain_text, vocabulary
+
+if TYPE_CHECKING:
+    from tas_core.timeline.places import Spot
 
 MAX_PROMPT_CHARS = 4000
 """Longer prompts are refused: they are files passed by mistake."""
@@ -99,6 +102,10 @@ class PromptText:
             letters = self.known.lists["center_beside_letters"]
             self.tokens = [token._replace(key="center") if (token.key,) in letters else token for token in self.tokens]
         self.notes: list[str] = []
+        self.spots: dict[str, Spot] = {}
+        """Places beyond the frontal plane, by the key of the token that stands for each."""
+        self.room = ""
+        """Name of the room that the prompt says it is in."""
 
     def refuse_unsupported(self) -> None:
         """Refuse words of places and of other things that the language does not have.

@@ -7,20 +7,24 @@
     lead    = preposition | determiner | strength | hedge
 
 Each word is in ``prompts/directions.yaml``. A number of degrees without a side is positive
-to the left. A diffuse place ("in the background", "everywhere") is the center, and said so, until
-there is more than a direction to give a sound. Every place knows how to rewrite its own text for the other side.
+to the left. A diffuse place ("in the background") is the center, and said so. Places beyond the frontal plane are read
+before, by :mod:`tas_core.timeline.around`, and are one token here. Every place knows how to rewrite its own text for the other side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
 from tas_core.errors import PromptError
 from tas_core.timeline.lexer import PromptText
 from tas_core.timeline.vocabulary import Side
+
+if TYPE_CHECKING:
+    from tas_core.timeline.relations import Relation
+    from tas_core.timeline.sphere import SpherePath
 
 FEWEST_BARE_DEG = 5
 """A smaller number behind a side needs a unit: "left 30" is degrees, "violin left 2" may be a second violin."""
@@ -69,6 +73,29 @@ Edit = tuple[int, int, str]
 """What to replace in the text to mirror a place: start, stop, new words."""
 
 
+class Spot(NamedTuple):
+    """A place beyond the frontal plane, or relative to another sound, that was read."""
+
+    stop: int
+    """Token behind it."""
+    path: SpherePath | None
+    """None for a place that depends on another sound."""
+    lead: str
+    edits: tuple[Edit, ...] = ()
+    said: tuple[str, ...] = ()
+    relation: Relation | None = None
+
+
+class PlanePoint(NamedTuple):
+    """A direction of any angle, before token `stop`."""
+
+    stop: int
+    azimuth_deg: float
+    lead: str
+    strong: bool
+    edits: tuple[Edit, ...] = ()
+
+
 class Place(NamedTuple):
     """A place that was read, from token `first` to before token `stop`."""
 
@@ -82,6 +109,8 @@ class Place(NamedTuple):
     edits: tuple[Edit, ...]
     said: tuple[str, ...] = ()
     """What a person is told of it."""
+    spot: Spot | None = None
+    """Where it is if that is beyond the frontal plane; the path is then the center."""
 
 
 class _Point(NamedTuple):
@@ -96,6 +125,8 @@ def read_place(text: PromptText, i: int) -> Place | None:
     Raises:
         PromptError: a direction behind the listener, relative to another sound, or without a unit.
     """
+    if spot := text.spots.get(text.key(i)):
+        return Place(i, i + 1, AzimuthPath(0.0, 0.0), spot.lead or "at", True, spot.edits, spot.said, spot)
     start = _read_point(text, i) or _diffuse(text, i)
     if start is None:
         return None
@@ -118,7 +149,7 @@ def _without_distance(text: PromptText, place: Place) -> Place:
     else:
         first, last = next(_distances(text, place), (0, 0))
     if last:
-        said = f'"{text.source(first, last)}" is not rendered: only directions are, no distances'
+        said = f'"{text.source(first, last)}" is not rendered, expected a distance such as far away or 3 m away'
         place = place._replace(said=(*place.said, said))
     return place._replace(stop=stop)
 
@@ -135,24 +166,26 @@ def _distances(text: PromptText, place: Place) -> Iterator[tuple[int, int]]:
 
 
 def _diffuse(text: PromptText, i: int) -> Place | None:
-    """A place all around the listener."""
+    """A place that is none: "in the background"."""
     stop = text.match("diffuse", i)
-    at_end = text.match("diffuse_at_end", i)
-    if stop is None and at_end and text.ends_clause(at_end):
-        stop = at_end
     if stop is None:
         return None
-    if (
-        i
-        and any(text.match(role, i - 1) for role in ("moves", "moves_kept", "circling"))
-        and "around" in text.source(i, stop).lower()
-    ):
-        text.fail(text.known.unsupported[("clockwise",)], i - 1, stop)
     return Place(i, stop, AzimuthPath(0.0, 0.0), "diffuse", True, ())
 
 
 def _read_point(text: PromptText, i: int) -> Place | None:
-    """One direction, with the words that lead to it."""
+    """One direction of the frontal plane, with the words that lead to it."""
+    point = read_plane_point(text, i)
+    if point is None:
+        return None
+    if abs(point.azimuth_deg) > MAX_AZIMUTH_DEG:
+        text.fail(text.known.unsupported[("behind",)], i, point.stop)
+    path = AzimuthPath(point.azimuth_deg, point.azimuth_deg)
+    return Place(i, point.stop, path, point.lead, point.strong, point.edits)
+
+
+def read_plane_point(text: PromptText, i: int) -> PlanePoint | None:
+    """One direction, with the words that lead to it; its angle may be of any size."""
     known, j, leads, strength, off_center = text.known, i, set(), None, 0
     letter = text.is_letter(text.key(i)) and i > 0 and not text.ends_clause(i - 1)
     if letter and known.sides.match(text.tokens, i + 1):
@@ -181,11 +214,8 @@ def _read_point(text: PromptText, i: int) -> Place | None:
         if off_center:
             text.fail("off center to no side, expected for example slightly to the left", i, off_center)
         return None
-    if abs(point.azimuth_deg) > MAX_AZIMUTH_DEG:
-        text.fail(known.unsupported[("behind",)], i, point.stop)
     lead_kind = next((kind for kind in ("to", "from", "at") if kind in leads), "")
-    path = AzimuthPath(point.azimuth_deg, point.azimuth_deg)
-    return Place(i, point.stop, path, lead_kind, strong, point.edits)
+    return PlanePoint(point.stop, point.azimuth_deg, lead_kind, strong, point.edits)
 
 
 def read_number(text: PromptText, i: int) -> tuple[float, bool, int] | None:

@@ -32,6 +32,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import PromptError, is_unseen
+from tas_core.timeline.around import take_places
 from tas_core.timeline.gains import AS_IT_IS, GainPath
 from tas_core.timeline.levels import (
     REMOVED,
@@ -45,8 +46,12 @@ from tas_core.timeline.levels import (
 )
 from tas_core.timeline.lexer import PromptText
 from tas_core.timeline.names import check_name, check_tail, is_aside, is_listed, name_of, suggestion
-from tas_core.timeline.places import AzimuthPath, Edit, Place, read_place
+from tas_core.timeline.places import AzimuthPath, Edit, Place, Spot, read_place
+from tas_core.timeline.relations import Relation, Resolver
+from tas_core.timeline.rooms import RoomChoice
 from tas_core.timeline.spelling import english_name
+from tas_core.timeline.sphere import SpherePath, SpherePoint
+from tas_core.timeline.sphere_words import room_phrases, sphere_template
 from tas_core.timeline.vocabulary import CHARACTERS, plain_text, vocabulary
 
 ONE = ("a", "an", "one")
@@ -63,6 +68,8 @@ class Clause:
         azimuth: where it sounds.
         gain: how much louder or quieter it is made.
         is_placed: whether the prompt says where it sounds; if not, the azimuth is the center.
+        sphere: where it sounds, if the prompt asks for more than a direction in front. The azimuth is then what the
+            frontal plane has in its place, the same angles to the side, whatever was given.
 
     Raises:
         PromptError: the phrase is empty or holds a double quote or a character that cannot be seen.
@@ -72,6 +79,7 @@ class Clause:
     azimuth: AzimuthPath
     gain: GainPath = AS_IT_IS
     is_placed: bool = True
+    sphere: SpherePath | None = None
 
     def __post_init__(self) -> None:
         phrase = _normalised(self.object)
@@ -79,34 +87,59 @@ class Clause:
         if not phrase or '"' in phrase or unseen:
             raise PromptError(f"{self.object!r} is not an object: expected words without double quotes")
         object.__setattr__(self, "object", phrase)
+        if self.sphere is not None:
+            in_plane = self.sphere.in_plane
+            object.__setattr__(self, "azimuth", in_plane or self.sphere.lateral)
+            object.__setattr__(self, "sphere", None if in_plane else self.sphere)
+
+    @classmethod
+    def on_sphere(cls, name: str, sphere: SpherePath, gain: GainPath = AS_IT_IS) -> Clause:
+        """An object anywhere around the listener."""
+        return cls(name, sphere.lateral, gain, sphere=sphere)
+
+    @property
+    def path(self) -> SpherePath:
+        """Where it sounds, on the whole sphere."""
+        return self.sphere or SpherePath.frontal(self.azimuth)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the object, and its azimuth at both ends of the segment, degrees, positive left.
 
         A clause with a gain also says that, see :meth:`tas_core.timeline.gains.GainPath.as_dict`, and whether it has a
-        place.
+        place; one beyond the frontal plane says all of :meth:`tas_core.timeline.sphere.SpherePath.as_dict`.
         """
-        said = {
+        said: dict[str, Any] = {
             "object": self.object,
             "azimuth_start_deg": self.azimuth.start_deg,
             "azimuth_end_deg": self.azimuth.end_deg,
         }
+        if self.sphere:
+            said |= self.sphere.as_dict()
         if self.is_placed and not self.gain.changes_level:
             return said
         return said | {"placed": self.is_placed, **self.gain.as_dict()}
 
+    def part(self, first: float, last: float, duration_s: float) -> Clause:
+        """What is left of it from one fraction of its time to another; the whole takes ``duration_s`` seconds."""
+        gain = self.gain.part(first, last)
+        if self.sphere:
+            return Clause.on_sphere(self.object, self.sphere.part(first, last, duration_s), gain)
+        return replace(self, azimuth=AzimuthPath(*map(self.azimuth.at, (first, last))), gain=gain)
+
     def mirrored(self) -> Clause:
         """The same object on the other side."""
-        return replace(self, azimuth=self.azimuth.mirrored())
+        return replace(self, azimuth=self.azimuth.mirrored(), sphere=self.sphere and self.sphere.mirrored())
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a prompt says: its clauses, how doubtful words were taken (a line each, for a person), the rest's gain."""
+    """What a prompt says: its clauses, how doubtful words were taken (a line each, for a person), the rest's gain, the room.
+    """
 
     clauses: tuple[Clause, ...]
     notes: tuple[str, ...] = ()
     rest: GainPath = AS_IT_IS
+    room: RoomChoice | None = None
 
 
 @lru_cache(maxsize=4096)  # datasets repeat a few texts many times
@@ -118,7 +151,8 @@ def read_prompt(text: str) -> Reading:
     """
     reader = _Reader(text)
     clauses = tuple(reader.read().values())
-    return Reading(clauses, tuple(reader.text.notes), reader.rest)
+    room = RoomChoice.by_name(reader.text.room) if reader.text.room else None
+    return Reading(clauses, tuple(reader.text.notes), reader.rest, room)
 
 
 def parse_prompt(text: str) -> tuple[Clause, ...]:
@@ -136,12 +170,13 @@ def parse_prompt(text: str) -> tuple[Clause, ...]:
     return read_prompt(text).clauses
 
 
-def format_prompt(clauses: Sequence[Clause], rest: GainPath = AS_IT_IS) -> str:
-    """Write clauses as text in degrees and dB, so that :func:`read_prompt` returns the same.
+def format_prompt(clauses: Sequence[Clause], rest: GainPath = AS_IT_IS, room: RoomChoice | None = None) -> str:
+    """Write clauses as text in degrees, metres and dB, so that :func:`read_prompt` returns the same.
 
     Args:
         clauses: at least one.
         rest: gain of all that they do not name.
+        room: a room by name.
 
     Raises:
         PromptError: no clauses, or an object twice.
@@ -151,6 +186,8 @@ def format_prompt(clauses: Sequence[Clause], rest: GainPath = AS_IT_IS) -> str:
     said = [*map(_format_clause, clauses)]
     if rest.changes_level:
         said.append(f"{level_words().canonical['rest']} {format_level(rest)}")
+    if room is not None:
+        said.append(next(" ".join(words) for words, name in room_phrases().items() if name == room.name))
     return vocabulary().canonical["joiner"].join(said)
 
 
@@ -186,6 +223,9 @@ def _format_clause(clause: Clause) -> str:
     if clause.gain.changes_level or not clause.is_placed:
         template = f"{template} {format_level(clause.gain)}"
     ends = {"place": place(path.start_deg), "start": place(path.start_deg), "end": place(path.end_deg)}
+    if clause.sphere:
+        template, ends = sphere_template(clause.sphere)
+        template = f"{template} {format_level(clause.gain)}" if clause.gain.changes_level else template
     bare = template.format(object=clause.object, **ends)
     try:  # beside what moves, "leaves" is no noun
         if (clause.object,) not in vocabulary().lists["leaves"] and parse_prompt(bare) == (clause,):
@@ -193,6 +233,11 @@ def _format_clause(clause: Clause) -> str:
     except PromptError:
         pass
     return template.format(object=f'"{clause.object}"', **ends)
+
+
+def replace_path(place: Place, path: SpherePath) -> Spot | None:
+    """What is beyond the plane in a place, with another path."""
+    return place.spot and place.spot._replace(path=path)
 
 
 # ---------------------------------------------------------------------------- grammar
@@ -211,12 +256,14 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.text = PromptText(text)
+        take_places(self.text)
         self.levels = take_levels(self.text)
         self.text.refuse_unsupported()
         self.rest = AS_IT_IS
         self.own_levels: dict[int, Level] = {}  # of objects that share a place, by their first token
         self.edits: list[Edit] = []
         self.found: dict[str, Clause] = {}
+        self.relations: dict[str, Relation] = {}  # of objects whose places depend on others
         self.latest: dict[str, list[int]] = {}  # objects of the last place, which a movement may continue
         self.arrived = False  # whether they come or start there
         self.refuse_times()
@@ -305,7 +352,18 @@ class _Reader:
             if self.text.tokens and self.text.text.strip():
                 self.text.fail("no object and no place", 0, len(self.text.tokens))
             raise PromptError(f'the prompt is empty, expected for example "{self.text.known.examples[0]}"')
+        self.resolve()
         return self.found
+
+    def resolve(self) -> None:
+        """Give coordinates to the objects whose places depend on others."""
+        if not self.relations:
+            return
+        paths = {name: c.path if c.is_placed else None for name, c in self.found.items() if name not in self.relations}
+        resolver = Resolver(self.text, paths, self.relations)
+        for name, path in resolver.resolve().items():
+            self.found[name] = replace(self.found[name], sphere=path)
+        self.edits += resolver.edits
 
     def groups(self) -> Iterator[_Group | None]:
         """Objects with their places, in the order of the text; None where objects stop sharing."""
@@ -539,7 +597,10 @@ class _Reader:
         for name in self.latest:
             if self.found[name].gain == REMOVED:
                 self.text.fail("a place of a sound that is removed, expected one of the two", place.first, place.stop)
-            self.found[name] = replace(self.found[name], azimuth=place.path, is_placed=True)
+            placed = self.clause(name, place, self.found[name].gain)
+            if place.spot and place.spot.relation:
+                self.relations[name] = place.spot.relation
+            self.found[name] = placed
         return True
 
     def refuse_place_of_nothing(self, level: Level) -> None:
@@ -604,12 +665,33 @@ class _Reader:
         for name, words in self.latest.items():
             before = self.found.pop(name)
             path = before.azimuth
-            if path.is_moving or place.path.is_moving:
+            spot = place.spot
+            if name in self.relations or (spot and spot.relation):
+                what = "a movement from or to another sound is not supported, expected places in words or degrees"
+                self.text.fail(what, place.first, place.stop)
+            if before.path.is_moving or place.path.is_moving or (spot and spot.path and spot.path.is_moving):
                 self.text.fail("a second movement for one object", place.first, place.stop)
-            moving = AzimuthPath(path.start_deg, place.path.end_deg)
             name = self.translated(self.name(words, moving=True))  # "the cello starts on the left" loses its verb
-            self.found[name] = Clause(name, moving, before.gain)
+            if before.sphere or spot:
+                self.found[name] = self.extended(name, before, place)
+            else:
+                self.found[name] = Clause(name, AzimuthPath(path.start_deg, place.path.end_deg), before.gain)
         self.latest = {}
+
+    def extended(self, name: str, before: Clause, place: Place) -> Clause:
+        """A clause that moves on to a place, on the sphere."""
+        end = place.spot.path.end if place.spot and place.spot.path else SpherePoint(place.path.end_deg)
+        try:
+            return Clause.on_sphere(name, SpherePath(before.path.start, end), before.gain)
+        except PromptError as error:
+            self.text.fail(f"{error}; expected one step less far", place.first, place.stop)
+
+    @staticmethod
+    def clause(name: str, place: Place, gain: GainPath) -> Clause:
+        """An object at a place; one that depends on others is in the center for now."""
+        if place.spot and place.spot.path:
+            return Clause.on_sphere(name, place.spot.path, gain)
+        return Clause(name, place.path, gain)
 
     def is_object(self, words: list[int], waiting: list[list[int]]) -> bool:
         """Whether words without a place are an object, rather than nothing or an aside."""
@@ -638,7 +720,12 @@ class _Reader:
         if len(objects) < 2:
             self.add(objects, place)
             return
+        path = place.spot.path if place.spot else None
         for number, words in enumerate(objects):
+            if path:
+                fixed = SpherePath.fixed(path.point(number / (len(objects) - 1), 1.0))
+                self.add([words], place._replace(spot=replace_path(place, fixed)))
+                continue
             azimuth_deg = place.path.at(number / (len(objects) - 1))
             self.add([words], place._replace(path=AzimuthPath(azimuth_deg, azimuth_deg)))
         self.latest = {}
@@ -669,13 +756,16 @@ class _Reader:
             check_name(self.text, words, moving=moving)
             name = self.translated(name)
             try:
-                clause = Clause(name, place.path, level.path if level else AS_IT_IS)
+                clause = self.clause(name, place, level.path if level else AS_IT_IS)
             except PromptError:
                 self.text.fail("an object with a control character", first, stop)
             if place.lead == "diffuse" and clause.object not in self.found:
                 around = self.text.source(place.first, place.stop)
-                self.text.note(f'"{clause.object}" {around}: in the center, since no sound can be all around yet')
+                said = 'in the center; "all around" surrounds you, "far away" is far'
+                self.text.note(f'"{clause.object}" {around}: {said}')
             self.add_clause(clause, words)
+            if place.spot and place.spot.relation:
+                self.relations[clause.object] = place.spot.relation
 
     def translated(self, name: str) -> str:
         """The English name of a sound in a prompt of another language."""

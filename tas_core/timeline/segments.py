@@ -17,12 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from tas_core.conventions import REFERENCE_M
 from tas_core.errors import TimelineError
 from tas_core.timeline.gains import AS_IT_IS, GainPath, between_db
 from tas_core.timeline.matching import REST
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, mirror_prompt_text, read_prompt
+from tas_core.timeline.rooms import RoomChoice
 from tas_core.timeline.sources import SourceFile
+from tas_core.timeline.sphere import Trace
 from tas_core.timeline.transitions import REACH, Glide, Span, glides
 
 END_TOLERANCE_S = 0.1
@@ -48,6 +51,7 @@ class Segment:
         where: "file:line:column" for messages, empty if the segment comes from no file.
         notes: how doubtful words of the prompt were taken, one line each.
         rest: gain of all that it does not name.
+        room: the room that it is in; None where none is said.
 
     Raises:
         TimelineError: a time is negative or not finite, or the end is not after the start.
@@ -60,6 +64,7 @@ class Segment:
     where: str = field(default="", compare=False, repr=False)
     notes: tuple[str, ...] = field(default=(), compare=False, repr=False)
     rest: GainPath = AS_IT_IS
+    room: RoomChoice | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "start_s", float(self.start_s) + 0.0)
@@ -79,14 +84,14 @@ class Segment:
             PromptError: the text cannot be read.
         """
         said = read_prompt(text)
-        return cls(start_s, end_s, text, said.clauses, where, said.notes, said.rest)
+        return cls(start_s, end_s, text, said.clauses, where, said.notes, said.rest, said.room)
 
     def error(self, what: str) -> TimelineError:
         """An error that names the place in the file, if there is one."""
         return TimelineError(f"{self.where}: {what}" if self.where else what)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; the end is None where it is open, and the rest's gain is there if one is asked for."""
+        """Plain values for JSON; the end is None where it is open, the rest's gain and the room are there if asked for."""
         rest = self.rest.as_dict() if self.rest.changes_level else {}
         return {
             "start_s": self.start_s,
@@ -94,12 +99,18 @@ class Segment:
             "text": self.text,
             "clauses": tuple(clause.as_dict() for clause in self.clauses),
             **{f"rest_{name}": value for name, value in rest.items()},
+            **({"room": self.room.as_dict()} if self.room else {}),
         }
 
     @property
     def changes_levels(self) -> bool:
         """Whether a gain other than 0 dB is asked for."""
         return self.rest.changes_level or any(clause.gain.changes_level for clause in self.clauses)
+
+    @property
+    def needs_sphere(self) -> bool:
+        """Whether anything in it asks for more than the frontal plane."""
+        return (self.room is not None and not self.room.is_open) or any(clause.sphere for clause in self.clauses)
 
     def mirrored(self) -> Segment:
         """The same segment with left and right exchanged, in the text as well."""
@@ -118,6 +129,11 @@ class Track:
         active: (time,), bool, whether a prompt names the object at that time, or a transition has it on its way.
         gain_db: (time,), float64, dB, -inf is silence; where the object is inactive, the gain of all that is not named.
         placed: (time,), bool, whether a prompt gives the object a place at that time, rather than a gain alone.
+        elevation_deg: (time,), degrees, -90 to 90, positive is up; None in a call means 0 throughout.
+        distance_m: (time,), metres; None means that of sounds of which none is said.
+        spread: (time,), 0 (a point) to 1 (all around); None means 0.
+
+    Beyond the frontal plane azimuths are those of the whole circle, and go on counting while a sound goes around.
     """
 
     object: str
@@ -125,17 +141,37 @@ class Track:
     active: np.ndarray
     gain_db: np.ndarray
     placed: np.ndarray
+    elevation_deg: np.ndarray = None  # type: ignore[assignment]
+    distance_m: np.ndarray = None  # type: ignore[assignment]
+    spread: np.ndarray = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        for name, value in (("elevation_deg", 0.0), ("distance_m", REFERENCE_M), ("spread", 0.0)):
+            if getattr(self, name) is None:  # one number in memory, whatever the length
+                object.__setattr__(self, name, np.broadcast_to(value, self.azimuth_deg.shape))
 
     @classmethod
-    def nowhere(cls, name: str, rest_db: np.ndarray) -> Track:
-        """An object that no prompt names, at times of which ``rest_db`` (time) is the gain of such objects, dB."""
-        return cls(
-            name, np.zeros(len(rest_db)), np.zeros(len(rest_db), bool), rest_db.copy(), np.zeros(len(rest_db), bool)
-        )
+    def nowhere(cls, name: str, rest_db: np.ndarray, *, on_sphere: bool = False) -> Track:
+        """An object that no prompt names, at times of which ``rest_db`` (time) is the gain of such objects, dB.
+
+        ``on_sphere`` makes room for elevations, distances and spreads to be set.
+        """
+        n = len(rest_db)
+        beyond = (np.zeros(n), np.full(n, REFERENCE_M), np.zeros(n)) if on_sphere else ()
+        return cls(name, np.zeros(n), np.zeros(n, bool), rest_db.copy(), np.zeros(n, bool), *beyond)
+
+    def put(self, inside: np.ndarray, trace: Trace) -> None:
+        """Set where the object is at some of its times."""
+        self.azimuth_deg[inside] = trace.azimuth_deg
+        self.elevation_deg[inside] = trace.elevation_deg
+        self.distance_m[inside] = trace.distance_m
+        self.spread[inside] = trace.spread
 
     def within(self, part: slice) -> Track:
         """The same at some of its times."""
-        return Track(self.object, self.azimuth_deg[part], self.active[part], self.gain_db[part], self.placed[part])
+        values = (self.azimuth_deg, self.active, self.gain_db, self.placed)
+        beyond = (self.elevation_deg, self.distance_m, self.spread)
+        return Track(self.object, *(value[part] for value in (*values, *beyond)))
 
 
 @dataclass(frozen=True)
@@ -188,6 +224,11 @@ class Timeline:
         """Whether a gain other than 0 dB is asked for anywhere."""
         return any(segment.changes_levels for segment in self.segments)
 
+    @cached_property
+    def needs_sphere(self) -> bool:
+        """Whether anything asks for more than the frontal plane: behind, above, near, far, wide, or in a room."""
+        return any(segment.needs_sphere for segment in self.segments)
+
     def mirrored(self) -> Timeline:
         """The same timeline with left and right exchanged."""
         return replace(self, segments=tuple(segment.mirrored() for segment in self.segments))
@@ -234,10 +275,8 @@ class Timeline:
             assert segment.end_s is not None
             first_s, last_s = max(segment.start_s, start_s), min(segment.end_s, end_s)
             fractions = [(time_s - segment.start_s) / (segment.end_s - segment.start_s) for time_s in (first_s, last_s)]
-            clauses = tuple(
-                replace(c, azimuth=AzimuthPath(*map(c.azimuth.at, fractions)), gain=c.gain.part(*fractions))
-                for c in segment.clauses
-            )
+            length_s = segment.end_s - segment.start_s
+            clauses = tuple(clause.part(*fractions, length_s) for clause in segment.clauses)
             times_s, rest = (first_s - start_s, last_s - start_s), segment.rest.part(*fractions)
             segments.append(replace(segment, start_s=times_s[0], end_s=times_s[1], clauses=clauses, rest=rest))
         return Timeline(tuple(segments)) if segments else None
@@ -295,8 +334,12 @@ class Timeline:
         for segment in closed:
             inside, fraction = _within(segment.start_s, segment.end_s, times_s)
             for clause in segment.clauses:
-                track = tracks.setdefault(clause.object, Track.nowhere(clause.object, rest_db))
-                track.azimuth_deg[inside] = _azimuths(clause.azimuth, fraction)
+                track = tracks.setdefault(clause.object, self._nowhere(clause.object, rest_db))
+                if clause.sphere:
+                    assert segment.end_s is not None
+                    track.put(inside, clause.sphere.at(fraction, segment.end_s - segment.start_s))
+                else:
+                    track.azimuth_deg[inside] = _azimuths(clause.azimuth, fraction)
                 track.active[inside] = True
                 track.gain_db[inside] = clause.gain.at_db(fraction)
                 track.placed[inside] = clause.is_placed
@@ -304,6 +347,9 @@ class Timeline:
             inside, fraction = _within(glide.start_s, glide.end_s, times_s)
             for name, (from_deg, to_deg) in glide.azimuths_deg.items():
                 tracks[name].azimuth_deg[inside] = from_deg + fraction * (to_deg - from_deg)
+                tracks[name].active[inside] = tracks[name].placed[inside] = True
+            for name, path in glide.paths.items():
+                tracks[name].put(inside, path.at(fraction, glide.end_s - glide.start_s))
                 tracks[name].active[inside] = tracks[name].placed[inside] = True
             for name, ends_db in glide.gains_db.items():
                 tracks[name].gain_db[inside] = between_db(*ends_db, fraction)
@@ -323,9 +369,17 @@ class Timeline:
         closed = self._closed(duration_s).segments
         spans = list(_spans(closed, duration_s))
         found = {0.0, duration_s, *(time_s for span in spans for time_s in (span.start_s, span.end_s))}
+        for span in spans:
+            for path in span.paths.values():
+                found |= {span.start_s + corner * (span.end_s - span.start_s) for corner in path.corners}
         for glide in glides(spans, transition_s) if transition_s > 0 else ():
             found |= {glide.start_s, glide.end_s}
+            for path in glide.paths.values():
+                found |= {glide.start_s + corner * (glide.end_s - glide.start_s) for corner in path.corners}
         return tuple(sorted(found))
+
+    def _nowhere(self, name: str, rest_db: np.ndarray) -> Track:
+        return Track.nowhere(name, rest_db, on_sphere=self.needs_sphere)
 
     def rest_gain_db(self, times_s: np.ndarray, duration_s: float, *, transition_s: float = 0.0) -> np.ndarray:
         """Gain of all that no prompt names, (time) in dB; -inf is silence, 0 where no prompt holds.
@@ -389,7 +443,8 @@ def _spans(segments: tuple[Segment, ...], duration_s: float) -> Iterator[Span]:
             yield Span(at_s, segment.start_s, {})
         places = {clause.object: clause.azimuth for clause in segment.clauses}
         gains = {clause.object: clause.gain for clause in segment.clauses}
-        yield Span(segment.start_s, segment.end_s, places, gains, segment.rest)
+        paths = {clause.object: clause.sphere for clause in segment.clauses if clause.sphere}
+        yield Span(segment.start_s, segment.end_s, places, gains, segment.rest, paths)
         at_s = segment.end_s
     if duration_s - at_s > SHORTEST_GAP_S:
         yield Span(at_s, duration_s, {})

@@ -28,10 +28,8 @@ import numpy as np
 
 from tas_core.acoustics.hrtf import SPEED_OF_SOUND_M_S
 from tas_core.acoustics.sphere.minimum_phase import minimum_phase_log
-from tas_core.acoustics.sphere.places import HEAD_RADIUS_M, NEAREST_M
-
-REFERENCE_M: Final = 1.4
-"""Where a stem is as loud as it is: the distance of KEMAR's measurement."""
+from tas_core.acoustics.sphere.places import HEAD_RADIUS_M
+from tas_core.conventions import NEAREST_M, REFERENCE_M
 
 _ORDERS = 160
 _DISTANCES = 24

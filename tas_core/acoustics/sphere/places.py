@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tas_core.acoustics.hrtf import direction_vectors
+from tas_core.conventions import FARTHEST_M, NEAREST_M, REFERENCE_M
 from tas_core.errors import InputError
 
 HEAD_RADIUS_M: Final = 0.0875
-NEAREST_M: Final = 0.1
-FARTHEST_M: Final = 10_000.0
 _OPPOSITE: Final = -0.9999
 _SAME: Final = 1 - 1e-12
 _LENGTH: Final = 1e-6
@@ -75,7 +74,7 @@ class PlaceCurve:
 
     azimuth_deg: ArrayLike
     elevation_deg: ArrayLike = 0.0
-    distance_m: ArrayLike = 1.4
+    distance_m: ArrayLike = REFERENCE_M
     spread: ArrayLike = 0.0
     rate_hz: float = 100.0
     _directions: np.ndarray = field(init=False, repr=False)

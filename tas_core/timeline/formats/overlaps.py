@@ -163,6 +163,9 @@ def _part(clause: Clause, span: _Span, start_s: float, end_s: float) -> Clause:
         TimelineError: nothing says when a movement, or a change of level, ends.
     """
     path, gain = clause.azimuth, _gain_part(clause.gain, span, start_s, end_s)
+    if clause.sphere and clause.sphere.is_moving and (span.start_s, span.end_s) != (start_s, end_s):
+        sphere = clause.sphere.part(*_fractions(span, start_s, end_s), span.end_s - span.start_s)
+        return Clause.on_sphere(clause.object, sphere, gain)
     if path.is_moving and (span.start_s, span.end_s) != (start_s, end_s):
         path = AzimuthPath(*(round(path.at(f), 3) + 0.0 for f in _fractions(span, start_s, end_s)))
     return replace(clause, azimuth=path, gain=gain)
