@@ -11,12 +11,13 @@ from rich.console import Console
 from rich.text import Text
 
 from tas_cli.output.tables import print_table
-from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG
+from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG, REFERENCE_M
 from tas_core.timeline.check import TimelineCheck
 from tas_core.timeline.clock import clock_time
 from tas_core.timeline.formats.subtitles import cue_time
 from tas_core.timeline.gains import SILENT_DB, GainPath
 from tas_core.timeline.prompts import Clause
+from tas_core.timeline.sphere import SpherePoint
 
 _LETTERS: Final = string.ascii_lowercase + string.ascii_uppercase
 _COLORS: Final = ("cyan", "magenta", "green", "yellow", "blue", "red")
@@ -36,7 +37,8 @@ def print_check(check: TimelineCheck) -> None:
         counts.append(f"{_time(check.duration_s)} of audio")
     console.print(Text(f"{check.timeline}: {', '.join(counts)}"), soft_wrap=True)
     levels = any(segment.changes_levels for segment in check.segments)
-    columns = ("#", "start", "end", "", "object", "azimuth", *(["level"] if levels else []))
+    where = "place" if any(segment.needs_sphere for segment in check.segments) else "azimuth"
+    columns = ("#", "start", "end", "", "object", where, *(["level"] if levels else []))
     print_table(columns, (row if levels else row[:-1] for row in _rows(check)), right=("#",))
     for name, item in check.sources:
         more = [f"from {_time(item.start_s)}"] * bool(item.start_s) + [f"{item.gain_db:+g} dB"] * bool(item.gain_db)
@@ -65,6 +67,8 @@ def _rows(check: TimelineCheck) -> Iterator[tuple[str, ...]]:
             times = ("", "", "")
         if segment.rest.changes_level:
             yield *times, "", "all else", "", gain_words(segment.rest)
+        if segment.room:
+            yield "", "", "", "", "room", segment.room.words(), ""
 
 
 def _uncovered(check: TimelineCheck) -> str:
@@ -96,6 +100,8 @@ def _chart(check: TimelineCheck, width: int) -> Iterator[Text]:
             for column in range(first, stop):
                 fraction = (column - first) / max(stop - first - 1, 1)
                 azimuth_deg = (1 - fraction) * clause.azimuth.start_deg + fraction * clause.azimuth.end_deg
+                if clause.sphere:  # as far to the side as it is, in front or behind
+                    azimuth_deg = clause.sphere.point(fraction, max(end_s - segment.start_s, 1e-9)).lateral_deg
                 row = rows - math.floor(LEFT_SIGN * azimuth_deg / _ROW_DEG + 0.5)
                 cells[row][column].append(index[clause.object])
 
@@ -140,8 +146,30 @@ def _time_axis(length_s: float, width: int, open_from_s: float | None) -> str:
 
 
 def place_words(clause: Clause) -> str:
-    """Where an object is: "45\N{DEGREE SIGN} left -> 0\N{DEGREE SIGN}"."""
+    """Where an object is: "45\N{DEGREE SIGN} left -> 0\N{DEGREE SIGN}", or all coordinates beyond the plane."""
+    path = clause.sphere
+    if path and path.is_circle:
+        turn = path.turns or path.turn_s
+        sense = "counterclockwise" if turn * LEFT_SIGN > 0 else "clockwise"
+        speed = f"{abs(turn):g} turns" if path.turns else f"a turn in {abs(turn):g} s"
+        ends = dict.fromkeys(map(point_words, (path.start, path.end)))
+        return f"{' -> '.join(ends)}, {sense}, {speed}"
+    if path:
+        stops = (path.start, *([path.via] if path.via else []), path.end)
+        return " -> ".join(dict.fromkeys(map(point_words, stops)))
     return " -> ".join(dict.fromkeys(map(azimuth_words, (clause.azimuth.start_deg, clause.azimuth.end_deg))))
+
+
+def point_words(point: SpherePoint) -> str:
+    """A place all around: "125\N{DEGREE SIGN} left, 30\N{DEGREE SIGN} up, 3 m", but for what is as usual."""
+    words = [azimuth_words(point.azimuth_deg)]
+    if point.elevation_deg:
+        words.append(f"{abs(point.elevation_deg):g}\N{DEGREE SIGN} {'up' if point.elevation_deg > 0 else 'down'}")
+    if point.distance_m != REFERENCE_M:
+        words.append(f"{point.distance_m:g} m")
+    if point.spread:
+        words.append(f"spread {point.spread:g}")
+    return ", ".join(words)
 
 
 def gain_words(path: GainPath) -> str:

@@ -134,7 +134,11 @@ def trajectories(
     Returns:
         One per object, in the order in which they are first named, those that the passage does not name too, and
         last the rest, which stays in the center.
+
+    Raises:
+        TimelineError: a place beyond the frontal plane.
     """
+    timeline.require_plane()
 
     def sample(times_s: np.ndarray) -> tuple[Track, ...]:
         tracks = timeline.tracks(times_s, duration_s, transition_s=transition_s)

@@ -109,6 +109,7 @@ class EvalClip:
             InputError: the clip has no scene.
         """
         self._scene()
+        timeline.require_plane()
         found = {track.object: track.azimuth_deg for track in timeline.tracks(times_s, self.duration_s)}
         return np.stack([found.get(phrase, np.zeros(len(times_s))) for phrase in self.phrases])
 

@@ -32,6 +32,7 @@ _BLOCK_HOPS: Final = 2048
 
 def mean_azimuth_deg(timeline: Timeline, times_s: np.ndarray, duration_s: float) -> np.ndarray:
     """Mean of the azimuths that a timeline requests at each time, degrees (time); 0 where it requests none."""
+    timeline.require_plane()
     tracks = timeline.tracks(times_s, duration_s)
     if not tracks:
         return np.zeros(len(times_s))

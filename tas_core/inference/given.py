@@ -93,6 +93,7 @@ class GivenSpatializer:
     ) -> None:
         if num_samples < 1:
             raise InputError("the signal has no samples")
+        timeline.require_plane()
         self.num_samples, self.sample_rate_hz = num_samples, sample_rate_hz
         self.timeline = timeline.resolved(num_samples / sample_rate_hz)
         self._given, self._network, self._settings = dict(given), network, settings

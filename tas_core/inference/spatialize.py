@@ -216,7 +216,13 @@ def _checked_rate(sample_rate_hz: int) -> int:
 
 
 def _read_timeline(timeline: str | PathLike[str] | Timeline) -> Timeline:
-    """A timeline from whatever stands for one."""
+    """A timeline from whatever stands for one; only the frontal plane can be rendered."""
+    found = _any_timeline(timeline)
+    found.require_plane()
+    return found
+
+
+def _any_timeline(timeline: str | PathLike[str] | Timeline) -> Timeline:
     if isinstance(timeline, Timeline):
         return timeline
     if isinstance(timeline, PathLike):

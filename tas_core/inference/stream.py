@@ -295,7 +295,8 @@ class Spatializer:
 
 
 def _check_request(network: SpatialModel, settings: RenderSettings, timeline: Timeline) -> None:
-    """Refuse settings and levels that a model cannot follow."""
+    """Refuse settings and levels that a model cannot follow, and places beyond the frontal plane."""
+    timeline.require_plane()
     family = network.family
     if settings.steps is not None and settings.steps > network.max_steps:
         raise InputError(f"steps is {settings.steps}; a {family} model takes at most {network.max_steps}")

@@ -26,7 +26,7 @@ from tas_core.audio.tracks import Film, probe
 from tas_core.delivery.adm import RATE_HZ as ADM_RATE_HZ
 from tas_core.delivery.formats import BINAURAL, Delivery, deliveries
 from tas_core.delivery.mixes import mix_format
-from tas_core.errors import Advice, AudioError, InputError, PromptError, warnings_about
+from tas_core.errors import Advice, AudioError, InputError, PromptError, TimelineError, warnings_about
 from tas_core.inference.given import others
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.output_checks import check_names, check_options, check_outputs
@@ -446,12 +446,18 @@ def read_prompts(timeline_path: Path | None, prompt: str | None) -> Timeline:
     """The timeline of a file, or the one that a prompt is.
 
     Raises:
-        InputError: it cannot be read.
+        InputError: it cannot be read, or asks for more than the frontal plane.
     """
     if timeline_path is not None:
-        return load_timeline(timeline_path)
+        timeline = load_timeline(timeline_path)
+        timeline.require_plane()
+        return timeline
     try:
-        return Timeline.from_prompt(prompt or "")
+        timeline = Timeline.from_prompt(prompt or "")
+        timeline.require_plane()
+        return timeline
+    except TimelineError as error:
+        raise TimelineError(f"prompt: {error}") from error
     except PromptError as error:
         raise PromptError(f"prompt: {error}") from error
 

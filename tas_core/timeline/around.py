@@ -252,7 +252,7 @@ class _Reader:
         while self.kept and (self.kept[-1].key,) in self.text.known.lists["dropped"]:
             self.kept.pop()
         said = _Said(i, stop, distance_m=self.far_m, kinds=["distance"])
-        self.put(self.spot(said, self.points(said)[0] and SpherePath.fixed(self.points(said)[0]), ""), i, stop)
+        self.put(self.spot(said, SpherePath.fixed(self.points(said)[0]), ""), i, stop)
         return stop
 
     # ------------------------------------------------------------------ ways
@@ -271,7 +271,14 @@ class _Reader:
             if (over := self.match("via", k)) and (passed := self.point(over)):
                 via, k = passed, self.text.skip("adverbs", passed.stop)
             end = self.point(k)
-            if end and "from" in end.leads and not start.leads and not start.has_direction and not start.comes and not via:
+            if (
+                end
+                and "from" in end.leads
+                and not start.leads
+                and not start.has_direction
+                and not start.comes
+                and not via
+            ):
                 return self.beside_way(start, end)
             if end is not None and "to" in end.leads:
                 beyond = start.is_beyond or end.is_beyond or via is not None
@@ -357,7 +364,7 @@ class _Reader:
             self.text.fail(str(error), said.first, said.stop)
 
     def passage(self, i: int) -> Spot | None:
-        """ "overhead" behind a verb of movement: "passes overhead from front to back"."""
+        """The word overhead behind a verb of movement: "passes overhead from front to back"."""
         stop = self.match("overhead", i)
         k = i - 1
         while k >= 0 and self.text.match("adverbs", k) == k + 1:
@@ -390,7 +397,9 @@ class _Reader:
         around = self.match("around", stop)
         moves = i > 0 and any(self.text.match(role, i - 1) for role in ("moves", "moves_kept", "circling"))
         sense = self.match("clockwise", stop) or self.match("counterclockwise", stop)
-        if verb and not (self.has_name_before(i) and (around or sense or self.text.ends_clause(stop) or self.modifier(stop))):
+        if verb and not (
+            self.has_name_before(i) and (around or sense or self.text.ends_clause(stop) or self.modifier(stop))
+        ):
             return None
         if not verb and not (moves and (around or sense)) and not (self.match("around_alone", i) and i > 0):
             return None
@@ -446,7 +455,11 @@ class _Reader:
         if (speed := self.value("speeds", i)) and not comma > said.stop:
             turn.period_s = speed[0]
             return speed[1]
-        if comma == said.stop and (around := self.match("around", i)) and self.text.key(i) in ("around", "round", "all"):
+        if (
+            comma == said.stop
+            and (around := self.match("around", i))
+            and self.text.key(i) in ("around", "round", "all")
+        ):
             return around
         return self.circle_place(turn, i, comma > said.stop)
 
@@ -479,7 +492,15 @@ class _Reader:
         unit = self.text.key(i)
         if unit.startswith(("beat", "bar")):
             self.text.fail("a circle in beats or bars, expected seconds", i - 1, i + 1)
-        return value * (0.001 if unit in ("ms", "milliseconds") else 60 if unit.startswith("min") else 3600 if unit.startswith("h") else 1)
+        return value * (
+            0.001
+            if unit in ("ms", "milliseconds")
+            else 60
+            if unit.startswith("min")
+            else 3600
+            if unit.startswith("h")
+            else 1
+        )
 
     def set_period(self, turn: _Turn, period_s: float, first: int, stop: int) -> None:
         if not period_s > 0:
@@ -655,7 +676,7 @@ class _Reader:
         return said.leads
 
     def spread_number(self, i: int, said: _Said) -> int | None:
-        """spread 50 percent, width 0.5."""
+        """Spread 50 percent, width 0.5."""
         before = self.match("spread_of", i)
         number = read_number(self.text, before) if before else None
         if number is None:
@@ -669,7 +690,7 @@ class _Reader:
         return stop
 
     def relation(self, i: int, said: _Said) -> int | None:
-        """left of the piano, between the piano and the drums."""
+        """Left of the piano, between the piano and the drums."""
         hit = read_relation(self.text, self.words, i, self.ends_name)
         if hit is None:
             return None
@@ -696,7 +717,7 @@ class _Reader:
         return bool(number and self.text.key(number[2]) in ("db", "dbs", "decibel", "decibels"))
 
     def approach(self, i: int, said: _Said) -> int | None:
-        """comes closer, flies away."""
+        """Comes closer, flies away."""
         for role in ("comes", "leaves"):
             stop = self.match(role, i)
             if stop is None or not self.has_name_before(i):
@@ -710,7 +731,7 @@ class _Reader:
         return None
 
     def behind(self, i: int, said: _Said) -> int | None:
-        """behind me, back left."""
+        """Behind me, back left."""
         hit = self.words.behind_sides.match(self.text.tokens, i)
         stop = self.match("behind", i)
         if hit and hit[1] >= (stop or 0):
@@ -726,7 +747,7 @@ class _Reader:
         return stop
 
     def elevation(self, i: int, said: _Said) -> int | None:
-        """above me, overhead, up."""
+        """Above me, overhead, up."""
         hit = self.words.elevations.match(self.text.tokens, i)
         center = self.text.match("center", i)
         if hit and not (center and center > hit[1]):
@@ -743,14 +764,16 @@ class _Reader:
         verbs = ("leaves", "moves", "moves_kept", "arrives", "enders", "openers")
         if any((self.text.match(role, k) or 0) > i for role in verbs for k in range(max(0, i - 2), i)):
             return True  # "ends up on the right"
-        turned = any(self.text.key(k) in ("turn", "bring", "turned", "pull", "push") for k in range(self.clause_start(i), i))
+        turned = any(
+            self.text.key(k) in ("turn", "bring", "turned", "pull", "push") for k in range(self.clause_start(i), i)
+        )
         number = read_number(self.text, i + 1)
         behind = number and self.text.key(number[2]) in ("db", "dbs", "decibel", "decibels")
-        before = i > 1 and self.text.key(i - 1) in ("db", "dbs", "decibel", "decibels")
-        return turned or bool(behind) or before or self.text.key(i + 1) == "by"
+        leveled = i > 1 and self.text.key(i - 1) in ("db", "dbs", "decibel", "decibels")
+        return turned or bool(behind) or leveled or self.text.key(i + 1) == "by"
 
     def ear(self, i: int, said: _Said) -> int | None:
-        """very close to my left ear: the distance alone, the side is read behind it."""
+        """Very close to my left ear: the distance alone, the side is read behind it."""
         stop = self.match("near_an_ear", i)
         if stop is None:
             return None
@@ -768,7 +791,7 @@ class _Reader:
         return {phrase[0] for phrase in self.words.lists["ears"]}
 
     def distance(self, i: int, said: _Said) -> int | None:
-        """far away, close to me."""
+        """Far away, close to me."""
         hit = self.value("distances", i)
         beside = self.value("distances_beside", i)
         strength = self.text.known.strengths.match(self.text.tokens, i)
@@ -811,9 +834,8 @@ class _Reader:
                 self.text.fail("an azimuth goes up to 180 degrees to a side, behind the listener", i, point.stop)
             turned = wrapped_deg(azimuth_deg)
             side = "left" if turned * LEFT_SIGN > 0 else "right"
-            said.notes.append(
-                f'"{self.text.source(i, point.stop)}" is counted to the left from the front: {abs(turned):g} degrees {side}'
-            )
+            counted = self.text.source(i, point.stop)
+            said.notes.append(f'"{counted}" is counted to the left from the front: {abs(turned):g} degrees {side}')
             azimuth_deg, said.kinds = turned, ["azimuth", "turned"]
         else:
             said.kinds = ["azimuth"]

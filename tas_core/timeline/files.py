@@ -106,11 +106,18 @@ def format_timeline(timeline: Timeline, path: str | Path) -> str:
 
     Raises:
         InputError: the extension is none of :data:`EXTENSIONS`.
-        TimelineError: a segment whose times the format cannot hold, or sources in one that holds none.
+        TimelineError: a segment whose times the format cannot hold, or sources or a room in one that holds none.
     """
     known = _format(path)
     if timeline.sources and known.sources is None:
         raise TimelineError(f"{path}: sources of objects, which only a YAML timeline holds; expected .yaml")
+    unsaid = [segment for segment in timeline.segments if not segment.room_in_text]
+    if unsaid and known.may_overlap:
+        room = unsaid[0].room
+        raise unsaid[0].error(
+            f"{path}: this format has no field for a room ({room.words() if room else 'none'}), expected .yaml,"
+            ' or a text that says it, such as "in a church"'
+        )
     return known.write(timeline)
 
 

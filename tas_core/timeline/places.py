@@ -8,7 +8,8 @@
 
 Each word is in ``prompts/directions.yaml``. A number of degrees without a side is positive
 to the left. A diffuse place ("in the background") is the center, and said so. Places beyond the frontal plane are read
-before, by :mod:`tas_core.timeline.around`, and are one token here. Every place knows how to rewrite its own text for the other side.
+before, by :mod:`tas_core.timeline.around`, and are one token here. Every place knows how to rewrite its own text for
+the other side.
 """
 
 from __future__ import annotations

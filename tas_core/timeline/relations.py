@@ -60,7 +60,7 @@ def read_relation(text: PromptText, words: SphereWords, i: int, ends: Ends | Non
 
 
 def _beside(text: PromptText, words: SphereWords, i: int, ends: Ends) -> tuple[Relation, int] | None:
-    """left of the piano, 20 degrees to the right of the piano."""
+    """Left of the piano, 20 degrees to the right of the piano."""
     j, amount = i, words.numbers["beside_deg"]
     number = read_number(text, i)
     unit = number and text.match("degree_units", number[2])
@@ -99,7 +99,7 @@ def _strength_degrees(text: PromptText) -> dict[str, float]:
 
 
 def _worded(text: PromptText, words: SphereWords, i: int, ends: Ends) -> tuple[Relation, int] | None:
-    """between the piano and the drums, opposite the piano, 30 degrees above the piano."""
+    """Between the piano and the drums, opposite the piano, 30 degrees above the piano."""
     number = read_number(text, i)
     unit = number and text.match("degree_units", number[2])
     if number and unit and not number[1]:
@@ -266,7 +266,8 @@ class Resolver:
             if other.is_circle or second.is_circle:
                 raise PromptError("a place between sounds that circle around, expected sounds that do not")
             ends = [_middle(*pair) for pair in ((other.start, second.start), (other.end, second.end))]
-            return SpherePath(*(_said(point, relation.said) for point in ends))
+            start, end = (_said(point, relation.said) for point in ends)
+            return SpherePath(start, end)
         if other.is_circle and relation.kind in ("beside", "next to"):
             raise PromptError("a place beside a sound that circles around, expected for example opposite or above it")
         via = other.via and self.moved(other.via, relation) if relation.kind == "beside" else other.via

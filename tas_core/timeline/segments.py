@@ -26,6 +26,7 @@ from tas_core.timeline.prompts import Clause, mirror_prompt_text, read_prompt
 from tas_core.timeline.rooms import RoomChoice
 from tas_core.timeline.sources import SourceFile
 from tas_core.timeline.sphere import Trace
+from tas_core.timeline.sphere_words import format_point
 from tas_core.timeline.transitions import REACH, Glide, Span, glides
 
 END_TOLERANCE_S = 0.1
@@ -91,7 +92,7 @@ class Segment:
         return TimelineError(f"{self.where}: {what}" if self.where else what)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; the end is None where it is open, the rest's gain and the room are there if asked for."""
+        """Plain values for JSON; the end is None where it is open, gain of the rest and room are there if asked for."""
         rest = self.rest.as_dict() if self.rest.changes_level else {}
         return {
             "start_s": self.start_s,
@@ -106,6 +107,11 @@ class Segment:
     def changes_levels(self) -> bool:
         """Whether a gain other than 0 dB is asked for."""
         return self.rest.changes_level or any(clause.gain.changes_level for clause in self.clauses)
+
+    @property
+    def room_in_text(self) -> bool:
+        """Whether its text says its room, so that a format without a field for it keeps it."""
+        return self.room is None or read_prompt(self.text).room == self.room
 
     @property
     def needs_sphere(self) -> bool:
@@ -229,6 +235,23 @@ class Timeline:
         """Whether anything asks for more than the frontal plane: behind, above, near, far, wide, or in a room."""
         return any(segment.needs_sphere for segment in self.segments)
 
+    def require_plane(self) -> None:
+        """See that the frontal plane is enough, which is all that can be rendered and delivered so far.
+
+        Raises:
+            TimelineError: something asks for more, and where.
+        """
+        way_out = "expected places in front, at ear level, without distances and rooms"
+        for segment in self.segments if self.needs_sphere else ():
+            for clause in segment.clauses:
+                if clause.sphere:
+                    where = format_point(clause.sphere.end if clause.sphere.start.is_frontal else clause.sphere.start)
+                    around = " circles around," if clause.sphere.is_circle else ""
+                    what = f'"{clause.object}"{around} at {where}: only the frontal plane can be rendered so far'
+                    raise segment.error(f"{what}, {way_out}")
+            if segment.room and not segment.room.is_open:
+                raise segment.error(f"a room ({segment.room.words()}): none can be rendered so far, {way_out}")
+
     def mirrored(self) -> Timeline:
         """The same timeline with left and right exchanged."""
         return replace(self, segments=tuple(segment.mirrored() for segment in self.segments))
@@ -276,7 +299,8 @@ class Timeline:
             first_s, last_s = max(segment.start_s, start_s), min(segment.end_s, end_s)
             fractions = [(time_s - segment.start_s) / (segment.end_s - segment.start_s) for time_s in (first_s, last_s)]
             length_s = segment.end_s - segment.start_s
-            clauses = tuple(clause.part(*fractions, length_s) for clause in segment.clauses)
+            first, last = fractions
+            clauses = tuple(clause.part(first, last, length_s) for clause in segment.clauses)
             times_s, rest = (first_s - start_s, last_s - start_s), segment.rest.part(*fractions)
             segments.append(replace(segment, start_s=times_s[0], end_s=times_s[1], clauses=clauses, rest=rest))
         return Timeline(tuple(segments)) if segments else None

@@ -67,7 +67,9 @@ class SpherePoint:
             raise PromptError(f"elevation {self.elevation_deg:g} is outside -90 (below) to 90 (above) degrees")
         if not NEAREST_M <= self.distance_m <= FARTHEST_M:
             inside = " is inside the head or touches it" if 0 <= self.distance_m < NEAREST_M else ""
-            raise PromptError(f"a distance of {self.distance_m:g} m{inside}, expected {NEAREST_M:g} to {FARTHEST_M:g} m")
+            raise PromptError(
+                f"a distance of {self.distance_m:g} m{inside}, expected {NEAREST_M:g} to {FARTHEST_M:g} m"
+            )
         if not 0 <= self.spread <= 1:
             raise PromptError(f"spread {self.spread:g} is outside 0 (a point) to 1 (all around)")
         object.__setattr__(self, "azimuth_deg", wrapped_deg(self.azimuth_deg))
@@ -167,7 +169,9 @@ class SpherePath:
         """The same as a path in the frontal plane, None if it asks for more than that."""
         if self.is_circle or not (self.start.is_frontal and self.end.is_frontal):
             return None
-        straight = self.via is None or (self.via == SpherePoint(0.0) and self.start.azimuth_deg * self.end.azimuth_deg <= 0)
+        straight = self.via is None or (
+            self.via == SpherePoint(0.0) and self.start.azimuth_deg * self.end.azimuth_deg <= 0
+        )
         return AzimuthPath(self.start.azimuth_deg, self.end.azimuth_deg) if straight else None
 
     @property
@@ -242,9 +246,12 @@ class SpherePath:
         if self.via is None:
             return _arc(self.start, self.end, fraction)
         border = self._via_fraction
-        first, last = (_arc(*leg, part) for leg, part in zip(
-            self._legs(), (fraction / (border or 1.0), (fraction - border) / (1 - border or 1.0)), strict=True
-        ))
+        first, last = (
+            _arc(*leg, part)
+            for leg, part in zip(
+                self._legs(), (fraction / (border or 1.0), (fraction - border) / (1 - border or 1.0)), strict=True
+            )
+        )
         (end_deg,), _ = _arc(*self._legs()[0], np.ones(1))
         around = 360 * np.round((end_deg - self.via.azimuth_deg) / 360)
         early = fraction < border

@@ -12,11 +12,41 @@ from tas_core.conventions import LEFT_SIGN, REFERENCE_M
 from tas_core.timeline.sphere import SpherePath, SpherePoint
 from tas_core.timeline.vocabulary import Phrases, languages, words_data
 
-
 _BEGINNINGS = (
-    *("behind", "behind_beside", "elevations_beside", "elevation_of", "distances", "distances_beside", "distances_before"),
-    *("ears", "metres", "distance_of", "spreads", "spreads_beside", "spreads_at_end", "spread_of", "comes", "leaves", "overhead"),
-    *("circles", "around", "clockwise", "counterclockwise", "up", "down", "via", "between", "next_to", "opposite", "behind_it"),
+    *(
+        "behind",
+        "behind_beside",
+        "elevations_beside",
+        "elevation_of",
+        "distances",
+        "distances_beside",
+        "distances_before",
+    ),
+    *(
+        "ears",
+        "metres",
+        "distance_of",
+        "spreads",
+        "spreads_beside",
+        "spreads_at_end",
+        "spread_of",
+        "comes",
+        "leaves",
+        "overhead",
+    ),
+    *(
+        "circles",
+        "around",
+        "clockwise",
+        "counterclockwise",
+        "up",
+        "down",
+        "via",
+        "between",
+        "next_to",
+        "opposite",
+        "behind_it",
+    ),
     *("before_it", "above_it", "below_it", "nearer_than", "farther_than", "same_as"),
 )
 """Roles of which every place all around has a word."""
@@ -26,8 +56,8 @@ _BEGINNINGS = (
 class SphereWords:
     """All words by their role; the comments of ``prompts/sphere.yaml`` say what each is for.
 
-    ``values`` holds the roles whose words have a number, in degrees, metres, seconds or a share, ``lists`` those of words
-    alone. ``numbers`` are the numbers of roles that have no words.
+    ``values`` holds the roles whose words have a number, in degrees, metres, seconds or a share, ``lists`` those of
+    words alone. ``numbers`` are the numbers of roles that have no words.
     """
 
     values: dict[str, Phrases[float]]
@@ -51,15 +81,21 @@ def sphere_words(language: str = "") -> SphereWords:
         _add(data, languages()[language].get("sphere", {}))
     weighted = ("distances", "distances_beside", "spreads", "spreads_beside", "spreads_at_end")
     values = {role: _valued(data[role]) for role in weighted}
-    values |= {role: Phrases((w, float(v)) for w, v in data[role].items()) for role in ("metres", "spread_units", "counts", "speeds")}
-    values["elevations_beside"] = Phrases((w, float(g["degrees"])) for g in data["elevations_beside"] for w in g["words"])
+    values |= {
+        role: Phrases((w, float(v)) for w, v in data[role].items())
+        for role in ("metres", "spread_units", "counts", "speeds")
+    }
+    values["elevations_beside"] = Phrases(
+        (w, float(g["degrees"])) for g in data["elevations_beside"] for w in g["words"]
+    )
     lists = {role: Phrases((w, True) for w in words) for role, words in data.items() if _is_list(words)}
     lists |= {role: Phrases((w, True) for w in data[role]["words"]) for role in ("comes", "leaves")}
     elevations = Phrases((w, (g["degrees"][0], g["degrees"][1])) for g in data["elevations"] for w in g["words"])
     sides = [(s["left"], (LEFT_SIGN * s["degrees"], s["right"])) for s in data["behind_sides"]]
     sides += [(s["right"], (-LEFT_SIGN * s["degrees"], s["left"])) for s in data["behind_sides"]]
     found = {**values, **lists}
-    starts = [*(found[role] for role in _BEGINNINGS), elevations, Phrases(sides), room_phrases(language)]
+    starts: list[Iterable[tuple[str, ...]]] = [*(found[role] for role in _BEGINNINGS), elevations, Phrases(sides)]
+    starts.append(room_phrases(language))
     return SphereWords(
         values=values,
         lists=lists,
@@ -67,7 +103,7 @@ def sphere_words(language: str = "") -> SphereWords:
         elevations=elevations,
         behind_sides=Phrases(sides),
         beside_strengths={name: float(value) for name, value in data["beside_strengths"].items()},
-        metres={role: tuple(data[role]["metres"]) for role in ("comes", "leaves")},
+        metres={role: (float(data[role]["metres"][0]), float(data[role]["metres"][1])) for role in ("comes", "leaves")},
         canonical=data["canonical"],
         triggers=frozenset(phrase[0] for phrases in starts for phrase in phrases),
     )
@@ -111,7 +147,11 @@ def sphere_template(path: SpherePath) -> tuple[str, dict[str, str]]:
     if path.is_circle:
         turn = path.turns or path.turn_s
         sense = "counterclockwise" if turn * LEFT_SIGN > 0 else "clockwise"
-        number = canonical["turns"].format(turns=digits(turn)) if path.turns else canonical["period"].format(seconds=digits(turn))
+        number = (
+            canonical["turns"].format(turns=digits(turn))
+            if path.turns
+            else canonical["period"].format(seconds=digits(turn))
+        )
         name = "circle_moving" if path.start != path.end else "circle"
         return canonical[name], ends | {"sense": sense, "speed": number}
     if path.via:

@@ -8,7 +8,9 @@ half of S or of the shorter of the two spans beside a border at b, whichever is 
 What a span does not name is in the center, at the gain of all that is not named there. So an object comes from there
 and goes back there, and it is named until it has arrived. Gains go from one span's to the next's in the same time,
 linearly in amplitude. Beyond the frontal plane an object goes along the great circle, overhead where the places are
-opposite each other; its distance goes linearly in decibels of level, its spread linearly. An object that is at the border where it goes on from stays untouched. A short span is at its own
+opposite each other; its distance goes linearly in decibels of level, its spread linearly.
+
+An object that is at the border where it goes on from stays untouched. A short span is at its own
 places in its middle, and the beginning and the end of the signal are no borders.
 """
 

@@ -22,7 +22,6 @@ phase, the "distance variation function" of Kan, Jin and van Schaik (J. Acoust. 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final
 
 import numpy as np
 

@@ -112,9 +112,11 @@ class TasBench:
         """The annotation of a clip.
 
         Raises:
-            TimelineError: missing, or not a timeline.
+            TimelineError: missing, not a timeline, or one that asks for more than the frontal plane.
         """
-        return load_timeline(self.timeline_path(clip))
+        timeline = load_timeline(self.timeline_path(clip))
+        timeline.require_plane()
+        return timeline
 
     def description(self) -> dict[str, Any]:
         """How a simulated data set was made; empty for recordings.

@@ -72,6 +72,7 @@ class PlottedFiles:
         names = _labels(self.sources, self.labels, self.reference)
         timelines: list[Timeline | None] = [load_timeline(path) for path in self.timelines] or [None]
         for timeline in filter(None, timelines):
+            timeline.require_plane()
             warn_of_doubts(timeline)
         if len(timelines) == 1:
             timelines *= count

@@ -203,6 +203,7 @@ def report_file(
     """
     check_report_path(page, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=overwrite)
     timeline = load_timeline(timeline_path)
+    timeline.require_plane()
     with warnings_about(str(about.output)):
         warn_of_doubts(timeline)
     provenance: dict[str, Any] = {"timeline": timeline_path.name}

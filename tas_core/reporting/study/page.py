@@ -237,6 +237,7 @@ class _Material:
         moving = []
         for clip in sorted(everywhere):
             timeline = load_timeline(scenes[clip])
+            timeline.require_plane()
             objects = fixed_objects(timeline)
             if objects is None:
                 moving.append(clip)

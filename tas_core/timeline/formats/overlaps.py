@@ -16,6 +16,7 @@ from tas_core.errors import PromptError
 from tas_core.timeline.gains import AS_IT_IS, GainPath
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, format_prompt, read_prompt
+from tas_core.timeline.rooms import RoomChoice
 from tas_core.timeline.segments import Segment
 
 MOST_JOINED_S: Final = 0.05
@@ -134,8 +135,28 @@ def _merged(there: Sequence[_Span], start_s: float, end_s: float) -> Segment:
                 )
     said, rest = tuple(clauses.values()), _rest(there, start_s, end_s)
     notes = tuple(note for span in there if span.start_s == start_s for note in span.segment.notes)
-    text = _text([span.segment.text for span in there], said, rest)
-    return Segment(start_s, None if end_s == math.inf else end_s, text, said, there[-1].segment.where, notes, rest)
+    room = _room(there, start_s)
+    text = _text([span.segment.text for span in there], said, rest, room)
+    end = None if end_s == math.inf else end_s
+    return Segment(start_s, end, text, said, there[-1].segment.where, notes, rest, room)
+
+
+def _room(there: Sequence[_Span], start_s: float) -> RoomChoice | None:
+    """The room of segments which hold at once.
+
+    Raises:
+        TimelineError: two are in different ones.
+    """
+    found = None
+    for span in there:
+        room = span.segment.room
+        if found and room and room != found:
+            raise span.segment.error(
+                f"in another room ({room.words()}) than at the same time before ({found.words()}),"
+                f" from {start_s:g} s on, expected one room at a time"
+            )
+        found = found or room
+    return found
 
 
 def _rest(there: Sequence[_Span], start_s: float, end_s: float) -> GainPath:
@@ -185,13 +206,13 @@ def _fractions(span: _Span, start_s: float, end_s: float) -> tuple[float, float]
     return (start_s - span.start_s) / length_s, (end_s - span.start_s) / length_s
 
 
-def _text(texts: Sequence[str], clauses: tuple[Clause, ...], rest: GainPath) -> str:
+def _text(texts: Sequence[str], clauses: tuple[Clause, ...], rest: GainPath, room: RoomChoice | None) -> str:
     """Their own words where these mean the same together, else the same in degrees."""
     together = "\n".join(dict.fromkeys(texts))
     try:
         read = read_prompt(together)
-        if (read.clauses, read.rest) == (clauses, rest):
+        if (read.clauses, read.rest, read.room) == (clauses, rest, room):
             return together
     except PromptError:
         pass
-    return format_prompt(clauses, rest)
+    return format_prompt(clauses, rest, room)

@@ -13,6 +13,11 @@ Above or below them, ``sources:`` names files of the sounds of objects, relative
       cello: cello.wav
       piano: {file: piano.flac, start: 3.2, gain_db: -3}
 
+and ``room:``, there for the whole scene or in a segment for it, says where all this sounds::
+
+    room: church
+    room: {rt60: 1.2, size: [9, 6, 3]}   # reverberation time in seconds; length, width and height in metres
+
 Times are seconds or ``[HH:]MM:SS[.fff]``, with or without quotes.
 """
 
@@ -33,15 +38,17 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from tas_core.errors import PromptError, TimelineError
 from tas_core.timeline.clock import EXPECTED, clock_seconds
 from tas_core.timeline.formats.lines import file_lines
+from tas_core.timeline.rooms import RoomChoice
 from tas_core.timeline.segments import Segment, Timeline
 from tas_core.timeline.sources import SourceFile
 
-_KEYS = ("start", "end", "text")
+_KEYS = ("start", "end", "text", "room")
+_ROOM = "a room by name, such as church, or fields such as {rt60: 1.2, size: [9, 6, 3]}"
 _SOURCE_KEYS = ("file", "start", "gain_db")
 _SOURCE = "a file, or fields such as {file: cello.wav, start: 3.2, gain_db: -3}"
 _DECIBELS = re.compile(r"[-+]?\d+(?:\.\d*)?", re.ASCII)
 _TEXT = re.compile(r"(?:^|[\s{,-])text:\s+(?P<text>\S.*)$")
-_BEHIND = re.compile(r"(?:,\s*(?:start|end):[^,}]*)*\s*\}\s*\]?\s*$")
+_BEHIND = re.compile(r"(?:,\s*(?:start|end|room):[^,}]*)*\s*\}\s*\]?\s*$")
 """What follows a text in braces."""
 _WHOLE = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*(?:#.*)?""")
 _BLOCK = re.compile(r"[|>][+-]?\d?")
@@ -80,8 +87,16 @@ def format_yaml(timeline: Timeline) -> str:
     for segment in timeline.segments:
         quoted = _quoted(segment.text)
         end = "" if segment.end_s is None else f"end: {_format_seconds(segment.end_s)}, "
-        lines.append(f"  - {{start: {_format_seconds(segment.start_s)}, {end}text: {quoted}}}")
+        room = "" if segment.room_in_text else f", room: {_format_room(segment.room)}"
+        lines.append(f"  - {{start: {_format_seconds(segment.start_s)}, {end}text: {quoted}{room}}}")
     return "\n".join(lines) + "\n"
+
+
+def _format_room(room: RoomChoice | None) -> str:
+    if room is None or room.name:
+        return _quoted(room.name) if room else "null"
+    size = ", ".join(map(_format_seconds, room.size_m or ()))
+    return f"{{rt60: {_format_seconds(room.rt60_s or 0.0)}, size: [{size}]}}"
 
 
 def _quoted(text: str) -> str:
@@ -135,7 +150,7 @@ class _Document:
         root = self.compose()
         if root is None:
             raise TimelineError(f"{self.source}: the timeline is empty, expected `prompts:` and a list")
-        top = self.mapping(root, ("prompts", "sources"), "`prompts:` and a list")
+        top = self.mapping(root, ("prompts", "sources", "room"), "`prompts:` and a list")
         if "prompts" not in top:
             raise self.error(root, "`prompts:` is missing, expected `prompts:` and a list")
         items = top["prompts"]
@@ -143,8 +158,10 @@ class _Document:
             raise self.error(items, "`prompts` is not a list, expected lines such as - {start: 0, text: ...}")
         if not items.value:
             raise self.error(items, "the list of prompts is empty, expected at least one segment")
+        room = self.room(top["room"]) if "room" in top else None
         for item in items.value:
-            yield self.segment(item)
+            segment = self.segment(item)
+            yield replace(segment, room=segment.room or room)
 
     def sources(self) -> Iterator[SourceFile]:
         """All sources in the order of the file."""
@@ -198,6 +215,14 @@ class _Document:
             segment = Segment.from_prompt(start_s, end_s, text.value, self.where(item))
         except PromptError as error:
             raise self.error(text, str(error)) from error
+        if "room" in fields and not self.is_null(fields["room"]):
+            room = self.room(fields["room"])
+            if segment.room not in (None, room):
+                what = (
+                    f"the text puts it {_where(segment.room)}, and `room` {_where(room)}, expected one room at a time"
+                )
+                raise self.error(fields["room"], what)
+            segment = replace(segment, room=room)
         comment = _COMMENT.match(self.line(text.end_mark.line), text.end_mark.column)
         if text.style is None and comment:
             said = (
@@ -205,6 +230,29 @@ class _Document:
             )
             segment = replace(segment, notes=(*segment.notes, said))
         return segment
+
+    def room(self, node: Node) -> RoomChoice:
+        """A room by its name, or by its reverberation time and size."""
+        try:
+            if isinstance(node, ScalarNode):
+                return RoomChoice.by_name(node.value.strip().lower())
+            fields = self.mapping(node, ("rt60", "size"), _ROOM)
+            if set(fields) != {"rt60", "size"}:
+                raise self.error(node, f"a room without `{'size' if 'rt60' in fields else 'rt60'}`, expected {_ROOM}")
+            size = fields["size"].value if isinstance(fields["size"], SequenceNode) else []
+            numbers = [self.number(each) for each in (fields["rt60"], *size)]
+            if len(numbers) != 4:
+                raise self.error(fields["size"], f"`size` is not three lengths in metres, expected {_ROOM}")
+            return RoomChoice("", numbers[0], (numbers[1], numbers[2], numbers[3]))
+        except PromptError as error:
+            raise self.error(node, f"`room`: {error}") from error
+
+    def number(self, node: Node) -> float:
+        """A number."""
+        value = node.value.strip() if isinstance(node, ScalarNode) else ""
+        if not _DECIBELS.fullmatch(value):
+            raise self.error(node, f"`{value}` is no number, expected {_ROOM}")
+        return float(value)
 
     def quotes(self, node: Node) -> str:
         """How the text of a line would be quoted, if it is not; else nothing."""
@@ -292,6 +340,10 @@ class _Document:
     def error(self, node: Node, what: str) -> TimelineError:
         """An error at a node."""
         return TimelineError(f"{self.where(node)}: {what}")
+
+
+def _where(room: RoomChoice | None) -> str:
+    return f"in {room.name or room.words()}" if room else "in none"
 
 
 _KINDS: dict[type[Node], str] = {SequenceNode: "a list", MappingNode: "fields", ScalarNode: "text"}
