@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tas_core.errors import PromptError, is_unseen, visible
 from tas_core.timeline.spelling import catalogue_names
@@ -77,7 +77,16 @@ def foreign_sides() -> frozenset[str]:
 
 @lru_cache(maxsize=8)
 def _words_of(language: str) -> frozenset[str]:
-    return vocabulary(language).place_words - vocabulary().place_words
+    around = _flat_words(languages()[language].get("sphere", {}))
+    return vocabulary(language).place_words.union(around) - vocabulary().place_words
+
+
+def _flat_words(words: Any) -> set[str]:
+    """All single words in lists and fields."""
+    if isinstance(words, str):
+        return set(words.split())
+    parts = words.values() if isinstance(words, dict) else words if isinstance(words, list) else ()
+    return {word for part in parts for word in _flat_words(part)}
 
 
 class PromptText:

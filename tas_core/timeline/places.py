@@ -260,7 +260,7 @@ def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | Non
         word, stop = side
         _say(text, word, k, stop)
         after = _of(text, text.skip("side_nouns", stop))[0]
-        return _Point(after, word.sign * value + 0.0, (_edit(text, k, stop, word.mirror),))
+        return _Point(after, word.sign * value + 0.0, (edited(text, k, stop, word.mirror),))
     digits = text.source(j, stop)
     if sign := text.known.signs.match(text.tokens, j):
         bare = text.source(sign[1], stop)
@@ -271,7 +271,7 @@ def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | Non
         opposite = f"-{digits.lstrip('+')}" if value > 0 else digits[1:]
     if value and not signed and j and text.gap(j - 1).strip(" \t([") == "-":
         text.fail("a minus or a dash? Expected the sign right before the number, or left or right behind it", j, stop)
-    edits = (_edit(text, j, stop, opposite),) if value else ()
+    edits = (edited(text, j, stop, opposite),) if value else ()
     return _Point(unit or stop, LEFT_SIGN * value, edits)
 
 
@@ -342,7 +342,7 @@ def _clock(text: PromptText, j: int, after_at: bool) -> _Point | None:
     if text.known.numbers.match(text.tokens, first):
         words = next(" ".join(word) for word, n in text.known.numbers.items() if n == mirror_hour)
     clockwise_deg = minutes / 2 if minutes <= 360 else minutes / 2 - 360
-    return _Point(mark or stop, -LEFT_SIGN * clockwise_deg, (_edit(text, first, stop, words),))
+    return _Point(mark or stop, -LEFT_SIGN * clockwise_deg, (edited(text, first, stop, words),))
 
 
 def _side(
@@ -353,7 +353,7 @@ def _side(
         return None
     side, stop = hit
     _say(text, side, j, stop)
-    edit = _edit(text, j, stop, side.mirror)
+    edit = edited(text, j, stop, side.mirror)
     if noun := text.match("side_nouns", stop):
         stop = noun
     elif noun := text.match("side_nouns_after_preposition", stop):
@@ -394,7 +394,7 @@ def _of(text: PromptText, i: int) -> tuple[int, bool]:
     text.fail(text.known.unsupported[("between",)], i - 1, min(j + 1, len(text.tokens)))
 
 
-def _edit(text: PromptText, first: int, stop: int, words: str) -> Edit:
+def edited(text: PromptText, first: int, stop: int, words: str) -> Edit:
     """Replace tokens first to stop by words in the same letter case."""
     was = text.source(first, stop)
     words = words.upper() if was.isupper() else words.capitalize() if was[0].isupper() else words

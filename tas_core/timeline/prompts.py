@@ -133,8 +133,9 @@ class Clause:
 
 @dataclass(frozen=True)
 class Reading:
-    """What a prompt says: its clauses, how doubtful words were taken (a line each, for a person), the rest's gain, and
-    the room that all of it is in; None where it says none.
+    """What a prompt says: its clauses, how doubtful words were taken (a line each, for a person), the rest's gain.
+
+    And the room that all of it is in; None where it says none.
     """
 
     clauses: tuple[Clause, ...]

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, NoReturn
 from tas_core.conventions import FARTHEST_M, LEFT_SIGN, MAX_AZIMUTH_DEG, NEAREST_M
 from tas_core.errors import PromptError
 from tas_core.timeline.lexer import PromptText
-from tas_core.timeline.places import Edit, read_number
+from tas_core.timeline.places import Edit, edited, read_number
 from tas_core.timeline.spelling import english_name
 from tas_core.timeline.sphere import SpherePath, SpherePoint
 from tas_core.timeline.sphere_words import SphereWords
@@ -86,7 +86,7 @@ def _beside(text: PromptText, words: SphereWords, i: int, ends: Ends) -> tuple[R
     if found is None:
         return None
     name, stop = found
-    edit = _edit(text, j, side[1], side[0].mirror)
+    edit = edited(text, j, side[1], side[0].mirror)
     if number and unit and not 0 < amount <= 90:
         text.fail("so far beside another sound, expected more than 0 and at most 90 degrees", i, unit)
     sign = side[0].sign * LEFT_SIGN
@@ -189,12 +189,6 @@ def _name(text: PromptText, i: int, ends: Ends) -> tuple[str, int] | None:
 
 def _span(text: PromptText, first: int, stop: int) -> tuple[int, int]:
     return text.tokens[first].start, text.tokens[stop - 1].stop
-
-
-def _edit(text: PromptText, first: int, stop: int, words: str) -> Edit:
-    was = text.source(first, stop)
-    words = words.upper() if was.isupper() else words.capitalize() if was[0].isupper() else words
-    return text.tokens[first].start, text.tokens[stop - 1].stop, words
 
 
 # ---------------------------------------------------------------------------- coordinates

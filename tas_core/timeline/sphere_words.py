@@ -143,7 +143,12 @@ def _is_list(value: Any) -> bool:
 def sphere_template(path: SpherePath) -> tuple[str, dict[str, str]]:
     """A clause with the place of its object in words: the template, and what to put in beside the object."""
     canonical = sphere_words().canonical
-    ends = {"start": format_point(path.start), "end": format_point(path.end)}
+    # What only one end says would hold for the other too.
+    changes = {
+        "distance": path.start.distance_m != path.end.distance_m,
+        "spread": path.start.spread != path.end.spread,
+    }
+    ends = {name: format_point(point, changes) for name, point in (("start", path.start), ("end", path.end))}
     if path.is_circle:
         turn = path.turns or path.turn_s
         sense = "counterclockwise" if turn * LEFT_SIGN > 0 else "clockwise"
@@ -159,16 +164,20 @@ def sphere_template(path: SpherePath) -> tuple[str, dict[str, str]]:
     return canonical["moving" if path.is_moving else "fixed"], ends
 
 
-def format_point(point: SpherePoint) -> str:
-    """A place in words that are read as the same place: "120 degrees left 30 degrees up 3 m away"."""
+def format_point(point: SpherePoint, changes: Mapping[str, bool] | None = None) -> str:
+    """A place in words that are read as the same place: "120 degrees left 30 degrees up 3 m away".
+
+    ``changes`` names what is said even if it is as usual, distance or spread.
+    """
+    always = {name for name, there in (changes or {}).items() if there}
     canonical, words = sphere_words().canonical, []
     side = "ahead" if not point.azimuth_deg else "left" if point.azimuth_deg * LEFT_SIGN > 0 else "right"
     words.append(canonical[side].format(degrees=digits(point.azimuth_deg)))
     if point.elevation_deg:
         words.append(canonical["up" if point.elevation_deg > 0 else "down"].format(degrees=digits(point.elevation_deg)))
-    if point.distance_m != REFERENCE_M:
+    if point.distance_m != REFERENCE_M or "distance" in always:
         words.append(canonical["distance"].format(metres=digits(point.distance_m)))
-    if point.spread:
+    if point.spread or "spread" in always:
         words.append(canonical["spread"].format(share=digits(point.spread)))
     return " ".join(words)
 

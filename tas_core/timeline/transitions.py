@@ -10,8 +10,8 @@ and goes back there, and it is named until it has arrived. Gains go from one spa
 linearly in amplitude. Beyond the frontal plane an object goes along the great circle, overhead where the places are
 opposite each other; its distance goes linearly in decibels of level, its spread linearly.
 
-An object that is at the border where it goes on from stays untouched. A short span is at its own
-places in its middle, and the beginning and the end of the signal are no borders.
+An object that is at the border where it goes on from stays untouched. A short span is at its own places in its middle,
+and the beginning and the end of the signal are no borders.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tas_core.conventions import REFERENCE_M
 from tas_core.errors import PromptError
 from tas_core.timeline.doubts import timeline_doubts
 from tas_core.timeline.gains import GainPath
@@ -18,6 +19,7 @@ from tas_core.timeline.levels import REMOVED
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, format_prompt, mirror_prompt_text, parse_prompt, read_prompt
 from tas_core.timeline.segments import Timeline
+from tas_core.timeline.sphere import SpherePath, SpherePoint
 
 ROOT = Path(__file__).resolve().parents[2]
 READINGS: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests/data/readings.yaml").read_text("utf-8"))
@@ -31,9 +33,21 @@ def gain(level: Any) -> GainPath:
     return REMOVED if level == "removed" else GainPath(*both(level))
 
 
+def point(said: dict[str, Any]) -> SpherePoint:
+    return SpherePoint(said["az"], said.get("el", 0), said.get("m", REFERENCE_M), said.get("spread", 0))
+
+
+def way(said: dict[str, Any]) -> SpherePath:
+    via = point(said["via"]) if "via" in said else None
+    turned = said.get("turns", 0), said.get("turn_s", 0)
+    return SpherePath(point(said), point(said.get("to", said)), via, *turned)
+
+
 def clause(name: str, said: Any) -> Clause:
     if said == "removed":
         return Clause(name, AzimuthPath(0, 0), REMOVED, is_placed=False)
+    if isinstance(said, dict) and "az" in said:
+        return Clause.on_sphere(name, way(said))
     if not isinstance(said, dict):
         return Clause(name, AzimuthPath(*both(said)))
     return Clause(name, AzimuthPath(*both(said.get("at", 0))), gain(said["db"]), is_placed="at" in said)
@@ -57,11 +71,12 @@ def test_a_sentence_is_read_as_a_person_would_or_refused_with_a_reason(entry: di
     assert read.clauses == clauses(entry["read"])
     assert read.rest == gain(entry.get("rest", 0))
     assert list(read.notes) == entry.get("notes", [])
+    assert (read.room.name if read.room else None) == entry.get("room")
     mirrored = mirror_prompt_text(text)
     assert parse_prompt(mirrored) == tuple(clause.mirrored() for clause in read.clauses)
     assert read_prompt(mirror_prompt_text(mirrored)).clauses == read.clauses
-    written = read_prompt(format_prompt(read.clauses, read.rest))
-    assert (written.clauses, written.rest) == (read.clauses, read.rest)
+    written = read_prompt(format_prompt(read.clauses, read.rest, read.room))
+    assert (written.clauses, written.rest, written.room) == (read.clauses, read.rest, read.room)
 
 
 def test_no_sentence_is_in_the_list_twice() -> None:
