@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+from tas_core.conventions import REFERENCE_M
 from tas_core.errors import PromptError
 from tas_core.timeline.prompts import read_prompt
 
@@ -54,6 +55,30 @@ SENTENCES = (
     "exits on the left",
     "drums circle around",
     "Cello links, Klavier right",
+    "the dog barks somewhere behind me, rain all around",
+    "the drums circle around (clockwise) every 8 seconds, starting in front",
+    "a helicopter passes overhead",
+    "a plane flies overhead from left to right",
+    "thunder far away, in a church",
+    "the piano in the center, the violin to the left of the piano",
+    "piano left, cello right, violin between the piano and the cello",
+    "piano left, cello next to the piano, viola opposite the piano, organ behind the piano",
+    "piano left, bell above the piano, flute on the right, nearer than the piano",
+    "back left: dog, back right: cat",
+    "a bird above me, an owl above on the left, a mole 30 degrees down",
+    "a dog at 6 o'clock, a cat at 270 degrees",
+    "a dog 3 m away on the left, a fly very close to my left ear",
+    "a woman comes closer from the left, the helicopter flies away",
+    "a bird flies from the left to behind me",
+    "strings wide, guitar narrow on the left",
+    "a distant dog on the left, in a small room",
+    "ein Hund hinter mir, Regen überall, im Freien",
+    "violin left of the piano, piano left of the violin",
+    "the violin left of the tuba",
+    "a bird above and below",
+    "a fly 5 cm away",
+    "a bird 95 degrees up",
+    "a car drives from the front to the back",
 )
 
 
@@ -71,10 +96,29 @@ def level(path):
     return " → ".join(ends) if path.changes_level else ""
 
 
+def place(point):
+    """A place all around, without what is as usual."""
+    up = f"{abs(point.elevation_deg):g}° {'up' if point.elevation_deg > 0 else 'down'}" if point.elevation_deg else ""
+    metres = f"{point.distance_m:g} m" if point.distance_m != REFERENCE_M else ""
+    spread = f"spread {point.spread:g}" if point.spread else ""
+    return " ".join(filter(None, (degrees(point.azimuth_deg), up, metres, spread)))
+
+
+def way(path):
+    """A way all around."""
+    stops = (path.start, *([path.via] if path.via else []), path.end)
+    words = " → ".join(dict.fromkeys(map(place, stops)))
+    if not path.is_circle:
+        return words
+    sense = "clockwise" if path.turns + path.turn_s < 0 else "counterclockwise"
+    return f"{words}, {sense}, " + (f"{abs(path.turns):g} turns" if path.turns else f"a turn in {abs(path.turn_s):g} s")
+
+
 def said(clause):
     path = clause.azimuth
     ends = dict.fromkeys(map(degrees, (path.start_deg, path.end_deg)))
-    parts = [" → ".join(ends) if clause.is_placed else "", level(clause.gain)]
+    where = way(clause.sphere) if clause.sphere else " → ".join(ends)
+    parts = [where if clause.is_placed else "", level(clause.gain)]
     return " ".join([clause.object, *filter(None, parts)])
 
 
@@ -85,6 +129,7 @@ def reading(text):
     except PromptError as error:
         return "refused: " + str(error).split("\n", 1)[0]
     parts = [*map(said, read.clauses), *([f"all else {level(read.rest)}"] if read.rest.changes_level else [])]
+    parts += [f"room: {read.room.words()}"] if read.room else []
     notes = [note for note in read.notes if "is read as" not in note]
     return ", ".join(parts) + "".join(f". Said: {note}" for note in notes)
 

@@ -176,6 +176,13 @@ def test_json_of_a_timeline_check(
     assert written(with_audio) == FIELDS["timeline check, audio"]
     levels = make_timeline('start: 0, text: "cello fades out; the rest 3 dB quieter"')
     assert written(json.loads(tas("timeline", "check", levels, "--json").out)) == FIELDS["timeline check, levels"]
+    around = make_timeline(
+        'start: 0, end: 1, text: "a plane passes overhead from front to back, in a church"',
+        'start: 1, end: 2, text: "a bee circles around every 8 seconds"',
+        'start: 2, end: 3, text: "a bee circles around twice", room: {rt60: 1, size: [4, 3, 2]}',
+    )
+    found = json.loads(tas("timeline", "check", around, "--json").out)
+    assert written(found) == FIELDS["timeline check, all around"]
 
 
 def test_json_of_models(tas: Run, tiny_model: Path) -> None:

@@ -168,15 +168,17 @@ REFUSED = [
     ("is playing on the left", "on the left", "without an object"),
     ("cello on the left, on the right", "on the right", "without an object"),
     ('"" on the left', "on the left", "without an object"),
-    ("cello 120 degrees left", "120 degrees left", "behind the listener"),
-    ("cello at -90.5 degrees", "at -90.5 degrees", "behind the listener"),
-    ("dog behind me", "behind", "behind the listener"),
-    ("dog at 6 o'clock", "at 6 o'clock", "behind the listener"),
+    ("cello 181 degrees left", "181 degrees left", "behind the listener"),
+    ("cello at -360.5 degrees", "at -360.5 degrees", "behind the listener"),
+    ("back dog behind me on the left, right", "right", "without an object"),
+    ("dog above me at 10 degrees down", "above me at 10 degrees down", "one place"),
+    ("dog at 100 degrees up", "100 degrees up", "at most 90"),
     ("dog at 13 o'clock", "13", "1 to 12"),
     ("dog at 10:75", "10:75", "below 60"),
-    ("dog above", "above", "heights"),
-    ("cello to the left of the piano", "left of the piano", "relative to another sound"),
-    ("cello next to the piano", "next to", "relative to another sound"),
+    ("bird up tune left", "up", "a height that is not understood"),
+    ("cello to the left of the piano", "to the left of the piano", "no sound of this prompt"),
+    ("cello next to the piano", "next to the piano", "no sound of this prompt"),
+    ("singer left, cello to her right", "her right", "relative to another sound"),
     ("cello on both sides", "both sides", "one place"),
     ("cello on the left on the right", "on the right", "second place"),
     ("cello on the left and flute in the middle on the right", "on the right", "second place"),
@@ -191,7 +193,7 @@ REFUSED = [
     ("dog moves from left to right and moves to the center", "to the center", "second movement"),
     ("cello at 30", "30", "without a unit"),
     ("cello -30", "-30", "without a unit"),
-    ("cello 30% left", "%", "degrees or clock hours"),
+    ("cello 30% left", "%", "degrees, clock hours or metres"),
     ('cello left, "dog on the right', '"', "not closed"),
     ("猫 on the left, 犬 over there", "犬 over there", "without a place"),
     (",,,", ",,,", "no object"),
@@ -232,12 +234,12 @@ def test_message_shows_no_control_characters_of_the_prompt() -> None:
 
 
 def test_caret_stays_near_in_a_long_line() -> None:
-    text = "cello on the left, " + "a very " * 60 + "long flute on the right, oboe behind us, " + "x" * 300
+    text = "cello on the left, " + "a very " * 60 + "long flute on the right, oboe at 13:00, " + "x" * 300
     with pytest.raises(PromptError) as caught:
         parse_prompt(text)
     _, shown, caret, *_ = str(caught.value).split("\n")
     assert len(shown) <= 112
-    assert shown[caret.index("^") : caret.rindex("^") + 1] == "behind"
+    assert shown[caret.index("^") : caret.rindex("^") + 1] == "13:00"
 
 
 def test_the_examples_in_messages_are_understood() -> None:

@@ -59,6 +59,8 @@ def one(fields: str) -> str:
 
 SCENE = "prompts: [{start: 0, text: cello left}]\n"
 ACCEPTED = [
+    *(SCENE + f"room: {value}\n" for value in ("church", "outdoors", "{rt60: 1.2, size: [9, 6, 3]}")),
+    *(one(f"start: 0, text: cello left, room: {value}") for value in ("car", "~", "{rt60: 0.07, size: [2, 1.5, 1]}")),
     SCENE + "sources: {cello: cello.wav}\n",
     SCENE + "sources:\n  the cello: {file: cello.wav}\n  piano: {file: a b.flac, start: 0:03, gain_db: -3.5}\n",
     *(path.read_text() for path in sorted((ROOT / "examples").glob("*.yaml"))),
@@ -85,6 +87,8 @@ ACCEPTED = [
     *(one(f"start: 0, end: {time}, text: cello left") for time in ("~", "1", "0:01", "'1:59:59.999'", "0:0:0.1")),
 ]
 REFUSED = [
+    *(SCENE + f"room: {value}\n" for value in ("chapel", "[church]", "{}", "{rt60: 1}", "{rt60: 0, size: [4, 3, 2]}")),
+    *(one(f"start: 0, text: cello left, room: {{rt60: 1, size: {size}}}") for size in ("4", "[4, 3]", "[4, 3, 0.5]")),
     *(
         SCENE + f"sources: {value}\n"
         for value in ("", "{}", "[cello.wav]", "cello.wav", "{'': cello.wav}", "{cello: ''}")

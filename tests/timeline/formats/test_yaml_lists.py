@@ -122,9 +122,9 @@ def test_refusal_names_file_line_and_column(document: str, where: str, what: str
 
 def test_prompt_error_has_the_position_of_the_text_and_the_caret() -> None:
     with pytest.raises(TimelineError) as caught:
-        parse_timeline("prompts:\n  - start: 0\n    text: cello left, dog behind me\n", "scene.yaml")
+        parse_timeline("prompts:\n  - start: 0\n    text: cello left, dog above and below\n", "scene.yaml")
     first, shown, caret, *_ = str(caught.value).split("\n")
-    assert first.startswith("scene.yaml:3:11: places behind the listener")
+    assert first.startswith("scene.yaml:3:11: a sound has one place at a time")
     assert shown[caret.index("^") : caret.rindex("^") + 1] == "behind"
 
 
