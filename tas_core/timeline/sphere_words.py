@@ -93,7 +93,7 @@ def sphere_words(language: str = "") -> SphereWords:
     elevations = Phrases((w, (g["degrees"][0], g["degrees"][1])) for g in data["elevations"] for w in g["words"])
     sides = [(s["left"], (LEFT_SIGN * s["degrees"], s["right"])) for s in data["behind_sides"]]
     sides += [(s["right"], (-LEFT_SIGN * s["degrees"], s["left"])) for s in data["behind_sides"]]
-    found = {**values, **lists}
+    found: dict[str, Phrases[Any]] = {**values, **lists}
     starts: list[Iterable[tuple[str, ...]]] = [*(found[role] for role in _BEGINNINGS), elevations, Phrases(sides)]
     starts.append(room_phrases(language))
     return SphereWords(
