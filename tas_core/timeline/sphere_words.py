@@ -93,9 +93,9 @@ def sphere_words(language: str = "") -> SphereWords:
     elevations = Phrases((w, (g["degrees"][0], g["degrees"][1])) for g in data["elevations"] for w in g["words"])
     sides = [(s["left"], (LEFT_SIGN * s["degrees"], s["right"])) for s in data["behind_sides"]]
     sides += [(s["right"], (-LEFT_SIGN * s["degrees"], s["left"])) for s in data["behind_sides"]]
-    found: dict[str, Phrases[Any]] = {**values, **lists}
-    starts: list[Iterable[tuple[str, ...]]] = [*(found[role] for role in _BEGINNINGS), elevations, Phrases(sides)]
-    starts.append(room_phrases(language))
+    starts: list[Iterable[tuple[str, ...]]] = [elevations, Phrases(sides), room_phrases(language)]
+    for role in _BEGINNINGS:
+        starts.append(values[role] if role in values else lists[role])
     return SphereWords(
         values=values,
         lists=lists,

@@ -108,7 +108,11 @@ def test_the_error_that_the_documentation_shows_is_the_one_that_comes() -> None:
         ("a place inside the head", "dog 5 cm away", "inside the head"),
         ("an elevation beyond 90", "dog 91 degrees up", "at most 90 degrees"),
         ("two rooms at once", "dog left in a church, cat right in a car", "two rooms at once"),
-        ("what is opposite each other", "dog moves from front to behind me", "nothing says which way it goes"),
+        (
+            "what is opposite each other, unless it says which way",
+            "dog moves from front to behind me",
+            "nothing says which way it goes",
+        ),
         ("a number, ", "dog 45 left", "a number without a unit"),
         ('"minus", ', "dog minus left", "a number or unit is left over"),
         ('"up", ', "dog up tune left", "a height that is not understood"),

@@ -225,6 +225,9 @@ def plot_data(kind: str, sources: Sequence[Source], start_s: float = 0.0) -> Plo
     """
     check_kind(kind)
     _check(sources)
+    for source in sources:
+        if source.timeline is not None:
+            source.timeline.require_plane()
     sources = sorted(sources, key=lambda source: source.is_reference)
     duration_s = max(source.duration_s for source in sources)
     lanes = _lanes(sources, start_s)

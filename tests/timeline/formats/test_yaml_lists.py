@@ -125,7 +125,7 @@ def test_prompt_error_has_the_position_of_the_text_and_the_caret() -> None:
         parse_timeline("prompts:\n  - start: 0\n    text: cello left, dog above and below\n", "scene.yaml")
     first, shown, caret, *_ = str(caught.value).split("\n")
     assert first.startswith("scene.yaml:3:11: a sound has one place at a time")
-    assert shown[caret.index("^") : caret.rindex("^") + 1] == "behind"
+    assert shown[caret.index("^") : caret.rindex("^") + 1] == "above and below"
 
 
 @pytest.mark.parametrize("end", ["end: 5, ", ""])
