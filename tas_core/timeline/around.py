@@ -19,6 +19,7 @@ from typing import Final
 from tas_core.conventions import MAX_AZIMUTH_DEG, REFERENCE_M
 from tas_core.errors import PromptError
 from tas_core.timeline.circles import CircleReader
+from tas_core.timeline.levels import fade_words
 from tas_core.timeline.lexer import PromptText
 from tas_core.timeline.places import Spot, read_number, read_place
 from tas_core.timeline.points import Said
@@ -72,6 +73,9 @@ class _Reader(CircleReader):
 
     def step(self, i: int) -> int:
         """Look at token i: the number of the next to look at."""
+        if fade := fade_words().match(self.text.tokens, i):  # its "in" and "out" belong to no place
+            self.kept += self.text.tokens[i : fade[1]]
+            return fade[1]
         if stop := self.room(i):
             return stop
         if adjective := self.adjective(i):

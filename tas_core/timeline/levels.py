@@ -95,6 +95,13 @@ def format_level(path: GainPath) -> str:
     return canonical["moving" if path.is_moving else "fixed"].format(start=point(path.start_db), end=point(path.end_db))
 
 
+@lru_cache(maxsize=1)
+def fade_words() -> Phrases[bool]:
+    """What says that a sound fades in or out."""
+    lists = level_words().lists
+    return Phrases((" ".join(words), True) for role in ("fades_in", "fades_out") for words in lists[role])
+
+
 def take_levels(text: PromptText) -> dict[int, list[Level]]:
     """Take the levels out of the words of a prompt.
 

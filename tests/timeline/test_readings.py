@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import runpy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def clause(name: str, said: Any) -> Clause:
     if said == "removed":
         return Clause(name, AzimuthPath(0, 0), REMOVED, is_placed=False)
     if isinstance(said, dict) and "az" in said:
-        return Clause.on_sphere(name, way(said))
+        return replace(Clause.on_sphere(name, way(said)), gain=gain(said.get("db", 0)))
     if not isinstance(said, dict):
         return Clause(name, AzimuthPath(*both(said)))
     return Clause(name, AzimuthPath(*both(said.get("at", 0))), gain(said["db"]), is_placed="at" in said)
