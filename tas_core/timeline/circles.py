@@ -183,7 +183,7 @@ class CircleReader(PointReader):
         end = self.points(turn.end)[0] if turn.end else start
         sign = turn.sign or -1
         if turn.sign is None:
-            at = self.text.tokens[said.stop - 1].stop
+            at = self.text.tokens[(self.match("circles", i) or said.stop) - 1].stop
             said.edits.append((at, at, " counterclockwise"))
         period_s = turn.period_s
         if not period_s and not turn.turns:

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG, REFERENCE_M
 from tas_core.errors import PromptError
 from tas_core.timeline.lexer import PromptText
-from tas_core.timeline.places import Edit, edited, read_number, read_plane_point
+from tas_core.timeline.places import Edit, PlanePoint, edited, read_number, read_plane_point
 from tas_core.timeline.relations import Relation, read_relation
 from tas_core.timeline.sphere import SpherePoint, wrapped_deg
 from tas_core.timeline.sphere_words import SphereWords, room_phrases, sphere_words
+from tas_core.timeline.vocabulary import Token
 
 
 @dataclass
@@ -150,6 +151,8 @@ class PointReader:
         if said is None:
             return None
         while True:
+            if self.text.gap(said.stop - 1).lstrip().startswith((":", "：")):
+                return said
             joined = self.is_joined(said.stop)
             found = self.atom(joined)
             if found is None or not self.belongs(said, found, is_joined=joined > said.stop):
@@ -240,7 +243,7 @@ class PointReader:
         if not (before or up or down):
             return None
         behind = up or down or k
-        if not before and behind == k + 1 and read_relation(self.text, self.words, i, None):
+        if not before and behind == k + 1 and read_relation(self.text, self.words, i, self.ends_name):
             return None  # "30 degrees above the piano"
         sign = -1.0 if down and not (up and up > down) else 1.0
         if signed and down:
@@ -314,6 +317,8 @@ class PointReader:
         """Whether the name of another sound cannot go on with token i."""
         if self.text.ends_clause(i) or self.rooms.match(self.text.tokens, i):
             return True
+        if any(self.match(role, i) for role in ("clockwise", "counterclockwise", "every")):
+            return True
         try:
             plane = read_plane_point(self.text, i)
         except PromptError:
@@ -345,7 +350,7 @@ class PointReader:
     def behind(self, i: int, said: Said) -> int | None:
         """Behind me, back left."""
         hit = self.words.behind_sides.match(self.text.tokens, i)
-        stop = self.match("behind", i)
+        stop = None if self.is_side(i) else self.match("behind", i)
         if hit and hit[1] >= (stop or 0):
             (azimuth_deg, mirror), stop = hit
             said.azimuth_deg, said.kinds, said.is_strong = azimuth_deg, ["azimuth", "behind"], True
@@ -360,7 +365,7 @@ class PointReader:
 
     def elevation(self, i: int, said: Said) -> int | None:
         """Above me, overhead, up."""
-        hit = self.words.elevations.match(self.text.tokens, i)
+        hit = None if self.is_side(i) else self.words.elevations.match(self.text.tokens, i)
         center = self.text.match("center", i)
         if hit and not (center and center > hit[1]):
             said.elevation_deg, said.is_strong, said.kinds = hit[0], True, ["elevation"]
@@ -384,6 +389,21 @@ class PointReader:
         leveled = i > 1 and self.text.key(i - 1) in ("db", "dbs", "decibel", "decibels")
         return turned or bool(behind) or leveled or self.text.key(i + 1) == "by"
 
+    def is_side(self, i: int) -> bool:
+        """Whether token i is a side: the "right" of "on the right behind me", but not that of "right behind me"."""
+        tokens = self.text.tokens
+        after_lead = i > 0 and self.text.known.leads.match(tokens, i - 1) is not None
+        return after_lead and self.text.known.sides.match(tokens, i) is not None
+
+    def side_edits(self, point: PlanePoint) -> list[Edit]:
+        """What mirrors a side; "left behind me" becomes "to the right behind me": "right behind me" has no side."""
+        *others, last = point.edits or ((0, 0, ""),)
+        after = [Token(last[2].lower(), *last[:2]), *self.text.tokens[point.stop : point.stop + 5]]
+        phrases = (self.words.lists["behind"], self.words.elevations, self.words.values["distances"])
+        if not last[2] or not any(each.match(after, 0) for each in phrases):
+            return list(point.edits)
+        return [*others, (*last[:2], f"to the {last[2]}")]
+
     def ear(self, i: int, said: Said) -> int | None:
         """Very close to my left ear: the distance alone, the side is read behind it."""
         stop = self.match("near_an_ear", i)
@@ -404,6 +424,8 @@ class PointReader:
 
     def distance(self, i: int, said: Said) -> int | None:
         """Far away, close to me."""
+        if self.is_side(i) or (i and self.text.key(i - 1) in ("fade", "fades", "fading")):
+            return None
         hit = self.value("distances", i)
         beside = self.value("distances_beside", i)
         strength = self.text.known.strengths.match(self.text.tokens, i)
@@ -451,7 +473,7 @@ class PointReader:
             azimuth_deg, said.kinds = turned, ["azimuth", "turned"]
         else:
             said.kinds = ["azimuth"]
-        said.azimuth_deg, said.edits, said.is_strong = azimuth_deg, list(point.edits), True
+        said.azimuth_deg, said.edits, said.is_strong = azimuth_deg, self.side_edits(point), True
         said.leads = {point.lead} if point.lead else set()
         words = self.text.source(i, point.stop).lower()
         said.is_front = not azimuth_deg and any(word in words for word in ("front", "ahead"))
