@@ -315,3 +315,36 @@ def test_levels_have_a_column_of_their_own(tas: Run, make_timeline: Make) -> Non
     assert rows[2].endswith("b dog as it is silent")
     assert rows[3].endswith("c voice as it is")
     assert rows[4].endswith("all else silent")
+
+
+def test_places_all_around_are_shown_with_their_coordinates(tas: Run, tmp_path: Path) -> None:
+    scene = tmp_path / "around.yaml"
+    scene.write_text(
+        "prompts:\n"
+        '  - {start: 0, end: 2, text: "dog 3 m behind me on the left, bird 30 degrees up; in a church"}\n'
+        '  - {start: 2, end: 4, text: "bee circles around twice, piano left, cello behind the piano", room: car}\n'
+        '  - {start: 4, end: 6, text: "a helicopter passes overhead from front to back, rain everywhere"}\n'
+    )
+    done = tas("timeline", "check", scene)
+    assert done.code == 0
+    rows = [" ".join(line.split()) for line in done.out.split("\n")[1:12]]
+    assert rows[0].endswith("object place")
+    for shown in (
+        "dog 125° left, 3 m",
+        "bird 0°, 30° up",
+        "room church, RT60 3.5 s, 38 x 18 x 16 m",
+        "bee 0°, clockwise, 2 turns",
+        "piano 55° left",
+        "cello 55° left, 2.8 m",
+        "room car, RT60 0.07 s, 2.4 x 1.4 x 1.15 m",
+        "helicopter 0° -> 0°, 90° up -> 180° left",
+        "rain 0°, spread 1",
+    ):
+        assert any(row.endswith(shown) for row in rows), shown
+
+
+def test_what_cannot_be_rendered_yet_writes_nothing(tas: Run, tmp_path: Path) -> None:
+    done = tas("spatialize", ROOT / "examples/crow.flac", "-p", "a crow behind me", "-o", tmp_path / "out.wav")
+    assert (done.code, done.out) == (2, "")
+    assert '"crow" at 180 degrees left: only the frontal plane can be rendered so far' in done.error_line
+    assert list(tmp_path.iterdir()) == []
