@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from tas_cli.commands.models import shipped
-from tas_cli.options import ClipMode, Device, Stereo, Subtype, choice, moment
+from tas_cli.options import ClipMode, Device, Renderer, Stereo, Subtype, choice, moment
 
 if TYPE_CHECKING:
     from tas_core.jobs.batch.plan import BatchPlan
@@ -157,6 +157,11 @@ def spatialize(
         help="Factor of the difference between the ears; 0 is mono.",
         rich_help_panel=_RENDERING,
     ),
+    renderer: Renderer = choice(
+        "auto",
+        help="In front at ear level (plane), which keeps the mono sum; all around (sphere); or as prompts ask.",
+        rich_help_panel=_RENDERING,
+    ),
     transition: float = typer.Option(
         0.0, min=0.0, help="Seconds that places take to change between two prompts.", rich_help_panel=_RENDERING
     ),
@@ -225,7 +230,7 @@ def spatialize(
     if prompt is not None:
         _check_prompt(prompt, sources or [])
     options = FileOptions(
-        RenderSettings(steps=steps, seed=seed, width=width, transition_s=transition, stereo=stereo),
+        RenderSettings(steps=steps, seed=seed, width=width, transition_s=transition, stereo=stereo, renderer=renderer),
         Excerpt(channel, start, _duration(start, duration, end), track),
         Levels(gain, loudness, clip),
         hrtf=hrtf,

@@ -35,6 +35,7 @@ _FIRST: Final = 0x1001
 _JUMP_S: Final = 0.01
 _DEGREES: Final = 2.0
 _METRES: Final = 0.1
+_SHARE: Final = 0.1
 _CHNA_BYTES: Final = 40
 _STEREO: Final = ("AP_00010002", ("AC_00010001", "AC_00010002"), ("AT_00010001_01", "AT_00010002_01"))
 """The bed of left and right among the common definitions of BS.2094: its pack, channels and tracks."""
@@ -80,13 +81,15 @@ def check_names(names: Sequence[str]) -> None:
         raise InputError(f"{len(names)} objects, expected at most {MAX_TRACKS} in one file")
 
 
-def block_formats(place: Trajectory, duration: int, reference_m: float) -> list[BlockFormat]:
+def block_formats(place: Trajectory, duration: int, reference_m: float, loud_m: float = 0.0) -> list[BlockFormat]:
     """The blocks of an object, each beginning where the one before ends.
 
     Args:
         place: where it is.
         duration: length of all of it, in steps of 10 microseconds, above 0.
         reference_m: distance that counts as 1.
+        loud_m: distance at which the sound is as loud as it is, metres: gains then have what others do to its level,
+            since renderers do nothing (ITU-R BS.2127); 0 leaves gains alone.
     """
     found: list[BlockFormat] = []
     targets = list(_targets(place))
@@ -99,7 +102,8 @@ def block_formats(place: Trajectory, duration: int, reference_m: float) -> list[
             at = place.at(np.array([np.nextafter(time_s, -1.0)]))
             azimuth_deg = wrapped_deg(float(at.azimuth_deg[0]))
             distance = float(at.distance_m[0]) / reference_m
-            values = (azimuth_deg, float(at.elevation_deg[0]), distance, float(at.gain[0]))
+            gain = float(at.gain[0]) * (loud_m / float(at.distance_m[0]) if loud_m else 1.0)
+            values = (azimuth_deg, float(at.elevation_deg[0]), distance, gain)
             found.append(BlockFormat(start, end, *values, jumped and bool(found)))
             jumped = False
     return found
@@ -127,7 +131,8 @@ def _steps(place: Trajectory, n: int) -> int:
     """Into how many parts the line behind a point is cut; 0 where nothing moves."""
     change = lambda values: abs(float(values[n + 1] - values[n]))  # noqa: E731
     steps = [change(place.azimuth_deg) / _DEGREES, change(place.elevation_deg) / _DEGREES]
-    steps.append(change(place.distance_m) / _METRES)
+    # Far away as much in proportion: a tenth of the way there is 0.8 dB.
+    steps.append(change(place.distance_m) / max(_METRES, _SHARE * float(min(place.distance_m[n : n + 2]))))
     return max(math.ceil(max(steps) - 1e-9), int(change(place.gain) > 0))
 
 
@@ -149,7 +154,7 @@ def axml(scene: Scene, loudness: Loudness) -> bytes:
     reference_m = scene.reference_m
     tracks: list[tuple[str, str, str]] = []
     for number, place in enumerate(scene.objects):
-        blocks = block_formats(place, duration, reference_m)
+        blocks = block_formats(place, duration, reference_m, scene.loud_m)
         tracks.append(_object(extended, number, place.object, blocks, (duration, reference_m)))
     number = len(scene.objects)
     if scene.rest_channels == 1:

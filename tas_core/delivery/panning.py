@@ -162,7 +162,8 @@ class Panner:
         sounds = [(rest_gain * into, sound) for into, sound in zip(self._rest, block.rest, strict=True)]
         for place, stem in zip(self._scene.objects, block.stems, strict=True):
             at = place.at(times_s)
-            sounds.append((self._law(at.azimuth_deg, at.elevation_deg) * at.gain[:, None], stem))
+            gain = at.gain * self._scene.loudness_of(at.distance_m)
+            sounds.append((self._law(at.azimuth_deg, at.elevation_deg) * gain[:, None], stem))
         total = np.zeros((self._rest.shape[1], block.num_frames))
         for gains, sound in sounds:
             for channel, own in zip(total, gains.T, strict=True):

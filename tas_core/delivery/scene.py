@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from tas_core.delivery.trajectory import Trajectory
+from tas_core.delivery.trajectory import DISTANCE_M, Trajectory
 
 REST_DEG: Final = ((0.0,), (30.0, -30.0))
 """Azimuths of the channels of the rest: of one, and of two, left and right."""
@@ -30,6 +30,7 @@ class Scene:
         sample_rate_hz: of the sounds.
         num_frames: samples of each.
         rest_channels: 1 or 2.
+        loud_m: the distance at which sounds are as loud as they are, metres.
     """
 
     title: str
@@ -38,6 +39,11 @@ class Scene:
     sample_rate_hz: int
     num_frames: int
     rest_channels: int = 1
+    loud_m: float = DISTANCE_M
+
+    def loudness_of(self, distance_m: np.ndarray) -> np.ndarray:
+        """What distances (time), metres, do to the level of a sound, factors: it falls as 1 / distance."""
+        return self.loud_m / distance_m
 
     @property
     def duration_s(self) -> float:

@@ -144,7 +144,8 @@ def reaper_project(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> M
         gains = stereo_gains(at.azimuth_deg, at.elevation_deg)
         # REAPER's envelopes of pan are positive to the left.
         pan = _envelope("PANENV2", times_s, (gains[:, 0] - gains[:, 1]) / 2) if place is not scene.rest else []
-        volume = _envelope("VOLENV2", times_s, at.gain) if (at.gain != 1).any() else []
+        gain = at.gain if place is scene.rest else at.gain * scene.loudness_of(at.distance_m)
+        volume = _envelope("VOLENV2", times_s, gain) if (gain != 1).any() else []
         lines += _track(place.object, delivery.path, sound, scene.duration_s, [*volume, *pan])
     return {delivery.path: ("\n".join([*lines, ">"]) + "\n").encode("utf-8", "backslashreplace")}
 

@@ -133,23 +133,25 @@ def trajectories(
 
     Returns:
         One per object, in the order in which they are first named, those that the passage does not name too, and
-        last the rest, which stays in the center.
-
-    Raises:
-        TimelineError: a place beyond the frontal plane.
+        last the rest, which stays in the center. Where the timeline asks for more than the frontal plane, what has no
+        distance of its own is at that of the head's measurement.
     """
-    timeline.require_plane()
 
     def sample(times_s: np.ndarray) -> tuple[Track, ...]:
         tracks = timeline.tracks(times_s, duration_s, transition_s=transition_s)
         rest_db = timeline.rest_gain_db(times_s, duration_s, transition_s=transition_s)
         return (*tracks, Track.nowhere(REST, rest_db))
 
-    return sampled(sample, timeline.corners_s(duration_s, transition_s=transition_s), passage_s)
+    corners_s = timeline.corners_s(duration_s, transition_s=transition_s)
+    return sampled(sample, corners_s, passage_s, on_sphere=timeline.needs_sphere)
 
 
 def sampled(
-    sample: Callable[[np.ndarray], Sequence[Track]], corners_s: Sequence[float], passage_s: tuple[float, float]
+    sample: Callable[[np.ndarray], Sequence[Track]],
+    corners_s: Sequence[float],
+    passage_s: tuple[float, float],
+    *,
+    on_sphere: bool = False,
 ) -> tuple[Trajectory, ...]:
     """Trajectories of tracks that are known between corners.
 
@@ -157,13 +159,14 @@ def sampled(
         sample: tracks of all objects at given times (time,), always of the same objects in one order.
         corners_s: moments at which a track may jump or turn, seconds.
         passage_s: first moment and end, seconds.
+        on_sphere: whether tracks say how far objects are; if not, all are 1 m away.
     """
     start_s, end_s = passage_s
     borders = [start_s, *(time_s for time_s in corners_s if start_s < time_s < end_s), end_s]
     pieces = list(zip(borders[:-1], borders[1:], strict=True))
     # The first moment of every piece, three within it, and its last.
     inner = [np.array([a, *(a + _INNER * (b - a)), np.nextafter(b, a)]) for a, b in pieces]
-    rows = [_values(track) for track in sample(np.concatenate(inner))]
+    rows = [_values(track, on_sphere) for track in sample(np.concatenate(inner))]
     found = []
     for number, (name, values) in enumerate(rows):
         points: list[np.ndarray] = []
@@ -174,17 +177,18 @@ def sampled(
                 part = part[:, [0, 4]]
             else:
                 times_s = np.linspace(a, b, max(2, round((b - a) / _STEP_S) + 1))
-                part = _values(sample(np.append(times_s[:-1], np.nextafter(b, a)))[number])[1]
+                part = _values(sample(np.append(times_s[:-1], np.nextafter(b, a)))[number], on_sphere)[1]
             points.append(np.vstack([times_s - start_s, part]))
         found.append(_trajectory(name, _joined(points)))
     return tuple(found)
 
 
-def _values(track: Track) -> tuple[str, np.ndarray]:
+def _values(track: Track, on_sphere: bool) -> tuple[str, np.ndarray]:
     """Name of a track, and azimuth, elevation, distance, gain and activity, (5, time)."""
-    still = np.zeros(len(track.azimuth_deg))
+    distance_m = track.distance_m if on_sphere else np.full(len(track.azimuth_deg), DISTANCE_M)
     gain = db_to_amplitude(track.gain_db)
-    return track.object, np.array([track.azimuth_deg, still, still + DISTANCE_M, gain, track.active], np.float64)
+    values = [track.azimuth_deg, track.elevation_deg, distance_m, gain, track.active]
+    return track.object, np.array(values, np.float64)
 
 
 def _is_straight(part: np.ndarray) -> bool:

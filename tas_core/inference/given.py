@@ -150,8 +150,10 @@ class GivenSpatializer:
                 others_there = next(separated)
                 ears += others_there[:2]
             rest_mono = x[-self._rest_rows :, keep].mean(axis=0)
-            self._measure(ears, stems, rest_mono, start)
-            yield Block(ears, self._stems(stems, rest_mono, others_there) if self.stem_names else None)
+            mono = {name: stem.mean(axis=0) for name, stem in stems.items()}
+            self._measure(ears, mono, rest_mono, start)
+            sounds = stems if self._settings.on_sphere else mono
+            yield Block(ears, self._stems(sounds, rest_mono, others_there) if self.stem_names else None)
             progress((stop - begin) / (end - begin))
 
     def segments(self) -> tuple[SegmentResult, ...]:
@@ -188,7 +190,10 @@ class GivenSpatializer:
         return self._network.alike() if self._network else ()
 
     def _placed(self, x: np.ndarray, first: int, keep: slice) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-        """Ears (ear, time) and mono sounds (time) of what is kept of a chunk (row, time) from sample ``first`` on."""
+        """Ears (ear, time) and sounds (channel, time) of what is kept of a chunk (row, time) from sample ``first`` on.
+
+        Where stems are rendered all around the head, no ears are made of them here.
+        """
         times_s = (first + np.arange(1 + x.shape[1] // self._hop + 1) * self._hop) / self.sample_rate_hz
         tracks, rest_db = self._tracks(times_s)
         position = np.arange(x.shape[1]) / self._hop
@@ -198,7 +203,9 @@ class GivenSpatializer:
         for name, channels in self._given.items():
             track, part = tracks.get(name) or Track.nowhere(name, rest_db), x[row : row + channels]
             row += channels
-            sounds[name] = part.mean(axis=0)[keep]
+            sounds[name] = part[:, keep]
+            if self._settings.on_sphere:
+                continue
             if track.gain_db.any():
                 part = part * smooth(db_to_amplitude(track.gain_db), position)
             mono += part.mean(axis=0)
@@ -295,16 +302,28 @@ def render_given(
         rest = whole - sum(sound if channels == 2 else sound.mean(axis=0) for sound in fitted)
     for sound in loose:
         rest[:, : len(sound)] += sound
-    separated = others(timeline.resolved(size / sample_rate_hz), objects)
+    plan, where = None, timeline
+    if settings.on_sphere:
+        from tas_core.inference.on_sphere import SpherePlan
+
+        plan = SpherePlan(size, sample_rate_hz, timeline, settings)
+        where, settings = plan.flat, plan.stem_settings
+    separated = others(where.resolved(size / sample_rate_hz), objects)
     network = None
     if separated is not None and model is not None:
         from tas_core.inference.stream import Spatializer
 
         network = Spatializer(size, sample_rate_hz, separated, model, settings)
     counts = {name: len(sound) for name, sound in zip(objects, fitted, strict=True)}
-    job = GivenSpatializer(size, sample_rate_hz, timeline, counts, settings, network=network)
+    job = GivenSpatializer(size, sample_rate_hz, where, counts, settings, network=network)
     left = rest if channels == 2 else rest[0]
-    return gathered(job, job.blocks([np.concatenate([*fitted, rest])], progress, rest=[left]))
+    made = job.blocks([np.concatenate([*fitted, rest])], progress, rest=[left])
+    if plan is None:
+        return gathered(job, made)
+    from tas_core.inference.on_sphere import SphereSpatializer
+
+    around = SphereSpatializer(plan, job, counts)
+    return replace(gathered(around, around.blocks(made)), renderer=around.renderer)
 
 
 def _dense(blocks: Iterable[Block]) -> Iterator[np.ndarray]:

@@ -50,6 +50,7 @@ class Block:
         ears: (ear, time).
         stems: estimated stems (time), by their number in ``stem_names``, and the rest, summing to the input; objects
             that are named neither in the block nor nearby are silent and left out. None where no stems were requested.
+            On their way to a renderer of the sphere, given sounds have their channels, (channel, time).
     """
 
     ears: np.ndarray
@@ -68,6 +69,7 @@ class Spatialized:
             they were not requested.
         alike: objects that the model does not tell apart, though they are to be at different places.
         evidence: what the model showed of each of ``detections``, in their order; None in silence.
+        renderer: "plane", or "sphere", whose mono sum is not the input.
     """
 
     ears: np.ndarray
@@ -76,6 +78,7 @@ class Spatialized:
     stems: tuple[tuple[str, np.ndarray], ...]
     alike: tuple[AlikePair, ...] = ()
     evidence: tuple[Evidence | None, ...] = ()
+    renderer: str = "plane"
 
 
 def complaints(detections: Iterable[Detection], alike: Iterable[AlikePair]) -> Iterator[str]:

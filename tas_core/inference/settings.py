@@ -18,6 +18,9 @@ MAX_SEED: Final = 2**32 - 1
 Stereo = Literal["mix", "keep"]
 STEREO: Final[tuple[Stereo, ...]] = ("mix", "keep")
 
+Renderer = Literal["auto", "plane", "sphere"]
+RENDERERS: Final[tuple[Renderer, ...]] = ("auto", "plane", "sphere")
+
 MAX_WIDTH: Final = 2.0
 """Factors of the difference between the ears go from 0 (mono) to this."""
 
@@ -66,6 +69,9 @@ class RenderSettings:
         stems: whether to give each object's estimated stem as well.
         stereo: what becomes of an input of two channels: "mix" mixes it down, "keep" leaves all in its place that no
             prompt places, and the signal is (channel, time).
+        renderer: "plane" has all places in front, at ear level, and keeps the mono sum; "sphere" has them all around,
+            near and far, wide, and in rooms, see :mod:`tas_core.inference.on_sphere`; "auto" is the sphere where the
+            timeline asks for more than the plane, see :func:`tas_core.inference.renderer_choice.choose_renderer`.
 
     Raises:
         InputError: a value out of range.
@@ -78,6 +84,7 @@ class RenderSettings:
     transition_s: float = 0.0
     stems: bool = False
     stereo: Stereo = "mix"
+    renderer: Renderer = "auto"
 
     def __post_init__(self) -> None:
         check_width(self.width)
@@ -86,11 +93,18 @@ class RenderSettings:
         check_seed(self.seed)
         if self.stereo not in STEREO:
             raise InputError(f"unknown stereo '{self.stereo}'; expected one of {', '.join(STEREO)}")
+        if self.renderer not in RENDERERS:
+            raise InputError(f"unknown renderer '{self.renderer}'; expected one of {', '.join(RENDERERS)}")
 
     @property
     def keeps_stereo(self) -> bool:
         """Whether the input has two channels, which stay where no prompt places their sounds."""
         return self.stereo == "keep"
+
+    @property
+    def on_sphere(self) -> bool:
+        """Whether sounds are rendered all around the head; "auto" is chosen first."""
+        return self.renderer == "sphere"
 
 
 class RenderKeywords(TypedDict, total=False):
@@ -103,3 +117,4 @@ class RenderKeywords(TypedDict, total=False):
     transition_s: float
     stems: bool
     stereo: Stereo
+    renderer: Renderer

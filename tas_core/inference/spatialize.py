@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from numbers import Real
 from os import PathLike
@@ -24,6 +25,7 @@ from tas_core.audio.reader import MAX_RATE_HZ, MIN_RATE_HZ
 from tas_core.errors import InputError
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.inference.given import others, render_given
+from tas_core.inference.renderer_choice import choose_renderer, wants_sphere
 from tas_core.inference.result import Spatialized, complaints
 from tas_core.inference.settings import RenderKeywords, RenderSettings
 from tas_core.models.calibration import CALIBRATION_FILE
@@ -66,7 +68,8 @@ def spatialize(
 
         result = tas_core.spatialize(samples, 48000, "cello on the left, piano on the right")
 
-    The mean of the ears is the input (where no prompt changes a level), and the same arguments give the same result.
+    The mean of the ears is the input (on the plane, and where no prompt changes a level), and the same arguments give
+    the same result.
 
     Args:
         audio: mono samples (time), floating point, full scale 1; anything that NumPy takes for such an array. None if
@@ -85,8 +88,9 @@ def spatialize(
             default), ``seed`` (of the noise), ``head`` (whose ears to make: a SOFA file or what
             :func:`tas_core.read_sofa` made of it; None is a KEMAR), ``width`` (factor of the difference between the
             ears, 0 to 2), ``transition_s`` (how long places take to change where a prompt begins or ends, seconds),
-            ``stems`` (whether to return each object's estimated stem) and ``stereo`` ("keep" for samples of two
-            channels that stay where no prompt places their sounds).
+            ``stems`` (whether to return each object's estimated stem), ``stereo`` ("keep" for samples of two
+            channels that stay where no prompt places their sounds) and ``renderer`` ("plane", "sphere", or "auto",
+            which is the sphere where words ask for more than the plane).
 
     Warns:
         UserWarning: an object that the timeline names is not in the sound, or something else was probably taken for it,
@@ -107,6 +111,9 @@ def spatialize(
         samples = _both_channels(audio) if chosen.keeps_stereo else _mono_samples(audio)
     rate_hz = _checked_rate(sample_rate_hz)
     what = _read_timeline(timeline)
+    if isinstance(path := settings.get("head"), (str, PathLike)) and wants_sphere(what, chosen):
+        chosen = replace(chosen, head=read_sofa(Path(path), everywhere=True))
+    what, chosen = choose_renderer(what, chosen, rate_hz)
     given = {match_name(name, what.objects, what="source"): _channels(name, x) for name, x in (sources or {}).items()}
     if len(given) < len(sources or {}):
         raise InputError(f"two sources are of one object ({', '.join(sources or {})}); expected one for each")
@@ -216,13 +223,7 @@ def _checked_rate(sample_rate_hz: int) -> int:
 
 
 def _read_timeline(timeline: str | PathLike[str] | Timeline) -> Timeline:
-    """A timeline from whatever stands for one; only the frontal plane can be rendered."""
-    found = _any_timeline(timeline)
-    found.require_plane()
-    return found
-
-
-def _any_timeline(timeline: str | PathLike[str] | Timeline) -> Timeline:
+    """A timeline from whatever stands for one."""
     if isinstance(timeline, Timeline):
         return timeline
     if isinstance(timeline, PathLike):

@@ -32,6 +32,7 @@ from tas_core.inference.chunk import Chunk, ChunkRenderer
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.levels import GainCurves
 from tas_core.inference.likeness import AlikePair
+from tas_core.inference.on_sphere import SpherePlan, SphereSpatializer
 from tas_core.inference.presence import Detection
 from tas_core.inference.result import Block, SegmentResult, Spatialized
 from tas_core.inference.segment_levels import SegmentLevels
@@ -303,6 +304,8 @@ def _check_request(network: SpatialModel, settings: RenderSettings, timeline: Ti
     if network.separates:
         return
     others = " and ".join(separating_families())
+    if settings.on_sphere:
+        raise InputError(f"a {family} model does not tell objects apart; only {others} models place them all around")
     if settings.head is not None:
         raise InputError(f"a {family} model has learned one head; only {others} models take another")
     if settings.stems:
@@ -340,5 +343,11 @@ def render(
     if samples.shape[:-1] != ((2,) if settings.keeps_stereo else ()) or samples.shape[-1] == 0:
         expected = "two channels (channel, time)" if settings.keeps_stereo else "a mono signal (time)"
         raise InputError(f"expected {expected}, got shape {samples.shape}")
+    if settings.on_sphere:
+        plan = SpherePlan(samples.shape[-1], sample_rate_hz, timeline, settings)
+        job = Spatializer(plan.num_samples, sample_rate_hz, plan.flat, model, plan.stem_settings)
+        around = SphereSpatializer(plan, job)
+        found = gathered(around, around.blocks(job.blocks([samples], progress)))
+        return replace(found, evidence=job.evidence(), renderer=around.renderer)
     job = Spatializer(samples.shape[-1], sample_rate_hz, timeline, model, settings)
     return replace(gathered(job, job.blocks([samples], progress)), evidence=job.evidence())

@@ -30,7 +30,11 @@ def check_options(request: FileRequest, render: RenderSettings, levels: Levels, 
     formats = [delivery.format for delivery in request.deliveries]
     names = ", ".join(form.name for form in formats)
     if all(form.name != BINAURAL for form in formats):
-        acts = {"a head": has_head or render.head is not None, "a width": render.width != 1}
+        acts = {
+            "a head": has_head or render.head is not None,
+            "a width": render.width != 1,
+            "a renderer": render.renderer != "auto",
+        }
         for what, is_given in acts.items():
             if is_given:
                 raise InputError(f"{what} was given, and makes no difference to {names}; expected binaural among them")

@@ -7,12 +7,13 @@ import warnings
 from types import TracebackType
 
 from tas_core.audio.normalised_writer import NormalisedWriter
+from tas_core.conventions import REFERENCE_M
 from tas_core.delivery.base import Delivered, SceneWriter, WriteOptions
 from tas_core.delivery.formats import BINAURAL
 from tas_core.delivery.mixes import mix_delivered
 from tas_core.delivery.scene import Scene, SceneSounds
 from tas_core.delivery.texts import delivery_paths
-from tas_core.delivery.trajectory import trajectories
+from tas_core.delivery.trajectory import DISTANCE_M, trajectories
 from tas_core.delivery.writers import open_writer
 from tas_core.inference.result import Block
 from tas_core.jobs.output_checks import scene_title
@@ -84,7 +85,11 @@ class Outputs:
                 stacklevel=4,
             )
         title = prepared.reader.tags.get("title") or scene_title(prepared.request.source)
-        return Scene(title, self._sounds.placed, self._sounds.rest, rate_hz, stop - start)
+        on_sphere = prepared.timeline.needs_sphere
+        if on_sphere:
+            _say_what_is_lost(prepared)
+        loud_m = REFERENCE_M if on_sphere else DISTANCE_M
+        return Scene(title, self._sounds.placed, self._sounds.rest, rate_hz, stop - start, loud_m=loud_m)
 
     def write(self, block: Block) -> None:
         """Append a block."""
@@ -110,3 +115,17 @@ class Outputs:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._together.__exit__(kind, error, trace)
+
+
+def _say_what_is_lost(prepared: PreparedFile) -> None:
+    """Warn of what formats of objects and channels do not say: how wide sounds are, and in which room."""
+    segments = prepared.timeline.segments
+    paths = [clause.sphere for segment in segments for clause in segment.clauses if clause.sphere is not None]
+    lost = ["rooms"] * any(segment.room is not None and not segment.room.is_open for segment in segments)
+    lost += ["how wide sounds are"] * any(path.start.spread or path.end.spread for path in paths)
+    if lost:
+        formats = ", ".join(d.format.name for d in prepared.request.deliveries if d.format.name != BINAURAL)
+        warnings.warn(
+            f"{prepared.reader.name}: {formats}: {' and '.join(lost)} cannot be said there, only binaural has them",
+            stacklevel=5,
+        )

@@ -42,7 +42,7 @@ def process_file(
     """Render one prepared file, and write what was requested beside it.
 
     The output keeps rate, length and tags, the bit depth where its format can, and the picture where it is a film;
-    (left + right) / 2 is the mono input times the gain. Stems are without any gain.
+    (left + right) / 2 is the mono input times the gain, on the plane. Stems are without any gain.
 
     Args:
         prepared: the request.
@@ -177,6 +177,8 @@ def _result(prepared: PreparedFile, model: LoadedModel | None, rendered: _Render
             for name, item in (prepared.given.by_object.items() if prepared.given else ())
             if prepared.given is not None and name not in prepared.given.estimated
         ),
+        renderer=prepared.render.renderer,
+        keeps_mono=not (prepared.render.on_sphere or prepared.timeline.changes_levels),
     )
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from tas_core.audio.mixdown import MixdownMeter
 from tas_core.inference.engine import LoadedModel
-from tas_core.inference.given import GivenSpatializer
+from tas_core.inference.given import GivenSpatializer, others
+from tas_core.inference.on_sphere import SpherePlan, SphereSpatializer
 from tas_core.inference.result import Block
 from tas_core.jobs.request import PreparedFile, input_pieces
 from tas_core.system.progress import Progress
@@ -27,7 +28,8 @@ class Rendering:
         model: for what is not given; None where nothing is left for one.
 
     Attributes:
-        job: what renders it, which knows what there is to say of it after all blocks.
+        job: what renders it, which knows what there is to say of it after all blocks; on the sphere, behind what makes
+            the stems.
         meter: of what is lost where channels are mixed down.
 
     Raises:
@@ -39,31 +41,38 @@ class Rendering:
         self._prepared = prepared
         self.meter = MixdownMeter(prepared.reader.num_channels)
         self._network: Spatializer | None = None
-        render, given, separated = prepared.render, prepared.given, prepared.separated
+        render, given, timeline, passage = prepared.render, prepared.given, prepared.timeline, prepared.passage
         size, rate_hz = prepared.num_samples, prepared.reader.sample_rate_hz
+        plan = None
+        if render.on_sphere:
+            plan = SpherePlan(size, rate_hz, timeline, render, passage)
+            render, timeline, passage = plan.stem_settings, plan.flat, plan.stem_passage
+        separated = timeline if given is None else others(timeline, given.channels)
         if separated is not None:
             assert model is not None
             from tas_core.inference.stream import Spatializer
 
-            self._network = Spatializer(size, rate_hz, separated, model, render, passage=prepared.passage)
-        self.job: Spatializer | GivenSpatializer
+            self._network = Spatializer(size, rate_hz, separated, model, render, passage=passage)
+        self._maker: Spatializer | GivenSpatializer
         if given is None:
             assert self._network is not None
-            self.job = self._network
+            self._maker = self._network
         else:
-            self.job = GivenSpatializer(
-                size,
-                rate_hz,
-                prepared.timeline,
-                given.channels,
-                render,
-                passage=prepared.passage,
-                network=self._network,
+            self._maker = GivenSpatializer(
+                size, rate_hz, timeline, given.channels, render, passage=passage, network=self._network
             )
+        self.job: Spatializer | GivenSpatializer | SphereSpatializer = self._maker
+        if plan is not None:
+            self.job = SphereSpatializer(plan, self._maker, {} if given is None else given.channels)
 
     def blocks(self, progress: Progress) -> Iterator[Block]:
         """Ears and stems, block by block; arguments and errors as for a ``Spatializer``."""
-        reader, given, job = self._prepared.reader, self._prepared.given, self.job
+        made = self._made(progress)
+        return self.job.blocks(made) if isinstance(self.job, SphereSpatializer) else made
+
+    def _made(self, progress: Progress) -> Iterator[Block]:
+        """The blocks of what places on the plane, or makes the stems for the sphere."""
+        reader, given, job = self._prepared.reader, self._prepared.given, self._maker
         if given is None or not isinstance(job, GivenSpatializer):
             assert self._network is not None
             reader.seek(self._network.first_sample)

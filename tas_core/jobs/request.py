@@ -10,6 +10,7 @@ import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,8 +27,9 @@ from tas_core.audio.tracks import Film, probe
 from tas_core.delivery.adm import RATE_HZ as ADM_RATE_HZ
 from tas_core.delivery.formats import BINAURAL, Delivery, deliveries
 from tas_core.delivery.mixes import mix_format
-from tas_core.errors import Advice, AudioError, InputError, PromptError, TimelineError, warnings_about
+from tas_core.errors import Advice, AudioError, InputError, PromptError, warnings_about
 from tas_core.inference.given import others
+from tas_core.inference.renderer_choice import choose_renderer, wants_sphere
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.output_checks import check_names, check_options, check_outputs
 from tas_core.jobs.sources import GivenSources, SourceMix, open_sources
@@ -96,6 +98,7 @@ class FileOptions:
             "hrtf": None if self.hrtf is None else str(self.hrtf),
             "width": self.render.width,
             "stereo": self.render.stereo,
+            "renderer": self.render.renderer,
             "transition_s": self.render.transition_s,
             "separator": self.separator,
             "sidecar": self.sidecar,
@@ -178,7 +181,7 @@ class PreparedFile:
         num_samples: samples per channel of the whole input.
         passage: numbers of the first sample to make and of the end.
         forms: what each output is going to hold, where it is one file of sound; in the order of the deliveries.
-        render: settings of the rendering, with the head and whether stems are wanted.
+        render: settings of the rendering, with the head, the renderer, and whether stems are wanted.
         options: what else was requested.
         given: sounds of objects that are given; None if there are none.
     """
@@ -316,12 +319,12 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
             given.check_sum(mono_pieces(reader, options.excerpt.channel), reader.name, num_samples)
             reader.seek(0)
         timeline = timeline.resolved(num_samples / rate_hz)
+        timeline, render = choose_renderer(timeline, _with_head(options, timeline), rate_hz)
         if timeline.overlapping(passage[0] / rate_hz, passage[1] / rate_hz) is None:
             span = f"from {clock_time(passage[0] / rate_hz)} to {clock_time(passage[1] / rate_hz)}"
             warnings.warn(f"{reader.name}: no prompt holds {span}; all of it stays in the center", stacklevel=3)
-        head = options.render.head or read_head(options.hrtf)
         stems = request.stems is not None or any(delivery.format.name != BINAURAL for delivery in made)
-        render = replace(options.render, head=head, stems=stems)
+        render = replace(render, stems=stems)
         yield PreparedFile(request, reader, timeline, num_samples, passage, forms, render, options, given)
 
 
@@ -446,24 +449,33 @@ def read_prompts(timeline_path: Path | None, prompt: str | None) -> Timeline:
     """The timeline of a file, or the one that a prompt is.
 
     Raises:
-        InputError: it cannot be read, or asks for more than the frontal plane.
+        InputError: it cannot be read.
     """
     if timeline_path is not None:
-        timeline = load_timeline(timeline_path)
-        timeline.require_plane()
-        return timeline
+        return load_timeline(timeline_path)
     try:
-        timeline = Timeline.from_prompt(prompt or "")
-        timeline.require_plane()
-        return timeline
-    except TimelineError as error:
-        raise TimelineError(f"prompt: {error}") from error
+        return Timeline.from_prompt(prompt or "")
     except PromptError as error:
         raise PromptError(f"prompt: {error}") from error
 
 
+def _with_head(options: FileOptions, timeline: Timeline) -> RenderSettings:
+    """Settings of the rendering with the head that they need: its plane, or all of its directions."""
+    if options.hrtf is not None and wants_sphere(timeline, options.render):
+        return replace(options.render, head=_read_whole_head(options.hrtf))
+    return replace(options.render, head=options.render.head or read_head(options.hrtf))
+
+
+@lru_cache(maxsize=1)
+def _read_whole_head(path: Path) -> HrirSet:
+    """All directions of a head, read once for all files."""
+    from tas_core.acoustics.sofa import read_sofa
+
+    return read_sofa(path, everywhere=True)
+
+
 def read_head(path: Path | None) -> HrirSet | None:
-    """The head of a SOFA file; None where there is no file.
+    """The horizontal plane of the head of a SOFA file; None where there is no file.
 
     Raises:
         InputError: as :func:`tas_core.acoustics.sofa.read_sofa`.

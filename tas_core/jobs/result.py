@@ -70,6 +70,9 @@ class FileResult:
         sources: sounds of objects that were given.
         outputs: every format that was written, in the order of the request; the first is what ``output`` and the other
             fields are about.
+        renderer: what made the ears: ``plane``, or ``sphere`` for places all around.
+        keeps_mono: whether (left + right) / 2 of the ears is the mono input, times the gain: not on the sphere, nor
+            where prompts change levels.
     """
 
     source: str | None
@@ -96,6 +99,8 @@ class FileResult:
     stems: tuple[StemFile, ...]
     outputs: tuple[Delivered, ...]
     sources: tuple[GivenSource, ...] = ()
+    renderer: str = "plane"
+    keeps_mono: bool = True
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tas_core.audio.formats import is_readable
-from tas_core.errors import InputError, PromptError, TimelineError
+from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict
 from tas_core.system.files import STANDARD_STREAM, input_name, same_file
 from tas_core.timeline.segments import Timeline
@@ -141,8 +141,8 @@ def read_manifest(path: Path) -> tuple[BatchInput, ...]:
         entry = config_from_dict(_ManifestLine, value, where, InputError)
         if entry.prompt is not None:
             try:
-                Timeline.from_prompt(entry.prompt).require_plane()
-            except (PromptError, TimelineError) as error:
+                Timeline.from_prompt(entry.prompt)
+            except PromptError as error:
                 raise InputError(f"{where}: {error}") from error
         within = lambda name: None if name is None else folder / name  # noqa: E731
         objects = tuple(SourceFile(name, folder / file) for name, file in (entry.objects or {}).items())

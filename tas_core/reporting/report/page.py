@@ -15,6 +15,7 @@ from tas_core.audio.excerpt import Excerpt
 from tas_core.audio.reader import AudioReader
 from tas_core.audio.resampling import require_ears, resample, to_mono
 from tas_core.errors import InputError, warnings_about
+from tas_core.inference.renderer_choice import flattened
 from tas_core.reporting.html_page import fill_page
 from tas_core.reporting.plots.curves import AzimuthCurve, Source, SplCurve, plot_data
 from tas_core.reporting.report import tables
@@ -121,7 +122,8 @@ def write_report(
     Args:
         page: ``.html`` or ``.htm``.
         about: the output and what it was made of.
-        timeline: the requested places, with the times of the source.
+        timeline: the requested places, with the times of the source; of places all around, how far to the side they
+            are is drawn and measured.
         provenance: how the output was made, plain JSON values, such as those of
             :meth:`tas_core.jobs.result.FileResult.as_dict`.
         overwrite: whether an existing page may be replaced.
@@ -139,7 +141,8 @@ def write_report(
     check_report_path(page, about.paths, overwrite=overwrite)
     given, made, excerpt = about.read()
     whole_s = made.duration_s if about.start_s is None else given.file_frames / given.sample_rate_hz
-    closed = timeline.resolved(whole_s)
+    on_sphere = timeline.needs_sphere or provenance.get("renderer") == "sphere"
+    closed = flattened(timeline, without_ways=True).resolved(whole_s)
     played = play(given, made, closed, excerpt.start_s)
     places = _places(played, closed, about.stems)
     codec, sounds, gain = encode_tracks(played)
@@ -166,7 +169,7 @@ def write_report(
         "confidences": tables.confidences(places, provenance, excerpt.start_s),
         "summary": tables.places_summary(places),
         "levels": tables.level_rows(given, made, played, shortened=shortened),
-        "mono_sum": tables.mono_sum_note(played),
+        "mono_sum": tables.mono_sum_note(played, on_sphere=on_sphere),
         "provenance": list(tables.facts(provenance)),
         "files": list(tables.facts(files)),
     }
@@ -203,7 +206,6 @@ def report_file(
     """
     check_report_path(page, [timeline_path, *([provenance_path] if provenance_path else [])], overwrite=overwrite)
     timeline = load_timeline(timeline_path)
-    timeline.require_plane()
     with warnings_about(str(about.output)):
         warn_of_doubts(timeline)
     provenance: dict[str, Any] = {"timeline": timeline_path.name}

@@ -172,8 +172,14 @@ def level_rows(
     return rows
 
 
-def mono_sum_note(played: Played) -> str:
+def mono_sum_note(played: Played, *, on_sphere: bool = False) -> str:
     """What (L + R) / 2 of the output says about where it came from."""
+    if on_sphere:
+        return (
+            "Places are all around (renderer: sphere), so (L + R) / 2 of the output is not the input. Azimuths on this"
+            " page are angles to the side: a place behind or above has that of the place in front that is as far to"
+            " the side."
+        )
     error_db, gain_db = played.mono_sum_error_db, played.mono_sum_gain_db
     if error_db is None or gain_db is None:
         return "(L + R) / 2 of the output has nothing in common with the input, or one of them is silent."
