@@ -33,6 +33,8 @@ def print_result(result: FileResult, as_json: bool) -> None:
         print_json(result.as_dict(), to_stderr)
         return
     lines = [f"{_head(result)}, {f'model {result.model}' if result.model else 'no model needed'}", *_others(result)]
+    if result.renderer == "sphere":
+        lines.append("  sphere: places all around, so (L + R) / 2 is not the mono input")
     for item in result.segments:
         level = f"{item.spl_difference_db:+.1f} dB" if math.isfinite(item.spl_difference_db) else "silent"
         segment = item.segment

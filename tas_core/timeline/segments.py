@@ -236,7 +236,7 @@ class Timeline:
         return any(segment.needs_sphere for segment in self.segments)
 
     def require_plane(self) -> None:
-        """See that the frontal plane is enough, which is all that can be rendered and delivered so far.
+        """See that the frontal plane is enough, where nothing else is measured, compared or drawn.
 
         Raises:
             TimelineError: something asks for more, and where.
@@ -247,10 +247,10 @@ class Timeline:
                 if clause.sphere:
                     where = format_point(clause.sphere.end if clause.sphere.start.is_frontal else clause.sphere.start)
                     around = " circles around," if clause.sphere.is_circle else ""
-                    what = f'"{clause.object}"{around} at {where}: only the frontal plane can be rendered so far'
+                    what = f'"{clause.object}"{around} at {where}: only the frontal plane is known here'
                     raise segment.error(f"{what}, {way_out}")
             if segment.room and not segment.room.is_open:
-                raise segment.error(f"a room ({segment.room.words()}): none can be rendered so far, {way_out}")
+                raise segment.error(f"a room ({segment.room.words()}): none is known here, {way_out}")
 
     def mirrored(self) -> Timeline:
         """The same timeline with left and right exchanged."""

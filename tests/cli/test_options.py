@@ -17,7 +17,7 @@ from tas_core.audio.normalised_writer import CLIP_MODES
 from tas_core.datasets.sources.catalogue import SPLITS
 from tas_core.evaluation.clips import CAPTIONS, NAMES
 from tas_core.evaluation.scoring import STFTS
-from tas_core.inference.settings import STEREO
+from tas_core.inference.settings import RENDERERS, STEREO
 from tas_core.jobs.request import SUBTYPES
 from tas_core.models.text_encoders.registry import TEXT_ENCODERS
 from tas_core.reporting.plots.curves import KINDS
@@ -32,6 +32,7 @@ COMMANDS = sorted((Path(tas_cli.__file__).parent / "commands").glob("*.py"))
         (options.Device, DEVICES),
         (options.ClipMode, CLIP_MODES),
         (options.Stereo, STEREO),
+        (options.Renderer, RENDERERS),
         (options.Subtype, SUBTYPES),
         (options.TextEncoder, TEXT_ENCODERS),
         (options.Split, SPLITS),

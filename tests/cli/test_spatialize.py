@@ -201,6 +201,7 @@ def test_options_reach_the_job(
         "hrtf": None,
         "width": 1.0,
         "stereo": "mix",
+        "renderer": "auto",
         "separator": None,
         "transition_s": 0.25,
         "sidecar": True,

@@ -150,6 +150,7 @@ def test_json_beside_the_output(tas: Run, request_of: list[object], tmp_path: Pa
         "width": 1.0,
         "transition_s": 0.1,
         "stereo": "mix",
+        "renderer": "auto",
         "separator": None,
         "sidecar": True,
         "overwrite": False,

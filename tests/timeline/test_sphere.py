@@ -271,7 +271,7 @@ def test_two_rooms_at_once_are_refused() -> None:
     assert read_prompt(timeline.segments[1].text).clauses == timeline.segments[1].clauses
 
 
-# ---------------------------------------------------------------------------- until it is rendered
+# ---------------------------------------------------------------------------- where only the plane is known
 
 
 @pytest.mark.parametrize(
@@ -282,10 +282,10 @@ def test_two_rooms_at_once_are_refused() -> None:
         ("rain everywhere", '"rain" at 0 degrees spread 1: only'),
         ("dog 3 m away", '"dog" at 0 degrees 3 m away: only'),
         ("the drums circle around every 8 seconds", '"drums" circles around, at 0 degrees: only'),
-        ("dog left, in a church", r"a room \(church, RT60 3.5 s, 38 x 18 x 16 m\): none can be rendered"),
+        ("dog left, in a church", r"a room \(church, RT60 3.5 s, 38 x 18 x 16 m\): none is known here"),
     ],
 )
-def test_what_cannot_be_rendered_yet_is_said_in_one_line(text: str, why: str) -> None:
+def test_what_the_plane_does_not_have_is_said_in_one_line(text: str, why: str) -> None:
     with pytest.raises(TimelineError, match=why) as caught:
         Timeline.from_prompt(text).require_plane()
     assert "\n" not in str(caught.value)
