@@ -84,6 +84,8 @@ SENTENCES = (
 
 def degrees(azimuth_deg):
     side = "left" if azimuth_deg > 0 else "right"
+    if abs(azimuth_deg) == 180:
+        return "behind"
     return f"{abs(azimuth_deg):g}° {side}" if azimuth_deg else "0°"
 
 

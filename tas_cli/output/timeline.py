@@ -181,9 +181,11 @@ def gain_words(path: GainPath) -> str:
 
 
 def azimuth_words(azimuth_deg: float) -> str:
-    """A place in words: "45\N{DEGREE SIGN} left", "0\N{DEGREE SIGN}" in front."""
+    """A place in words: "45\N{DEGREE SIGN} left", "0\N{DEGREE SIGN}" in front, "behind"."""
     if azimuth_deg == 0:
         return "0\N{DEGREE SIGN}"
+    if abs(azimuth_deg) == 180:
+        return "behind"
     return f"{abs(azimuth_deg):g}\N{DEGREE SIGN} {'left' if azimuth_deg * LEFT_SIGN > 0 else 'right'}"
 
 

@@ -337,7 +337,7 @@ def test_places_all_around_are_shown_with_their_coordinates(tas: Run, tmp_path: 
         "piano 55° left",
         "cello 55° left, 2.8 m",
         "room car, RT60 0.07 s, 2.4 x 1.4 x 1.15 m",
-        "helicopter 0° -> 0°, 90° up -> 180° left",
+        "helicopter 0° -> 0°, 90° up -> behind",
         "rain 0°, spread 1",
     ):
         assert any(row.endswith(shown) for row in rows), shown

@@ -94,7 +94,16 @@ def test_a_head_of_one_plane_falls_back_with_a_warning_or_is_refused(tas: Run, s
     assert json.loads(tas(*asked, "-o", "s.wav", "--hrtf", "all.sofa").out)["renderer"] == "sphere"
     assert tas(*asked, "-o", "k.wav").code == 0
     np.testing.assert_allclose(ears_of("s.wav"), ears_of("k.wav"), atol=1e-4)
-    way = tas("spatialize", *sounds, "-p", "bell circles around every 8 seconds, drum left", "-o", "w.wav", "--hrtf", "plane.sofa")
+    way = tas(
+        "spatialize",
+        *sounds,
+        "-p",
+        "bell circles around every 8 seconds, drum left",
+        "-o",
+        "w.wav",
+        "--hrtf",
+        "plane.sofa",
+    )
     assert way.code == 2
     assert "'bell' circles around, and the frontal plane has no such way" in way.error_line
     assert not Path("w.wav").exists()
@@ -116,7 +125,10 @@ def test_other_formats_carry_height_and_distance(tas: Run, sounds: tuple[str, ..
     done = tas("spatialize", *sounds, "-p", scene, "-o", "x.wav", "--format", "adm,objects,osc,rpp,ambix1")
     assert done.code == 0, done.err
     assert "adm, objects, osc, rpp, ambix1: rooms cannot be said there" in done.err
-    rows = {name: list(csv.DictReader(Path(f"x.objects/{name}.csv").read_text().splitlines())) for name in ("1-bell", "2-drum")}
+    rows = {
+        name: list(csv.DictReader(Path(f"x.objects/{name}.csv").read_text().splitlines()))
+        for name in ("1-bell", "2-drum")
+    }
     bell, drum = rows["1-bell"][0], rows["2-drum"][0]
     asked_deg = float(bell["azimuth_deg"])
     assert asked_deg > 90
