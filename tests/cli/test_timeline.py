@@ -341,10 +341,3 @@ def test_places_all_around_are_shown_with_their_coordinates(tas: Run, tmp_path: 
         "rain 0°, spread 1",
     ):
         assert any(row.endswith(shown) for row in rows), shown
-
-
-def test_what_cannot_be_rendered_yet_writes_nothing(tas: Run, tmp_path: Path) -> None:
-    done = tas("spatialize", ROOT / "examples/crow.flac", "-p", "a crow behind me", "-o", tmp_path / "out.wav")
-    assert (done.code, done.out) == (2, "")
-    assert '"crow" at 180 degrees left: only the frontal plane can be rendered so far' in done.error_line
-    assert list(tmp_path.iterdir()) == []

@@ -263,7 +263,7 @@ paths = st.builds(AzimuthPath, azimuths, azimuths) | azimuths.map(lambda a: Azim
 words = st.sampled_from(
     "cello left right the and moves from to at 30 degrees o'clock , ; . half past ten far hard of center "
     "playing 10:30 - -5 ° in front behind & a/c r&b 3rd “ it's L R L45 45R minus forty five hard almost slightly : → "
-    "behind overhead above 3 m away circles clockwise every twice of the piano between next to opposite wide church via "
+    "behind overhead above 3 m away circles clockwise every twice of the piano between next to opposite wide church "
     "around background everywhere comes leaves enters no not up 3 seconds stage center , links rechts gauche à "
     "dB +3 louder quieter twice as loud remove only rest everything else silence fade out gets by turn down".split()
 )
