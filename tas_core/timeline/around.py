@@ -57,13 +57,17 @@ class _Reader(CircleReader):
 
     @property
     def may_find(self) -> bool:
-        """Whether the prompt has a word that may begin such a place, or a number that may."""
-        keys = {token.key for token in self.text.tokens}
-        numbers = [read_number(self.text, i) for i in range(len(self.text.tokens))]
-        large = any(number and abs(number[0]) > MAX_AZIMUTH_DEG for number in numbers)
-        roles = ("clock", "half_past", "of")
-        worded = any(self.text.match(role, i) for role in roles for i in range(len(self.text.tokens)))
-        return large or worded or any(":" in key for key in keys) or bool(keys & self.words.triggers)
+        """Whether the prompt has words that may begin such a place, or a number that may; most have none."""
+        tokens = self.text.tokens
+        for i, token in enumerate(tokens):
+            if self.words.triggers.match(tokens, i) or ":" in token.key:
+                return True
+            if any(self.text.match(role, i) for role in ("clock", "half_past", "of")):
+                return True
+            number = read_number(self.text, i)
+            if number and abs(number[0]) > MAX_AZIMUTH_DEG:
+                return True
+        return False
 
     def take(self) -> None:
         i = 0

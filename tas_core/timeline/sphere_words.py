@@ -69,8 +69,8 @@ class SphereWords:
     metres: dict[str, tuple[float, float]]
     """Of a movement away or closer: the distances at both ends."""
     canonical: dict[str, str]
-    triggers: frozenset[str]
-    """First words of all phrases: where a prompt has none of them, and no such number, nothing is all around."""
+    triggers: Phrases[bool]
+    """Phrases that places all around begin with: where a prompt has none, and no such number, nothing is all around."""
 
 
 @lru_cache(maxsize=8)
@@ -105,7 +105,7 @@ def sphere_words(language: str = "") -> SphereWords:
         beside_strengths={name: float(value) for name, value in data["beside_strengths"].items()},
         metres={role: (float(data[role]["metres"][0]), float(data[role]["metres"][1])) for role in ("comes", "leaves")},
         canonical=data["canonical"],
-        triggers=frozenset(phrase[0] for phrases in starts for phrase in phrases),
+        triggers=Phrases((" ".join(phrase), True) for phrases in starts for phrase in phrases),
     )
 
 
