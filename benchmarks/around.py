@@ -3,8 +3,8 @@
     python benchmarks/around.py --out benchmarks/results/around.json
 
 The whole program renders the mix of `examples/duet.flac`. What is from each stem to each ear is found by least squares
-over frames, H(f) = S_yx S_xx^-1, so that sounds that play at once are told apart. An ideal observer compares its levels in
-third octaves and the time difference of the ears with what KEMAR's 710 directions have, and names the nearest.
+over frames, H(f) = S_yx S_xx^-1, so that sounds that play at once are told apart. An ideal observer compares its levels
+in third octaves and the time difference of the ears with what KEMAR's 710 directions have, and names the nearest.
 """
 
 from __future__ import annotations

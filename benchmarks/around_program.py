@@ -2,9 +2,9 @@
 
     python benchmarks/around_program.py --out benchmarks/results/around_program.json
 
-Six moving objects in a small room, 60 s, by `spatialize_file` with given sounds, so that no separation counts: seconds of
-CPU per second of sound, reading and writing included. And a tone of 1 kHz that turns once around the listener: what is
-beside its spectral line, and the largest jump.
+Six moving objects in a small room, 60 s, by `spatialize_file` with given sounds, so that no separation counts: seconds
+of CPU per second of sound, reading and writing included. And a tone of 1 kHz that turns once around the listener: what
+is beside its spectral line, and the largest jump.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from tas_core.jobs.request import FileOptions
 
 RATE_HZ = 48_000
 SIX = (
-    "dog circles around clockwise every 8 seconds; bell circles around counterclockwise every 5 seconds, starting behind;"
-    " helicopter passes overhead from front to back; car moves from the left via the front to the right;"
+    "dog circles around clockwise every 8 seconds; bell circles around counterclockwise every 5 seconds, starting"
+    " behind; helicopter passes overhead from front to back; car moves from the left via the front to the right;"
     " bird flies away from 1 m to 30 m on the left; cat moves from back left to above; in a small room"
 )
 TONE_HZ = 1000.0

@@ -8,8 +8,8 @@ beside its place, on its own side of the listener, less where the ear is nearer.
 Every room has a renderer of its own; where the room changes, sounds are faded from one to the other, while what sounded
 in the first one rings on. Times that no segment covers are in a room if the segments on both sides are.
 
-Reverberation has no sides, nor has what makes a sound wide. So that mirrored prompts mirror the ears, a scene whose first
-side is the right is rendered mirrored, and its ears exchanged; not with a head whose ears differ.
+Reverberation has no sides, nor has what makes a sound wide. So that mirrored prompts mirror the ears, a scene whose
+first side is the right is rendered mirrored, and its ears exchanged; not with a head whose ears differ.
 
 (left + right) / 2 is not the input here. The ears are as long as the input: what rings on after its end is cut.
 """

@@ -27,7 +27,7 @@ def sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, ...]:
     """Two given sounds in the working folder, as options."""
     monkeypatch.chdir(tmp_path)
     for seed, name in enumerate(("bell", "drum")):
-        sound = 0.05 * np.random.default_rng(seed).standard_normal(2 * RATE_HZ)
+        sound = 0.05 * np.random.default_rng(seed).standard_normal(round(1.4 * RATE_HZ))
         soundfile.write(f"{name}.wav", sound, RATE_HZ, subtype="FLOAT")
     return "--object", "bell.wav", "--object", "drum.wav"
 
@@ -69,7 +69,8 @@ def test_a_passage_and_stems_are_as_of_the_whole(tas: Run, sounds: tuple[str, ..
     np.testing.assert_array_equal(ears_of("parts/1-bell.wav"), ears_of("bell.wav"))
 
 
-def test_each_of_many_files_has_its_own_renderer(tas: Run, sounds: tuple[str, ...]) -> None:
+@pytest.mark.usefixtures("sounds")
+def test_each_of_many_files_has_its_own_renderer(tas: Run) -> None:
     lines = [
         {"objects": {"bell": "bell.wav"}, "prompt": prompt, "out": out}
         for prompt, out in (("bell left", "a.wav"), ("bell behind", "b.wav"), ("bell circles around", "c.wav"))
@@ -94,16 +95,8 @@ def test_a_head_of_one_plane_falls_back_with_a_warning_or_is_refused(tas: Run, s
     assert json.loads(tas(*asked, "-o", "s.wav", "--hrtf", "all.sofa").out)["renderer"] == "sphere"
     assert tas(*asked, "-o", "k.wav").code == 0
     np.testing.assert_allclose(ears_of("s.wav"), ears_of("k.wav"), atol=1e-4)
-    way = tas(
-        "spatialize",
-        *sounds,
-        "-p",
-        "bell circles around every 8 seconds, drum left",
-        "-o",
-        "w.wav",
-        "--hrtf",
-        "plane.sofa",
-    )
+    circle = "bell circles around every 8 seconds, drum left"
+    way = tas("spatialize", *sounds, "-p", circle, "-o", "w.wav", "--hrtf", "plane.sofa")
     assert way.code == 2
     assert "'bell' circles around, and the frontal plane has no such way" in way.error_line
     assert not Path("w.wav").exists()
@@ -125,11 +118,8 @@ def test_other_formats_carry_height_and_distance(tas: Run, sounds: tuple[str, ..
     done = tas("spatialize", *sounds, "-p", scene, "-o", "x.wav", "--format", "adm,objects,osc,rpp,ambix1")
     assert done.code == 0, done.err
     assert "adm, objects, osc, rpp, ambix1: rooms cannot be said there" in done.err
-    rows = {
-        name: list(csv.DictReader(Path(f"x.objects/{name}.csv").read_text().splitlines()))
-        for name in ("1-bell", "2-drum")
-    }
-    bell, drum = rows["1-bell"][0], rows["2-drum"][0]
+    tables = (Path(f"x.objects/{name}.csv").read_text().splitlines() for name in ("1-bell", "2-drum"))
+    bell, drum = (next(csv.DictReader(lines)) for lines in tables)
     asked_deg = float(bell["azimuth_deg"])
     assert asked_deg > 90
     assert (float(bell["distance_m"]), float(bell["elevation_deg"]), float(bell["gain"])) == (2.8, 0, 1)
