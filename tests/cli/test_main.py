@@ -146,7 +146,7 @@ def test_json_is_one_strict_object_with_the_documented_fields(
     assert " ".join(report) == (
         "source output start_s duration_s track sample_rate_hz subtype model steps seed device seconds"
         " real_time_factor peak gain_db shared_gain_db clamped_samples loudness_lufs segments objects alike stems"
-        " outputs sources"
+        " outputs sources renderer keeps_mono"
     )
     assert (report["source"], report["output"]) == (str(source), str(out))
     assert (report["start_s"], report["subtype"]) == (0.0, "PCM_16")
