@@ -1,4 +1,4 @@
-"""Where the ears say that sounds are, beside where the words of `examples/around.yaml` ask them to be.
+"""Where the ears say that sounds are, beside where the words of `examples/scenes/around.yaml` ask them to be.
 
     python benchmarks/around.py --out benchmarks/results/around.json
 
@@ -126,11 +126,15 @@ def asked(track: Track, power: np.ndarray) -> dict[str, float]:
 
 def measure(folder: Path) -> dict[str, Any]:
     """Render the example, and find where its sounds are."""
-    timeline = load_timeline(EXAMPLES / "around.yaml")
+    timeline = load_timeline(EXAMPLES / "scenes" / "around.yaml")
     began = time.process_time()
     options = FileOptions(subtype="FLOAT")
     result = tas_core.spatialize_file(
-        EXAMPLES / "duet.flac", folder / "ears.wav", timeline=EXAMPLES / "around.yaml", stems=folder, options=options
+        EXAMPLES / "duet.flac",
+        folder / "ears.wav",
+        timeline=EXAMPLES / "scenes" / "around.yaml",
+        stems=folder,
+        options=options,
     )
     taken_s = time.process_time() - began
     made = read_audio(folder / "ears.wav")
