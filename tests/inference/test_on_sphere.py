@@ -146,6 +146,20 @@ def test_where_a_room_ends_it_rings_on_and_nothing_jumps() -> None:
     assert np.abs(placed(scene, dog=silent).ears[:, after]).max() > 1e-3
 
 
+def test_transitions_glide_on_the_great_circle() -> None:
+    scene = Timeline((Segment.from_prompt(0, 1, "dog behind left"), Segment.from_prompt(1, 2, "dog above 3 m away")))
+    settings = replace(SPHERE, transition_s=0.5)
+    x = noise()
+    rate_hz = 400.0
+    (track,) = scene.tracks(np.arange(2 * rate_hz) / rate_hz, 2.0, transition_s=0.5)
+    assert (track.elevation_deg > 0).sum() > (track.elevation_deg == 90).sum() + 50
+    curve = PlaceCurve(track.azimuth_deg, track.elevation_deg, track.distance_m, track.spread, rate_hz)
+    want = SphereRenderer(rate_hz=RATE_HZ).render(x, [curve])[:, : x.shape[1]]
+    found = placed(scene, settings, dog=x).ears
+    assert np.square(found - want).sum() < 1e-4 * np.square(want).sum()
+    assert np.abs(placed(scene, dog=x).ears - found).max() > 0.01
+
+
 def test_a_gap_between_two_of_one_room_is_in_it() -> None:
     segments = (Segment.from_prompt(0, 0.5, "dog left, in a hall"), Segment.from_prompt(1, 2, "dog left, in a hall"))
     plan = SpherePlan(2 * RATE_HZ, RATE_HZ, Timeline(segments), SPHERE)
