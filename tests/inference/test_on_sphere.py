@@ -146,6 +146,18 @@ def test_where_a_room_ends_it_rings_on_and_nothing_jumps() -> None:
     assert np.abs(placed(scene, dog=silent).ears[:, after]).max() > 1e-3
 
 
+def test_a_full_turn_has_no_click() -> None:
+    size, tone_hz = 4 * RATE_HZ, 500.0
+    tone = 0.2 * np.sin(2 * np.pi * tone_hz * np.arange(size) / RATE_HZ)[None]
+    ears = placed("dog circles around clockwise every 4 seconds, starting in front", dog=tone).ears[:, 1024:-1024]
+    # Two samples of a tone say the third.
+    jump = ears[:, 2:] - 2 * np.cos(2 * np.pi * tone_hz / RATE_HZ) * ears[:, 1:-1] + ears[:, :-2]
+    assert 20 * np.log10(np.abs(jump).max() / np.abs(ears).max()) < -60
+    power = np.abs(np.fft.rfft(ears * np.blackman(ears.shape[1]) ** 2)) ** 2
+    beside = np.abs(np.fft.rfftfreq(ears.shape[1], 1 / RATE_HZ) - tone_hz) > 50
+    assert 10 * np.log10(power[:, beside].sum() / power.sum()) < -60
+
+
 def test_transitions_glide_on_the_great_circle() -> None:
     scene = Timeline((Segment.from_prompt(0, 1, "dog behind left"), Segment.from_prompt(1, 2, "dog above 3 m away")))
     settings = replace(SPHERE, transition_s=0.5)
