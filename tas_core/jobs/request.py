@@ -462,13 +462,16 @@ def read_prompts(timeline_path: Path | None, prompt: str | None) -> Timeline:
 def _with_head(options: FileOptions, timeline: Timeline) -> RenderSettings:
     """Settings of the rendering with the head that they need: its plane, or all of its directions."""
     if options.hrtf is not None and wants_sphere(timeline, options.render):
-        return replace(options.render, head=_read_whole_head(options.hrtf))
+        state = os.stat(options.hrtf) if options.hrtf.exists() else None
+        changed = (state.st_mtime_ns, state.st_size) if state else (0, 0)
+        return replace(options.render, head=_read_whole_head(options.hrtf, os.path.abspath(options.hrtf), changed))
     return replace(options.render, head=options.render.head or read_head(options.hrtf))
 
 
 @lru_cache(maxsize=1)
-def _read_whole_head(path: Path) -> HrirSet:
-    """All directions of a head, read once for all files."""
+def _read_whole_head(path: Path, where: str, changed: tuple[int, int]) -> HrirSet:
+    """All directions of a head, read once for all files; again where the file is another or has changed."""
+    del where, changed  # parts of the key
     from tas_core.acoustics.sofa import read_sofa
 
     return read_sofa(path, everywhere=True)
