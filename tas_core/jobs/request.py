@@ -411,7 +411,7 @@ def _output_form(
     start, stop = passage
     rate_hz = reader.sample_rate_hz
     if name == "adm" and rate_hz != ADM_RATE_HZ:
-        warnings.warn(f"{reader.name}: resampled from {rate_hz} Hz to {ADM_RATE_HZ} Hz, that of adm", stacklevel=4)
+        warnings.warn(f"{reader.name}: resampled from {rate_hz} Hz to {ADM_RATE_HZ} Hz, that of adm", stacklevel=3)
     subtypes = delivery.format.subtypes
     subtype = subtypes[0] if subtypes else output_subtype(out, reader.subtype)
     if options.subtype is not None and delivery.format.takes(options.subtype):

@@ -44,6 +44,7 @@ PLACEHOLDERS: Final = ("mix", "names")
 _PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 _LARGEST_SCRIPT: Final = 1_000_000
 _TOLERANCE_S: Final = 0.1
+_BLOCK_FRAMES: Final = 2**17
 
 
 @dataclass(frozen=True)
@@ -129,6 +130,8 @@ class Separator:
             try:
                 with AudioReader(path) as reader:
                     found_s = reader.count_frames() / reader.sample_rate_hz
+                    while reader.read(_BLOCK_FRAMES).shape[1]:  # a stem with a sample that is no number is not kept
+                        pass
             except InputError as error:
                 what = str(error).removeprefix(f"{path}: ")
                 raise InputError(f"separator: the stem of '{name}' cannot be read: {what}") from error

@@ -83,6 +83,12 @@ def _coerce(value: Any, kind: Any, where: str, error: type[TasError]) -> Any:
         if len(kinds) == len(value):
             pairs = enumerate(zip(value, kinds, strict=True))
             return tuple(_coerce(item, each, f"{where}[{index}]", error) for index, (item, each) in pairs)
+    elif plain is dict and isinstance(value, dict) and arguments:
+        of_key, of_value = arguments
+        return {
+            _coerce(key, of_key, f"{where}: a key", error): _coerce(item, of_value, f"{where}[{key!r}]", error)
+            for key, item in value.items()
+        }
     elif plain is float and isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     elif plain is int and isinstance(value, bool):

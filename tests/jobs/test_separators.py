@@ -109,6 +109,8 @@ def test_where_stereo_stays_it_gets_both_channels(tas: Run, command: str) -> Non
         (STAND_IN.replace("mix / number ** 2", "mix[:100]"), r"the stem of 'dog' is 0\.006 s long, expected 0\.500"),
         (STAND_IN.replace("soundfile.write(stem", "open(stem['file'], 'w').write('x'); (lambda *a, **b: 0)(stem"),
          "separator: the stem of 'dog' cannot be read"),
+        (STAND_IN.replace("mix / number ** 2", "mix / (mix != mix[9])"),
+         "separator: the stem of 'dog' cannot be read: sample (nan|inf|-inf) at 0.0005625 s in channel 1"),
     ],
 )  # fmt: skip
 def test_a_program_that_fails_leaves_nothing(tas: Run, command: str, script: str, what: str) -> None:

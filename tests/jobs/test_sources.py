@@ -130,6 +130,13 @@ def test_a_folder_of_stems_goes_by_its_file_names_and_has_a_rest(write: Callable
         np.testing.assert_allclose(ears_of(f"made/{path.name}"), ears_of(str(path)), atol=1e-6)
 
 
+def test_the_command_line_says_that_adm_is_resampled(tas: Run, write: Callable[..., np.ndarray]) -> None:
+    write("cello.wav", noise())
+    done = tas("spatialize", "--object", "cello.wav", "-p", "cello left", "--format", "binaural,adm", "-o", "x.wav")
+    assert done.code == 0, done.err
+    assert f"resampled from {RATE_HZ} Hz to 48000 Hz, that of adm" in done.err
+
+
 def test_a_passage_is_that_of_the_whole(write: Callable[..., np.ndarray]) -> None:
     write("cello.wav", noise(2.0))
     write("other.wav", noise(2.0, rate_hz=22050), 22050)

@@ -26,6 +26,7 @@ class Example:
     label: str | None = None
     causal: bool = False
     inner: Inner = Inner()
+    gains: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.width < 1:
@@ -33,7 +34,7 @@ class Example:
 
 
 def test_a_config_round_trips_through_json() -> None:
-    config = Example(3, 2.0, "add", (4,), "x", True, Inner(5))
+    config = Example(3, 2.0, "add", (4,), "x", True, Inner(5), {"cello": -3.0})
     assert config_from_dict(Example, json.loads(json.dumps(dataclasses.asdict(config)))) == config
 
 
@@ -58,6 +59,9 @@ def test_whole_numbers_become_floats() -> None:
         ({"width": 1, "dilations": 3}, "config: dilations must be tuple[int, ...], not int 3"),
         ({"width": 1, "label": 3}, "config: label must be str | None, not int 3"),
         ({"width": 1, "inner": {"dept": 1}}, "config: inner: unknown key 'dept', did you mean 'depth'?"),
+        ({"width": 1, "gains": [1]}, "config: gains must be dict[str, float], not list [1]"),
+        ({"width": 1, "gains": {"cello": "loud"}}, "config: gains['cello'] must be float, not str 'loud'"),
+        ({"width": 1, "gains": {3: 1.0}}, "config: gains: a key must be str, not int 3"),
         ([1], "config: expected an object with named values, not list [1]"),
     ],
 )
