@@ -246,11 +246,13 @@ class _Taker:
 
     def amount(self, i: int) -> tuple[float, int] | None:
         """How much at token i, dB without a sign: "by 3 dB", "a bit"."""
-        i = self.before(i)
+        first, i = i, self.before(i)
         if hit := self.known.amounts.match(self.text.tokens, i):
             return (hit[0], hit[1]) if self.text.ends_clause(hit[1]) else None
         number = read_number(self.text, i)
         unit = number and self.match("units", number[2])
+        if number and not unit and i > first and self.text.ends_clause(number[2]):
+            self.text.fail("a level without a unit, expected for example 3 dB", i, number[2])
         return (number[0], unit) if number and unit and not number[1] else None
 
     # ------------------------------------------------------------------ levels behind a sound
