@@ -138,7 +138,7 @@ def test_missing_and_binary_timelines_are_refused(tas: Run, make_audio: Callable
     [
         ("a cello on the left, piano", "piano"),
         ("somewhere there is a cello", "somewhere there is a cello"),
-        ("cello 120 degrees to the left", "120 degrees to the left"),
+        ("cello 200 degrees to the left", "200 degrees to the left"),
     ],
 )
 def test_an_unreadable_prompt_is_shown_with_a_caret(

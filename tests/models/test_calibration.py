@@ -54,7 +54,7 @@ def test_other_weights_need_a_calibration_of_their_own(tmp_path: Path) -> None:
         ({"format": 2}, "format 2 cannot be read"),
         ({"weights": {}}, "weights of nothing, expected some of sharpness, presence"),
         ({"weights": {"loudness": 1.0}}, "weights of loudness, expected some of sharpness, presence"),
-        ({"weights": {"presence": "1"}}, "presence is '1', expected a finite number"),
+        ({"weights": {"presence": "1"}}, r"weights\['presence'\] must be float, not str '1'"),
         ({"low": 1.5}, "low is 1.5, expected 0 to 1"),
         ({"low": None}, "low must be"),
         ({"intercept": math.inf}, "intercept is inf, expected a finite number"),

@@ -289,9 +289,9 @@ BAD_LINES: dict[str, tuple[str, str]] = {
         '{"clip": "1", "time": 0.1, "text": "cello on the lefft"}',
         r'an object without a place \(did you mean "left"\?\): "cello on the lefft"$',
     ),
-    "behind": (
-        '{"clip": "1", "time": 0.1, "text": "cello behind me"}',
-        r"places behind the listener are not supported",
+    "beyond the zenith": (
+        '{"clip": "1", "time": 0.1, "text": "cello 95 degrees up"}',
+        r"an elevation is at most 90 degrees, straight up or down",
     ),
     "no character": ('{"clip": "1", "time": 0.1, "text": "\\ud800 left"}', r"an object with a control character"),
     "text null": ('{"clip": "1", "time": 0.1, "text": null}', r"`text` is null, expected a prompt, or an empty text"),
