@@ -12,7 +12,6 @@ import soxr
 
 from tas_core.audio.formats import AudioFormat, ChannelLayout
 from tas_core.audio.loudness import LoudnessMeter
-from tas_core.audio.normalised_writer import NormalisedWriter
 from tas_core.audio.resampling import resampled_length
 from tas_core.audio.true_peak import PeakMeter
 from tas_core.conventions import amplitude_to_db
@@ -73,15 +72,7 @@ class AdmWriter:
             num_frames=self._left,
             layout=ChannelLayout(0, weights),
         )
-        self._writer = NormalisedWriter(
-            delivery.path,
-            tracks,
-            options.source_subtype,
-            levels=options.levels,
-            seed=options.seed,
-            overwrite=options.overwrite,
-            appendix=self,
-        )
+        self._writer = options.open(delivery.path, tracks, self)
 
     def write(self, block: SceneBlock) -> None:
         """Append a block."""

@@ -7,7 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
 
-from tas_core.audio.normalised_writer import Levels
+from tas_core.audio.formats import AudioFormat
+from tas_core.audio.normalised_writer import Levels, NormalisedWriter
+from tas_core.audio.writer import Appendix
 from tas_core.delivery.scene import SceneBlock
 
 
@@ -26,6 +28,18 @@ class WriteOptions:
     levels: Levels = field(default_factory=Levels)
     seed: int = 0
     overwrite: bool = False
+
+    def open(self, path: Path, form: AudioFormat, appendix: Appendix | None = None) -> NormalisedWriter:
+        """A file of sound that is written so; errors as :class:`tas_core.audio.normalised_writer.NormalisedWriter`."""
+        return NormalisedWriter(
+            path,
+            form,
+            self.source_subtype,
+            levels=self.levels,
+            seed=self.seed,
+            overwrite=self.overwrite,
+            appendix=appendix,
+        )
 
 
 @dataclass(frozen=True)

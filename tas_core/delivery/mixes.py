@@ -45,14 +45,7 @@ class MixWriter:
         self.paths = (delivery.path,)
         self._delivery, self._form = delivery, form
         self._panner = mix_panner(delivery.format.name, scene)
-        self._writer = NormalisedWriter(
-            delivery.path,
-            form,
-            options.source_subtype,
-            levels=options.levels,
-            seed=options.seed,
-            overwrite=options.overwrite,
-        )
+        self._writer = options.open(delivery.path, form)
 
     def write(self, block: SceneBlock) -> None:
         """Append a block."""

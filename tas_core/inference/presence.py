@@ -153,11 +153,14 @@ class PresenceTracker:
 
 def within(items: Iterable[Detection], first_s: float, end_s: float) -> tuple[Detection, ...]:
     """Detections cut to a passage; those outside of it are left out."""
-    return tuple(
-        replace(item, start_s=max(item.start_s, first_s), end_s=min(item.end_s, end_s))
-        for item in items
-        if item.start_s < end_s and item.end_s > first_s
-    )
+    return tuple(part for item in items if (part := part_within(item, first_s, end_s)))
+
+
+def part_within(item: Detection, first_s: float, end_s: float) -> Detection | None:
+    """A detection cut to a passage; None outside of it."""
+    if item.start_s >= end_s or item.end_s <= first_s:
+        return None
+    return replace(item, start_s=max(item.start_s, first_s), end_s=min(item.end_s, end_s))
 
 
 def frames_inside(times_s: np.ndarray, start_s: float, end_s: float) -> slice:

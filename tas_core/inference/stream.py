@@ -33,7 +33,7 @@ from tas_core.inference.engine import LoadedModel
 from tas_core.inference.levels import GainCurves
 from tas_core.inference.likeness import AlikePair
 from tas_core.inference.on_sphere import SpherePlan, SphereSpatializer
-from tas_core.inference.presence import Detection
+from tas_core.inference.presence import Detection, part_within
 from tas_core.inference.result import Block, SegmentResult, Spatialized
 from tas_core.inference.segment_levels import SegmentLevels
 from tas_core.inference.settings import RenderSettings
@@ -179,14 +179,13 @@ class Spatializer:
 
     def _heard(self) -> Iterator[tuple[Detection, Evidence | None]]:
         """Objects in the passage, and what the model showed of them."""
-        first_s, end_s = self._passage_s
         tracker, meter, calibration = self._renderer.tracker, self._renderer.evidence, self._calibration
         if tracker is None or meter is None:
             return
-        for item, evidence in zip(tracker.detections(), meter.evidence(), strict=True):
-            if item.start_s >= end_s or item.end_s <= first_s:
+        for whole, evidence in zip(tracker.detections(), meter.evidence(), strict=True):
+            item = part_within(whole, *self._passage_s)
+            if item is None:
                 continue
-            item = replace(item, start_s=max(item.start_s, first_s), end_s=min(item.end_s, end_s))
             if calibration is not None and evidence is not None:
                 confidence = calibration.confidence(evidence)
                 item = replace(item, confidence=confidence, doubtful=confidence < calibration.low)

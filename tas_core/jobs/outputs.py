@@ -59,14 +59,7 @@ class Outputs:
                     self._writers.append(self._together.enter(writer, writer.paths))
                     continue
                 assert form is not None
-                ears = NormalisedWriter(
-                    delivery.path,
-                    form,
-                    options.source_subtype,
-                    levels=options.levels,
-                    seed=options.seed,
-                    overwrite=options.overwrite,
-                )
+                ears = options.open(delivery.path, form)
                 self._writers.append(self._together.enter(ears, [delivery.path]))
             stack.pop_all()
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import shutil
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +14,7 @@ from tas_core.datasets.tasbench.layout import TasBench, write_split
 from tas_core.models.calibration import FEATURES, Evidence, read_calibration
 from tas_core.models.checkpoints import load_checkpoint
 from tests.support.scored import dry_scene, write_scenes
+from tests.support.scripts import load_script
 from tests.support.tiny import WideHashEncoder, phrase_table, write_material
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "calibrate.py"
@@ -23,13 +22,7 @@ SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "calibrate.py"
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("calibrate_tool", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look for their module there
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tools/calibrate.py")
 
 
 @pytest.fixture(scope="module")

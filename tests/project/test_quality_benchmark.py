@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from dataclasses import replace
@@ -12,18 +11,14 @@ from types import ModuleType
 import pytest
 
 from tests.support.fairplay import LENGTHS, write_fairplay, write_timelines
+from tests.support.scripts import load_script
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "quality.py"
 
 
 @pytest.fixture
 def quality(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("quality_benchmark", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "quality_benchmark", module)
-    spec.loader.exec_module(module)
+    module = load_script("benchmarks/quality.py")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     tiny = replace(module.BUDGETS["cpu"], steps=2, batch_size=2, clips=None, control_clips=1)
     monkeypatch.setitem(module.BUDGETS, "cpu", tiny)

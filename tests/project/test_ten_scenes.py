@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +15,7 @@ from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.sources.real_sounds import load_real_list
 from tas_core.timeline.prompts import parse_prompt
 from tas_core.timeline.segments import Timeline
+from tests.support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 SCENES = yaml.safe_load((ROOT / "benchmarks" / "ten_scenes.yaml").read_text())
@@ -23,12 +23,7 @@ SCENES = yaml.safe_load((ROOT / "benchmarks" / "ten_scenes.yaml").read_text())
 
 @pytest.fixture(scope="module")
 def ten() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("ten_scenes", ROOT / "benchmarks" / "ten_scenes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/ten_scenes.py")
 
 
 def test_every_scene_has_a_recording_for_each_clause() -> None:

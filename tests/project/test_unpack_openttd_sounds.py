@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 import subprocess
 import sys
@@ -11,17 +10,14 @@ from types import ModuleType
 
 import pytest
 
+from tests.support.scripts import load_script
+
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "unpack_openttd_sounds.py"
 
 
 @pytest.fixture(scope="module")
 def unpack() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("unpack_openttd_sounds", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("scripts/unpack_openttd_sounds.py")
 
 
 def wav(samples: bytes) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import struct
 import subprocess
 import sys
@@ -12,18 +11,15 @@ from types import ModuleType
 
 import pytest
 
+from tests.support.scripts import load_script
+
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "unpack_qt_resources.py"
 FOLDER, PACKED, ZSTD = 2, 1, 4
 
 
 @pytest.fixture(scope="module")
 def unpack() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("unpack_qt_resources", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("scripts/unpack_qt_resources.py")
 
 
 def archive(version: int = 3, *, flags: int = PACKED, bark: str = "bark.ogg", first: int = 1) -> bytes:

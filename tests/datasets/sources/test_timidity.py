@@ -1,9 +1,7 @@
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import struct
-import sys
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -17,6 +15,7 @@ from tas_core.datasets.sources.instruments import render_font
 from tas_core.datasets.sources.melodies import Note
 from tas_core.datasets.sources.timidity import PatchSynth, standard_midi
 from tas_core.errors import TasError
+from tests.support.scripts import load_script
 
 FREEPATS = next(font for font in SOUNDFONTS if font.name == "FreePats")
 ROOT = Path(__file__).parents[3]
@@ -128,12 +127,7 @@ def test_clips_of_patches_are_as_any_others() -> None:
 
 @pytest.fixture(scope="module")
 def shared_samples() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("shared_samples", ROOT / "tools" / "shared_samples.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["shared_samples"] = module
-    spec.loader.exec_module(module)
+    module = load_script("tools/shared_samples.py")
     module.read_samples = cache(module.read_samples)  # of a font, for all that it is compared with
     return module
 
