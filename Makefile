@@ -17,7 +17,7 @@ demo: install
 
 test: install
 	bash scripts/install-material.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .

@@ -160,7 +160,9 @@ def computed(job: Job, systems: Sequence[System], tasks: Sequence[Task], jobs: i
         return
     lost: list[Task] = []
     killed = lost.append if job.out is not None else lambda task: _fail(job, [task])
-    with closing(in_processes(Worker(job), tasks, jobs, killed=killed, setup=_use_one_thread)) as results:
+    with closing(
+        in_processes(Worker(job), tasks, jobs, killed=killed, setup=_use_one_thread, modules=["torch"])
+    ) as results:
         for _, outcome in results:
             if outcome is not None:
                 yield outcome

@@ -1,19 +1,21 @@
 """Processes that share out independent tasks; one that is killed fails the task that it was at, and no other.
 
-They are fresh, for a fork would inherit locks held by threads of this process (torch, FluidSynth) and wait forever.
+They are not forks of this process, which would inherit locks held by its threads (torch, FluidSynth) and wait forever,
+but of one that has loaded modules and started nothing, so that torch is loaded once for all of them.
 They do not hear Ctrl-C; the one that was started by hand does, and ends them so that they remove what they have begun.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from multiprocessing import connection, get_context
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from multiprocessing import connection, get_all_start_methods, get_context, parent_process
+from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Final, Generic, NoReturn, TypeVar
@@ -29,8 +31,6 @@ _NOT_STARTED: Final = (
 
 _PATIENCE_S: Final = 10.0
 """How long a process may take to leave; compiled code hears signals only between two calls."""
-
-_PR_SET_PDEATHSIG: Final = 1
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -48,6 +48,7 @@ def in_processes(
     killed: Callable[[TaskT], ResultT] = _refuse,
     setup: Callable[[], None] | None = None,
     threads: int = 1,
+    modules: Sequence[str] = (),
 ) -> Generator[tuple[int, ResultT], None, None]:
     """Results with the numbers of their tasks, counted from 0, as they come.
 
@@ -63,6 +64,7 @@ def in_processes(
         killed: the result of a task whose process was killed; what it raises ends it all.
         setup: called in each process before its first task.
         threads: for each process to compute with.
+        modules: as of :func:`process_context`.
 
     Raises:
         TasError: a process was killed, unless ``killed`` gives a result; or it cannot be started at all.
@@ -76,7 +78,7 @@ def in_processes(
                 if process.number is None and waiting:
                     process.give(*waiting.pop())
             while waiting and len(processes) < jobs:
-                processes.append(_Process(work, setup, threads))
+                processes.append(_Process(work, setup, threads, process_context(modules)))
                 processes[-1].give(*waiting.pop())
             busy = {process.pipe: process for process in processes if process.number is not None}
             if not busy:
@@ -127,30 +129,58 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
+def process_context(modules: Sequence[str]) -> ForkServerContext | SpawnContext:
+    """How to start processes that inherit nothing but modules, as Python does by itself from version 3.14 on.
+
+    Args:
+        modules: names of modules of other packages that they need and that take long to load. They are loaded once, by
+            the process that all are forked from; the first call decides, for there is one such process. Where there is
+            none (Windows), each process loads what it needs. None of this package's: that process does not know the
+            owner's search path, and could load another version.
+    """
+    if "forkserver" not in get_all_start_methods():
+        return get_context("spawn")
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(modules))
+    return context
+
+
 @contextlib.contextmanager
-def child_threads(threads: int) -> Iterator[None]:
-    """Tell processes that are started meanwhile how many threads to use; what reads this does so when it is loaded."""
-    before = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = str(threads)
+def child_environment(threads: int) -> Iterator[None]:
+    """What processes of Python that are started meanwhile are told.
+
+    They compute with so many threads, as far as libraries read that when they are loaded. And they load no module from
+    the working folder, which may hold anything: a file named like a module would be run.
+    """
+    settings = {"OMP_NUM_THREADS": str(threads), "PYTHONSAFEPATH": "1"}
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        if before is None:
-            os.environ.pop("OMP_NUM_THREADS", None)
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _Process(Generic[TaskT]):
     """A process as its owner sees it: ``number`` of the task that it is at, and whether it has ``started``."""
 
-    def __init__(self, work: Callable[[TaskT], Any], setup: Callable[[], None] | None, threads: int) -> None:
-        context = get_context("spawn")
+    def __init__(
+        self,
+        work: Callable[[TaskT], Any],
+        setup: Callable[[], None] | None,
+        threads: int,
+        context: ForkServerContext | SpawnContext,
+    ) -> None:
         self.number: int | None = None
         self.started = False
         self.pipe, other = context.Pipe()
-        self._process: BaseProcess = context.Process(target=_serve, args=(other, work, setup), daemon=True)
-        with child_threads(threads):
+        environment = dict(os.environ) | {"OMP_NUM_THREADS": str(threads)}
+        self._process: BaseProcess = context.Process(target=_serve, args=(other, work, setup, environment), daemon=True)
+        with child_environment(threads):
             self._process.start()
         other.close()
 
@@ -177,13 +207,20 @@ class _Process(Generic[TaskT]):
         return code
 
 
-def _serve(pipe: connection.Connection, work: Callable[[Any], Any], setup: Callable[[], None] | None) -> None:
+def _serve(
+    pipe: connection.Connection,
+    work: Callable[[Any], Any],
+    setup: Callable[[], None] | None,
+    environment: Mapping[str, str],
+) -> None:
     """Do what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    if sys.platform.startswith("linux"):
-        # Whatever ends the owner, its processes do not go on for nobody.
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    threading.Thread(target=_end_with_owner, daemon=True).start()
+    os.environ.clear()  # of the process that this one was forked from
+    os.environ.update(environment)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.set_num_threads(int(environment["OMP_NUM_THREADS"]))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         pipe.send(None)  # it has started
         while True:
@@ -197,6 +234,14 @@ def _serve(pipe: connection.Connection, work: Callable[[Any], Any], setup: Calla
             except Exception as error:
                 answer = None, _sendable(error)
             pipe.send(answer)
+
+
+def _end_with_owner() -> None:
+    """Whatever ends the owner, its processes do not go on for nobody."""
+    owner = parent_process()
+    if owner is not None:
+        owner.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _sendable(error: Exception) -> Exception:

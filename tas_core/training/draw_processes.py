@@ -16,15 +16,14 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass
-from multiprocessing import connection, get_all_start_methods, get_context
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from typing import Final
 
 import torch
 
 from tas_core.datasets.mixing.draws import SceneDrawer, SceneDraws
-from tas_core.system.processes import child_threads
+from tas_core.system.processes import child_environment, process_context
 
 _FIRST_S: Final = 120.0
 """How long a new process may take for its first batch: it has to import torch."""
@@ -56,13 +55,7 @@ class DrawProcesses:
     def __init__(self, drawer: SceneDrawer, batch_size: int, processes: int, first: int) -> None:
         self._drawer, self._batch_size, self._first = drawer, batch_size, first
         # Safetensors travel through the pipes.
-        self._context: ForkServerContext | SpawnContext
-        if "forkserver" in get_all_start_methods():
-            # Torch is imported once, by a process without threads, that the others are forked from.
-            self._context = get_context("forkserver")
-            self._context.set_forkserver_preload([__name__])
-        else:
-            self._context = get_context("spawn")
+        self._context = process_context(["torch"])
         self._closed = threading.Event()
         self._left = [_LIVES] * processes
         self._workers: list[_Worker | None] = [self._start(first + number) for number in range(processes)]
@@ -108,7 +101,7 @@ class DrawProcesses:
         ours, theirs = self._context.Pipe(duplex=False)
         task = (theirs, self._drawer, self._batch_size, first, len(self._left))
         process = self._context.Process(target=_serve, args=task, daemon=True)
-        with child_threads(1):
+        with child_environment(1):
             process.start()
         theirs.close()
         return _Worker(process, ours)

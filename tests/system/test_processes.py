@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tas_core.errors import InputError, TasError
-from tas_core.system.processes import KILLED, child_threads, in_order, in_processes
+from tas_core.system.processes import KILLED, child_environment, in_order, in_processes
 
 _started_with: str | None = None
 
@@ -173,14 +173,76 @@ def test_breaking_off_ends_what_processes_are_at(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [None, "7"])
-def test_threads_of_processes_are_told_to_those_started_meanwhile(
+def test_processes_that_are_started_meanwhile_are_told_their_threads(
     monkeypatch: pytest.MonkeyPatch, before: str | None
 ) -> None:
     if before is None:
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     else:
         monkeypatch.setenv("OMP_NUM_THREADS", before)
-    with child_threads(3):
+    with child_environment(3):
         said = subprocess.run(["printenv", "OMP_NUM_THREADS"], capture_output=True, text=True).stdout
         assert said == "3\n"
     assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+_OWNER = """
+import os, sys, time
+from contextlib import closing
+from pathlib import Path
+from tas_core.system.processes import in_processes
+
+def wait(number):
+    Path(f"{os.getpid()}.pid").touch()
+    time.sleep(600)
+
+if __name__ == "__main__":
+    with closing(in_processes(wait, range(2), 2)) as results:
+        next(results)
+"""
+
+
+def _computes(pid: int) -> bool:
+    """Whether a process is there, and not only because nobody has asked how it ended."""
+    said = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
+    return bool(said.strip()) and not said.startswith("Z")
+
+
+def test_processes_whose_owner_is_killed_do_not_go_on_for_nobody(tmp_path: Path) -> None:
+    (tmp_path / "owner.py").write_text(_OWNER)
+    owner = subprocess.Popen([sys.executable, "owner.py"], cwd=tmp_path)
+    began = time.monotonic()
+    while len(list(tmp_path.glob("*.pid"))) < 2:
+        assert time.monotonic() - began < 120
+        time.sleep(0.02)
+    owner.kill()
+    owner.wait()
+    left = {int(path.stem) for path in tmp_path.glob("*.pid")}
+    while left:
+        assert time.monotonic() - began < 120, left
+        left = {pid for pid in left if _computes(pid)}
+        time.sleep(0.02)
+
+
+def test_no_module_of_the_working_folder_is_loaded(tmp_path: Path) -> None:
+    """Which holds sounds of anybody: a file named like a module would be run."""
+    for name in ("multiprocessing", "signal", "random", "socket", "numpy", "torch", "tas_core"):
+        (tmp_path / f"{name}.py").write_text("open('was run', 'w').close()\nraise SystemExit(3)\n")
+    code = "from tas_core.system.processes import in_processes; print(sorted(in_processes(abs, [-3, -4], 2)))"
+    script = tmp_path / "elsewhere" / "script.py"
+    script.parent.mkdir()
+    script.write_text(f"if __name__ == '__main__':\n    {code}\n")
+    done = subprocess.run([sys.executable, script], cwd=tmp_path, capture_output=True, text=True, timeout=240)
+    assert (done.stdout, done.returncode) == ("[(0, 3), (1, 4)]\n", 0), done.stderr
+    assert not (tmp_path / "was run").exists()
+
+
+def _variable(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+@pytest.mark.parametrize("value", ["one", "other"])
+def test_processes_have_the_environment_of_their_owner(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TAS_TEST_VARIABLE", value)
+    found = list(in_processes(_variable, ["TAS_TEST_VARIABLE", "PYTHONSAFEPATH"], 1))
+    assert found == [(0, value), (1, os.environ.get("PYTHONSAFEPATH"))]

@@ -328,7 +328,9 @@ def build_bank(
     position = 0
     with (
         tempfile.TemporaryDirectory(prefix="tas-bank-") as scratch,
-        closing(in_processes(partial(_render_job, scratch=Path(scratch)), plan, jobs, killed=_refuse)) as found,
+        closing(
+            in_processes(partial(_render_job, scratch=Path(scratch)), plan, jobs, killed=_refuse, modules=["torch"])
+        ) as found,
     ):
         for done, (path, rendered) in enumerate(in_order(found)):
             chunks.append(np.fromfile(path, np.int16))

@@ -42,7 +42,7 @@ def map_clips(
         for clip in clips:
             take(work(clip))
         return results
-    with closing(in_processes(work, clips, jobs)) as found:
+    with closing(in_processes(work, clips, jobs, modules=["numpy"])) as found:
         for result in in_order(found):
             take(result)
     return results

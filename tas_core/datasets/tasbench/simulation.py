@@ -392,7 +392,9 @@ def _made(root: Path, recipe: Recipe, numbers: Sequence[int], jobs: int) -> Iter
         for number in numbers:
             yield _make(root, recipe, number)
         return
-    with closing(in_processes(partial(_make, root, recipe), numbers, jobs, killed=_refuse)) as results:
+    with closing(
+        in_processes(partial(_make, root, recipe), numbers, jobs, killed=_refuse, modules=["scipy.signal"])
+    ) as results:
         for _, number in results:
             yield number
 

@@ -30,7 +30,7 @@ def compute_in_processes(
     if (allowed := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
         threads = max(1, min(threads, int(allowed)))
     work, setup = partial(attempt, worker), partial(_use_threads, threads)
-    return in_processes(work, tasks, jobs, killed=_killed, setup=setup, threads=threads)
+    return in_processes(work, tasks, jobs, killed=_killed, setup=setup, threads=threads, modules=["torch"])
 
 
 def _killed(task: FileTask) -> FileOutcome:
