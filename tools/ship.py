@@ -4,8 +4,9 @@
         --set sharpness=4.0 balance=0.75 --bits 8
 
 Every checkpoint becomes a network of its own in the shipped model, whose masks are averaged; where names are joined by
-a comma, it is the mean of their weights, which makes sense where one run started from the other. The diffuse part, and
-what is said of training, is that of the first. A shipped model by itself is stored anew, and still made of the same.
+a comma, it is the mean of their weights, which makes sense where one run started from the other: `a,a,b` is two thirds
+of a. The diffuse part, and what is said of training, is that of the first. A shipped model by itself is stored anew,
+and still made of the same.
 """
 
 import argparse
