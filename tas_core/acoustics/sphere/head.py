@@ -179,6 +179,18 @@ class SphereHead:
         np.multiply(level, np.sin(turn), out=found.imag)
         return found
 
+    def log_change(self, first: np.ndarray, last: np.ndarray, later_s: np.ndarray) -> np.ndarray:
+        """Changes of log spectra with their delays, complex64 (place, ear, freq), from ``first`` to ``last``.
+
+        Args:
+            first: log spectra, without delays.
+            last: the same later.
+            later_s: by how much the delays have grown (place, ear), seconds.
+        """
+        change = last - first
+        change.imag -= later_s[..., None].astype(np.float32) * self._radians_per_s.astype(np.float32)
+        return change
+
     def response(self, azimuth_deg: np.ndarray, elevation_deg: np.ndarray) -> np.ndarray:
         """Impulse responses (place, ear, tap) of directions, late by ``lead`` samples.
 

@@ -6,6 +6,16 @@ nothing can click; from piece to piece (some 2.7 ms) the filters differ by littl
 Filters are made as log spectra: the head's, what nearness adds, what the air takes, and a turn of phase for the delay,
 which is exact for any fraction.
 
+**Gliding.** Between two pieces that mixes H_m = exp(L_m) evenly, where a sound that moves would have exp of the mean:
+with d = L_(m+1) - L_m and the part u of the way, (1 - u) + u exp(d) is off exp(u d) by u (1 - u) d^2 / 2, which repeats
+with the pieces and is heard as a buzz where the delay changes fast or the frequency is high. Each piece is therefore
+also sent through half the slope of its filter, s L'_m H_m / 2, by its windows times the time s from its middle, in
+pieces. Of two neighbours that adds u (1 - u) d (exp(d) - 1) / -2, so that the second order cancels and the phase glides
+from sample to sample, as from a delay line; what is left is u (1 - u) (1 - 2 u) d^3 / 12. And since a piece lasts as long as
+the way from the one before to the one behind, its L is their mean, (L_(m-1) + 2 L_m + L_(m+1)) / 4: filters between
+measured directions change their slope at the borders of triangles, which then does not jump. Where a place jumps there
+is neither, and it is faded; what stays is as it is.
+
 **Reflections** change slowly: their pieces are 16 times as long (43 ms at 48 kHz). The tail of a room is one filter
 for all objects.
 
@@ -31,6 +41,9 @@ from tas_core.conventions import RIGHT_EAR
 from tas_core.errors import InputError
 
 _HOPS = 16
+_JUMP, _JUMP_SHARE, _JUMP_SPREAD = 0.14, 0.25, 0.2
+"""From piece to piece, of directions (0.14 is 8 degrees), of the distance and of the spread: more than that is a jump,
+and up to half of it a movement (four turns a second)."""
 _RATE_HZ = (8_000, 192_000)
 
 
@@ -115,7 +128,7 @@ class _Object:
     curve: Curve
     before: np.ndarray
     fast_key: bytes = b""
-    fast: list[np.ndarray] = field(default_factory=list)
+    fast: list[list[np.ndarray]] = field(default_factory=list)
     slow_key: bytes = b""
     slow: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
@@ -134,7 +147,7 @@ class SphereStream:
         head, step = renderer.head, renderer.step
         self._objects = [_Object(curve, np.zeros(step, np.float32)) for curve in curves]
         # From short piece to short piece filters change evenly; from long to long they change anyhow, so smoothly.
-        self._window = _triangle(head.hop)
+        self._windows = _even_windows(head.hop)
         self._long_window = np.hanning(2 * step + 1)[:-1].astype(np.float32)
         self._near = near_field(head.size // 2 + 1, renderer.rate_hz)
         self._air = air_log_response(head.size // 2 + 1, renderer.rate_hz).astype(np.complex64)
@@ -189,7 +202,8 @@ class SphereStream:
         """Render a step (object, step); gives the ears of one step, which lies a step and ``lead`` further back."""
         renderer, head = self._renderer, self._renderer.head
         step, hop = renderer.step, head.hop
-        times_s = (self._steps * step + np.arange(_HOPS) * hop) / renderer.rate_hz
+        # One before and one behind, for slopes.
+        times_s = (self._steps * step + np.arange(-1, _HOPS + 1) * hop) / renderer.rate_hz
         fast = np.zeros((_HOPS, 2, head.size // 2 + 1), np.complex64)
         slow = np.zeros((2, renderer.slow_size // 2 + 1), np.complex64)
         for item, now in zip(self._objects, stems, strict=True):
@@ -197,19 +211,20 @@ class SphereStream:
             item.before = now
             if not signal.any():
                 continue
-            place = item.curve.at(times_s)
-            gain = (REFERENCE_M / place.distance_m).astype(np.float32)
+            around = item.curve.at(times_s)
+            gain = (REFERENCE_M / around.distance_m[1:-1]).astype(np.float32)
             sounds = [signal]
-            if place.spread.any():
+            if around.spread.any():
                 # What wraps around lies ahead of the pieces: the twin's response is shorter than a step less a hop.
                 sounds.append(np.fft.irfft(np.fft.rfft(signal) * renderer.twin_spectrum).astype(np.float32))
-            for sound, filters in zip(sounds, self._fast_filters(item, place), strict=True):
+            for sound, filters in zip(sounds, self._fast_filters(item, around), strict=True):
                 pieces = np.lib.stride_tricks.sliding_window_view(sound[step - hop :], 2 * hop)[::hop]
-                spectrum = np.fft.rfft(pieces * self._window * gain[:, None], head.size, axis=-1)
-                fast += spectrum[:, None] * filters
+                for window, spectra in zip(self._windows, filters, strict=False):  # what stays has no slope
+                    spectrum = np.fft.rfft(pieces * window * gain[:, None], head.size, axis=-1)
+                    fast += spectrum[:, None] * spectra
             if renderer.reflections:
                 spectrum = np.fft.rfft(signal * self._long_window, renderer.slow_size)
-                slow += spectrum * self._slow_filter(item, place, renderer.reflections)
+                slow += spectrum * self._slow_filter(item, around, renderer.reflections)
         # The buffer begins where the long pieces of this step do, less the filters' lateness.
         ears = self._ears
         if renderer.reflections:
@@ -228,11 +243,19 @@ class SphereStream:
         self._given += ready.shape[1]
         return ready
 
-    def _fast_filters(self, item: _Object, place: Placement) -> list[np.ndarray]:
-        """Spectra (place or 1, ear, freq) of what comes straight from an object: of its signal, and its twin if any."""
+    def _fast_filters(self, item: _Object, around: Placement) -> list[list[np.ndarray]]:
+        """Spectra (place or 1, ear, freq) of what comes straight from an object: of its signal, and its twin if any.
+
+        Of each, those of its places, and if it moves half the slopes in pieces that they change by.
+
+        Args:
+            item: the object.
+            around: its places, with one before and one behind.
+        """
         head = self._renderer.head
-        values = np.column_stack([place.direction, place.distance_m, place.spread])
-        if (values == values[0]).all():
+        values = np.column_stack([around.direction, around.distance_m, around.spread])
+        moves = bool((values != values[0]).any())
+        if not moves:
             values = values[:1]
         key = values.tobytes()
         if key == item.fast_key:
@@ -242,26 +265,34 @@ class SphereStream:
         log_response, delay_s = head.log_response(folded)
         if distance_m.min() < REFERENCE_M:
             log_response += self._near.log_response(folded, distance_m)
-        if place.spread.any():
+        if spread.any():
             log_response *= (1 - spread).astype(np.float32)[:, None, None]
             delay_s += spread[:, None] * (head.middle_s - delay_s)
         if distance_m.max() > REFERENCE_M:
             air_m = np.maximum(distance_m - REFERENCE_M, 0.0).astype(np.float32)
             log_response += air_m[:, None, None] * self._air
-        found = head.spectra(log_response, delay_s)
-        found[mirrored] = found[mirrored, ::-1]
+        log_response[mirrored], delay_s[mirrored] = log_response[mirrored, ::-1], delay_s[mirrored, ::-1]
+        inner = slice(1, -1) if moves else slice(None)
+        if not moves:
+            found = [head.spectra(log_response, delay_s)]
+        else:
+            quarter = (_smoothness(values) / 4)[:, None, None]
+            slope = head.log_change(log_response[:-2], log_response[2:], delay_s[2:] - delay_s[:-2])
+            log_response, delay_s = _evened(log_response, quarter), _evened(delay_s, quarter[..., 0])
+            found = [head.spectra(log_response, delay_s)]
+            found.append(found[0] * (slope * quarter))
         item.fast, item.fast_key = [found], key
-        if place.spread.any():
-            same, twin = (share.astype(np.float32)[:, None] for share in shares(spread, self._renderer.freqs_hz))
+        if around.spread.any():
+            same, twin = (share.astype(np.float32)[:, None] for share in shares(spread[inner], self._renderer.freqs_hz))
             signs = np.ones((2, 1), np.float32)
             signs[RIGHT_EAR] = -1.0
-            item.fast = [found * same, found * (signs * twin)]
+            item.fast = [[spectra * same for spectra in found], [spectra * (signs * twin) for spectra in found]]
         return item.fast
 
-    def _slow_filter(self, item: _Object, place: Placement, reflections: Reflections) -> np.ndarray:
-        """Spectrum (ear, freq) of the reflections of an object at its first place."""
-        direction, distance_m = place.direction[:1], float(place.distance_m[0])
-        key = direction.tobytes() + place.distance_m[:1].tobytes()
+    def _slow_filter(self, item: _Object, around: Placement, reflections: Reflections) -> np.ndarray:
+        """Spectrum (ear, freq) of the reflections of an object at its first place, behind the one before."""
+        direction, distance_m = around.direction[1:2], float(around.distance_m[1])
+        key = direction.tobytes() + around.distance_m[1:2].tobytes()
         if key != item.slow_key:
             mirrored = np.zeros(1, bool)
             if reflections.symmetric:
@@ -280,10 +311,29 @@ class SphereStream:
         return np.fft.irfft(np.einsum("pf,pef->ef", self._sent, self._renderer.tail_spectra), 2 * step, axis=-1)
 
 
-def _triangle(hop: int) -> np.ndarray:
-    """Window of two hops: filters that change evenly are then mixed as they change, without ripples from hop to hop."""
+def _even_windows(hop: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows of two hops for what changes evenly: a triangle, and the same times the time from its middle, in hops."""
     rise = np.arange(hop, dtype=np.float32) / hop
-    return np.concatenate([rise, 1 - rise])
+    triangle = np.concatenate([rise, 1 - rise])
+    return triangle, triangle * (np.arange(2 * hop, dtype=np.float32) / hop - 1)
+
+
+def _evened(values: np.ndarray, quarter: np.ndarray) -> np.ndarray:
+    """Values of pieces without the first and the last, each mixed with a quarter of both neighbours, or less."""
+    return values[1:-1] + (values[:-2] - 2 * values[1:-1] + values[2:]) * quarter
+
+
+def _smoothness(values: np.ndarray) -> np.ndarray:
+    """How far places move on from the one before to the one behind, float32 (place less 2): 1 does, 0 jumps.
+
+    Args:
+        values: direction, distance and spread (place, 5), with one before and one behind.
+    """
+    change = values[1:] - values[:-1]
+    steps = np.sqrt(np.square(change[:, :3]).sum(axis=1)) / _JUMP
+    steps = np.maximum(steps, np.abs(change[:, 3]) / (values[:-1, 3] * _JUMP_SHARE))
+    steps = np.maximum(steps, np.abs(change[:, 4]) / _JUMP_SPREAD)
+    return np.clip(2 - 2 * np.maximum(steps[:-1], steps[1:]), 0, 1).astype(np.float32)
 
 
 def _good_size(least: int) -> int:

@@ -193,6 +193,30 @@ def test_a_full_turn_has_no_jump_above_60_db_below_the_tone(
         assert 10 * np.log10(power[far].sum() / power.sum()) < -60
 
 
+@pytest.mark.parametrize(("seconds", "tone_hz"), [(1, 6500.0), (0.5, 3000.0)])
+def test_a_fast_turn_of_a_high_tone_glides(outdoors: SphereRenderer, seconds: float, tone_hz: float) -> None:
+    """Delays that change from piece to piece, at 4 ms, would leave -52 and -54 dB; they change from sample to sample."""
+    frames = round(seconds * RATE_HZ)
+    tone = np.sin(2 * np.pi * tone_hz * np.arange(frames) / RATE_HZ)[None]
+    ears = outdoors.render(tone, [PlaceCurve(np.linspace(0, 360, round(100 * seconds) + 1))])[:, :frames]
+    inner = ears[:, frames // 10 : -frames // 10]
+    power = np.abs(np.fft.rfft(inner * np.blackman(inner.shape[1]))) ** 2
+    far = np.abs(np.fft.rfftfreq(inner.shape[1], 1 / RATE_HZ) - tone_hz) > 150
+    assert (10 * np.log10(power[:, far].sum(axis=1) / power.sum(axis=1)) < -60).all()
+
+
+def test_where_a_place_jumps_one_fades_into_the_other_within_a_piece(outdoors: SphereRenderer) -> None:
+    """No slope leads from one place to the other: it is both places, each with its part of the sound."""
+    hop, stem = outdoors.head.hop, noise(frames=8000)
+    border = 60 * hop
+    curve = PlaceCurve(np.where(np.arange(150) < 60, 130.0, -70.0), 10.0, 2.0, rate_hz=RATE_HZ / hop)
+    share = np.clip((border - np.arange(8000)) / hop, 0, 1)
+    before, after = (
+        outdoors.render(stem * part, [PlaceCurve(a, 10.0, 2.0)]) for a, part in ((130, share), (-70, 1 - share))
+    )
+    np.testing.assert_allclose(outdoors.render(stem, [curve]), before + after, rtol=0, atol=5e-5)
+
+
 def test_a_turn_in_a_room_with_spread_has_no_jump_either(indoors: SphereRenderer) -> None:
     frames = 2 * RATE_HZ
     tone = np.sin(2 * np.pi * 700 * np.arange(frames) / RATE_HZ)[None]
