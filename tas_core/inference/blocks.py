@@ -11,6 +11,7 @@ from tas_core.errors import InputError
 from tas_core.inference.likeness import AlikePair
 from tas_core.inference.presence import Detection
 from tas_core.inference.result import Block, SegmentResult, Spatialized
+from tas_core.timeline.segments import Timeline
 
 
 class Rendering(Protocol):
@@ -26,7 +27,7 @@ class Rendering(Protocol):
 
     def detections(self) -> tuple[Detection, ...]: ...  # noqa: D102
 
-    def alike(self) -> tuple[AlikePair, ...]: ...  # noqa: D102
+    def alike(self, asked: Timeline | None = None) -> tuple[AlikePair, ...]: ...  # noqa: D102
 
 
 def gathered(job: Rendering, blocks: Iterable[Block]) -> Spatialized:

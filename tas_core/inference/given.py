@@ -185,9 +185,13 @@ class GivenSpatializer:
         theirs = self._network.detections() if self._network else ()
         return tuple(sorted((*within(mine, *span_s), *theirs), key=lambda item: item.start_s))
 
-    def alike(self) -> tuple[AlikePair, ...]:
-        """Objects that a network does not tell apart; nothing of those that are given."""
-        return self._network.alike() if self._network else ()
+    def alike(self, asked: Timeline | None = None) -> tuple[AlikePair, ...]:
+        """Objects that a network does not tell apart; nothing of those that are given.
+
+        Args:
+            asked: as for :meth:`tas_core.inference.likeness.LikenessMeter.pairs`.
+        """
+        return self._network.alike(asked) if self._network else ()
 
     def _placed(self, x: np.ndarray, first: int, keep: slice) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         """Ears (ear, time) and sounds (channel, time) of what is kept of a chunk (row, time) from sample ``first`` on.

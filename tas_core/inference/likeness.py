@@ -104,8 +104,17 @@ class LikenessMeter:
         lengths = np.sqrt(np.diag(self._products[segment]))
         return self._products[segment] / np.maximum(np.outer(lengths, lengths), np.finfo(float).tiny)
 
-    def pairs(self) -> tuple[AlikePair, ...]:
-        """Pairs that are alike somewhere, in the order in which they first are; none of them at one place together."""
+    def pairs(self, asked: Timeline | None = None) -> tuple[AlikePair, ...]:
+        """Pairs that are alike somewhere, in the order in which they first are; none of them at one place together.
+
+        Args:
+            asked: where the timeline was laid flat, the one with all places: behind is not in front.
+        """
+        said = {
+            (segment.start_s, clause.object): clause
+            for segment in (asked.segments if asked else ())
+            for clause in segment.clauses
+        }
         found: dict[frozenset[str], AlikePair] = {}
         for number, segment in enumerate(self._segments):
             assert segment.end_s is not None
@@ -114,7 +123,10 @@ class LikenessMeter:
             likeness = self.likeness(number)
             for (i, first), (j, second) in combinations(enumerate(segment.clauses), 2):
                 value = min(float(likeness[i, j]), 1.0)
-                if value < ALIKE or (first.azimuth, first.gain) == (second.azimuth, second.gain):
+                if value < ALIKE:
+                    continue
+                one, other = (said.get((segment.start_s, clause.object), clause) for clause in (first, second))
+                if (one.path, one.gain) == (other.path, other.gain):
                     continue
                 names = first.object, second.object
                 before = found.get(frozenset(names))

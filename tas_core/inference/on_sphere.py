@@ -261,9 +261,9 @@ class SphereSpatializer:
         span_s = (self._plan.passage[0] / self.sample_rate_hz, self._plan.passage[1] / self.sample_rate_hz)
         return within(self._maker.detections(), *span_s)
 
-    def alike(self) -> tuple[AlikePair, ...]:
-        """Objects that are not told apart."""
-        return self._maker.alike()
+    def alike(self, asked: Timeline | None = None) -> tuple[AlikePair, ...]:
+        """Objects that are not told apart and are not at one place: behind is not in front, nor is far near."""
+        return self._maker.alike(asked or self.timeline)
 
     def _rows(self, stems: Mapping[int, np.ndarray], start: int, stop: int) -> np.ndarray:
         """Sounds (row, time) with their gains: the channels of all objects, and the rest last."""

@@ -191,9 +191,13 @@ class Spatializer:
                 item = replace(item, confidence=confidence, doubtful=confidence < calibration.low)
             yield item, evidence
 
-    def alike(self) -> tuple[AlikePair, ...]:
-        """Objects that the model does not tell apart, after all blocks; nothing from models that do not separate."""
-        return self._renderer.likeness.pairs() if self._renderer.likeness else ()
+    def alike(self, asked: Timeline | None = None) -> tuple[AlikePair, ...]:
+        """Objects that the model does not tell apart, after all blocks; nothing from models that do not separate.
+
+        Args:
+            asked: as for :meth:`tas_core.inference.likeness.LikenessMeter.pairs`.
+        """
+        return self._renderer.likeness.pairs(asked) if self._renderer.likeness else ()
 
     def _change(self, stems: Mapping[int, np.ndarray], start: int, *, in_place: bool = False) -> np.ndarray | float:
         """What the gains of stems (time), by their number, and of the rest add to their sum; 0 if they change nothing.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tas_core.inference.likeness import ALIKE, AlikePair, LikenessMeter
+from tas_core.inference.renderer_choice import flattened
 from tas_core.timeline.segments import Segment, Timeline
 from tests.support.tiny import rendered, tiny_slots
 
@@ -65,6 +66,26 @@ def test_pairs_are_said_once_and_only_where_places_differ() -> None:
     assert _measured(masks).pairs()[0].start_s == 4.0  # where it is worst
 
 
+@pytest.mark.parametrize(
+    ("prompt", "said"),
+    [
+        ("cello in front, dog behind me", 1),
+        ("cello left, dog 125 degrees left", 1),
+        ("cello in front, dog overhead", 1),
+        ("cello in front, dog far away", 1),
+        ("cello in front, dog all around", 1),
+        ("cello circles around every 4 seconds, dog in front", 1),
+        ("cello and dog behind me", 0),
+        ("cello 3 m behind me, dog at the same place as the cello", 0),
+    ],
+)
+def test_places_of_the_whole_sphere_differ_though_the_plane_has_one_for_them(prompt: str, said: int) -> None:
+    asked = Timeline((Segment.from_prompt(0.0, 4.0, prompt),))
+    meter = LikenessMeter(flattened(asked))
+    meter.add(np.arange(40) / 10, ("cello", "dog"), np.ones((40, 2, 2)))
+    assert len(meter.pairs(asked)) == said
+
+
 def test_silence_is_like_nothing() -> None:
     meter = _measured(np.zeros((3, 89, 40)))
     assert meter.pairs() == ()
@@ -91,4 +112,8 @@ def test_a_model_that_hears_no_text_gives_all_names_one_mask() -> None:
     assert pair.likeness == pytest.approx(1.0, abs=1e-5)
     assert re.match("'cello' and 'piano' share 100 %", pair.message)
     assert rendered(noise, 16_000, Timeline.from_prompt("cello and piano on the left"), network).alike == ()
+    (pair,) = rendered(
+        noise, 16_000, Timeline.from_prompt("cello in front, piano behind me"), network, renderer="sphere"
+    ).alike
+    assert pair.objects == ("cello", "piano")
     assert 0.5 < ALIKE < 1
