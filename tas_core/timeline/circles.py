@@ -24,6 +24,8 @@ class Turn:
     """What the words of a circle say so far."""
 
     said: Said
+    sense_at: int
+    """Where its sense can be said, characters."""
     sign: int | None = None
     period_s: float | None = None
     turns: float | None = None
@@ -51,7 +53,7 @@ class CircleReader(PointReader):
         if not verb and around and self.text.key(i) not in ("around", "all", "in", "round"):
             return None
         said.stop = around or stop
-        turn = Turn(said)
+        turn = Turn(said, sense_at=self.text.tokens[(verb or said.stop) - 1].stop)
         if verb:
             self.speed_between(verb, turn)
         while more := self.circle_part(turn):
@@ -183,8 +185,7 @@ class CircleReader(PointReader):
         end = self.points(turn.end)[0] if turn.end else start
         sign = turn.sign or -1
         if turn.sign is None:
-            at = self.text.tokens[(self.match("circles", i) or said.stop) - 1].stop
-            said.edits.append((at, at, " counterclockwise"))
+            said.edits.append((turn.sense_at, turn.sense_at, " counterclockwise"))
         period_s = turn.period_s
         if not period_s and not turn.turns:
             period_s = self.words.numbers["turn_s"]

@@ -254,7 +254,7 @@ def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | Non
             return _Point(stop, shared[0].sign * value + 0.0)
     else:
         k = unit
-        while lead := text.known.leads.match(text.tokens, k):
+        while (lead := text.known.leads.match(text.tokens, k)) and not (after_from and _begins_an_end(text, unit, k)):
             k = lead[1]
     if (value or not after_from or unit is None) and not signed and (side := text.known.sides.match(text.tokens, k)):
         word, stop = side
@@ -262,17 +262,27 @@ def _degrees(text: PromptText, j: int, i: int, after_from: bool) -> _Point | Non
         after = _of(text, text.skip("side_nouns", stop))[0]
         return _Point(after, word.sign * value + 0.0, (edited(text, k, stop, word.mirror),))
     digits = text.source(j, stop)
+    # A plus keeps the "right" of "right behind me" from being the number's side.
+    before_side = text.known.sides.match(text.tokens, k) is not None
     if sign := text.known.signs.match(text.tokens, j):
         bare = text.source(sign[1], stop)
-        opposite = bare if value < 0 else f"minus {bare}"
+        opposite = f"minus {bare}" if value > 0 else f"plus {bare}" if before_side else bare
     elif text.known.numbers.match(text.tokens, j):
         opposite = f"-{value:g}"
     else:
-        opposite = f"-{digits.lstrip('+')}" if value > 0 else digits[1:]
+        opposite = f"-{digits.lstrip('+')}" if value > 0 else "+" * before_side + digits[1:]
     if value and not signed and j and text.gap(j - 1).strip(" \t([") == "-":
         text.fail("a minus or a dash? Expected the sign right before the number, or left or right behind it", j, stop)
     edits = (edited(text, j, stop, opposite),) if value else ()
     return _Point(unit or stop, LEFT_SIGN * value, edits)
+
+
+def _begins_an_end(text: PromptText, unit: int, k: int) -> bool:
+    """Whether token k says more of the end of a movement: the "close to" of "from 90 degrees to close to my left ear".
+
+    Only articles and possessives stand between the "to" of "30 degrees to the left" and its side.
+    """
+    return k > unit and not text.match("determiners", k)
 
 
 def _side_of_number(text: PromptText, j: int, i: int, stop: int) -> tuple[int, int] | None:

@@ -400,7 +400,9 @@ class PointReader:
         *others, last = point.edits or ((0, 0, ""),)
         after = [Token(last[2].lower(), *last[:2]), *self.text.tokens[point.stop : point.stop + 5]]
         phrases = (self.words.lists["behind"], self.words.elevations, self.words.values["distances"])
-        if not last[2] or not any(each.match(after, 0) for each in phrases):
+        first = next((k for k, token in enumerate(self.text.tokens) if token.start == last[0]), 0)
+        # Behind a preposition, as in "from right behind me", it is a side without more words.
+        if not last[2] or self.is_side(first) or not any(each.match(after, 0) for each in phrases):
             return list(point.edits)
         return [*others, (*last[:2], f"to the {last[2]}")]
 

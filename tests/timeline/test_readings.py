@@ -21,6 +21,7 @@ from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, format_prompt, mirror_prompt_text, parse_prompt, read_prompt
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sphere import SpherePath, SpherePoint
+from tests.support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
 READINGS: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests/data/readings.yaml").read_text("utf-8"))
@@ -137,3 +138,39 @@ def test_the_doubt_that_the_documentation_quotes_is_the_one_that_comes() -> None
     (name, likely) = re.findall(r'nearly one of these \("(\w+)"\).*?`did you mean \'(\w+)\'\?`', page, re.DOTALL)[0]
     (doubt,) = timeline_doubts(Timeline.from_prompt(f"{name} on the left"))
     assert doubt.endswith(f"did you mean '{likely}'?")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_mirror_image_of_any_sentence_says_the_mirror_image(seed: int) -> None:
+    """The first sentences of `tools/mirror_sweep.py`, which draws as many as it is told to."""
+    sweep = load_script("tools/mirror_sweep.py")
+    drawn = sweep.Drawer(seed).sentences()
+    found = [sweep.fault(next(drawn)) for _ in range(60)]
+    assert sum(each is not None for each in found) > 20
+    assert not [each for each in found if each]
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "cello from left by my ear to the right",
+        "cello moves from right beside me to the left",
+        "two dogs from right overhead to the left",
+        "rain very close to my left ear 90 degrees above",
+        "dog moves around, starting very close to my left ear",
+        "rain flies in circles around me every 8 seconds, narrow",
+        "helicopter flies from 90 degrees to very close to my right ear",
+        "a man talking at -20 degrees right at my ear",
+        "dog at -20 degrees right next to me, cello at minus 30 degrees right above me",
+        "helicopter flies from at -180 degrees to very close to my right ear",
+    ],
+)
+def test_sentences_that_had_no_mirror_image_have_one(prompt: str) -> None:
+    assert load_script("tools/mirror_sweep.py").fault(prompt) == ""
+
+
+def test_from_a_number_of_degrees_to_an_ear_is_a_movement() -> None:
+    (clause,) = parse_prompt("dog flies from 90 degrees to close to my right ear")
+    assert (clause.path.start, clause.path.end) == (SpherePoint(90, 0, 0.25), SpherePoint(-55, 0, 0.25))
+    (clause,) = parse_prompt("dog from 90 degrees to my right")
+    assert clause.azimuth == AzimuthPath(-90, -90)

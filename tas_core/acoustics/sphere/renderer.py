@@ -11,10 +11,10 @@ with d = L_(m+1) - L_m and the part u of the way, (1 - u) + u exp(d) is off exp(
 with the pieces and is heard as a buzz where the delay changes fast or the frequency is high. Each piece is therefore
 also sent through half the slope of its filter, s L'_m H_m / 2, by its windows times the time s from its middle, in
 pieces. Of two neighbours that adds u (1 - u) d (exp(d) - 1) / -2, so that the second order cancels and the phase glides
-from sample to sample, as from a delay line; what is left is u (1 - u) (1 - 2 u) d^3 / 12. And since a piece lasts as long as
-the way from the one before to the one behind, its L is their mean, (L_(m-1) + 2 L_m + L_(m+1)) / 4: filters between
-measured directions change their slope at the borders of triangles, which then does not jump. Where a place jumps there
-is neither, and it is faded; what stays is as it is.
+from sample to sample, as from a delay line; what is left is u (1 - u) (1 - 2 u) d^3 / 12. And since a piece lasts as
+long as the way from the one before to the one behind, its L is their mean, (L_(m-1) + 2 L_m + L_(m+1)) / 4: filters
+between measured directions change their slope at the borders of triangles, which then does not jump. Where a place
+jumps there is neither, and it is faded; what stays is as it is.
 
 **Reflections** change slowly: their pieces are 16 times as long (43 ms at 48 kHz). The tail of a room is one filter
 for all objects.

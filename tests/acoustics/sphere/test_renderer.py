@@ -195,7 +195,7 @@ def test_a_full_turn_has_no_jump_above_60_db_below_the_tone(
 
 @pytest.mark.parametrize(("seconds", "tone_hz"), [(1, 6500.0), (0.5, 3000.0)])
 def test_a_fast_turn_of_a_high_tone_glides(outdoors: SphereRenderer, seconds: float, tone_hz: float) -> None:
-    """Delays that change from piece to piece, at 4 ms, would leave -52 and -54 dB; they change from sample to sample."""
+    """Delays that change from piece to piece, at 4 ms, would leave -52 and -54 dB; they glide."""
     frames = round(seconds * RATE_HZ)
     tone = np.sin(2 * np.pi * tone_hz * np.arange(frames) / RATE_HZ)[None]
     ears = outdoors.render(tone, [PlaceCurve(np.linspace(0, 360, round(100 * seconds) + 1))])[:, :frames]
