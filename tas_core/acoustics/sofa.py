@@ -2,14 +2,19 @@
 
 What is read is the horizontal plane, which is all that prompts can ask for, or with ``everywhere`` all directions, as
 rooms need them. Sources are taken as the listener has
-them: relative to ListenerPosition, ListenerView and ListenerUp. Delays (Data.Delay) are put into the responses, and the
-ears in the order left, right, by the receivers' positions.
+them: relative to ListenerPosition, ListenerView and ListenerUp, each in spherical or cartesian coordinates. Delays
+(Data.Delay) are put into the responses, and the ears in the order left, right, by the receivers' positions.
+
+Files of the first years of the format (CIPIC, LISTEN, FHK, MIT's KEMAR) put the right receiver first, and the left
+ear's data. Whose ear it is can be heard: sounds from the left are louder in the left ear. Where only the order in the
+file agrees with that, the positions are not believed, and a warning says so. Where neither does, the file is refused.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +36,11 @@ _LAST_DEG = 75.0
 _WIDEST_GAP_DEG = 30.0
 _LONGEST_DELAY_S = 0.1
 _RINGING = 64
+_METRES = ("", "metre", "metres", "meter", "meters", "m")
+_ANGLES = dict.fromkeys(("", "degree", "degrees", "deg"), "degree") | dict.fromkeys(
+    ("radian", "radians", "rad"), "radian"
+)
+_BESIDE_M = 0.01
 
 
 def read_sofa(path: str | Path, *, everywhere: bool = False) -> HrirSet:
@@ -43,10 +53,13 @@ def read_sofa(path: str | Path, *, everywhere: bool = False) -> HrirSet:
         path: a file of the convention SimpleFreeFieldHRIR: two receivers, one sample rate of 16 kHz or more.
         everywhere: whether the directions above and below follow those of the plane.
 
+    Warns:
+        UserWarning: the receivers' positions exchange the ears, and were not believed.
+
     Raises:
         InputError: why the file is of no use, in one line: unreadable, another convention, not two receivers, data that
-            are missing, misshapen or no numbers, too few directions in front on the horizontal plane, or ears that are
-            exchanged.
+            are missing, misshapen or no numbers, several emitters or one beside its source, too few directions in front
+            on the horizontal plane, or ears that are exchanged.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -76,6 +89,7 @@ def _read(file: h5py.File, path: str, everywhere: bool) -> HrirSet:
     if taps > MAX_TAPS:
         raise InputError(f"{path}: responses of {taps} samples, expected at most {MAX_TAPS}")
     rate_hz = _rate(file, path)
+    _check_emitter(file, path)
     azimuth_deg, elevation_deg, distance_m = _directions(file, count, path)
     rows = _horizontal_rows(azimuth_deg, elevation_deg, distance_m, path)
     flat = len(rows)
@@ -92,12 +106,8 @@ def _read(file: h5py.File, path: str, everywhere: bool) -> HrirSet:
     if not hrir.any(axis=2).all():
         raise InputError(f"{path}: Data.IR is silent in a direction, expected an impulse response")
     hrir = _delayed(hrir, _delays(file, count, path)[rows], rate_hz, path)
-    if _left_receiver(file, path) == 1:
-        hrir = hrir[:, ::-1]
-    ears = np.empty_like(hrir)
-    ears[:, LEFT_EAR], ears[:, RIGHT_EAR] = hrir[:, 0], hrir[:, 1]
     azimuth_deg, elevation_deg = azimuth_deg[rows], elevation_deg[rows]
-    _check_sides(ears[:flat], azimuth_deg[:flat], path)
+    ears = _left_and_right(hrir, azimuth_deg, flat, _left_receiver(file, path), path)
     plane_deg, plane = _up_to_the_sides(azimuth_deg[:flat], ears[:flat])
     return HrirSet(
         np.concatenate([plane, ears[flat:]]),
@@ -135,8 +145,18 @@ def _rate(file: h5py.File, path: str) -> int:
     return int(rates[0])
 
 
-def _vectors(file: h5py.File, name: str, path: str, default: tuple[float, float, float] | None = None) -> np.ndarray:
-    """Cartesian vectors (row, xyz) of a variable in either coordinate system, metres."""
+def _vectors(
+    file: h5py.File, name: str, path: str, default: tuple[float, float, float] | None = None, like: str = ""
+) -> np.ndarray:
+    """Cartesian vectors (row, xyz) of a variable in either coordinate system, metres.
+
+    Args:
+        file: the file.
+        name: of the variable.
+        path: of the file, for messages.
+        default: where there is no such variable; without one it is needed, and spherical if it does not say.
+        like: the variable whose coordinate system it has where it says none.
+    """
     if default is not None and name not in file:
         return np.array([default])
     data = _dataset(file, name, path)
@@ -147,17 +167,21 @@ def _vectors(file: h5py.File, name: str, path: str, default: tuple[float, float,
         raise InputError(f"{path}: {name} has shape {data.shape}, expected three coordinates in each row")
     if not np.isfinite(values).all():
         raise InputError(f"{path}: {name} holds coordinates that are no finite numbers")
-    kind = _text(data.attrs.get("Type", "cartesian" if default else "spherical")).lower()
-    units = [unit.strip().lower() for unit in _text(data.attrs.get("Units", "")).replace(";", ",").split(",")]
+    saying = file[like] if "Type" not in data.attrs and like in file else data
+    kind = _text(saying.attrs.get("Type", "cartesian" if default else "spherical")).strip().lower()
+    units = [unit.strip().lower() for unit in _text(saying.attrs.get("Units", "")).replace(";", ",").split(",")]
+    lengths = units if kind == "cartesian" else units[2:]
+    wrong = [unit for unit in lengths if unit not in _METRES]
+    if wrong and kind in ("cartesian", "spherical"):
+        raise InputError(f"{path}: {name} is in {wrong[0]}, expected metre")
     if kind == "cartesian":
-        if units[0] not in ("", "metre", "metres", "meter", "meters", "m"):
-            raise InputError(f"{path}: {name} is in {units[0]}, expected metre")
         return values
     if kind != "spherical":
         raise InputError(f"{path}: {name} is of type {kind}, expected spherical or cartesian")
-    if units[0] not in ("", "degree", "degrees", "deg", "radian", "radians", "rad"):
-        raise InputError(f"{path}: {name} is in {units[0]}, expected degree")
-    scale = 1.0 if units[0].startswith("rad") else math.pi / 180
+    angles = {_ANGLES.get(unit) for unit in units[:2]}
+    if len(angles) != 1 or None in angles:
+        raise InputError(f"{path}: {name} is in {' and '.join(units[:2])}, expected degree")
+    scale = 1.0 if angles == {"radian"} else math.pi / 180
     azimuth, elevation, radius = values[:, 0] * scale, values[:, 1] * scale, values[:, 2]
     flat = radius * np.cos(elevation)
     return np.stack([flat * np.cos(azimuth), flat * np.sin(azimuth), radius * np.sin(elevation)], axis=1)
@@ -166,15 +190,15 @@ def _vectors(file: h5py.File, name: str, path: str, default: tuple[float, float,
 def _directions(file: h5py.File, count: int, path: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Azimuth and elevation in degrees and distance in metres of each source (measurement), as the listener has it."""
 
-    def rows(name: str, default: tuple[float, float, float] | None = None) -> np.ndarray:
-        found = _vectors(file, name, path, default)
+    def rows(name: str, default: tuple[float, float, float] | None = None, like: str = "") -> np.ndarray:
+        found = _vectors(file, name, path, default, like)
         if len(found) not in (1, count):
             raise InputError(f"{path}: {len(found)} rows of {name} for {count} measurements")
         return np.broadcast_to(found, (count, 3))
 
     source = rows("SourcePosition") - rows("ListenerPosition", (0.0, 0.0, 0.0))
     front = rows("ListenerView", (1.0, 0.0, 0.0))
-    up = rows("ListenerUp", (0.0, 0.0, 1.0))
+    up = rows("ListenerUp", (0.0, 0.0, 1.0), "ListenerView")
     left = np.cross(up, front)
     if not (np.linalg.norm(left, axis=1) > 1e-9).all():
         raise InputError(f"{path}: ListenerView and ListenerUp give no direction to the left")
@@ -262,18 +286,61 @@ def _left_receiver(file: h5py.File, path: str) -> int:
     return int(len(positions) == 2 and positions[0, 1] < positions[1, 1])
 
 
-def _check_sides(ears: np.ndarray, azimuth_deg: np.ndarray, path: str) -> None:
+def _check_emitter(file: h5py.File, path: str) -> None:
+    """Refuse several emitters, and one that is not where its source is."""
+    positions = _vectors(file, "EmitterPosition", path, (0.0, 0.0, 0.0))
+    if len(positions) != 1:
+        raise InputError(f"{path}: {len(positions)} emitters, expected one")
+    beside_m = float(np.linalg.norm(positions[0]))
+    if beside_m > _BESIDE_M:
+        raise InputError(f"{path}: EmitterPosition is {beside_m:g} m beside the source, expected 0")
+
+
+def _left_and_right(hrir: np.ndarray, azimuth_deg: np.ndarray, flat: int, left: int, path: str) -> np.ndarray:
+    """Responses (direction, receiver, tap) in the order of the ears.
+
+    Args:
+        hrir: the responses.
+        azimuth_deg: (direction).
+        flat: how many directions, the first ones, are on the horizontal plane.
+        left: number of the receiver that is on the left by its position.
+        path: of the file, for messages.
+    """
+
+    def ears(first: int) -> np.ndarray:
+        found = np.empty_like(hrir)
+        found[:, LEFT_EAR], found[:, RIGHT_EAR] = hrir[:, first], hrir[:, 1 - first]
+        return found
+
+    quiet = _quieter_sides(ears(left)[:flat], azimuth_deg[:flat])
+    if quiet and left == 1 and not _quieter_sides(ears(0)[:flat], azimuth_deg[:flat]):
+        warnings.warn(
+            f"{path}: ReceiverPosition puts the right ear first, but sounds from the left are louder in the first ear; "
+            "that was taken for the left one",
+            stacklevel=2,
+        )
+        return ears(0)
+    if quiet:
+        raise InputError(
+            f"{path}: sounds from the {quiet[0]} are not louder in the {quiet[0]} ear; are ears or azimuths exchanged? "
+            "Expected azimuths that are positive to the left, and receivers in the order of their positions"
+        )
+    return ears(left)
+
+
+def _quieter_sides(ears: np.ndarray, azimuth_deg: np.ndarray) -> list[str]:
+    """Sides, left or right, from which sounds are not louder in the ear of that side."""
     side = azimuth_deg * LEFT_SIGN
     energy = np.square(ears).sum(axis=2)
+    found = []
     for name, there, near, far in (
         ("left", side > 20, LEFT_EAR, RIGHT_EAR),
         ("right", side < -20, RIGHT_EAR, LEFT_EAR),
     ):
         there = there & (np.abs(side) <= MAX_AZIMUTH_DEG)
         if energy[there, near].sum() <= energy[there, far].sum():
-            raise InputError(
-                f"{path}: sounds from the {name} are not louder in the {name} ear; are ears or azimuths exchanged?"
-            )
+            found.append(name)
+    return found
 
 
 def _up_to_the_sides(azimuth_deg: np.ndarray, ears: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

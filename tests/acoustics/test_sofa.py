@@ -148,6 +148,57 @@ def test_receivers_in_the_other_order_are_put_right(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_sofa(path).hrir, plain.hrir)
 
 
+CARTESIAN = {"Type": "cartesian", "Units": "metre"}
+SPHERICAL = {"Type": "spherical", "Units": "degree, degree, metre"}
+RIGHT_FIRST = (np.array([[[0.0], [-0.09], [0.0]], [[0.0], [0.09], [0.0]]]), CARTESIAN)
+
+
+def test_positions_that_exchange_the_ears_are_not_believed_and_that_is_said(tmp_path: Path) -> None:
+    """As in the files of CIPIC, LISTEN, FHK and MIT: the right receiver first, and the left ear's data."""
+    hrir = spherical_hrir(FULL_CIRCLE, 44100, (1.0, 0.8))
+    plain = read_sofa(write_sofa(tmp_path / "a.sofa", hrir, on_the_plane(FULL_CIRCLE)))
+    old = write_sofa(tmp_path / "b.sofa", hrir, on_the_plane(FULL_CIRCLE), variables={"ReceiverPosition": RIGHT_FIRST})
+    with pytest.warns(
+        UserWarning, match="b.sofa: ReceiverPosition puts the right ear first, .* taken for the left one"
+    ):
+        found = read_sofa(old, everywhere=True)
+    np.testing.assert_array_equal(found.hrir, plain.hrir)
+    mirrored = on_the_plane(-FULL_CIRCLE % 360)
+    for hrirs, places in ((hrir, mirrored), (hrir[:, ::-1], on_the_plane(FULL_CIRCLE))):
+        with pytest.raises(InputError, match="are ears or azimuths exchanged"):
+            read_sofa(write_sofa(tmp_path / "c.sofa", hrirs, places))
+    # Azimuths exchanged, and receivers where they say they are: that cannot be told apart, so it is said, too.
+    both = write_sofa(tmp_path / "d.sofa", hrir[:, ::-1], mirrored, variables={"ReceiverPosition": RIGHT_FIRST})
+    with pytest.warns(UserWarning, match="taken for the left one"):
+        read_sofa(both)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("variables", "exchanged"),
+    [
+        ({"ReceiverPosition": (np.array([[[90.0], [0.0], [0.09]], [[270.0], [0.0], [0.09]]]), SPHERICAL)}, False),
+        ({"ReceiverPosition": (np.array([[[270.0], [0.0], [0.09]], [[90.0], [0.0], [0.09]]]), SPHERICAL)}, True),
+        ({"ReceiverPosition": (np.array([[0.0, -0.09, 0], [0, 0.09, 0]]), CARTESIAN)}, True),
+        ({"ReceiverPosition": (np.repeat(RIGHT_FIRST[0], len(FULL_CIRCLE), 2), CARTESIAN)}, True),
+        ({"ReceiverPosition": (np.zeros((2, 3, 1)), CARTESIAN)}, False),
+        ({"ReceiverPosition": None}, False),
+        ({"EmitterPosition": (np.zeros((1, 3, 1)), SPHERICAL)}, False),
+        ({"ListenerView": (np.array([[0.0, 0, 1]]), SPHERICAL), "ListenerUp": (np.array([[0.0, 90, 1]]), {})}, False),
+        ({"ListenerView": (np.array([[2.0, 0, 0]]), CARTESIAN), "ListenerUp": None}, False),
+    ],
+)
+def test_places_of_ears_and_listeners_in_any_coordinates(
+    tmp_path: Path, variables: dict[str, Any], exchanged: bool
+) -> None:
+    hrir = spherical_hrir(FULL_CIRCLE, 44100, (1.0, 0.8))
+    plain = read_sofa(write_sofa(tmp_path / "a.sofa", hrir, on_the_plane(FULL_CIRCLE)))
+    data = hrir[:, ::-1] if exchanged else hrir
+    found = read_sofa(write_sofa(tmp_path / "b.sofa", data, on_the_plane(FULL_CIRCLE), variables=variables))
+    np.testing.assert_allclose(found.hrir, plain.hrir, atol=1e-12)
+    np.testing.assert_allclose(found.azimuth_deg, plain.azimuth_deg, atol=1e-9)
+
+
 def test_of_several_distances_the_farthest_counts_and_other_elevations_do_not(tmp_path: Path) -> None:
     hrir = spherical_hrir(FULL_CIRCLE, 44100)
     rng = np.random.default_rng(0)
@@ -221,6 +272,25 @@ def _plain(path: Path, **changes: Any) -> Path:
             "in foot, expected metre",
         ),
         ({"variables": {"ListenerUp": (np.array([[1.0, 0, 0]]), {"Type": "cartesian"})}}, "no direction to the left"),
+        ({"variables": {"EmitterPosition": (np.array([[[0.2], [0], [0]]]), CARTESIAN)}}, "is 0.2 m beside the source"),
+        ({"variables": {"EmitterPosition": (np.array([[[9.0], [0], [2.0]]]), SPHERICAL)}}, "is 2 m beside the source"),
+        ({"variables": {"EmitterPosition": (np.zeros((3, 3, 1)), CARTESIAN)}}, "3 emitters, expected one"),
+        (
+            {
+                "variables": {
+                    "SourcePosition": (np.ones((24, 3)), {"Type": "spherical", "Units": "degree, radian, metre"})
+                }
+            },
+            "in degree and radian, expected degree",
+        ),
+        (
+            {
+                "variables": {
+                    "SourcePosition": (np.ones((24, 3)), {"Type": "spherical", "Units": "degree, degree, foot"})
+                }
+            },
+            "in foot, expected metre",
+        ),
     ],
 )
 def test_files_that_are_of_no_use_are_refused_in_one_line(
