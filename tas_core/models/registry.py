@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import difflib
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+
+from torch import Tensor
 
 from tas_core.errors import CheckpointError, InputError
 from tas_core.models.base import SpatialModel
@@ -15,6 +17,7 @@ from tas_core.models.checkpoints import Checkpoint, load_checkpoint
 from tas_core.models.paper import model as paper
 from tas_core.models.pretrained import find_checkpoint
 from tas_core.models.slots import config as slots_config
+from tas_core.models.slots.earlier import todays
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.unets import apnet, mono2binaural, unet
 from tas_core.system.configs import config_from_dict
@@ -31,16 +34,18 @@ class Family:
         model: class of its networks, built from a config.
         presets: configs by name.
         training: settings of ``TrainingConfig`` that its authors state.
+        todays: turns config and weights of a checkpoint of an earlier version into today's, where they are others.
     """
 
     config: type[Any]
     model: type[SpatialModel]
     presets: Mapping[str, Any]
     training: Mapping[str, Any] = field(default_factory=dict)
+    todays: Callable[[dict[str, Any], dict[str, Tensor]], tuple[dict[str, Any], dict[str, Tensor]]] | None = None
 
 
 FAMILIES: Final[dict[str, Family]] = {
-    "slots": Family(slots_config.SlotsConfig, SlotsModel, slots_config.PRESETS),
+    "slots": Family(slots_config.SlotsConfig, SlotsModel, slots_config.PRESETS, todays=todays),
     "paper": Family(paper.PaperConfig, paper.PaperModel, paper.PRESETS, paper.TRAINING),
     "mono2binaural": Family(
         mono2binaural.Mono2BinauralConfig, mono2binaural.Mono2BinauralModel, mono2binaural.PRESETS, unet.TRAINING
@@ -91,12 +96,15 @@ def model_from_checkpoint(checkpoint: Checkpoint) -> SpatialModel:
         CheckpointError: the config or the weights do not fit the family.
     """
     family = FAMILIES[checkpoint.family]
+    config, state = checkpoint.config, checkpoint.state
+    if family.todays is not None:
+        config, state = family.todays(config, state)
     try:
-        model = family.model(config_from_dict(family.config, checkpoint.config))
+        model = family.model(config_from_dict(family.config, config))
     except ValueError as error:
         raise CheckpointError(f"the config makes no {checkpoint.family} model: {error}") from error
     try:
-        model.load_state_dict(checkpoint.state)
+        model.load_state_dict(state)
     except RuntimeError as error:
         reason = textwrap.shorten(str(error).splitlines()[-1], 200)
         raise CheckpointError(f"the weights do not fit a {checkpoint.family} model: {reason}") from error
