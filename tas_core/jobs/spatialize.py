@@ -86,6 +86,11 @@ class FileWorker:
         """Whether inputs go to a model, rather than to a separator of one's own."""
         return self._settings.options.separator is None
 
+    @property
+    def writes_sidecars(self) -> bool:
+        """Whether each output gets a sidecar beside it."""
+        return self._settings.options.sidecar
+
     def sharing(self, gain_db: float) -> FileWorker:
         """One with the same model whose files all get a gain besides their own, dB, 0 or less."""
         other = FileWorker(self._settings.sharing(gain_db))

@@ -53,12 +53,14 @@ class BatchPlan:
         skipped: numbers of those, from 0, that are complete already.
         again: numbers of those that are there in part and may be replaced.
         refused: numbers of those whose own names make none for an output, and why.
+        skips_existing: whether what is complete when its turn comes is left out, too, since another run has made it.
     """
 
     requests: tuple[FileRequest, ...]
     skipped: frozenset[int] = frozenset()
     again: frozenset[int] = frozenset()
     refused: Mapping[int, str] = field(default_factory=dict)
+    skips_existing: bool = False
 
     def folders(self) -> tuple[Path, ...]:
         """Folders that have to exist, those above others first."""
@@ -139,16 +141,13 @@ def plan_requests(
     nothing = BatchPlan(tuple(requests), refused=refused or {})
     complete, partial = set(), set()
     for number, request in nothing.tasks():
-        there = _existing(request, sidecar)
-        all_there = len(there) == len(list(_products(request, sidecar))) and _has_all_stems(request)
-        if all_there and _has_input(request):
+        if is_complete(request, sidecar):
             complete.add(number)
-        elif there:
+        elif _existing(request, sidecar):
             partial.add(number)
-    if skip_existing and not overwrite:
-        return replace(nothing, skipped=frozenset(complete), again=frozenset(partial))
     if skip_existing:
-        return replace(nothing, skipped=frozenset(complete))
+        again = frozenset() if overwrite else frozenset(partial)
+        return replace(nothing, skipped=frozenset(complete), again=again, skips_existing=True)
     if (complete or partial) and not overwrite:
         first = _existing(requests[min(complete | partial)], sidecar)[0]
         more = len(complete | partial) - 1
@@ -158,6 +157,17 @@ def plan_requests(
             remedy="skip_existing",
         )
     return nothing
+
+
+def is_complete(request: FileRequest, sidecar: bool) -> bool:
+    """Whether all that a request makes is there, and its input, so that it can be left out.
+
+    Args:
+        request: the request.
+        sidecar: whether its output gets a sidecar beside it.
+    """
+    all_there = len(_existing(request, sidecar)) == len(list(_products(request, sidecar)))
+    return all_there and _has_all_stems(request) and _has_input(request)
 
 
 def _request(

@@ -54,7 +54,11 @@ def run_batch(
     """
     settings = settings.with_head()
     todo = {
-        number: FileTask(request, settings.options.overwrite or number in plan.again)
+        number: FileTask(
+            request,
+            settings.options.overwrite or number in plan.again,
+            unless_there=plan.skips_existing and number not in plan.again and not settings.options.overwrite,
+        )
         for number, request in plan.tasks()
     }
     outcomes = {number: FileOutcome(plan.requests[number], skipped=True) for number in sorted(plan.skipped)}
@@ -62,7 +66,8 @@ def run_batch(
     with _folders(plan.folders(), plan.stem_folders()):
         for task in todo.values():
             inputs = [task.request.source, *(item.file for item in task.request.objects)]
-            check_outputs(task.request, inputs, overwrite=task.overwrite, subtype=settings.options.subtype)
+            may_be_there = task.overwrite or task.unless_there
+            check_outputs(task.request, inputs, overwrite=may_be_there, subtype=settings.options.subtype)
         if plan.refused and fail_fast:
             todo = {}
         total = len(plan.requests)

@@ -8,6 +8,7 @@ from typing import Any
 
 from tas_core.audio.ear_meter import Reach
 from tas_core.errors import TasError, visible
+from tas_core.jobs.batch.plan import is_complete
 from tas_core.jobs.request import FileRequest
 from tas_core.jobs.result import FileResult
 from tas_core.jobs.spatialize import FileWorker
@@ -53,11 +54,13 @@ class FileTask:
         request: the file.
         overwrite: whether what there is of its outputs may be replaced.
         only_measured: whether its levels are measured and nothing is made.
+        unless_there: whether it is left out where another run has made it by the time of its turn, or of its end.
     """
 
     request: FileRequest
     overwrite: bool
     only_measured: bool = False
+    unless_there: bool = False
 
 
 def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> FileOutcome:
@@ -66,6 +69,8 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
     Raises:
         InputError: the model cannot be used, which is wrong with the whole batch.
     """
+    if task.unless_there and is_complete(task.request, worker.writes_sidecars):
+        return FileOutcome(task.request, skipped=True)
     if task.request.has_input and worker.may_need_model:
         _ = worker.model
     result, reach, error, remedy = None, None, "", None
@@ -78,6 +83,8 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
             else:
                 result = worker.make(task.request, overwrite=task.overwrite, progress=progress)
         except TasError as problem:
+            if task.unless_there and problem.remedy == "overwrite":  # it appeared while this one was made
+                return FileOutcome(task.request, skipped=True)
             error, remedy = str(problem), problem.remedy
         except Exception as problem:  # one file must not end a night's work
             error = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}"
