@@ -29,6 +29,7 @@ from tas_core.audio.formats import (
 )
 from tas_core.audio.tracks import Film, address
 from tas_core.errors import InputError, TasError
+from tas_core.system.programs import temporary_folder
 from tas_core.system.write_errors import temporary_file_error
 
 if TYPE_CHECKING:
@@ -76,8 +77,8 @@ def check_encoder(path: str | Path, form: AudioFormat) -> None:
     what = f"a trial of {path}"
     num_frames = round(_TRIAL_S * form.sample_rate_hz)
     try:
-        with tempfile.TemporaryDirectory(dir=folder) as trial:
-            sound, target = Path(trial) / "sound", Path(trial) / "trial"
+        with temporary_folder() as trial:
+            sound, target = trial / "sound", trial / "trial"
             container, subtype = sound_form(encoding, form)
             silence = np.zeros((num_frames, form.num_channels))
             soundfile.write(os.fsencode(sound), silence, form.sample_rate_hz, subtype, format=container)

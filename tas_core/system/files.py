@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tas_core.errors import InputError
-from tas_core.system.partial_files import PartialFile, PartialFolder
+from tas_core.system.partial_files import EarlierFile, PartialFile, PartialFolder
 from tas_core.system.write_errors import flush_to_disk, write_error
 
 STANDARD_STREAM: Final = "-"
@@ -167,6 +167,8 @@ def _folder_exists(path: Path) -> InputError:
 def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> None:
     """Write files so that each appears under its name complete or not at all, and none before all are on disk.
 
+    Where one of several cannot be put in its place, those before it are taken back: what was there is there again.
+
     Args:
         contents: file -> what is to be in it.
         overwrite: whether existing files are replaced, also those that appeared since :func:`check_new_file`; where a
@@ -189,21 +191,32 @@ def write_files(contents: Mapping[Path, bytes], *, overwrite: bool = True) -> No
                     flush_to_disk(file.fileno())
             except OSError as error:
                 raise write_error(path, error) from error
-        placed: list[Path] = []
-        try:
-            for partial, target in written:
-                try:
-                    partial.move(target, overwrite=overwrite)
-                except FileExistsError as error:
-                    raise file_exists(target) from error
-                except OSError as error:
-                    raise write_error(target, error) from error
-                placed.append(target)
-        except BaseException:
-            if not overwrite:  # then these were made here; what was replaced cannot be had back
-                for target in placed:
-                    target.unlink(missing_ok=True)
-            raise
+        _place(written, overwrite)
     finally:
         for partial, _ in written:
             partial.remove()
+
+
+def _place(written: Sequence[tuple[PartialFile, Path]], overwrite: bool) -> None:
+    """Put complete files in their places, all or none."""
+    earlier: list[EarlierFile | None] = []
+    is_new = [not (overwrite and os.path.lexists(target)) for _, target in written]
+    try:
+        for (partial, target), new in zip(written, is_new, strict=True):
+            earlier.append(None if new or len(written) == 1 else EarlierFile.of(target))
+            try:
+                partial.move(target, overwrite=overwrite)
+            except FileExistsError as error:
+                raise file_exists(target) from error
+            except OSError as error:
+                raise write_error(target, error) from error
+    except BaseException:
+        for (partial, target), new, before in zip(written, is_new, earlier, strict=False):
+            if before is not None:
+                before.put_back()
+            elif new and not partial.path.exists():  # then it is in its place
+                target.unlink(missing_ok=True)
+        raise
+    finally:
+        for before in filter(None, earlier):
+            before.remove()

@@ -1,7 +1,8 @@
 """Hidden files and folders that outputs grow in, and what a killed program left of them.
 
 Who writes one holds a lock on it, which the kernel releases when the program ends in whatever way. So what can be
-locked belongs to nobody. A process that ends by itself, interrupted or not, removes its own.
+locked belongs to nobody, and goes when a process first makes one of its own in that folder. A process that ends by
+itself, interrupted or not, removes its own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import re
 import secrets
 import shutil
 from pathlib import Path
+from typing import Final
 
 from tas_core.system.write_errors import flush_to_disk
 
@@ -22,6 +24,9 @@ _NAME = re.compile(r"\.tas-[0-9a-f]{12}\.part")
 _FOLDER_NAME = re.compile(r"\.tas-[0-9a-f]{12}\.parts")
 _mine: set[Path] = set()
 """What this process may have made: noted before, so that an interruption right after the making loses nothing."""
+_tidied: set[Path] = set()
+_MOST_TIDIED: Final = 1024
+"""Folders that a process remembers to have tidied; one that lives for long does so anew now and then."""
 
 
 @atexit.register
@@ -50,6 +55,7 @@ class PartialFile:
     """
 
     def __init__(self, folder: Path) -> None:
+        _tidy(folder)
         while True:
             self.path = folder / f".tas-{secrets.token_hex(6)}.part"
             _mine.add(self.path)
@@ -99,15 +105,56 @@ class PartialFile:
         """Remove the file, if it was not moved, and release it."""
         with contextlib.suppress(OSError):
             self.path.unlink()
-        self._file.close()
+        with contextlib.suppress(OSError):  # nothing was written by this handle, so nothing is lost
+            self._file.close()
         _mine.discard(self.path)
+
+
+class EarlierFile:
+    """A second, hidden name of a file that is about to be replaced, so that it can be had back.
+
+    Args:
+        target: the file.
+
+    Raises:
+        OSError: there is none, or the file system knows no second names.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self._target, self._kept = target, target.with_name(f".tas-{secrets.token_hex(6)}.part")
+        _mine.add(self._kept)
+        try:
+            os.link(target, self._kept)
+        except BaseException:
+            self.remove()
+            raise
+
+    @classmethod
+    def of(cls, target: Path) -> EarlierFile | None:
+        """That of a file; None where there is none, or it cannot be had back."""
+        try:
+            return cls(target)
+        except OSError:
+            return None
+
+    def put_back(self) -> None:
+        """Give it its name again, as far as the file system lets us."""
+        with contextlib.suppress(OSError):
+            os.replace(self._kept, self._target)
+
+    def remove(self) -> None:
+        """Give up the second name."""
+        with contextlib.suppress(OSError):
+            self._kept.unlink()
+        _mine.discard(self._kept)
 
 
 class PartialFolder:
     """An empty hidden folder with a name of its own, locked until :meth:`remove`.
 
     Args:
-        folder: where it is made, with the permissions that the umask gives.
+        folder: where it is made.
+        mode: its permissions, of which the umask takes some away.
 
     Attributes:
         path: the folder; :meth:`move` puts it in its place when it is complete.
@@ -116,12 +163,13 @@ class PartialFolder:
         OSError: no folder can be made there.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mode: int = 0o777) -> None:
+        _tidy(folder)
         while True:
             self.path = folder / f".tas-{secrets.token_hex(6)}.parts"
             _mine.add(self.path)
             try:
-                self.path.mkdir()
+                self.path.mkdir(mode)
             except OSError:
                 _mine.discard(self.path)
                 raise
@@ -165,7 +213,8 @@ class PartialFolder:
     def remove(self) -> None:
         """Remove the folder with all that is in it, if it was not moved, and release it."""
         shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self._lock)
+        with contextlib.suppress(OSError):
+            os.close(self._lock)
         _mine.discard(self.path)
 
 
@@ -190,6 +239,16 @@ def remove_stale(folder: Path) -> int:
                     finally:
                         os.close(lock)
     return removed
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed programs left in a folder, when this process first comes to it."""
+    if folder in _tidied:
+        return
+    if len(_tidied) >= _MOST_TIDIED:
+        _tidied.clear()
+    _tidied.add(folder)
+    remove_stale(folder)
 
 
 def _flush(path: str | Path) -> None:

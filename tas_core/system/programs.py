@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import hashlib
 import math
 import os
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from tas_core.errors import InputError
-from tas_core.system.write_errors import write_error
+from tas_core.system.partial_files import PartialFolder
+from tas_core.system.write_errors import temporary_file_error, write_error
 
+_C_LIBRARY: Final = ctypes.CDLL(None)
+"""Loaded here, since the moment between a fork and a program is none for it."""
+_PR_SET_PDEATHSIG: Final = 1
+"""Asks the kernel of Linux for a signal at the death of whoever started this process."""
 _LAST_BYTES: Final = 4096
 _QUOTED: Final = 200
 
@@ -30,7 +37,8 @@ def run_program(
 ) -> None:
     """Run a program to its end, and stop it with whatever it started if it has to be.
 
-    Its standard input is empty, and what it prints is kept back.
+    Its standard input is empty, and what it prints is kept back. On Linux it ends with the thread that runs it, also
+    where this process is killed; what it started in turn does not.
 
     Args:
         words: the program and its arguments.
@@ -58,6 +66,7 @@ def run_program(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env=os.environ | (variables or {}),
+                preexec_fn=_end_with_owner if sys.platform.startswith("linux") else None,
             )
         except (OSError, ValueError) as problem:
             raise error(f"{program} does not run: {problem}") from problem
@@ -76,14 +85,22 @@ def run_program(
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder for one run; what a program still writes there as it goes away does not matter."""
-    place = tempfile.gettempdir()
+    """A folder for one run that nobody else can read; that of a killed run goes when another one comes.
+
+    What a program still writes there as it goes away does not matter.
+
+    Raises:
+        TasError: no folder can be made where temporary files are.
+    """
+    place = Path(tempfile.gettempdir())
     try:
-        folder = tempfile.TemporaryDirectory(prefix="tas-command-", ignore_cleanup_errors=True)
+        folder = PartialFolder(place, 0o700)
     except OSError as error:
-        raise write_error(place, error, "a temporary folder") from error
-    with folder as path:
-        yield Path(path)
+        raise temporary_file_error(place, "a temporary folder", error) from error
+    try:
+        yield folder.path
+    finally:
+        folder.remove()
 
 
 def file_digest(name: str | Path, most_bytes: float = math.inf) -> str | None:
@@ -93,6 +110,11 @@ def file_digest(name: str | Path, most_bytes: float = math.inf) -> str | None:
             with open(name, "rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
     return None
+
+
+def _end_with_owner() -> None:
+    """Have the kernel end this process with the thread that started it: a program may go on for hours."""
+    _C_LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

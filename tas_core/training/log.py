@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tas_core.system.files import write_files
+from tas_core.system.write_errors import write_error
 
 Report = Callable[[int, dict[str, float]], None]
 """Takes the number of a step and its metrics by name."""
@@ -22,26 +23,41 @@ class RunLog:
         progress: is given each step's metrics too.
 
     Raises:
-        TasError: what was logged before cannot be rewritten.
+        TasError: what was logged before cannot be rewritten, or the file cannot be made.
     """
 
     def __init__(self, path: Path, start: int, progress: Report) -> None:
+        self._path = path
         if path.exists():
             write_files({path: b"".join(line + b"\n" for line in path.read_bytes().splitlines() if _upto(line, start))})
-        self._file = path.open("a", encoding="utf-8")
+        try:
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise write_error(path, error) from error
         self._progress = progress
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Log the metrics of a step."""
-        self._file.write(json.dumps({"step": step, **metrics}) + "\n")
-        self._file.flush()
+        """Log the metrics of a step.
+
+        Raises:
+            TasError: they cannot be written.
+        """
+        try:
+            self._file.write(json.dumps({"step": step, **metrics}) + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise write_error(self._path, error) from error
         self._progress(step, metrics)
 
     def __enter__(self) -> RunLog:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:  # what could not be written is tried once more
+            if exception[0] is None:
+                raise write_error(self._path, error) from error
 
 
 def _upto(line: bytes, step: int) -> bool:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NoReturn
 
 import numpy as np
 import pytest
 
 from tas_core.audio.formats import AudioFormat
 from tas_core.audio.writer import AudioWriter
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TasError
 from tas_core.system.files import write_files
 from tas_core.system.partial_files import PartialFile, PartialFolder, remove_stale
 
@@ -136,3 +139,62 @@ def test_a_file_that_appears_while_another_is_made_is_kept(tmp_path: Path) -> No
     assert out.read_text() == "mine"
     write_files({out: b"new"}, overwrite=True)
     assert out.read_text() == "new"
+
+
+def test_what_killed_processes_left_goes_when_a_process_first_writes_there(tmp_path: Path) -> None:
+    """Whatever it writes, and once: a folder may hold very many files."""
+    left = tmp_path / ".tas-0123456789ab.part"
+    left.touch()
+    PartialFile(tmp_path).remove()
+    assert not left.exists()
+    left.touch()
+    PartialFolder(tmp_path).remove()
+    assert left.exists()
+
+
+def test_a_handle_that_cannot_be_closed_does_not_hide_what_went_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on network drives; nothing was written by that handle."""
+
+    def fail() -> NoReturn:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    partial = PartialFile(tmp_path)
+    partial._file.close()
+    monkeypatch.setattr(partial, "_file", SimpleNamespace(close=fail))
+    partial.remove()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_where_one_of_several_files_cannot_be_placed_the_earlier_are_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Without a second name nothing can be had back, and what was replaced stays."""
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths[:2]:
+        path.write_bytes(b"old")
+    replace = os.replace
+
+    def fail_at_c(source: Path, target: Path) -> None:
+        if Path(target) == paths[2]:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", fail_at_c)
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError(1, "no links here")))
+    with pytest.raises(TasError, match=r"c: cannot write the file \(Input/output error\)"):
+        write_files(dict.fromkeys(paths, b"new"))
+    was = b"old" if links else b"new"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": was, "b": was}
+
+
+def test_new_files_beside_old_ones_go_where_a_later_one_cannot_be_placed(tmp_path: Path) -> None:
+    (tmp_path / "c").mkdir()  # no file takes the place of a folder
+    (tmp_path / "b").write_bytes(b"old")
+    with pytest.raises(TasError, match="c: cannot write the file"):
+        write_files({tmp_path / name: b"new" for name in "abc"})
+    assert (tmp_path / "b").read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path)) == ["b", "c"]

@@ -45,6 +45,8 @@ from tas_core.datasets.sources.packages import PACKAGED_KITS, PACKAGES, Packaged
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import whole_file, write_files
 from tas_core.system.processes import KILLED, in_order, in_processes
+from tas_core.system.programs import temporary_folder
+from tas_core.system.write_errors import temporary_file_error
 
 BANK_FORMAT = 1
 _COLUMNS = ("length", "category", "source", "split")
@@ -295,12 +297,16 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     else:
         category, split = job.subject
         found = render_recordings(category, split, job.clips, c.length_s, c.rate_hz, c.seed)
-    handle, name = tempfile.mkstemp(dir=scratch)
-    with os.fdopen(handle, "wb") as file:
-        clips = []
-        for clip in found:
-            np.round(clip.samples * 32767).astype(np.int16).tofile(file)
-            clips.append((clip.category, clip.source, clip.split, len(clip.samples)))
+    samples, clips = [], []
+    for clip in found:
+        samples.append(np.round(clip.samples * 32767).astype(np.int16).tobytes())
+        clips.append((clip.category, clip.source, clip.split, len(clip.samples)))
+    try:
+        handle, name = tempfile.mkstemp(dir=scratch)
+        with os.fdopen(handle, "wb") as file:
+            file.writelines(samples)
+    except OSError as error:
+        raise temporary_file_error(scratch.parent, f"clips of {job.name}", error) from error
     return Path(name), clips
 
 
@@ -318,7 +324,7 @@ def build_bank(
         progress: told (sources done, of how many, name).
 
     Raises:
-        TasError: material is missing or damaged, or a process was killed.
+        TasError: material is missing or damaged, the disk for temporary files is full, or a process was killed.
     """
     plan = _jobs(settings)
     names = [c.name for c in settings.categories]
@@ -327,9 +333,9 @@ def build_bank(
     chunks: list[np.ndarray] = []
     position = 0
     with (
-        tempfile.TemporaryDirectory(prefix="tas-bank-") as scratch,
+        temporary_folder() as scratch,
         closing(
-            in_processes(partial(_render_job, scratch=Path(scratch)), plan, jobs, killed=_refuse, modules=["torch"])
+            in_processes(partial(_render_job, scratch=scratch), plan, jobs, killed=_refuse, modules=["torch"])
         ) as found,
     ):
         for done, (path, rendered) in enumerate(in_order(found)):

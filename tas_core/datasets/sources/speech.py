@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from tas_core.datasets.sources.catalogue import Speaker, Voice
 from tas_core.datasets.sources.clips import DryClip, finish_clip, missing_material, run_synthesizer, source_rng
 from tas_core.datasets.sources.pitch import median_pitch_hz, speakers_by_pitch
 from tas_core.datasets.sources.recordings import join_recordings
+from tas_core.system.programs import temporary_folder
 from tas_core.timeline.vocabulary import words_file
 
 
@@ -29,9 +29,9 @@ def _speak(voice: Voice, rng: np.random.Generator) -> tuple[np.ndarray, int]:
         TasError: it is not installed, or fails.
     """
     text = " ".join(rng.choice(_sentences(), size=5, replace=False))
-    with tempfile.TemporaryDirectory(prefix="tas-speech-") as folder:
+    with temporary_folder() as folder:
         # To a file and not to a pipe, where a WAV header cannot say how long it is.
-        path = Path(folder) / "speech.wav"
+        path = folder / "speech.wav"
         if voice.engine == "espeak":
             pace = ["-s", str(int(rng.integers(120, 190))), "-p", str(int(rng.integers(25, 75)))]
             command = ["espeak-ng", "-v", voice.argument, *pace, "-w", str(path), text]
