@@ -12,6 +12,7 @@ import difflib
 import inspect
 import math
 import os
+import sys
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -122,7 +123,7 @@ class Setting:
         if not isinstance(value, (int, float) if self.kind is float else int):
             return False
         low, high = (-math.inf if self.low is None else self.low), (math.inf if self.high is None else self.high)
-        return math.isfinite(value) and low <= value <= high
+        return abs(value) <= sys.float_info.max and low <= value <= high
 
     def read(self, text: str, where: str) -> Any:
         """The value of an environment variable; a list has its items between blanks.
@@ -286,7 +287,7 @@ def _read_file(path: Path, program: Any, settings: Sequence[Setting]) -> dict[st
         raise InputError(f"{path}: cannot read the configuration ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: the configuration is not UTF-8 text") from error
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # a number of more digits than Python reads is no error of TOML
         raise InputError(f"{path}: not valid TOML: {one_line(error)}") from error
     said = [
         (setting, content[setting.option], setting.option)

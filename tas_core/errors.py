@@ -18,6 +18,8 @@ _UNSEEN: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 """Characters that count as signs, but leave no ink: fillers of Hangul and Braille, an invisible joiner."""
 
 _JOINER: Final = re.compile("[\u200c\u200d]")
+_LONGEST: Final = 10_000
+"""Characters of a message."""
 _LATIN_END: Final = "\u024f"
 
 
@@ -43,6 +45,13 @@ def visible(text: str) -> str:
     return "".join(f"<U+{ord(char):04X}>" if is_unseen(text, i) else char for i, char in enumerate(text))
 
 
+def _shortened(text: str) -> str:
+    """A message that can be read: of more, as where a whole file stands on one line, the beginning and the end."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 4 :]}"
+
+
 class TasError(Exception):
     """Something failed although the request itself made sense (exit code 1).
 
@@ -54,7 +63,7 @@ class TasError(Exception):
     exit_code = 1
 
     def __init__(self, message: str = "", *, remedy: str | None = None) -> None:
-        super().__init__(visible(message))
+        super().__init__(visible(_shortened(message)))
         self.remedy = remedy
 
 

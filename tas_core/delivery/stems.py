@@ -17,7 +17,7 @@ from tas_core.audio.formats import AudioFormat
 from tas_core.audio.writer import AudioWriter
 from tas_core.errors import InputError
 from tas_core.system.all_or_none import AllOrNone
-from tas_core.system.files import check_new_file
+from tas_core.system.files import check_new_file, check_within
 
 _LONGEST_NAME: Final = 60
 _FILES_PER_STEM: Final = 2
@@ -46,8 +46,8 @@ def check_stem_folder(folder: str | Path, names: Sequence[str], *, overwrite: bo
         overwrite: whether existing files may be replaced.
 
     Raises:
-        InputError: a file in place of a folder, no permission, a file that exists, or more stems than files may be
-            open at a time.
+        InputError: a file in place of a folder, no permission, a file that exists, a link in the folder that leads out
+            of it, or more stems than files may be open at a time.
     """
     folder = Path(folder)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
@@ -59,6 +59,7 @@ def check_stem_folder(folder: str | Path, names: Sequence[str], *, overwrite: bo
         )
     if os.path.isdir(folder):  # says no, and does not raise, for names that cannot be
         for path in stem_paths(folder, names):
+            check_within(path, [folder])
             check_new_file(path, overwrite=overwrite)
         return
     if os.path.exists(folder):

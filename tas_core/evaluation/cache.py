@@ -10,6 +10,7 @@ from typing import Any, Final
 from tas_core.errors import InputError
 from tas_core.evaluation.tasks import Outcome, Task
 from tas_core.system.files import make_folder
+from tas_core.system.json_values import json_value
 from tas_core.system.write_errors import write_error
 
 RESULTS_FILE: Final = "results.jsonl"
@@ -40,8 +41,9 @@ class Cache:
             raise InputError(f"{self._path}: cannot be written: {error.strerror}") from error
         for line in text.splitlines():
             try:
-                record = json.loads(line)
-                self._known[record["key"]] = record["result"]
+                record = json_value(line)
+                if _is_result(record["result"]):
+                    self._known[record["key"]] = record["result"]
             except (ValueError, KeyError, TypeError):
                 continue
 
@@ -73,3 +75,11 @@ class Cache:
                     file.write("".join(lines))
             except OSError as error:
                 raise write_error(self._path, error) from error
+
+
+def _is_result(value: Any) -> bool:
+    """Whether a record is one that an evaluation has kept: measures by name, and lists of what else is known."""
+    if not isinstance(value, dict) or not isinstance(value.get("measures"), dict):
+        return False
+    numbers = all(isinstance(number, int | float) for number in value["measures"].values())
+    return numbers and all(isinstance(value.get(name, []), list) for name in ("objects", "confidence"))

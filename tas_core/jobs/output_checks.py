@@ -14,7 +14,7 @@ from tas_core.delivery.stems import check_stem_folder, stem_paths
 from tas_core.delivery.texts import text_paths
 from tas_core.errors import InputError
 from tas_core.inference.settings import RenderSettings
-from tas_core.system.files import STANDARD_STREAM, check_new_file, same_file
+from tas_core.system.files import STANDARD_STREAM, check_new_file, check_within, same_file
 from tas_core.timeline.segments import REST
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ def check_names(request: FileRequest, objects: Sequence[str], inputs: Sequence[P
         texts = _texts_in(folder, delivery, files)
         if folder.is_dir():
             for path in texts:
+                check_within(path, [folder])
                 check_new_file(path, overwrite=overwrite)
         for path in (*files, *texts):
             for other in taken:

@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from tas_core.errors import CheckpointError
 from tas_core.system.configs import describe, one_line
+from tas_core.system.json_values import json_value
 
 FORMAT_VERSION: Final = 1
 EIGHT_BIT_FORMAT: Final = 2
@@ -97,8 +98,8 @@ def parse_json(data: bytes, path: Path) -> dict[str, Any]:
         CheckpointError: not JSON, or not an object.
     """
     try:
-        value = json.loads(data)
-    except (ValueError, RecursionError) as error:
+        value = json_value(data, not_numbers=True)
+    except ValueError as error:
         raise CheckpointError(f"{path} is not valid JSON: {one_line(error)}") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: expected a JSON object, not {describe(value)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import operator
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from math import prod
@@ -20,6 +20,7 @@ from tas_core.models.description import (
     read_description,
 )
 from tas_core.models.pretrained import find_checkpoint, shipped_models
+from tas_core.system.json_values import json_value
 
 _SHIPPED_LICENCE: Final = "trained on material under several licences, some of them copyleft; see the model card"
 _OWN_LICENCE: Final = "follows from the material it was trained on"
@@ -139,7 +140,7 @@ def _is_checkpoint(config: Path) -> bool:
     if not (config.parent / WEIGHTS_FILE).is_file():
         return False
     try:
-        description = json.loads(config.read_bytes())
+        description = json_value(config.read_bytes(), not_numbers=True)
     except (OSError, ValueError):
         return False
     return isinstance(description, dict) and {"format", "family"} <= description.keys()
@@ -150,11 +151,14 @@ def _count(found: Description, path: Path) -> tuple[int, tuple[str, ...]]:
     # The format: length of the header, 8 bytes, little end first; the header, JSON; the numbers.
     length = int.from_bytes(found.weights[:8], "little")
     try:
-        header = json.loads(found.weights[8 : 8 + length])
+        header = json_value(found.weights[8 : 8 + length])
         kept = {
             name: entry for name, entry in header.items() if name != "__metadata__" and not name.endswith(_CONSTANTS)
         }
-        return sum(prod(e["shape"]) for e in kept.values()), tuple(sorted({str(e["dtype"]) for e in kept.values()}))
+        count = sum(prod(map(operator.index, e["shape"])) for e in kept.values())
+        if not 0 <= count <= 8 * len(found.weights):
+            raise ValueError("more numbers than there are bits")
+        return count, tuple(sorted({str(e["dtype"]) for e in kept.values()}))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(f"{path} is not a valid safetensors file: no readable header") from error
 

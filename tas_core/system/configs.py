@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Literal, TypeVar
 
 from tas_core.errors import CheckpointError, TasError
@@ -44,7 +46,8 @@ def config_from_dict(
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f", did you mean {near[0]!r}?" if near else f", expected some of {', '.join(sorted(fields))}"
             raise error(f"{where}: unknown key {key!r}{hint}")
-    hints = typing.get_type_hints(cls)
+    kind: Any = cls
+    hints = _hints(kind)
     values: dict[str, Any] = {}
     for name, field in fields.items():
         if name in mapping:
@@ -55,6 +58,11 @@ def config_from_dict(
         return cls(**values)
     except ValueError as problem:
         raise error(f"{where}: {one_line(problem)}") from problem
+
+
+@cache
+def _hints(cls: type[Any]) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _coerce(value: Any, kind: Any, where: str, error: type[TasError]) -> Any:
@@ -90,7 +98,8 @@ def _coerce(value: Any, kind: Any, where: str, error: type[TasError]) -> Any:
             for key, item in value.items()
         }
     elif plain is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        if abs(value) <= sys.float_info.max or isinstance(value, float):
+            return float(value)
     elif plain is int and isinstance(value, bool):
         pass
     elif isinstance(plain, type) and plain is not tuple and isinstance(value, plain):
@@ -104,7 +113,10 @@ def _kind_name(kind: Any) -> str:
 
 def describe(value: Any) -> str:
     """Type and (shortened) value, for messages."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no numbers of more than some thousand digits
+        text = "of thousands of digits"
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
 
 

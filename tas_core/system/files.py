@@ -30,6 +30,24 @@ def same_file(a: str | Path, b: str | Path) -> bool:
         return os.path.realpath(a) == os.path.realpath(b)
 
 
+def check_within(path: str | Path, folders: Sequence[str | Path], remedy: str | None = None) -> None:
+    """See that what is written under a name lies below one of some folders, also where links lead elsewhere.
+
+    Args:
+        path: the output.
+        folders: those that are meant.
+        remedy: what would help, see :class:`tas_core.errors.TasError`.
+
+    Raises:
+        InputError: it lies elsewhere.
+    """
+    target = os.path.realpath(path)
+    if any(Path(os.path.realpath(folder)) in Path(target).parents for folder in folders):
+        return
+    where = f"it leads to {target}, " if target != os.path.abspath(path) else ""
+    raise InputError(f"{path}: {where}out of {' and '.join(map(str, folders))}; expected a name within", remedy=remedy)
+
+
 def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrite: bool = False) -> None:
     """Find out before any work whether a file can be written.
 

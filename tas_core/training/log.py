@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tas_core.system.files import write_files
+from tas_core.system.json_values import json_value
 from tas_core.system.write_errors import write_error
 
 Report = Callable[[int, dict[str, float]], None]
@@ -63,6 +64,6 @@ class RunLog:
 def _upto(line: bytes, step: int) -> bool:
     """Whether a line logs a step up to this one; not so a line that a kill cut off, or one of something else."""
     try:
-        return bool(json.loads(line)["step"] <= step)
+        return bool(json_value(line, not_numbers=True)["step"] <= step)
     except (ValueError, TypeError, KeyError):
         return False

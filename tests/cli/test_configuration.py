@@ -257,6 +257,11 @@ def test_every_value_reaches_its_command(
         ("[spatialize]\nsidecar = true", "spatialize.sidecar: --sidecar belongs to a call and cannot be configured"),
         ("[spatialize]\nskip-existing = true", "spatialize.skip-existing: --skip-existing belongs to a call and"),
         ("steps =\n", "not valid TOML: Invalid value (at line 1, column 8)"),
+        (f"jobs = {'9' * 5000}", "not valid TOML: Exceeds the limit"),
+        (f"jobs = {'9' * 400}", "jobs: expected a whole number from 1, not int 9999"),
+        (f"jobs = 0x{'f' * 5000}", "jobs: expected a whole number from 1, not int of thousands of digits"),
+        (f"[train]\nlearning-rate = {'9' * 400}", "train.learning-rate: expected a number from 0, not int 9999"),
+        ("a = " + "[" * 5000, "not valid TOML: "),
         ("a = 1\na = 2\n", "not valid TOML: Cannot overwrite a value (at line 2, column 6)"),
     ],
 )

@@ -190,6 +190,36 @@ def test_a_damaged_checkpoint_is_one_line(tas: Run, tiny_model: Path, tmp_path: 
         assert done.error_line == str(loading.value)
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[" * 100_000,
+        '{"a": {"shape": [1e308, 1e308], "dtype": "F32"}}',
+        '{"a": {"shape": [' + ",".join(["9" * 300] * 30) + '], "dtype": "F32"}}',
+        '{"a": {"shape": [-1], "dtype": "F32"}}',
+        '{"a": {"shape": ["a"], "dtype": "F32"}}',
+        '{"a": 3}',
+    ],
+)
+def test_a_header_that_is_none_is_one_line(tas: Run, tmp_path: Path, header: str) -> None:
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header.encode())
+    (tmp_path / "config.json").write_text('{"format": 1, "family": "slots", "config": {}}')
+    for words in (("models", "info", tmp_path), ("models", "list", tmp_path)):
+        done = tas(*words)
+        assert done.code == 2
+        assert done.error_line.endswith("model.safetensors is not a valid safetensors file: no readable header")
+
+
+@pytest.mark.parametrize("number", ["9" * 400, "9" * 5000, "1e999", "[" * 50_000])
+def test_a_description_with_numbers_beyond_all_bounds_is_one_line(tas: Run, tmp_path: Path, number: str) -> None:
+    (tmp_path / "model.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+    said = f'{{"format": 1, "family": "slots", "config": {{}}, "provenance": {{"hours": {number}}}}}'
+    (tmp_path / "config.json").write_text(said)
+    done = tas("models", "info", tmp_path)
+    assert done.code == 2
+    assert "config.json is not valid JSON" in done.error_line
+
+
 def test_unknown_names_exit_with_two(tas: Run, tmp_path: Path) -> None:
     for command in ("info", "path"):
         done = tas("models", command, "slotz")

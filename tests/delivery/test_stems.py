@@ -91,6 +91,19 @@ def test_existing_files_are_kept_unless_told_otherwise(tmp_path: Path) -> None:
     assert len(soundfile.read(tmp_path / "rest.wav")[0]) == 100
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_link_in_the_folder_leads_nothing_out_of_it(tmp_path: Path, overwrite: bool) -> None:
+    stems, elsewhere = tmp_path / "stems", tmp_path / "elsewhere.wav"
+    stems.mkdir()
+    (stems / "1-cello.wav").symlink_to(elsewhere)
+    with pytest.raises(
+        InputError, match=r"1-cello\.wav: it leads to .*elsewhere\.wav, out of .*stems; expected a name"
+    ):
+        _write(stems, np.zeros((3, 100)), overwrite=overwrite)
+    assert not elsewhere.exists()
+    assert [path.name for path in stems.iterdir()] == ["1-cello.wav"]
+
+
 def test_folders_that_cannot_be(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder, message in ((tmp_path / "file", "not a folder"), (tmp_path / "none" / "stems", "does not exist")):

@@ -311,3 +311,13 @@ def test_a_sample_encoding_acts_on_formats_that_have_a_choice(job: Job, tmp_path
     made = job("x.wav", "stereo,adm,objects", options=FileOptions(subtype="PCM_16"))
     assert [output.subtype for output in made.outputs] == ["PCM_16", "PCM_24", "FLOAT"]
     assert soundfile.info(tmp_path / "made" / "x.stereo.wav").subtype == "PCM_16"
+
+
+@pytest.mark.parametrize("name", ["scene.json", "1-dog.csv", "1-dog.wav"])
+def test_links_in_a_folder_of_objects_lead_nothing_out_of_it(job: Job, tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "made" / "x.objects"
+    folder.mkdir(parents=True)
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match=rf"{name}: it leads to .*elsewhere, out of "):
+        job("x.objects", "objects", options=FileOptions(overwrite=True))
+    assert not (tmp_path / "elsewhere").exists()

@@ -74,3 +74,11 @@ def test_warnings_within_name_what_they_are_about_once() -> None:
     advice = caught[3].message
     assert isinstance(advice, Advice)
     assert (advice.remedy, advice.value) == ("channel", 1)
+
+
+def test_a_message_of_a_whole_file_is_shortened() -> None:
+    text = str(TasError("a.yaml:1:1: " + "x" * 1_000_000 + " is no key, expected one"))
+    assert len(text) < 10_000
+    assert text.startswith("a.yaml:1:1: xxx")
+    assert text.endswith("xxx is no key, expected one")
+    assert str(TasError("y" * 9_999)) == "y" * 9_999

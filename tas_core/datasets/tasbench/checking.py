@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -31,6 +30,7 @@ from tas_core.datasets.tasbench.layout import (
     read_split,
 )
 from tas_core.errors import InputError, TimelineError
+from tas_core.system.json_values import json_value
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.segments import END_TOLERANCE_S
 
@@ -200,8 +200,8 @@ def _simulated_length(data: TasBench) -> tuple[float, list[Problem]]:
     """Length of the clips of a simulated data set, seconds, and what is wrong with its description."""
     path = data.root / DATASET_FILE
     try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        description = json_value(path.read_bytes().decode("utf-8"), not_numbers=True)
+    except (OSError, ValueError) as error:
         return LENGTH_S, [Problem("error", DATASET_FILE, f"not readable as JSON ({error})")]
     length_s = description.get("length_s") if isinstance(description, dict) else None
     if isinstance(length_s, bool) or not isinstance(length_s, int | float) or not 0 < length_s < math.inf:

@@ -45,6 +45,7 @@ from tas_core.datasets.tasbench.layout import (
 from tas_core.datasets.tasbench.scenes import LENGTH_S, Scene, SceneObject, clip_split, draw_scene, files_for
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import make_folder, whole_folder, write_files
+from tas_core.system.json_values import json_value
 from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import KILLED, in_processes
 from tas_core.system.progress import Progress, ignore
@@ -307,7 +308,7 @@ def prepare(root: Path, made_with: Mapping[str, Any]) -> None:
     path = root / DATASET_FILE
     if path.exists():
         try:
-            earlier = json.loads(path.read_text(encoding="utf-8"))
+            earlier = json_value(path.read_bytes().decode("utf-8"), not_numbers=True)
         except (OSError, ValueError) as error:
             raise InputError(f"{path}: not readable ({error})") from error
         if earlier != made_with:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +14,7 @@ from tas_core.audio.formats import is_readable
 from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict
 from tas_core.system.files import STANDARD_STREAM, input_name, same_file
+from tas_core.system.json_values import json_value
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sources import SourceFile
 
@@ -29,6 +29,7 @@ class BatchInput:
         timeline_path: its own timeline, if one was named.
         prompt: its own prompt, if one was given.
         out: its output, if one was named.
+        out_folder: what that output may not lead out of: the folder that names in the manifest are relative to.
         where: "manifest:line" for messages, empty if it comes from no manifest.
         objects: files of the sounds of objects.
         has_input: whether ``source`` is an input, rather than what a line of given sounds is named after.
@@ -39,6 +40,7 @@ class BatchInput:
     timeline_path: Path | None = None
     prompt: str | None = None
     out: Path | None = None
+    out_folder: Path | None = None
     where: str = ""
     objects: tuple[SourceFile, ...] = ()
     has_input: bool = True
@@ -111,12 +113,22 @@ class _ManifestLine:
         for name, file in (self.objects or {}).items():
             if not name.strip() or not file or any(c in file for c in "\0\r\n") or file == STANDARD_STREAM:
                 raise ValueError(f"object {name!r} is {file!r}, expected the name of a file")
+            _check_name(file)
         if self.timeline is not None and self.prompt is not None:
             raise ValueError("'timeline' and 'prompt' are given, expected one of them")
         for key in ("audio", "timeline", "out"):
             value = getattr(self, key)
             if value is not None and (not value or any(c in value for c in "\0\r\n") or value == STANDARD_STREAM):
                 raise ValueError(f"{key!r} is {value!r}, expected the name of a file")
+            _check_name(value or "")
+
+
+def _check_name(name: str) -> None:
+    """See that a file can be called so: JSON has characters that no name of a file has."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name!a} is the name of no file") from error
 
 
 def read_manifest(path: Path) -> tuple[BatchInput, ...]:
@@ -134,8 +146,8 @@ def read_manifest(path: Path) -> tuple[BatchInput, ...]:
     for number, line in _lines(path):
         where = f"{input_name(path)}:{number}"
         try:
-            value = json.loads(line.decode("utf-8"), object_pairs_hook=_without_repetition, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
+            value = json_value(line.decode("utf-8"), pairs=_without_repetition)
+        except ValueError as error:
             what = getattr(error, "msg", None) or getattr(error, "reason", None) or str(error)
             raise InputError(f"{where}: not a JSON object on one line ({what})") from error
         entry = config_from_dict(_ManifestLine, value, where, InputError)
@@ -156,6 +168,7 @@ def read_manifest(path: Path) -> tuple[BatchInput, ...]:
                 timeline_path=within(entry.timeline),
                 prompt=entry.prompt,
                 out=within(entry.out),
+                out_folder=None if entry.out is None else folder,
                 where=where,
             )
         )
@@ -212,12 +225,9 @@ def _filled(file: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    for name in names:
-        if names.count(name) > 1:
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
             raise ValueError(f"the key {name!r} is there twice")
-    return dict(pairs)
-
-
-def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
+        found[name] = value
+    return found

@@ -13,7 +13,7 @@ from tas_core.errors import InputError
 from tas_core.jobs.batch.inputs import BatchInput
 from tas_core.jobs.batch.naming import DEFAULT_TEMPLATE, NameTemplate
 from tas_core.jobs.request import FileRequest, read_prompts, sidecar_path
-from tas_core.system.files import STANDARD_STREAM
+from tas_core.system.files import STANDARD_STREAM, check_within
 from tas_core.timeline.segments import REST
 
 
@@ -102,7 +102,8 @@ def plan_batch(
 
     Raises:
         InputError: a timeline or prompt for all that cannot be read, a template that cannot be filled in or leads out
-            of the folder, two inputs with one output, an output that is an input, or one that exists.
+            of the folder, a name in a manifest or a link that does, two inputs with one output, an output that is an
+            input, or one that exists.
     """
     if timeline_path is not None and prompt is not None:
         raise InputError("a timeline and a prompt were given, expected one of them")
@@ -114,6 +115,9 @@ def plan_batch(
     ]
     refused = {number: complaint for number, (_, complaint) in enumerate(found) if complaint}
     requests = [request for request, _ in found]
+    for number, request in enumerate(requests):
+        if number not in refused:
+            _check_within(request, inputs[number], destinations, sidecar)
     _check_apart(requests, refused, sidecar)
     return plan_requests(requests, refused=refused, sidecar=sidecar, overwrite=overwrite, skip_existing=skip_existing)
 
@@ -205,6 +209,27 @@ def _request(
         has_input=item.has_input,
     )
     return request, complaint
+
+
+def _check_within(request: FileRequest, item: BatchInput, destinations: Destinations, sidecar: bool) -> None:
+    """See that nothing of a request is written outside of the folders that were named, nor through a link in them.
+
+    Raises:
+        InputError: something would be.
+    """
+    if item.out is not None and item.out_folder is None:  # whoever calls named it
+        return
+    named = [] if item.out is None or item.out_folder is None else [item.out_folder]
+    folders = [*named, *([] if destinations.folder is None else [destinations.folder])]
+    outputs = [delivery.path for delivery in request.deliveries]
+    for path in (*outputs, *([sidecar_path(outputs[0])] if sidecar else [])):
+        try:
+            check_within(path, folders, "out_dir" if named else None)
+        except InputError as error:
+            raise InputError(f"{item.where}: {error}" if item.where else str(error), remedy=error.remedy) from error
+    for other, within in ((request.stems, destinations.stems), (request.page, destinations.pages)):
+        if other is not None and within is not None:
+            check_within(other, [within])
 
 
 def _own(request: FileRequest) -> tuple[Path, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +31,7 @@ from tas_core.reporting.report.sounds import (
     read_sound,
 )
 from tas_core.system.files import check_new_file, write_files
+from tas_core.system.json_values import json_value
 from tas_core.timeline.doubts import warn_of_doubts
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.places import AzimuthPath
@@ -210,13 +210,18 @@ def report_file(
         warn_of_doubts(timeline)
     provenance: dict[str, Any] = {"timeline": timeline_path.name}
     if provenance_path is not None:
-        provenance |= _read_provenance(provenance_path)
+        provenance |= read_provenance(provenance_path)
     return write_report(page, about, timeline, provenance, overwrite=overwrite)
 
 
-def _read_provenance(path: Path) -> dict[str, Any]:
+def read_provenance(path: Path) -> dict[str, Any]:
+    """How an output was made, from a file.
+
+    Raises:
+        InputError: it cannot be read, or is no JSON object.
+    """
     try:
-        value = json.loads(path.read_text("utf-8"))
+        value = json_value(path.read_bytes().decode("utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot read the provenance: {error.strerror}") from error
     except ValueError as error:

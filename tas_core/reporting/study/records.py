@@ -14,6 +14,7 @@ from typing import Any, Final, get_args
 from tas_core.conventions import Side, side_name
 from tas_core.errors import InputError
 from tas_core.system.configs import config_from_dict, one_line
+from tas_core.system.json_values import json_value
 
 FORMAT: Final = 1
 KEY_NAME: Final = "key.json"
@@ -81,6 +82,8 @@ class Key:
         if self.format != FORMAT:
             raise ValueError(f"format {self.format} cannot be read, this version reads format {FORMAT}")
         pairs = [(item.clip, item.system) for item in self.items]
+        if len(pairs) != len(self.clips) * len(self.systems):
+            raise ValueError("the items are not each clip once per system")
         expected = {(clip.clip, system) for clip in self.clips for system in self.systems}
         if len(pairs) != len(expected) or set(pairs) != expected:
             raise ValueError("the items are not each clip once per system")
@@ -178,13 +181,9 @@ def _read_object(path: Path, what: str) -> dict[str, Any]:
     if len(data) > MAX_JSON_BYTES:
         raise InputError(f"{path}: more than {MAX_JSON_BYTES} bytes, expected {what}")
     try:
-        found = json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        found = json_value(data.decode("utf-8-sig"))
+    except ValueError as error:
         raise InputError(f"{path}: not JSON ({one_line(error)}), expected {what}") from error
     if not isinstance(found, dict):
         raise InputError(f"{path}: not a JSON object, expected {what}")
     return found
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number")

@@ -79,7 +79,11 @@ def test_a_manifest_is_relative_to_its_folder(tmp_path: Path) -> None:
     found = find_inputs(manifest=tmp_path / "m.jsonl")
     assert found == (
         BatchInput(
-            tmp_path / "a.wav", prompt=lines[0]["prompt"], out=tmp_path / "made/a.flac", where=f"{tmp_path}/m.jsonl:1"
+            tmp_path / "a.wav",
+            prompt=lines[0]["prompt"],
+            out=tmp_path / "made/a.flac",
+            out_folder=tmp_path,
+            where=f"{tmp_path}/m.jsonl:1",
         ),
         BatchInput(Path("/abs/b.wav"), timeline_path=tmp_path / "b.srt", where=f"{tmp_path}/m.jsonl:3"),
         BatchInput(tmp_path / "c.wav", where=f"{tmp_path}/m.jsonl:5"),
@@ -116,8 +120,12 @@ def test_a_manifest_is_relative_to_its_folder(tmp_path: Path) -> None:
         ('{"audio": "a.wav", "prompt": "cello on the lefft"}', ":2: "),
         ('{"audio": "a.wav", "audio": "b.wav"}', ":2: not a JSON object on one line (the key 'audio' is there twice)"),
         ('["a.wav"]', ":2: expected an object with named values, not list"),
-        ('{"audio": NaN}', ":2: not a JSON object on one line (NaN is no JSON)"),
+        ('{"audio": NaN}', ":2: not a JSON object on one line (NaN is no number)"),
         ("a.wav", ":2: not a JSON object on one line (Expecting value)"),
+        ('{"audio": "a\\ud800.wav"}', ":2: 'a\\ud800.wav' is the name of no file"),
+        ('{"objects": {"dog": "a\\ud800.wav"}}', ":2: 'a\\ud800.wav' is the name of no file"),
+        ('{"audio": "a.wav", "out": "' + "../" * 40 + 'etc/x.wav"}', ":2: "),
+        ("{" + ", ".join(f'"k{n}": 1' for n in range(20_000)) + "}", ":2: unknown key 'k0'"),
         ("[" * 100_000, ":2: not a JSON object on one line"),
         ("\udcff", ":2: not a JSON object on one line (invalid start byte)"),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from tas_core.errors import InputError
-from tas_core.jobs.batch.inputs import BatchInput, find_inputs
+from tas_core.jobs.batch.inputs import BatchInput, find_inputs, read_manifest
 from tas_core.jobs.batch.plan import Destinations, plan_batch
 from tests.jobs.batch.conftest import files, outs, plan
 
@@ -108,3 +109,57 @@ def test_the_input_of_a_refused_request_is_not_written_over(tmp_path: Path) -> N
         plan_batch(
             [BatchInput(first), BatchInput(second)], Destinations(tmp_path, "{stem}.binaural.{ext}"), overwrite=True
         )
+
+
+# ------------------------------------------------------------------ out of the folder
+
+
+@pytest.mark.parametrize("out", ["../a.wav", "/nowhere/a.wav", "made/../../a.wav", "elsewhere/a.wav", "link.wav"])
+def test_a_manifest_leads_out_of_no_folder(tmp_path: Path, out: str) -> None:
+    """That of the manifest and that of the outputs; also not through links."""
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "elsewhere").symlink_to(tmp_path)
+    (tmp_path / "lists" / "link.wav").symlink_to(tmp_path / "new.wav")
+    manifest = tmp_path / "lists" / "m.jsonl"
+    manifest.write_text(json.dumps({"audio": "a.wav", "out": out}) + "\n")
+    for places in (Destinations(), Destinations(tmp_path / "made")):
+        with pytest.raises(InputError, match=r"m\.jsonl:1: .*out of .*lists.*; expected a name within") as caught:
+            plan_batch(read_manifest(manifest), places, overwrite=True)
+        assert caught.value.remedy == "out_dir"
+    assert os.listdir(tmp_path) == ["lists"]
+
+
+def test_a_manifest_names_outputs_below_itself_and_below_the_folder_of_outputs(tmp_path: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    manifest = tmp_path / "lists" / "m.jsonl"
+    for out in ("a.wav", "deep/er/a.wav", str(tmp_path / "made" / "a.wav"), "../made/a.wav"):
+        manifest.write_text(json.dumps({"audio": "in.wav", "out": out}) + "\n")
+        planned = plan_batch(read_manifest(manifest), Destinations(tmp_path / "made"))
+        assert planned.requests[0].out == tmp_path / "lists" / out
+
+
+def test_links_in_the_folder_of_outputs_lead_nothing_out_of_it(tmp_path: Path) -> None:
+    sources = files(tmp_path, "in/a.wav", "in/sub/b.wav")
+    out = tmp_path / "out"
+    (tmp_path / "other").mkdir()
+    for made, overwrite in (("sub", False), ("a.binaural.wav", False), ("a.binaural.wav.tas.json", True)):
+        out.mkdir()
+        (out / made).symlink_to(tmp_path / "other" if made == "sub" else tmp_path / "other" / "new")
+        with pytest.raises(InputError, match=rf"out/{made}.*: it leads to {tmp_path}/other/.*, out of {out}; expected"):
+            plan([tmp_path / "in"], out, overwrite=overwrite, sidecar=True)
+        (out / made).unlink()
+        out.rmdir()
+    out.symlink_to(tmp_path / "other")  # the folder itself may be a link: it was named
+    assert len(plan(sources, out).requests) == 2
+    for places in (Destinations(out, stems=tmp_path / "s"), Destinations(out, pages=tmp_path / "p")):
+        for folder in filter(None, (places.stems, places.pages)):
+            folder.mkdir()
+            (folder / "a.binaural").symlink_to(tmp_path / "in")
+            (folder / "a.binaural.html").symlink_to(tmp_path / "in" / "page")
+        with pytest.raises(InputError, match=r"a\.binaural.*: it leads to .*/in.*, out of "):
+            plan_batch(find_inputs(sources), places)
+
+
+def test_whoever_calls_may_name_outputs_anywhere(tmp_path: Path) -> None:
+    item = BatchInput(tmp_path / "a.wav", out=tmp_path / "b.wav")
+    assert plan_batch([item], Destinations(tmp_path / "made"), prompt="dog left").requests[0].out == tmp_path / "b.wav"

@@ -317,6 +317,8 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
     (material / "old.html").write_text("old")
     (material / "bad.json").write_text("[1")
     (material / "list.json").write_text("[1]")
+    (material / "deep.json").write_text("[" * 100_000)
+    (material / "nan.json").write_text('{"a": NaN}')
     (material / "late.yaml").write_text("prompts: [{start: 5, text: cello on the left}]")
     os.mkfifo(material / "pipe")
     before = {path.name for path in material.iterdir()}
@@ -336,6 +338,11 @@ def test_what_cannot_be_done_is_one_line_and_leaves_nothing(
         ({"--out": "old.html"}, "old.html: the file exists"),
         ({"--out": "no/page.html"}, "the folder"),
         ({"--provenance": "bad.json"}, "bad.json: not JSON"),
+        (
+            {"--provenance": "deep.json"},
+            "deep.json: not JSON (lists within lists, too deep to be read), expected an object",
+        ),
+        ({"--provenance": "nan.json"}, "nan.json: not JSON (NaN is no number), expected an object that says how"),
         ({"--provenance": "list.json"}, "list.json: not a JSON object"),
         ({"--provenance": "gone.json"}, "gone.json: cannot read the provenance"),
         ({"--stem": "cello"}, "--stem 'cello': expected OBJECT=FILE"),

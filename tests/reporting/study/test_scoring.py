@@ -168,7 +168,12 @@ BAD_ANSWERS: dict[str, tuple[Any, str]] = {
     "a list": ("[1]", "not a JSON object, expected the answers of a listener"),
     "deep": ("[" * 100_000, "not JSON"),
     "not UTF-8": ("\udcff", "not JSON"),
-    "not a number": (json.dumps(listener("a", ALL_RIGHT)).replace("2.5", "NaN"), "NaN is not a number"),
+    "not a number": (json.dumps(listener("a", ALL_RIGHT)).replace("2.5", "NaN"), "NaN is no number"),
+    "a number beyond all bounds": (
+        json.dumps(listener("a", ALL_RIGHT)).replace("2.5", "9" * 400),
+        "99999999999999999999... is a number of 400 digits",
+    ),
+    "infinity": (json.dumps(listener("a", ALL_RIGHT)).replace("2.5", "1e999"), "1e999 is larger than any number"),
     "another study": (listener("a", ALL_RIGHT, study="0" * 16), "answers to the study '0+', expected 'feedface"),
     "another format": (listener("a", ALL_RIGHT, format=2), "format 2 cannot be read.*reads format 1"),
     "a missing key": ({k: v for k, v in listener("a", ALL_RIGHT).items() if k != "check"}, "missing key 'check'"),
@@ -215,6 +220,14 @@ def test_all_bad_answers_are_named_and_counted(tas: Run, write: Callable[..., li
         ({"format": 9}, "format 9 cannot be read"),
         ({"systems": ["ours", "theirs"]}, "the items are not each clip once per system"),
         ({"items": KEY["items"][:3]}, "the items are not each clip once per system"),  # type: ignore[index]
+        (
+            {
+                "systems": [str(n) for n in range(5000)],
+                "clips": [{"clip": str(n), "objects": [{"object": "a", "azimuth_deg": 0}]} for n in range(5000)],
+                "items": [],
+            },
+            "the items are not each clip once per system",
+        ),
         ({"seed": "0"}, "seed must be int"),
         ({"items": [{**item, "item": 7} for item in KEY["items"]]}, "two items with one number"),  # type: ignore[attr-defined]
     ],
