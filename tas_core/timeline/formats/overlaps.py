@@ -7,7 +7,7 @@ two cues stand at one time, a label lies within another. Only who writes numbers
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
@@ -21,6 +21,9 @@ from tas_core.timeline.segments import Segment
 
 MOST_JOINED_S: Final = 0.05
 """Neighbours that overlap by no more than this meet where the later begins: a frame of 20 per second."""
+
+MOST_AT_ONCE: Final = 100
+"""More prompts than this are not read as one: each moment has to be compared with all of them."""
 
 _ROUNDING_S: Final = 1e-6
 
@@ -84,8 +87,9 @@ def _joined(segment: Segment, ordered: Sequence[Segment]) -> Segment:
     if segment.end_s is None:
         return segment
     first = bisect_left(ordered, segment.end_s - MOST_JOINED_S - _ROUNDING_S, key=_start_s)
+    first = max(first, bisect_right(ordered, segment.start_s, key=_start_s))
     for later in ordered[first : bisect_left(ordered, segment.end_s, key=_start_s)]:
-        if later.start_s > segment.start_s and (later.end_s is None or later.end_s >= segment.end_s):
+        if later.end_s is None or later.end_s >= segment.end_s:
             return replace(segment, end_s=later.start_s)
     return segment
 
@@ -97,7 +101,8 @@ def _start_s(segment: Segment) -> float:
 def _end_s(segment: Segment, ordered: Sequence[Segment]) -> float:
     if segment.end_s is not None:
         return segment.end_s
-    return min((s.start_s for s in ordered if s.start_s > segment.start_s), default=math.inf)
+    following = bisect_right(ordered, segment.start_s, key=_start_s)
+    return ordered[following].start_s if following < len(ordered) else math.inf
 
 
 def _groups(spans: Sequence[_Span]) -> Iterator[list[_Span]]:
@@ -115,10 +120,24 @@ def _groups(spans: Sequence[_Span]) -> Iterator[list[_Span]]:
 
 
 def _pieces(group: Sequence[_Span]) -> Iterator[tuple[float, float, list[_Span]]]:
-    """Each start or end in a group, the next, and what holds between them."""
+    """Each start or end in a group, the next, and what holds between them.
+
+    Raises:
+        TimelineError: more than :data:`MOST_AT_ONCE` hold.
+    """
     edges_s = sorted({time_s for span in group for time_s in (span.start_s, span.end_s)})
+    there: list[_Span] = []
+    begun = 0
     for start_s, end_s in zip(edges_s, edges_s[1:], strict=False):
-        yield start_s, end_s, [span for span in group if span.start_s <= start_s and end_s <= span.end_s]
+        there = [span for span in there if span.end_s > start_s]
+        while begun < len(group) and group[begun].start_s <= start_s:
+            there.append(group[begun])
+            begun += 1
+        if len(there) > MOST_AT_ONCE:
+            raise there[-1].segment.error(
+                f"{len(there)} prompts hold at once, from {start_s:g} s on, expected at most {MOST_AT_ONCE}"
+            )
+        yield start_s, end_s, there
 
 
 def _merged(there: Sequence[_Span], start_s: float, end_s: float) -> Segment:

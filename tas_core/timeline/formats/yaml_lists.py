@@ -48,8 +48,8 @@ _SOURCE_KEYS = ("file", "start", "gain_db")
 _SOURCE = "a file, or fields such as {file: cello.wav, start: 3.2, gain_db: -3}"
 _DECIBELS = re.compile(r"[-+]?\d+(?:\.\d*)?", re.ASCII)
 _TEXT = re.compile(r"(?:^|[\s{,-])text:\s+(?P<text>\S.*)$")
-_BEHIND = re.compile(r"(?:,\s*(?:start|end|room):[^,}]*)*\s*\}\s*\]?\s*$")
-"""What follows a text in braces."""
+_FIELD = re.compile(r"\s*(?:start|end|room):[^,}]*")
+"""What may follow a text in braces."""
 _WHOLE = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^']|'')*')\s*(?:#.*)?""")
 _BLOCK = re.compile(r"[|>][+-]?\d?")
 _NEEDS_QUOTES = re.compile(r"""^[-?:,\[\]{}#&*!|>'"%@`]|:(?:\s|$)|\s\#|[,\[\]{}]""")
@@ -103,9 +103,21 @@ def _quoted(text: str) -> str:
     return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf)).strip()
 
 
+def _without_fields(text: str) -> str:
+    """A text without the fields and brackets that follow it."""
+    bare = text.rstrip()
+    inside = (bare[:-1].rstrip() if bare.endswith("]") else bare).removesuffix("}")
+    if inside == bare or bare.endswith("]") and not bare[:-1].rstrip().endswith("}"):
+        return bare
+    stop = len(inside)
+    while (comma := inside.rfind(",", 0, stop)) >= 0 and _FIELD.fullmatch(inside, comma + 1, stop):
+        stop = comma
+    return inside[:stop].rstrip()
+
+
 def _in_quotes(text: str) -> str:
     """The text of a line in quotes; nothing if it needs none, or has them."""
-    bare = _BEHIND.sub("", text).rstrip()
+    bare = _without_fields(text)
     if _WHOLE.fullmatch(bare) or _BLOCK.fullmatch(bare) or not _NEEDS_QUOTES.search(bare):
         return ""
     if bare[0] in "\"'" and bare.count(bare[0]) == 1:  # one that is not closed
@@ -143,6 +155,7 @@ class _Document:
 
     def __init__(self, text: str, source: str) -> None:
         self.text = text
+        self.lines = file_lines(text)
         self.source = source
 
     def segments(self) -> Iterator[Segment]:
@@ -311,12 +324,11 @@ class _Document:
 
     def line(self, number: int) -> str:
         """A line, counted from 0; nothing where YAML counts more of them."""
-        lines = file_lines(self.text)
-        return lines[number] if number < len(lines) else ""
+        return self.lines[number] if number < len(self.lines) else ""
 
     def remedy(self, line: int) -> str:
         """What is expected where YAML cannot be read at or before a line, counted from 0."""
-        lines = file_lines(self.text)[: line + 1]
+        lines = self.lines[: line + 1][-4:]
         if lines and "\t" in lines[-1][: len(lines[-1]) - len(lines[-1].lstrip())]:
             return "plain YAML: spaces in front of a line, not tabs"
         for written in reversed(lines[-3:]):
