@@ -29,6 +29,8 @@ _GSM_BYTES: Final = 65
 _GSM_SAMPLES: Final = 320
 """Of a block of two frames, as WAV has them."""
 _SHOWN: Final = 3
+_MOST_PARTS: Final = 2000
+"""Files in a file; a recording of a broadcast has one for each piece."""
 _TOLERANCE: Final = 100
 """Of so many frames of an MP3 one may be missing."""
 
@@ -201,6 +203,8 @@ def _spliced(
 
 def _joined(source: Source, parts: Parts, stack: contextlib.ExitStack) -> OpenSound:
     """Files one behind the other."""
+    if len(parts.ranges) > _MOST_PARTS:  # each takes memory as long as it is open
+        raise source.error(f"{len(parts.ranges)} files one behind the other, expected at most {_MOST_PARTS}")
     sounds: list[soundfile.SoundFile] = []
     num_frames = 0
     try:

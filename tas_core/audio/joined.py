@@ -6,6 +6,7 @@ Decoders stop at the end of the first. Also where a FLAC file really ends, and w
 from __future__ import annotations
 
 import mmap
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,10 +19,17 @@ _NO_GRANULE: Final = 2**64 - 1
 """Of a page on which no packet ends."""
 _MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 """The bits of a byte in the other order."""
+_MOST_SUMS: Final = 8
+"""A file of wrong pages is not summed up more often than so."""
 _FLAC_HEAD: Final = b"fLaC"
 _FLAC_INFO_BYTES: Final = 34
+_FLAC_INFO: Final = tuple((kind << 24 | _FLAC_INFO_BYTES).to_bytes(4, "big") for kind in (0, 0x80))
+"""How the first block of a FLAC file begins: its kind, with a bit that says whether it is the last, and its length."""
 _FLAC_TAIL_BYTES: Final = 2**22
 """More than a frame of FLAC takes."""
+_FLAC_SYNC: Final = re.compile(rb"\xff(?=[\xf8\xf9][\x10-\xff])")
+_MOST_FRAMES: Final = 100_000
+"""Places in the tail that may begin a frame and are looked at; a real frame is among the last few of them."""
 _FLAC_BLOCKS: Final = {1: 192, **{n: 576 << (n - 2) for n in range(2, 6)}, **{n: 256 << (n - 8) for n in range(8, 16)}}
 """RFC 9639, 9.1.1: samples of a block by their code."""
 
@@ -92,8 +100,9 @@ def flac_frames(file: BinaryIO, part: range) -> tuple[int, int] | None:
     start = max(part.start, part.stop - _FLAC_TAIL_BYTES)
     file.seek(start)
     tail = file.read(part.stop - start)
-    at, following = len(tail), dict[int, int]()
-    while (at := tail.rfind(b"\xff", 0, at)) >= 0:
+    following = dict[int, int]()
+    found = [match.start() for match in _FLAC_SYNC.finditer(tail)]
+    for at in reversed(found[-_MOST_FRAMES:]):
         frame = _flac_frame(tail[at : at + 16], block)
         if frame is None:
             continue
@@ -120,7 +129,7 @@ def _between(heads: list[int], size: int) -> Parts:
 def _flac_heads(data: mmap.mmap) -> list[int]:
     heads, at = [0], 4
     while (at := data.find(_FLAC_HEAD, at)) >= 0:
-        if data[at + 4] & 0x7F == 0 and data[at + 5 : at + 8] == _FLAC_INFO_BYTES.to_bytes(3, "big"):
+        if data[at + 4 : at + 8] in _FLAC_INFO:
             heads.append(at)
         at += 4
     return heads
@@ -171,14 +180,15 @@ def _ogg_parts(data: mmap.mmap, size: int) -> Parts:
 
 def _ogg_pages(data: mmap.mmap, size: int) -> Iterator[_Page]:
     """The pages; what is between them is left out."""
-    at = 0
-    while (at := data.find(b"OggS", at)) >= 0 and at + _OGG_PAGE_BYTES <= size:
+    at = summed = 0
+    while (at := data.find(b"OggS", at)) >= 0 and at + _OGG_PAGE_BYTES <= size and summed <= _MOST_SUMS * size:
         count = data[at + 26]
         end = at + _OGG_PAGE_BYTES + count + sum(data[at + _OGG_PAGE_BYTES : at + _OGG_PAGE_BYTES + count])
         numbers = (int.from_bytes(data[a:b], "little") for a, b in ((at + 6, at + 14), (at + 14, at + 18)))
         granule, serial = numbers
         number = int.from_bytes(data[at + 18 : at + 22], "little")
         is_right = end <= size and _ogg_checksum(data[at:end]) == data[at + 22 : at + 26]
+        summed += end - at  # more than the file has only where pages are wrong, which lie within each other
         yield _Page(at, data[at + 5], granule, serial, number, end <= size, is_right)
         following = data.find(b"OggS", at + 4)
         at = end if is_right or end == following else at + 4

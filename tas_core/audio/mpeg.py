@@ -7,6 +7,7 @@ speaks, Xing's, which may be missing, wrong, or that of another file: decoders t
 from __future__ import annotations
 
 import mmap
+import re
 from dataclasses import dataclass, field
 from typing import BinaryIO, Final
 
@@ -21,7 +22,7 @@ _BIT_RATES: Final = {
 _RATES: Final = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 """Hz: bits of the version -> by index."""
 _SAMPLES: Final = {(1, 1): 384, (1, 2): 1152, (1, 3): 1152, (2, 1): 384, (2, 2): 1152, (2, 3): 576}
-_BEGINNINGS: Final = (b"\xff", b"ID3", b"TAG", b"APETAGEX", b"LYRICSBEGIN")
+_BEGINNINGS: Final = re.compile(rb"\xff|ID3|TAG|APETAGEX|LYRICSBEGIN")
 _FIRST_AGREEING: Final = 3
 _DECODER_DELAY: Final = 529
 _TAG_BYTES: Final = 128
@@ -239,7 +240,7 @@ def _free_bytes(data: mmap.mmap, position: int, padding: int) -> int:
     """Bytes of a frame of a free bit rate without its padding: up to the next header like its own; 0 if none is."""
     stop = position + _LONGEST_FREE
     at = position + 4
-    while 0 <= (at := data.find(data[position : position + 2], at, stop)):
+    while 0 <= (at := data.find(data[position : position + 2], at, stop)) < len(data) - 3:
         if (data[at + 2] ^ data[position + 2]) & 0xFC == 0 and (data[at + 3] ^ data[position + 3]) & 0xC0 == 0:
             return at - position - padding
         at += 1
@@ -265,8 +266,8 @@ def _is_followed(data: mmap.mmap, position: int, frame: _Frame, size: int) -> bo
 
 def _next_sync(data: mmap.mmap, position: int, size: int) -> int:
     """Where the next byte is that may begin a frame or a tag."""
-    found = [at for at in (data.find(word, position) for word in _BEGINNINGS) if at >= 0]
-    return min(found, default=size)
+    found = _BEGINNINGS.search(data, position)
+    return found.start() if found else size
 
 
 def _tag_bytes(data: mmap.mmap, position: int, size: int) -> int:
@@ -287,7 +288,9 @@ def _tag_bytes(data: mmap.mmap, position: int, size: int) -> int:
         return length + 32 if is_header else 32
     if data[position : position + 11] == b"LYRICSBEGIN":
         words = (b"LYRICS200", b"LYRICSEND")
-        ends = [data.find(word, position, min(size, position + _LONGEST_LYRICS)) for word in words]
+        stop = min(size, position + _LONGEST_LYRICS)
+        again = data.find(b"LYRICSBEGIN", position + 1, stop)  # which has an end of its own, if there is one
+        ends = [data.find(word, position, again if again >= 0 else stop) for word in words]
         return next((end + 9 - position for end in ends if end >= 0), 0)
     return 0
 

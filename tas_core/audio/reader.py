@@ -28,6 +28,8 @@ MIN_RATE_HZ: Final = 8_000
 MAX_RATE_HZ: Final = 192_000
 
 _BLOCK_FRAMES: Final = 2**20
+_MOST_VALUES: Final = 2**24
+"""Samples of all channels that are read in one piece."""
 _ONLY_FORWARD: Final = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III", "GSM610", "G721_32", "G723_24", "G723_40")
 """Encodings in which a part depends on those before it."""
 
@@ -146,6 +148,10 @@ class AudioReader:
             )
         return np.ascontiguousarray(block.T)
 
+    def at_once(self, num_frames: int) -> int:
+        """So many samples to read in one piece, or fewer where there are many channels: memory is for all of them."""
+        return max(1, min(num_frames, _MOST_VALUES // self.num_channels))
+
     def count_frames(self) -> int:
         """Samples per channel, before anything is read.
 
@@ -157,7 +163,7 @@ class AudioReader:
         if not self._is_estimate:
             return self.num_frames
         count = 0
-        while size := self.read(_BLOCK_FRAMES).shape[1]:
+        while size := self.read(self.at_once(_BLOCK_FRAMES)).shape[1]:
             count += size
         self.seek(0)
         self.num_frames, self._is_estimate = count, False
@@ -179,7 +185,8 @@ class AudioReader:
             except soundfile.LibsndfileError as error:
                 raise self._error(f"damaged before {self._seconds(frame)}: {error.error_string}") from error
             self._position = 0 if only_forward else frame
-        while self._position < frame and self.read(min(_BLOCK_FRAMES, frame - self._position)).shape[1]:
+        most = self.at_once(_BLOCK_FRAMES)
+        while self._position < frame and self.read(min(most, frame - self._position)).shape[1]:
             pass
 
     def close(self) -> None:
@@ -249,7 +256,7 @@ def read_audio(path: str | Path) -> Audio:
     """
     with AudioReader(path) as reader:
         blocks = []
-        while (block := reader.read(_BLOCK_FRAMES)).shape[1]:
+        while (block := reader.read(reader.at_once(_BLOCK_FRAMES))).shape[1]:
             blocks.append(block)
         samples = np.concatenate(blocks, axis=1)
         return Audio(samples, reader.sample_rate_hz, reader.subtype, reader.format)

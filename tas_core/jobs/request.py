@@ -378,13 +378,13 @@ def input_pieces(prepared: PreparedFile, meter: MixdownMeter | None = None) -> I
     if not prepared.render.keeps_stereo:
         yield from mono_pieces(prepared.reader, prepared.options.excerpt.channel, meter)
         return
-    while (block := prepared.reader.read(READ_FRAMES)).shape[1]:
+    while (block := prepared.reader.read(prepared.reader.at_once(READ_FRAMES))).shape[1]:
         yield block
 
 
 def mono_pieces(reader: AudioReader, channel: int | None, meter: MixdownMeter | None = None) -> Iterator[np.ndarray]:
     """The file from where the reader is, block by block, (time): one channel, or the mean of all, which is measured."""
-    while (block := reader.read(READ_FRAMES)).shape[1]:
+    while (block := reader.read(reader.at_once(READ_FRAMES))).shape[1]:
         if channel is not None:
             yield block[channel - 1]
             continue

@@ -130,7 +130,9 @@ class Separator:
             try:
                 with AudioReader(path) as reader:
                     found_s = reader.count_frames() / reader.sample_rate_hz
-                    while reader.read(_BLOCK_FRAMES).shape[1]:  # a stem with a sample that is no number is not kept
+                    while reader.read(reader.at_once(_BLOCK_FRAMES)).shape[
+                        1
+                    ]:  # a stem with a sample that is no number is not kept
                         pass
             except InputError as error:
                 what = str(error).removeprefix(f"{path}: ")

@@ -122,7 +122,7 @@ class OpenedSource:
             yield np.zeros((self.channels, _BLOCK_FRAMES))
 
     def _pieces(self, reader: AudioReader) -> Iterator[np.ndarray]:
-        while (block := reader.read(_BLOCK_FRAMES)).shape[1]:
+        while (block := reader.read(reader.at_once(_BLOCK_FRAMES))).shape[1]:
             yield block if len(block) < 3 else to_mono(block)[None]
 
 

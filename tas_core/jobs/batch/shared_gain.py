@@ -80,7 +80,7 @@ def _level_db(path: Path) -> float:
     energy, count = 0.0, 0
     with warnings.catch_warnings(), AudioReader(path) as reader:
         warnings.simplefilter("ignore")
-        while (block := reader.read(_READ_FRAMES)).shape[1]:
+        while (block := reader.read(reader.at_once(_READ_FRAMES))).shape[1]:
             energy += float(np.square(block, dtype=np.float64).sum())
             count += block.size
     return power_to_db(energy / max(count, 1))

@@ -97,7 +97,8 @@ def read_sound(path: Path, *, mix_down: bool, excerpt: Excerpt = Excerpt()) -> S
         meter = LevelMeter(rate_hz, channels, mix_down=mix_down)
         wanted = round(MAX_PLAYED_S * rate_hz)
         kept, count = [], 0
-        while (block := reader.read(min(_BLOCK_FRAMES, stop - start - count))).shape[1]:
+        most = reader.at_once(_BLOCK_FRAMES)
+        while (block := reader.read(min(most, stop - start - count))).shape[1]:
             block = block if excerpt.channel is None else block[excerpt.channel - 1 : excerpt.channel]
             meter.add(block)
             if count < wanted:
