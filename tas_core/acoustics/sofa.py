@@ -41,6 +41,12 @@ _ANGLES = dict.fromkeys(("", "degree", "degrees", "deg"), "degree") | dict.fromk
     ("radian", "radians", "rad"), "radian"
 )
 _BESIDE_M = 0.01
+_FARTHEST_M = 1e6
+_UNSTORED_BYTES = 2**20
+_MOST_PACKED = 100
+"""Times that numbers may be more than what is stored of them; packed responses are two or three times as many."""
+_WHOLE_BYTES = 2**28
+"""Responses up to so many are read in one piece: HDF5 takes long to find many rows."""
 
 
 def read_sofa(path: str | Path, *, everywhere: bool = False) -> HrirSet:
@@ -71,8 +77,9 @@ def read_sofa(path: str | Path, *, everywhere: bool = False) -> HrirSet:
             raise InputError(f"{path}: a folder, expected a SOFA file") from error
         reason = error.strerror or "not HDF5, or damaged"
         raise InputError(f"{path}: not a readable SOFA file ({reason})") from error
-    except (KeyError, RuntimeError, ValueError, TypeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable SOFA file ({str(error).splitlines()[0]})") from error
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: not a readable SOFA file ({reason})") from error
 
 
 def _read(file: h5py.File, path: str, everywhere: bool) -> HrirSet:
@@ -100,7 +107,10 @@ def _read(file: h5py.File, path: str, everywhere: bool) -> HrirSet:
     # HDF5 wants rows in order, each once.
     order = np.argsort(rows)
     hrir = np.empty((len(rows), 2, taps))
-    hrir[order] = np.asarray(responses[rows[order]], float)
+    if responses.nbytes <= _WHOLE_BYTES:
+        hrir[:] = np.asarray(responses[()], float)[rows]
+    else:
+        hrir[order] = np.asarray(responses[rows[order]], float)
     if not np.isfinite(hrir).all():
         raise InputError(f"{path}: Data.IR holds samples that are no finite numbers")
     if not hrir.any(axis=2).all():
@@ -126,9 +136,30 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value) if value is not None else ""
 
 
+def own_dataset(file: h5py.File, name: str) -> h5py.Dataset | None:
+    """A data set of an HDF5 file that lies in it; None where there is none of that name.
+
+    A file can link to others, and take numbers for there that take no room in it.
+
+    Raises:
+        ValueError: it is a link or lies in another file, or is far larger than what is stored of it.
+    """
+    if name not in file:
+        return None
+    found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if found is None or isinstance(found, h5py.Dataset) and (found.is_virtual or found.external):
+        raise ValueError(f"{name} is a link, or lies in another file; expected it in this one")
+    if not isinstance(found, h5py.Dataset):
+        return None
+    stored = found.id.get_storage_size()
+    if found.nbytes > _UNSTORED_BYTES + _MOST_PACKED * stored:
+        raise ValueError(f"{name} would take {found.nbytes} bytes, and {stored} are stored of it")
+    return found
+
+
 def _dataset(file: h5py.File, name: str, path: str) -> h5py.Dataset:
-    found = file.get(name)
-    if not isinstance(found, h5py.Dataset) or found.dtype.kind not in "fiu":
+    found = own_dataset(file, name)
+    if found is None or found.dtype.kind not in "fiu":
         raise InputError(f"{path}: no numbers named {name} in it, expected {CONVENTION}")
     return found
 
@@ -167,6 +198,8 @@ def _vectors(
         raise InputError(f"{path}: {name} has shape {data.shape}, expected three coordinates in each row")
     if not np.isfinite(values).all():
         raise InputError(f"{path}: {name} holds coordinates that are no finite numbers")
+    if np.abs(values).max() > _FARTHEST_M:
+        raise InputError(f"{path}: {name} holds coordinates beyond {_FARTHEST_M:g}")
     saying = file[like] if "Type" not in data.attrs and like in file else data
     kind = _text(saying.attrs.get("Type", "cartesian" if default else "spherical")).strip().lower()
     units = [unit.strip().lower() for unit in _text(saying.attrs.get("Units", "")).replace(";", ",").split(",")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -355,3 +357,72 @@ def test_of_several_distances_the_farthest_counts_everywhere(tmp_path: Path) -> 
     found = np.abs(head.hrir[-3:]).max(axis=(1, 2)) / np.abs(head.hrir[-3]).max()
     np.testing.assert_allclose(found, [1, 3 / 2, 5 / 2])
     np.testing.assert_allclose(head.azimuth_deg[-3:-1], [90, 0])
+
+
+def _linked(path: Path, other: Path) -> None:
+    path.write_bytes(other.read_bytes())
+    with h5py.File(path, "r+") as file:
+        del file["Data.IR"]
+        file["Data.IR"] = h5py.ExternalLink(other.name, "/Data.IR")
+
+
+def _virtual(path: Path, other: Path) -> None:
+    path.write_bytes(other.read_bytes())
+    with h5py.File(path, "r+") as file:
+        shape = file["Data.IR"].shape
+        del file["Data.IR"]
+        layout = h5py.VirtualLayout(shape, float)
+        layout[:] = h5py.VirtualSource(other.name, "Data.IR", shape)
+        file.create_virtual_dataset("Data.IR", layout)
+
+
+def _raw(path: Path, other: Path) -> None:
+    path.write_bytes(other.read_bytes())
+    with h5py.File(path, "r+") as file:
+        shape = file["Data.IR"].shape
+        del file["Data.IR"]
+        there = [(str(other), 0, h5py.h5f.UNLIMITED)]
+        file.create_dataset("Data.IR", shape, float, external=there)
+
+
+def _empty(path: Path, other: Path) -> None:
+    """A terabyte that nobody wrote takes some hundred bytes."""
+    path.write_bytes(other.read_bytes())
+    with h5py.File(path, "r+") as file:
+        del file["Data.IR"]
+        file.create_dataset("Data.IR", (10**9, 2, 64), float, chunks=(1, 2, 64))
+
+
+def _packed(path: Path, other: Path) -> None:
+    path.write_bytes(other.read_bytes())
+    with h5py.File(path, "r+") as file:
+        del file["SourcePosition"]
+        file.create_dataset("SourcePosition", data=np.zeros((200_000, 3)), compression="gzip", compression_opts=9)
+
+
+@pytest.mark.parametrize(
+    ("forge", "message"),
+    [
+        (_linked, "Data.IR is a link, or lies in another file; expected it in this one"),
+        (_virtual, "Data.IR is a link, or lies in another file"),
+        (_raw, "Data.IR is a link, or lies in another file"),
+        (_empty, "Data.IR would take 1024000000000 bytes, and 0 are stored of it"),
+        (_packed, "SourcePosition would take 4800000 bytes, and "),
+    ],
+)
+def test_a_file_takes_nothing_from_others_and_no_more_than_it_holds(
+    tmp_path: Path, forge: Callable[[Path, Path], None], message: str
+) -> None:
+    hrir = spherical_hrir(FULL_CIRCLE, 44100)
+    other = write_sofa(tmp_path / "other.sofa", hrir, on_the_plane(FULL_CIRCLE))
+    forge(tmp_path / "forged.sofa", other)
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_sofa(tmp_path / "forged.sofa")
+
+
+def test_places_beyond_all_bounds_are_refused(tmp_path: Path) -> None:
+    places = on_the_plane(FULL_CIRCLE)
+    places[3, 2] = 1e200
+    path = write_sofa(tmp_path / "far.sofa", spherical_hrir(FULL_CIRCLE, 44100), places)
+    with pytest.raises(InputError, match="SourcePosition holds coordinates beyond 1e"):
+        read_sofa(path)

@@ -17,7 +17,6 @@ what names a clip (Gao and Grauman, "2.5D Visual Sound", 2019).
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,10 +24,11 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from tas_core.acoustics.hrtf import HrirSet
-from tas_core.acoustics.sofa import read_sofa
+from tas_core.acoustics.sofa import own_dataset, read_sofa
 from tas_core.datasets.sources.catalogue import Split
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder, write_files
+from tas_core.system.json_values import json_value
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline
 
@@ -126,10 +126,10 @@ class TasBench:
         """
         path = self.root / DATASET_FILE
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            found = json_value(path.read_bytes().decode("utf-8"), not_numbers=True)
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise InputError(f"{path}: not readable as JSON ({error})") from error
         if not isinstance(found, dict):
             raise InputError(f"{path}: expected a JSON object")
@@ -165,7 +165,7 @@ class TasBench:
         """
         path = self.scene_path(clip)
         try:
-            scene = json.loads(path.read_text(encoding="utf-8"))
+            scene = json_value(path.read_bytes().decode("utf-8"), not_numbers=True)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}, expected the description of a simulated clip") from error
         except ValueError as error:
@@ -190,12 +190,15 @@ def read_split(path: Path) -> tuple[str, ...]:
 
     try:
         with h5py.File(path, "r") as file:
-            if "audio" not in file:
+            listed = own_dataset(file, "audio")
+            if listed is None and "audio" in file:
+                raise TypeError("'audio' is a group, expected a list")
+            if listed is None:
                 raise InputError(f"{path}: no data set 'audio' in it, expected one that lists the clips' paths")
-            entries = file["audio"][()].ravel().tolist()
+            entries = listed[()].ravel().tolist()
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such split file") from error
-    except (OSError, AttributeError, TypeError) as error:
+    except (OSError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise InputError(f"{path}: not a readable split file ({error})") from error
     stems = []
     for entry in entries:

@@ -204,3 +204,28 @@ def test_a_group_in_place_of_the_list_is_refused(tmp_path: Path) -> None:
         file.create_group("audio")
     with pytest.raises(InputError, match="not a readable split file"):
         read_split(path)
+
+
+def test_a_split_takes_nothing_from_other_files(tmp_path: Path) -> None:
+    write_paths(tmp_path / "other.h5", [b"000001.wav"])
+    path = tmp_path / "train.h5"
+    with h5py.File(path, "w") as file:
+        file["audio"] = h5py.ExternalLink("other.h5", "/audio")
+    with pytest.raises(InputError, match="audio is a link, or lies in another file"):
+        read_split(path)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("audio", (10**9,), "S100", chunks=(10,))
+    with pytest.raises(InputError, match="audio would take 100000000000 bytes, and 0 are stored"):
+        read_split(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' + "9" * 5000 + "}", '{"a": 1e999}'])
+def test_descriptions_beyond_all_bounds_are_one_line(tmp_path: Path, text: str) -> None:
+    data = touch_clips(tmp_path, "000001")
+    (tmp_path / "dataset.json").write_text(text)
+    data.stem_folder("000001").mkdir(parents=True)
+    data.scene_path("000001").write_text(text)
+    with pytest.raises(InputError, match=r"dataset\.json: not readable as JSON"):
+        data.description()
+    with pytest.raises(InputError, match=r"scene\.json: not JSON"):
+        data.scene("000001")
