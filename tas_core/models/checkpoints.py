@@ -18,7 +18,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import safetensors
 import safetensors.torch
@@ -37,6 +37,11 @@ from tas_core.models.description import (
 from tas_core.models.eight_bits import from_eight_bits, in_eight_bits
 from tas_core.system.configs import one_line
 from tas_core.system.files import make_folder, write_files
+
+_TYPES: Final = (
+    *(torch.float32, torch.float16, torch.bfloat16, torch.float64),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +119,9 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     path = Path(folder) / WEIGHTS_FILE
     try:
         stored = safetensors.torch.load(found.weights)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+    except (safetensors.SafetensorError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not a valid safetensors file: {one_line(error)}") from error
+    _check_types(stored, path)
     if found.version == EIGHT_BIT_FORMAT:
         stored = from_eight_bits(stored, path)
     elif any(value.dtype == torch.int8 for value in stored.values()):
@@ -123,6 +129,18 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     state = {name: value.float() if _is_half(value) else value for name, value in stored.items()}
     _check_numbers(state, path)
     return Checkpoint(found.family, found.config, state, found.provenance, found.digest)
+
+
+def _check_types(stored: Mapping[str, Tensor], where: Path) -> None:
+    """Refuse numbers of kinds that no model here is stored in."""
+    for name, value in stored.items():
+        if value.dtype not in _TYPES:
+            known = ", ".join(_type_name(each) for each in _TYPES)
+            raise CheckpointError(f"{where}: {name} is stored as {_type_name(value.dtype)}, expected one of {known}")
+
+
+def _type_name(kind: torch.dtype) -> str:
+    return str(kind).removeprefix("torch.")
 
 
 def _check_numbers(state: Mapping[str, Tensor], where: Path) -> None:

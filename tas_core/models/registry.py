@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from tas_core.errors import CheckpointError, InputError
 from tas_core.models.base import SpatialModel
@@ -22,6 +24,9 @@ from tas_core.models.slots.model import SlotsModel
 from tas_core.models.unets import apnet, mono2binaural, unet
 from tas_core.system.configs import config_from_dict
 
+_FAULTS: Final = (ArithmeticError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What torch and Python say to sizes that make no layer."""
+_LARGEST: Final = 2**20
 _VARIANT_ENDINGS = ("-clip", "-bert", "-t5", "-small")
 
 
@@ -96,19 +101,60 @@ def model_from_checkpoint(checkpoint: Checkpoint) -> SpatialModel:
         CheckpointError: the config or the weights do not fit the family.
     """
     family = FAMILIES[checkpoint.family]
-    config, state = checkpoint.config, checkpoint.state
+    stated, state = checkpoint.config, checkpoint.state
     if family.todays is not None:
-        config, state = family.todays(config, state)
+        stated, state = family.todays(stated, state)
+    config = config_from_dict(family.config, stated)
     try:
-        model = family.model(config_from_dict(family.config, config))
-    except ValueError as error:
-        raise CheckpointError(f"the config makes no {checkpoint.family} model: {error}") from error
+        _check_sizes(config)
+        with _no_larger_than(state):
+            model = family.model(config)
+    except _FAULTS as error:
+        reason = textwrap.shorten(str(error) or type(error).__name__, 200)
+        raise CheckpointError(f"the config makes no {checkpoint.family} model: {reason}") from error
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
         reason = textwrap.shorten(str(error).splitlines()[-1], 200)
         raise CheckpointError(f"the weights do not fit a {checkpoint.family} model: {reason}") from error
     return model.eval()
+
+
+def _check_sizes(config: Any) -> None:
+    """See that no size alone is beyond what any layer has.
+
+    Raises:
+        ValueError: one is.
+    """
+    for name, value in vars(config).items():
+        if isinstance(value, int) and value > _LARGEST:
+            raise ValueError(f"{name} must be at most {_LARGEST}, not {value}")
+
+
+@contextlib.contextmanager
+def _no_larger_than(state: Mapping[str, Tensor]) -> Iterator[None]:
+    """Within, a model is built no further than it has parameters in a state: a few words can ask for any number.
+
+    A layer's numbers are not touched before they are counted, so they take no memory.
+
+    Raises:
+        ValueError: it has more.
+    """
+    there = sum(value.numel() for value in state.values())
+    asked = [0, 0]
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        del module, name
+        asked[0] += 1
+        asked[1] += parameter.numel()
+        if asked[0] > len(state) or asked[1] > there:
+            raise ValueError(f"its sizes ask for more than the {there} numbers that its weights have")
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def load_network(name: str) -> SpatialModel:

@@ -163,3 +163,12 @@ def test_a_missing_folder_and_an_unknown_family_are_named(tmp_path: Path) -> Non
     (tmp_path / "file").write_text("")
     with pytest.raises(CheckpointError, match="not a folder"):
         save_checkpoint(tmp_path / "file", "slots", CONFIG, _state())
+
+
+@pytest.mark.parametrize("kind", [torch.float8_e4m3fn, torch.complex64])
+def test_weights_of_unknown_types_are_named(tmp_path: Path, kind: torch.dtype) -> None:
+    weights = safetensors.torch.save({"a": torch.zeros(2).to(kind)})
+    (tmp_path / "model.safetensors").write_bytes(weights)
+    (tmp_path / "config.json").write_text('{"format": 1, "family": "slots", "config": {}}')
+    with pytest.raises(CheckpointError, match=f"a is stored as {str(kind)[6:]}, expected one of float32, float16"):
+        load_checkpoint(tmp_path)

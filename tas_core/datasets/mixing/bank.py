@@ -44,6 +44,7 @@ from tas_core.datasets.sources.catalogue import (
 from tas_core.datasets.sources.packages import PACKAGED_KITS, PACKAGES, Packaged
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import whole_file, write_files
+from tas_core.system.json_values import json_value
 from tas_core.system.processes import KILLED, in_order, in_processes
 from tas_core.system.programs import temporary_folder
 from tas_core.system.write_errors import temporary_file_error
@@ -102,6 +103,10 @@ class StemBank:
             ValueError: numbers of another count or type, or out of range.
         """
         size = len(self.samples)
+        if self.samples.ndim != 1 or self.sample_rate_hz <= 0:
+            raise ValueError(f"samples of shape {tuple(self.samples.shape)} at {self.sample_rate_hz} Hz")
+        if not all(isinstance(name, str) for name in (*self.categories, *self.sources)):
+            raise ValueError("names of categories and sources that are no texts")
         ranges = {
             "start": (0, size - 1),
             "length": (1, size),
@@ -166,8 +171,8 @@ class StemBank:
             tensors = _decode(file, meta["blocks"], split) if "blocks" in meta else {}
             bank = StemBank(
                 **{name: tensors[name] if tensors else file.get_tensor(name) for name in _TENSORS},
-                categories=tuple(json.loads(meta["categories"])),
-                sources=tuple(json.loads(meta["sources"])),
+                categories=tuple(json_value(meta["categories"])),
+                sources=tuple(json_value(meta["sources"])),
                 sample_rate_hz=int(meta["sample_rate_hz"]),
             )
             bank.check()
@@ -180,13 +185,17 @@ def _decode(file: safe_open, blocks: str, split: Split | None) -> dict[str, Tens
     wanted: list[Tensor] = []
     coded: list[codec.CodedClips] = []
     first = 0
-    for number, (count, time) in enumerate(json.loads(blocks)):
+    for number, (count, time) in enumerate(json_value(blocks)):
+        if not 0 < count <= len(columns["split"]) - first:
+            raise ValueError(f"a block of {count} clips, and {len(columns['split']) - first} are left")
         rows = torch.arange(first, first + count)
         first += count
         if split is None or int(columns["split"][rows[0]]) == SPLITS.index(split):
             wanted.append(rows)
             parts = [file.get_tensor(f"{name} {number}").numpy() for name in ("reference", "levels", "coefficients")]
             coded.append(codec.CodedClips((count, time), parts[0], parts[1].tobytes(), parts[2].tobytes()))
+    if first != len(columns["split"]):
+        raise ValueError(f"blocks of {first} clips, and there are {len(columns['split'])}")
     clips = torch.cat(wanted) if wanted else torch.zeros(0, dtype=torch.long)
     columns = {name: values[clips] for name, values in columns.items()}
     lengths = iter(columns["length"].tolist())

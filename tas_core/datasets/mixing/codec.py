@@ -16,6 +16,7 @@ arithmetic on what is stored is on integers, hence every machine decodes the sam
 from __future__ import annotations
 
 import lzma
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,8 @@ from torch import Tensor
 FRAME = 512
 _EDGES = (0, 4, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512)
 _FINENESS = 3
+_MOST_PACKED = 2000
+"""Samples that a byte may stand for; a clip has six, and silence more."""
 _ROUND_UP = 0.35
 """Less than 0.5: small coefficients cost bits and buy little."""
 _FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 4, "lp": 0, "pb": 0}]
@@ -69,9 +72,12 @@ def decode_clips(coded: CodedClips) -> Tensor:
         ValueError: the streams are damaged or do not fit the shape.
     """
     count, time = coded.shape
+    if count < 1 or time < 1 or count * time > _MOST_PACKED * (coded.size + FRAME):
+        raise ValueError(f"{count} clips of {time} samples in {coded.size} bytes")
     frames = _frames(time)
-    level = torch.from_numpy(_unpack(coded.levels, np.uint8).reshape(count, frames, len(_EDGES) - 1))
-    coefficients = torch.from_numpy(_unpack(coded.coefficients, np.int8).reshape(count, frames, FRAME))
+    shapes = (count, frames, len(_EDGES) - 1), (count, frames, FRAME)
+    level = torch.from_numpy(_unpack(coded.levels, np.uint8, shapes[0]))
+    coefficients = torch.from_numpy(_unpack(coded.coefficients, np.int8, shapes[1]))
     step, loudness = _steps(level, torch.from_numpy(coded.reference))
     generator = torch.Generator().manual_seed(0)
     noise = (torch.rand(coefficients.shape, generator=generator) * 2 - 1) * torch.minimum(0.3 * step, 0.6 * loudness)
@@ -136,9 +142,13 @@ def _steps(level: Tensor, reference: Tensor) -> tuple[Tensor, Tensor]:
     return torch.exp2(halved / 2)[..., bands], torch.exp2(level / 2)[..., bands] * (level > 0)[..., bands]
 
 
-def _unpack(stream: bytes, kind: type) -> np.ndarray:
+def _unpack(stream: bytes, kind: type, shape: tuple[int, int, int]) -> np.ndarray:
+    """Numbers of 8 bits: a few bytes could become any number of them, so no more are unpacked than are wanted."""
     try:
-        # A bytearray, since torch wants memory that may be written.
-        return np.frombuffer(bytearray(lzma.decompress(stream, lzma.FORMAT_RAW, filters=_FILTERS)), kind)
-    except lzma.LZMAError as error:
+        found = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_FILTERS).decompress(stream, math.prod(shape) + 1)
+    except (lzma.LZMAError, EOFError) as error:
         raise ValueError(f"damaged stream ({error})") from error
+    if len(found) != math.prod(shape):
+        raise ValueError(f"damaged stream (not the {math.prod(shape)} numbers of its clips)")
+    # A bytearray, since torch wants memory that may be written.
+    return np.frombuffer(bytearray(found), kind).reshape(shape)

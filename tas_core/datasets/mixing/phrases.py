@@ -15,6 +15,7 @@ from tas_core.datasets.mixing.tensor_file import open_tensors
 from tas_core.datasets.sources.catalogue import Category
 from tas_core.errors import InputError
 from tas_core.system.files import write_files
+from tas_core.system.json_values import json_value
 
 REST_PHRASES = ("everything else", "the rest", "the other instruments", "the background", "all other sounds")
 
@@ -66,4 +67,9 @@ class PhraseTable:
             InputError: no such file, or not a phrase table.
         """
         with open_tensors(path, "not a readable phrase table") as (file, meta):
-            return PhraseTable(tuple(json.loads(meta["phrases"])), file.get_tensor("features"), meta["encoder"])
+            phrases, features = json_value(meta["phrases"]), file.get_tensor("features")
+            if not isinstance(phrases, list) or not all(isinstance(phrase, str) for phrase in phrases):
+                raise ValueError("phrases that are no list of texts")
+            if features.ndim != 2 or len(features) != len(phrases) or not features.is_floating_point():
+                raise ValueError(f"features of shape {tuple(features.shape)} for {len(phrases)} phrases")
+            return PhraseTable(tuple(phrases), features, meta["encoder"])

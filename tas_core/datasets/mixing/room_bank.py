@@ -15,7 +15,13 @@ from torch import Tensor
 
 from tas_core.acoustics.rooms import binaural_response, random_room
 from tas_core.datasets.mixing.tensor_file import open_tensors
+from tas_core.errors import InputError
+from tas_core.system.configs import config_from_dict
 from tas_core.system.files import write_files
+from tas_core.system.json_values import json_value
+
+_MOST_TAPS = 2**29
+"""Of all responses, for each ear; 500 rooms as training has them take a twentieth."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,9 @@ class RoomRecipe:
     """How many rooms to simulate, and from which seed: all that is needed to make a bank of rooms again.
 
     ``sources`` is places per room, ``rate_hz`` the rate of the responses, ``length_s`` their length in seconds.
+
+    Raises:
+        InputError: no rooms, or more than fit into memory.
     """
 
     rooms: int
@@ -30,6 +39,15 @@ class RoomRecipe:
     rate_hz: int = 16000
     length_s: float = 0.4
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if min(self.rooms, self.sources) < 1 or not 8_000 <= self.rate_hz <= 48_000 or not 0 < self.length_s <= 4:
+            raise InputError(f"{self.rooms} rooms of {self.sources} places, {self.length_s} s at {self.rate_hz} Hz")
+        if self.rooms * self.sources * self.length_s * self.rate_hz > _MOST_TAPS:
+            raise InputError(
+                f"{self.rooms} rooms of {self.sources} places are more than are simulated, expected at most"
+                f" {int(_MOST_TAPS / (self.sources * self.length_s * self.rate_hz))} rooms"
+            )
 
     def save(self, path: Path) -> None:
         """Write to a file that :meth:`RoomBank.load` reads by simulating the rooms."""
@@ -62,11 +80,31 @@ class RoomBank:
         """
         with open_tensors(path, "not a readable bank of rooms") as (file, meta):
             if "recipe" in meta:
-                return build_rooms(**json.loads(meta["recipe"]), jobs=os.cpu_count() or 1)
-            return RoomBank(
+                try:
+                    recipe = config_from_dict(RoomRecipe, json_value(meta["recipe"]), "recipe", InputError)
+                except InputError as error:
+                    raise ValueError(str(error)) from error
+                return build_rooms(**asdict(recipe), jobs=os.cpu_count() or 1)
+            bank = RoomBank(
                 **{k: file.get_tensor(k) for k in ("responses", "azimuth_deg", "rt60_s")},
                 sample_rate_hz=int(meta["sample_rate_hz"]),
             )
+            bank.check()
+            return bank
+
+    def check(self) -> None:
+        """Refuse what does not fit together.
+
+        Raises:
+            ValueError: numbers of another shape or type, or a rate that is none.
+        """
+        shapes = [tuple(values.shape) for values in (self.responses, self.azimuth_deg, self.rt60_s)]
+        rooms, sources = (*shapes[1], 0, 0)[:2]
+        if len(shapes[0]) != 4 or shapes != [(rooms, sources, 2, shapes[0][3]), (rooms, sources), (rooms,)]:
+            raise ValueError(f"responses, azimuths and reverberation times of shapes {shapes}")
+        values = self.responses, self.azimuth_deg, self.rt60_s
+        if not all(each.is_floating_point() for each in values) or self.sample_rate_hz <= 0 or not rooms * sources:
+            raise ValueError(f"{rooms} rooms of {sources} places at {self.sample_rate_hz} Hz")
 
 
 def build_rooms(

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from safetensors import SafetensorError, safe_open
 
 from tas_core.errors import InputError
+from tas_core.system.configs import one_line
+
+_FAULTS: Final = (ArithmeticError, AttributeError, LookupError, MemoryError, RuntimeError, TypeError, ValueError)
+"""What code meets that takes contents for what they are not."""
 
 
 @contextmanager
@@ -27,5 +32,5 @@ def open_tensors(path: Path, fault: str, remedy: str = "") -> Iterator[tuple[saf
     try:
         with safe_open(str(path), "pt") as file:
             yield file, file.metadata() or {}
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
-        raise InputError(f"{path}: {fault} ({error}){f'; {remedy}' if remedy else ''}") from error
+    except (SafetensorError, OSError, *_FAULTS) as error:
+        raise InputError(f"{path}: {fault} ({one_line(error)}){f'; {remedy}' if remedy else ''}") from error

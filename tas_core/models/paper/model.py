@@ -38,6 +38,11 @@ from tas_core.models.paper.fusion import FUSIONS, build_fusion, uses_text
 __all__ = ["MID_RMS", "PRESETS", "SILENCE_RMS", "TRAINING", "Conditioner", "PaperConfig", "PaperModel", "normalise"]
 
 
+_MOST_LAYERS: Final = 30
+"""The dilation of a layer is two to the power of its number."""
+_MOST_STEPS: Final = 100_000
+
+
 @dataclass(frozen=True)
 class PaperConfig:
     """Everything that fixes a :class:`PaperModel`; the defaults are the paper's where it gives a value.
@@ -100,6 +105,11 @@ class PaperConfig:
         ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if max(self.num_blocks, self.layers_per_block) > _MOST_LAYERS or self.num_steps > _MOST_STEPS:
+            raise ValueError(
+                f"at most {_MOST_LAYERS} blocks of {_MOST_LAYERS} layers and {_MOST_STEPS} steps are possible, not"
+                f" {self.num_blocks}, {self.layers_per_block} and {self.num_steps}"
+            )
         if any(kernel < 1 or kernel % 2 == 0 for kernel in self.encoder_kernels):
             raise ValueError(f"encoder_kernels must be odd, not {self.encoder_kernels}")
         if self.fusion not in FUSIONS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+_MOST_LAYERS: Final = 1000
+
 
 @dataclass(frozen=True)
 class SlotsConfig:
@@ -36,6 +38,14 @@ class SlotsConfig:
     diffuse_layers: int = 4
     text_encoder: str = "minilm"
     text_width: int = 384
+
+    def __post_init__(self) -> None:
+        for name in ("networks", "patch", "channels", "frame_channels", "blocks", "mask_features", "text_width"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        for name in ("networks", "blocks", "diffuse_layers"):
+            if getattr(self, name) > _MOST_LAYERS:
+                raise ValueError(f"{name} must be at most {_MOST_LAYERS}, not {getattr(self, name)}")
 
     @property
     def dilations(self) -> tuple[int, ...]:

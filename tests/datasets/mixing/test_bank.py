@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import lzma
 from collections import defaultdict
 from dataclasses import fields, replace
 from pathlib import Path
@@ -7,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
+from tas_core.datasets.mixing import codec
 from tas_core.datasets.mixing.bank import BankSettings, StemBank, build_bank
+from tas_core.datasets.mixing.codec import encode_clips
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, load_categories
 from tas_core.errors import InputError
 from tests.support.installed import needs_espeak, needs_fluidsynth
@@ -122,3 +126,36 @@ def test_clips_that_point_to_nothing_are_damage(changes: dict[str, torch.Tensor]
     replace(tone_bank(), **changes).save(path)
     with pytest.raises(InputError, match=rf"bank\.safetensors: not a readable stem bank \({message}"):
         StemBank.load(path)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "message"),
+    [
+        ("[[1, 600]]", "blocks of 1 clips, and there are 2"),
+        ("[[1000000000000, 600]]", "a block of 1000000000000 clips"),
+        ("[[-1, 600]]", "a block of -1 clips"),
+        ("[[1, 0], [1, 800]]", "1 clips of 0 samples"),
+        ("[[1, 1000000000000], [1, 800]]", "1 clips of 1000000000000 samples in"),
+        ("[[1]]", "not enough values"),
+        ("{", "Expecting"),
+        ('[["a", 3]]', "not supported"),
+    ],
+)
+def test_a_coded_bank_is_unpacked_no_further_than_it_can_be(tmp_path: Path, blocks: str, message: str) -> None:
+    bank = tone_bank(length_s=0.05).only("train")
+    path = tmp_path / "bank.safetensors"
+    coded = [encode_clips(bank.clip(n).mul(32767).round().to(torch.int16)[None]) for n in range(2)]
+    bank.save_coded(path, torch.arange(2), bank.length[:2], coded)
+    assert len(StemBank.load(path).start) == 2
+    with safe_open(str(path), "pt") as file:
+        tensors, meta = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+    save_file(tensors, str(path), metadata={**meta, "blocks": blocks})
+    with pytest.raises(InputError, match=f"not a readable stem bank .*({message})"):
+        StemBank.load(path)
+
+
+def test_a_stream_that_unpacks_to_more_than_is_wanted_is_refused() -> None:
+    coded = encode_clips(torch.zeros(1, 600, dtype=torch.int16))
+    long = lzma.compress(bytes(10**7), lzma.FORMAT_RAW, filters=codec._FILTERS)
+    with pytest.raises(ValueError, match="damaged stream .not the "):
+        codec.decode_clips(replace(coded, coefficients=long))

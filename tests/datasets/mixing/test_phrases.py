@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from tas_core.datasets.mixing.phrases import PhraseTable
 from tas_core.errors import InputError
@@ -29,3 +30,23 @@ def test_a_table_without_a_word_says_which(tmp_path: Path) -> None:
     (tmp_path / "phrases.safetensors").write_bytes(b"nothing")
     with pytest.raises(InputError, match="not a readable phrase table"):
         PhraseTable.load(tmp_path / "phrases.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("phrases", "features", "message"),
+    [
+        ('["a", "b"]', torch.zeros(3, 4), "features of shape \\(3, 4\\) for 2 phrases"),
+        ('["a"]', torch.zeros(1), "features of shape"),
+        ('["a"]', torch.zeros(1, 4, dtype=torch.long), "features of shape"),
+        ("[3]", torch.zeros(1, 4), "no list of texts"),
+        ('{"a": 1}', torch.zeros(1, 4), "no list of texts"),
+        ("[" * 100_000, torch.zeros(1, 4), "too deep"),
+    ],
+)
+def test_phrases_that_do_not_fit_together_are_an_input_error(
+    tmp_path: Path, phrases: str, features: torch.Tensor, message: str
+) -> None:
+    path = tmp_path / "phrases.safetensors"
+    save_file({"features": features}, str(path), metadata={"phrases": phrases, "encoder": "hash"})
+    with pytest.raises(InputError, match=f"not a readable phrase table .*{message}"):
+        PhraseTable.load(path)

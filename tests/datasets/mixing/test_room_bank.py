@@ -41,7 +41,20 @@ def test_a_recipe_is_read_as_the_rooms_it_describes(tmp_path: Path) -> None:
         assert torch.equal(getattr(found, name), getattr(expected, name))
 
 
-@pytest.mark.parametrize("recipe", ["[", '{"rooms": 2}', '{"rooms": 1, "sources": 1, "walls": 3}'])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "[",
+        "[" * 100_000,
+        '{"rooms": 2}',
+        '{"rooms": 1, "sources": 1, "walls": 3}',
+        '{"rooms": 1, "sources": 1, "jobs": 3}',
+        '{"rooms": 1000000000, "sources": 1000000000}',
+        '{"rooms": 0, "sources": 1}',
+        '{"rooms": 1, "sources": 1, "rate_hz": -5}',
+        '{"rooms": 1, "sources": 1, "length_s": 1e300}',
+    ],
+)
 def test_an_unusable_recipe_is_an_input_error(tmp_path: Path, recipe: str) -> None:
     path = tmp_path / "rooms.safetensors"
     save_file({}, str(path), metadata={"recipe": recipe})
@@ -64,4 +77,25 @@ def test_unreadable_bank_of_rooms_is_an_input_error(tmp_path: Path, content: byt
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(InputError, match=r"rooms\.safetensors: not a readable bank of rooms"):
+        RoomBank.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"responses": torch.zeros(2, 3, 8)}, "of shapes"),
+        ({"responses": torch.zeros(2, 3, 1, 8)}, "of shapes"),
+        ({"azimuth_deg": torch.zeros(2, 4)}, "of shapes"),
+        ({"rt60_s": torch.zeros(3)}, "of shapes"),
+        ({"rt60_s": torch.zeros(2, dtype=torch.long)}, "2 rooms of 3 places at 16000 Hz"),
+        ({"azimuth_deg": torch.zeros(())}, "of shapes"),
+    ],
+)
+def test_rooms_that_do_not_fit_together_are_an_input_error(
+    tmp_path: Path, changes: dict[str, torch.Tensor], message: str
+) -> None:
+    good = {"responses": torch.zeros(2, 3, 2, 8), "azimuth_deg": torch.zeros(2, 3), "rt60_s": torch.ones(2)}
+    path = tmp_path / "rooms.safetensors"
+    save_file({**good, **changes}, str(path), metadata={"sample_rate_hz": "16000"})
+    with pytest.raises(InputError, match=f"not a readable bank of rooms .*{message}"):
         RoomBank.load(path)
