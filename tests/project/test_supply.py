@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -153,6 +154,29 @@ def test_licences_of_what_is_installed_are_on_the_page() -> None:
     assert not set(installed) - set(said), "packages are not on the page: run tools/make_licenses.py"
     for name in ("| numpy", "| torch", "| typer", "| soxr"):
         assert said[name] == installed[name]
+
+
+def test_the_bill_of_materials_has_every_requirement_with_its_version() -> None:
+    module = load_script("tools/make_sbom.py")
+    bill = module.bill()
+    listed = {item["name"]: item for item in bill["components"]}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    for line in project["dependencies"]:
+        needed = Requirement(line)
+        name = canonicalize_name(needed.name)
+        assert Version(listed[name]["version"]) in needed.specifier, line
+        assert listed[name]["purl"] == f"pkg:pypi/{name}@{distribution(name).version}"
+        assert listed[name]["licenses"][0]["license"]["name"]
+    direct = next(item for item in bill["dependencies"] if item["ref"] == bill["metadata"]["component"]["bom-ref"])
+    wanted = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    assert {ref.split("/")[1].split("@")[0] for ref in direct["dependsOn"]} == wanted
+    assert (bill["bomFormat"], bill["metadata"]["component"]["version"]) == ("CycloneDX", project["version"])
+    assert {item["ref"] for item in bill["dependencies"]} == {
+        bill["metadata"]["component"]["bom-ref"],
+        *(item["bom-ref"] for item in listed.values()),
+    }
+    assert "pytest" not in listed
+    assert {"pytest", "hypothesis"} <= {item["name"] for item in module.bill("dev")["components"]}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "constraints").glob("*.txt")), ids=lambda path: path.stem)
