@@ -60,18 +60,27 @@ def simulate(
     seed: int = typer.Option(0, min=0, max=10**9, help="Seed of everything random."),
     rate: int = typer.Option(48000, min=8000, max=48000, help="Sample rate in Hz."),
     split: SplitOrAll = choice("all", help="Make only this part."),
+    sphere: bool = typer.Option(
+        False, "--sphere", help="Places all around, near and far, and in rooms (docs/TASBENCH_SIM.md)."
+    ),
+    hrtf: Path | None = typer.Option(
+        None, metavar="FILE", help="A head that was measured all around (SOFA).  [default: KEMAR]"
+    ),
     jobs: Jobs = None,
 ) -> None:
     """Simulate binaural clips with stems and annotations (TASBench-Sim)."""
     from tas_cli.output.progress import progress_bar
     from tas_cli.output.terminal import print_paths
     from tas_core.datasets.sources.catalogue import SPLITS
-    from tas_core.datasets.tasbench.simulation import simulate as run
+    from tas_core.datasets.tasbench.simulation import SimulatedClips, make_clips
+    from tas_core.datasets.tasbench.sphere_simulation import SphereClips
     from tas_core.system.processes import usable_cores
 
     parts = SPLITS if split == "all" else (split,)
+    recipe = (SphereClips if sphere else SimulatedClips)(seed, rate, hrtf)
+    recipe.head()
     with progress_bar("simulate", context.obj) as progress:
-        run(out, clips, seed=seed, rate_hz=rate, splits=parts, jobs=jobs or usable_cores(), progress=progress)
+        make_clips(out, recipe, clips, splits=parts, jobs=jobs or usable_cores(), progress=progress)
     print_paths(out)
 
 

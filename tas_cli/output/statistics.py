@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tas_cli.output.tables import print_table
-from tas_core.datasets.tasbench.statistics import Statistics, fractions
+from tas_core.datasets.tasbench.statistics import Statistics, fraction, fractions
 
 
 def print_statistics(statistics: Statistics) -> None:
@@ -37,6 +37,11 @@ def print_statistics(statistics: Statistics) -> None:
     _print_counts("objects in a clip", "clips", statistics.objects_per_clip)
     _print_counts("categories in a clip", "clips", statistics.categories_per_clip)
     _print_counts("direction", "object-frames", statistics.directions)
+    if statistics.sphere:
+        print()
+        share = lambda frames: f"{100 * fraction(frames, statistics.object_frames):.1f} %"  # noqa: E731
+        rows = [(name, f"{frames:,}", share(frames)) for name, frames in statistics.sphere.items()]
+        print_table(("all around", "object-frames", "share"), rows, right=("object-frames", "share"))
 
 
 def _print_counts(name: str, unit: str, counts: Mapping[Any, int]) -> None:

@@ -80,7 +80,7 @@ def position_inside(room: Room, direction: np.ndarray, distance_m: float) -> np.
 
 
 @lru_cache(maxsize=4)
-def _head(rate_hz: int, head: HrirSet | None = None) -> tuple[np.ndarray, np.ndarray]:
+def head_at_rate(rate_hz: int, head: HrirSet | None = None) -> tuple[np.ndarray, np.ndarray]:
     """A head, by default KEMAR, at a rate: impulse responses (direction, ear, tap) and unit vectors (direction, xyz).
 
     A band-limited signal is x(t) = sum_n x[n] sinc(t - n), n and t in samples. Low-pass filtered and windowed,
@@ -159,7 +159,7 @@ def binaural_response(
     delay_s = (reach - direct_m) / SPEED_OF_SOUND_M_S
     near = delay_s < _MIXING_S[1]
     offset, reach, delay_s, order = offset[near], reach[near], delay_s[near], order[near]
-    heads, vectors = _head(rate_hz, head)
+    heads, vectors = head_at_rate(rate_hz, head)
     nearest = nearest_directions(offset / reach[:, None], vectors)
     gain = room.reflection**order * direct_m / reach
     fade = np.clip((_MIXING_S[1] - delay_s) / (_MIXING_S[1] - _MIXING_S[0]), 0, 1)

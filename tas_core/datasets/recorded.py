@@ -133,7 +133,7 @@ class PromptWindows:
 
         Raises:
             AudioError: the clip cannot be read, has not two channels, or holds samples that are no numbers.
-            TimelineError: its timeline is missing, or is none.
+            TimelineError: its timeline is missing, or is none, or asks for more than the frontal plane.
         """
         clip = self.clips[index]
         start_s = self._start_s(index, epoch)
@@ -143,7 +143,9 @@ class PromptWindows:
 
     def _timeline(self, clip: str) -> Timeline:
         if clip not in self._timelines:
-            self._timelines[clip] = self.data.timeline(clip)
+            timeline = self.data.timeline(clip)
+            timeline.require_plane()  # models learn azimuths in front
+            self._timelines[clip] = timeline
         return self._timelines[clip]
 
     def _start_s(self, index: int, epoch: int) -> float:

@@ -70,6 +70,9 @@ def _coerce(value: Any, kind: Any, where: str, error: type[TasError]) -> Any:
     if kind is Any:
         return value
     if origin in (typing.Union, types.UnionType):
+        nested = [option for option in arguments if dataclasses.is_dataclass(option)]
+        if len(nested) == 1 and isinstance(value, Mapping) and dict not in map(typing.get_origin, arguments):
+            return _coerce(value, nested[0], where, error)  # says what is wrong in it
         for option in arguments:
             try:
                 return _coerce(value, option, where, error)

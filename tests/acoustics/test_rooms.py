@@ -176,12 +176,12 @@ def test_the_head_is_resampled_as_by_a_resampler(rate_hz: int) -> None:
     """Within 1e-3 of the peak of soxr's best quality; the first tap, where soxr has yet to start up, within 5e-3."""
     soxr = pytest.importorskip("soxr")
     from tas_core.acoustics.hrtf import load_kemar
-    from tas_core.acoustics.rooms import _head
+    from tas_core.acoustics.rooms import head_at_rate
 
     kemar = load_kemar()
     flat = kemar.hrir.reshape(-1, kemar.hrir.shape[-1]).T
     expected = soxr.resample(flat, kemar.sample_rate_hz, rate_hz, quality="VHQ") * kemar.sample_rate_hz / rate_hz
-    heads, vectors = _head(rate_hz)
+    heads, vectors = head_at_rate(rate_hz)
     found = heads.reshape(-1, heads.shape[-1]).T
     assert vectors.shape == (len(heads), 3)
     size = min(len(found), len(expected))
@@ -196,7 +196,7 @@ def test_the_head_is_resampled_by_its_formula(rate_hz: int) -> None:
     """Against torchaudio's resampler with the same filter, which stands for the formula in the docstring."""
     torchaudio = pytest.importorskip("torchaudio")
     from tas_core.acoustics.hrtf import load_kemar
-    from tas_core.acoustics.rooms import _CUT, _KAISER_BETA, _LOBES, _head
+    from tas_core.acoustics.rooms import _CUT, _KAISER_BETA, _LOBES, head_at_rate
 
     kemar = load_kemar()
     expected = torchaudio.functional.resample(
@@ -210,7 +210,7 @@ def test_the_head_is_resampled_by_its_formula(rate_hz: int) -> None:
     )
     expected = expected.numpy() * kemar.sample_rate_hz / rate_hz
     # torchaudio keeps its kernel in single precision.
-    np.testing.assert_allclose(_head(rate_hz)[0], expected, rtol=0, atol=1e-7 * np.abs(expected).max())
+    np.testing.assert_allclose(head_at_rate(rate_hz)[0], expected, rtol=0, atol=1e-7 * np.abs(expected).max())
 
 
 def test_another_head_hears_the_direct_sound_and_the_reflections(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import soundfile
 
 from tas_core.datasets.sources import package_clips, real_sounds
 from tas_core.datasets.sources.real_sounds import RealHead, RealList, RealMixture, RealSound, RealSource
-from tas_core.datasets.tasbench import realbench
+from tas_core.datasets.tasbench import realbench, simulation
 from tests.support.sofa_files import FULL_CIRCLE, on_the_plane, spherical_hrir, write_sofa
 
 RATE_HZ = 8000
@@ -72,5 +72,5 @@ def use(patch: pytest.MonkeyPatch) -> None:
 
 def forget() -> None:
     """Forget what was kept of files and lists."""
-    for kept in (realbench._by_source, realbench._read_head, package_clips.packaged_files, real_sounds._seconds_db):
+    for kept in (realbench._by_source, simulation.whole_head, package_clips.packaged_files, real_sounds._seconds_db):
         kept.cache_clear()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 
@@ -255,6 +255,32 @@ def _check_stems(data: TasBench, clip: str, readable: bool) -> Iterator[Problem]
         stems.append(stem)
     if len(stems) == len(files) and (message := _sum_error(mix, stems)):
         yield Problem("error", name, message)
+    if any(entry.get("place") for entry in scene["objects"]):
+        yield from _check_dry(data, clip, scene["objects"], mix)
+
+
+def _check_dry(data: TasBench, clip: str, objects: Sequence[dict[str, Any]], mix: Audio) -> Iterator[Problem]:
+    """What is wrong with the input of a clip of the 3D twin, and the dry sounds that it is the sum of."""
+    folder, mono_path = data.stem_folder(clip), data.mono_path(clip)
+    files = _stem_files([{"file": entry.get("dry")} for entry in objects])
+    if files is None:
+        yield Problem("error", _name(data, data.scene_path(clip)), "`objects` has places without `dry` in this folder")
+        return
+    sounds = []
+    for path in (mono_path, *(folder / file for file in files)):
+        try:
+            sound = read_audio(path)
+        except InputError as error:
+            yield _from_error(data, path, error)
+            return
+        expected = (1, mix.samples.shape[1])
+        if (sound.samples.shape, sound.sample_rate_hz) != (expected, mix.sample_rate_hz):
+            what = f"expected one channel of {mix.samples.shape[1]} samples at {mix.sample_rate_hz} Hz as the mix"
+            yield Problem("error", _name(data, path), f"{_shape(sound)}, {what}")
+            return
+        sounds.append(sound)
+    if message := _sum_error(sounds[0], sounds[1:]):
+        yield Problem("error", _name(data, mono_path), message.replace("stems", "dry sounds"))
 
 
 def _stem_files(objects: object) -> list[str] | None:

@@ -7,6 +7,8 @@ A data set is a folder::
     timelines/000001.yaml           what sounds where and when, as for 'tas spatialize --timeline'
     stems/000001/1-cello.flac       simulated data only: the clip's objects one by one, two channels each
     stems/000001/scene.json         simulated data only: room, places, sources, seeds
+    stems/000001/1-cello.dry.flac   3D twin only: that object before it was placed, one channel
+    mono_audios/000001.wav          3D twin only: what systems hear, the sum of these
     dataset.json                    simulated data only: how the folder was made
     head.sofa                       if dataset.json names it (``head``): whose ears these are; else KEMAR's
 
@@ -36,6 +38,7 @@ AUDIO_FOLDER = "binaural_audios"
 SPLIT_FOLDER = "splits"
 TIMELINE_FOLDER = "timelines"
 STEM_FOLDER = "stems"
+MONO_FOLDER = "mono_audios"
 SCENE_FILE = "scene.json"
 DATASET_FILE = "dataset.json"
 HEAD_FILE = "head.sofa"
@@ -69,6 +72,10 @@ class TasBench:
     def audio_path(self, clip: str) -> Path:
         """The binaural recording of a clip."""
         return self.root / AUDIO_FOLDER / f"{clip}.wav"
+
+    def mono_path(self, clip: str) -> Path:
+        """What systems hear of a clip of the 3D twin."""
+        return self.root / MONO_FOLDER / f"{clip}.wav"
 
     def timeline_path(self, clip: str) -> Path:
         """The annotation of a clip."""
@@ -112,11 +119,9 @@ class TasBench:
         """The annotation of a clip.
 
         Raises:
-            TimelineError: missing, not a timeline, or one that asks for more than the frontal plane.
+            TimelineError: missing, or not a timeline.
         """
-        timeline = load_timeline(self.timeline_path(clip))
-        timeline.require_plane()
-        return timeline
+        return load_timeline(self.timeline_path(clip))
 
     def description(self) -> dict[str, Any]:
         """How a simulated data set was made; empty for recordings.
@@ -148,14 +153,14 @@ class TasBench:
             raise InputError(f"{self.root / DATASET_FILE}: `head` is {name!r}, expected a file in the data set")
         return self.root / name
 
-    def head(self) -> HrirSet | None:
-        """The horizontal plane of that head, read once; None for KEMAR's, and for recordings.
+    def head(self, *, everywhere: bool = False) -> HrirSet | None:
+        """The horizontal plane of that head, or all of it, read once; None for KEMAR's, and for recordings.
 
         Raises:
             InputError: it cannot be read.
         """
         path = self.head_path()
-        return None if path is None else _read_head(path)
+        return None if path is None else _read_head(path, everywhere)
 
     def scene(self, clip: str) -> dict[str, Any]:
         """How a simulated clip was made.
@@ -176,8 +181,8 @@ class TasBench:
 
 
 @lru_cache(maxsize=4)
-def _read_head(path: Path) -> HrirSet:
-    return read_sofa(path)
+def _read_head(path: Path, everywhere: bool) -> HrirSet:
+    return read_sofa(path, everywhere=everywhere)
 
 
 def read_split(path: Path) -> tuple[str, ...]:

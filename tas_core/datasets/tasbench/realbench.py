@@ -18,7 +18,6 @@ import numpy as np
 
 from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.rooms import random_room
-from tas_core.acoustics.sofa import read_sofa
 from tas_core.conventions import numbered_seed
 from tas_core.datasets.sources.catalogue import SOUND_KINDS, Split
 from tas_core.datasets.sources.clips import source_rng
@@ -44,9 +43,8 @@ from tas_core.datasets.tasbench.scenes import (
     draw_style,
     draw_times,
 )
-from tas_core.datasets.tasbench.simulation import gate, make_clips, prepare, render_scene
-from tas_core.errors import InputError, TasError
-from tas_core.system.files import write_files
+from tas_core.datasets.tasbench.simulation import gate, make_clips, render_scene, whole_head
+from tas_core.errors import TasError
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.vocabulary import words_file
 
@@ -89,14 +87,6 @@ def realbench(
     check_recordings(recordings)
     recipe = RealClips(recordings, seed, rate_hz)
     recipe.head()
-    prepare(root, recipe.made_with())
-    head = load_real_list().head.path(recordings)
-    try:
-        content = head.read_bytes()
-    except OSError as error:
-        raise InputError(f"{head}: {error.strerror}") from error
-    if not (root / HEAD_FILE).is_file() or (root / HEAD_FILE).read_bytes() != content:
-        write_files({root / HEAD_FILE: content}, overwrite=True)
     return make_clips(root, recipe, clips, jobs=jobs, progress=progress)
 
 
@@ -121,6 +111,11 @@ class RealClips:
             "sounds": hashlib.sha256(words_file("realbench.yaml").read_bytes()).hexdigest()[:16],
         }
 
+    @property
+    def head_path(self) -> Path:
+        """The file of the head."""
+        return load_real_list().head.path(self.recordings)
+
     def split(self, number: int) -> Split:
         """All clips are for testing."""
         del number
@@ -132,7 +127,7 @@ class RealClips:
         Raises:
             InputError: it cannot be read.
         """
-        return _read_head(load_real_list().head.path(self.recordings))
+        return whole_head(self.head_path)
 
     def render(self, number: int) -> tuple[Scene, np.ndarray]:
         """Draw and render a clip: the scene with what became known of it, and its stems (object, ear, time)."""
@@ -261,8 +256,3 @@ def _by_source() -> tuple[dict[str, RealSound], dict[str, RealSound]]:
     parts = [part for mixture in known.mixtures for part in mixture.parts]
     named = lambda sounds: {f"{sound.source}/{sound.name}": sound for sound in sounds}  # noqa: E731
     return named(known.sounds), named(parts)
-
-
-@lru_cache(maxsize=1)
-def _read_head(path: Path) -> HrirSet:
-    return read_sofa(path, everywhere=True)

@@ -31,9 +31,11 @@ from tas_core.datasets.tasbench.captions import (
     quoted,
 )
 from tas_core.datasets.tasbench.layout import FRAME_S
-from tas_core.errors import InputError
+from tas_core.datasets.tasbench.sphere_captions import sphere_data, sphere_timeline
+from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict
 from tas_core.timeline.segments import Timeline
+from tas_core.timeline.sphere import SpherePath, Trace
 
 LENGTH_S = 10.0
 _MOVING_FRACTION = 0.15
@@ -43,6 +45,18 @@ _EQUAL_LOUDNESS_FRACTION = 0.4
 _LEVEL_SPREAD_DB = 6.0
 _LEAST_APART_DEG = 15.0
 _PEAK_DBFS = (-10.0, -1.0)
+
+
+_PLAIN: dict[str, Any] = {"kind": "", "also": (), "dry": "", "place": None, "beside": None}
+"""What ``scene.json`` leaves out of objects."""
+
+
+@dataclass(frozen=True)
+class BesideObject:
+    """That captions may place an object by another: its number in the scene, and that of the wording."""
+
+    object: int
+    relation: int
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,10 @@ class SceneObject:
     ``active`` are the frames of 0.1 s in which its stem sounds, as runs (first, last + 1); known after rendering.
     ``kind`` is what it is where no category says so (:data:`tas_core.datasets.sources.catalogue.SOUND_KINDS`), ``also``
     the categories that are in it under no name of their own.
+
+    In the 3D twin ``place`` is where it is all around, from ``start_s`` to ``stop_s``, before and after which it stays;
+    ``path`` is then how far that is to the side, ``dry`` the file of its sound before it was placed, and ``beside`` an
+    object that captions may place it by.
     """
 
     category: str
@@ -72,6 +90,9 @@ class SceneObject:
     active: tuple[tuple[int, int], ...] = ()
     kind: str = ""
     also: tuple[str, ...] = ()
+    dry: str = ""
+    place: SpherePath | None = None
+    beside: BesideObject | None = None
 
     def azimuth_deg(self, times_s: np.ndarray) -> np.ndarray:
         """Azimuths (time) at times (time) in seconds, degrees."""
@@ -81,12 +102,32 @@ class SceneObject:
     @property
     def is_moving(self) -> bool:
         """Whether it changes its place."""
+        if self.place is not None:
+            return self.place.is_moving
         return len({azimuth for _, azimuth in self.path}) > 1
+
+    def trace(self, times_s: np.ndarray) -> Trace:
+        """Where an object of the 3D twin is at times (time) in seconds."""
+        assert self.place is not None
+        length_s = self.stop_s - self.start_s
+        return self.place.at(np.clip((np.asarray(times_s) - self.start_s) / length_s, 0.0, 1.0), length_s)
+
+    def path_within(self, start_s: float, end_s: float) -> tuple[SpherePath, bool]:
+        """The part of the place of an object of the 3D twin that lies between two times, and whether that is all."""
+        assert self.place is not None
+        length_s = self.stop_s - self.start_s
+        first, last = ((time_s - self.start_s) / length_s for time_s in (start_s, end_s))
+        if first <= 0 and last >= 1:
+            return self.place, True
+        return self.place.part(max(0.0, first), min(1.0, last), length_s), False
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A clip: its room, objects from left to right, how its captions are worded, and its level."""
+    """A clip: its room, objects from left to right, how its captions are worded, and its level.
+
+    ``room_name`` is the room that captions of the 3D twin say, empty if they say none.
+    """
 
     clip: str
     split: Split
@@ -97,13 +138,21 @@ class Scene:
     style: CaptionStyle
     peak_dbfs: float
     objects: tuple[SceneObject, ...]
+    room_name: str = ""
+
+    @property
+    def on_sphere(self) -> bool:
+        """Whether it is one of the 3D twin."""
+        return any(item.place is not None for item in self.objects)
 
     def to_json(self) -> dict[str, Any]:
-        """What ``scene.json`` holds; of ``kind`` and ``also`` of objects, what is not empty."""
+        """What ``scene.json`` holds; what only some scenes have is left out of the others."""
         found = dataclasses.asdict(self)
+        if not self.room_name:
+            del found["room_name"]
         for item in found["objects"]:
-            for name in ("kind", "also"):
-                if not item[name]:
+            for name, plain in _PLAIN.items():
+                if item[name] == plain:
                     del item[name]
         return found
 
@@ -114,7 +163,12 @@ class Scene:
         Raises:
             InputError: not such a description.
         """
-        return config_from_dict(Scene, data, where, InputError)
+        try:
+            scene = config_from_dict(Scene, data, where, InputError)
+        except PromptError as error:
+            raise InputError(f"{where}: {error}") from error
+        _check_sphere(scene, where)
+        return scene
 
     def timeline(self, style: CaptionStyle | None = None, phrases: Sequence[str] | None = None) -> Timeline | None:
         """The annotation of a rendered scene; None if nothing sounds in it.
@@ -123,6 +177,8 @@ class Scene:
             style: "coarse", "words" or "degrees" instead of the scene's own.
             phrases: other names for the objects, e.g. synonyms.
         """
+        if self.on_sphere:
+            return sphere_timeline(self, style, phrases) if any(item.active for item in self.objects) else None
         frames = round(self.length_s / FRAME_S)
         names = [o.phrase for o in self.objects] if phrases is None else [p.lower() for p in phrases]
         edges = np.arange(frames + 1) * FRAME_S
@@ -137,6 +193,27 @@ class Scene:
             captioner, names, [o.azimuth_deg(edges) for o in self.objects], active, FRAME_S, self.length_s
         )
         return Timeline(segments) if segments else None
+
+
+def _check_sphere(scene: Scene, where: str) -> None:
+    """Refuse a scene of the 3D twin whose objects do not fit together.
+
+    Raises:
+        InputError: one has no place or no time, or is placed by one that is not there.
+    """
+    if not scene.on_sphere:
+        return
+    for number, item in enumerate(scene.objects):
+        if item.place is None or not item.dry:
+            raise InputError(f"{where}: objects[{number}] has no place or no dry sound, as the others have")
+        if not item.stop_s > item.start_s:
+            raise InputError(
+                f"{where}: objects[{number}] stops at {item.stop_s:g} s, expected after {item.start_s:g} s"
+            )
+        by = item.beside
+        wordings = len(sphere_data()["relations"])
+        if by and not (0 <= by.object < len(scene.objects) and by.object != number and 0 <= by.relation < wordings):
+            raise InputError(f"{where}: objects[{number}] is placed by objects[{by.object}], which is not there")
 
 
 def clip_split(number: int) -> Split:
@@ -165,7 +242,7 @@ def files_for(category: Category, split: Split) -> tuple[Path, ...]:
     return tuple(recording_split(recording_files(category), split))
 
 
-def _draw_source(category: Category, split: Split, rng: np.random.Generator) -> str:
+def draw_source(category: Category, split: Split, rng: np.random.Generator) -> str:
     """Name of the source material of an object."""
     if category.kind == "speech":
         voices = voices_for(category, split)
@@ -229,7 +306,7 @@ def draw_path(start_deg: float, rng: np.random.Generator) -> tuple[tuple[float, 
     return tuple((t, round(a, 1)) for t, a in path)
 
 
-def _draw_categories(rng: np.random.Generator) -> list[Category]:
+def draw_categories(rng: np.random.Generator) -> list[Category]:
     """Categories of the objects of a scene, no two of which go by one name or are both speech."""
     data, known = benchmark_data(), _categories()
     names = list(data["categories"])
@@ -265,7 +342,7 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
     """
     clip, split = f"{number:06d}", clip_split(number)
     rng = source_rng(seed, "scene", number)
-    chosen = _draw_categories(rng)
+    chosen = draw_categories(rng)
     places = draw_places(len(chosen), rng)
     equal = draw_equal(rng)
     lead = int(rng.integers(len(chosen)))
@@ -278,7 +355,7 @@ def draw_scene(seed: int, number: int, rate_hz: int) -> Scene:
                 category=category.name,
                 phrase=words[int(rng.integers(len(words)))],
                 file=f"{i + 1}-{category.name.replace(' ', '-')}.flac",
-                source=_draw_source(category, split, rng),
+                source=draw_source(category, split, rng),
                 # Unlike in any other clip: (data set, clip, object) in one number.
                 seed=numbered_seed(seed, number) * 8 + i,
                 path=draw_path(places[i], rng),

@@ -11,11 +11,12 @@ Each clip is made in a hidden folder and moved into place, the stems with ``scen
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
@@ -23,6 +24,7 @@ import numpy as np
 
 from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.rooms import Room, binaural_response
+from tas_core.acoustics.sofa import read_sofa
 from tas_core.audio.writer import write_audio
 from tas_core.conventions import db_to_amplitude, db_to_power
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
@@ -35,6 +37,8 @@ from tas_core.datasets.tasbench.layout import (
     AUDIO_FOLDER,
     DATASET_FILE,
     FRAME_S,
+    HEAD_FILE,
+    MONO_FOLDER,
     SCENE_FILE,
     SPLIT_FOLDER,
     STEM_FOLDER,
@@ -105,7 +109,7 @@ def gate(item: SceneObject, size: int, rate_hz: int) -> np.ndarray:
     return np.ones(size) * opening * closing
 
 
-def _convolve(signal: np.ndarray, response: np.ndarray) -> np.ndarray:
+def convolved(signal: np.ndarray, response: np.ndarray) -> np.ndarray:
     """Full convolution of (time) with (ear, tap), in float32: its rounding lies 120 dB below the signal."""
     from scipy.signal import oaconvolve
 
@@ -129,7 +133,7 @@ def _crossfaded(
             continue
         weight = 1 - np.abs(rising[first:stop] - index)
         azimuth = index * step_deg if rising is position else -index * step_deg
-        sound = _convolve(dry[first:stop] * weight, response(azimuth))
+        sound = convolved(dry[first:stop] * weight, response(azimuth))
         end = min(len(dry), first + sound.shape[-1])
         out[:, first:end] += sound[:, : end - first]
     return out
@@ -150,7 +154,7 @@ def render_object(
         return binaural_response(room, azimuth_deg, item.distance_m, rate_hz, length_s, rng, head)
 
     if not item.is_moving:
-        return _convolve(dry, full(item.path[0][1]))[:, : len(dry)]
+        return convolved(dry, full(item.path[0][1]))[:, : len(dry)]
     anechoic = replace(room, rt60_s=0.0)
 
     def direct(azimuth_deg: float) -> np.ndarray:
@@ -171,17 +175,34 @@ def render_object(
 
 
 def sounding_frames(stem: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Which frames of 0.1 s a stem (ear, time) sounds in, above ``ACTIVE_DB``: (frame) bool."""
+    """Which frames of 0.1 s a stem (channel, time) sounds in, above ``ACTIVE_DB``: (frame) bool."""
     size = round(FRAME_S * rate_hz)
     frames = stem.shape[-1] // size
-    power = np.square(stem[:, : frames * size]).reshape(2, frames, size).mean(axis=(0, 2))
+    power = np.square(stem[:, : frames * size]).reshape(len(stem), frames, size).mean(axis=(0, 2))
     return power > power.max(initial=0.0) * db_to_power(ACTIVE_DB)
 
 
-def _runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
+def loud_frames_rms(sound: np.ndarray, rate_hz: int) -> float:
+    """Root mean square of a sound (channel, time) over the frames that it sounds in, so that pauses do not count."""
+    sounding = sounding_frames(sound, rate_hz)
+    size = round(FRAME_S * rate_hz)
+    power = np.square(sound).mean(axis=0)[: len(sounding) * size].reshape(-1, size).mean(axis=1)
+    return float(np.sqrt(power[sounding].mean()))
+
+
+def runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
     """Runs of True as (first, last + 1)."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
     return tuple((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True))
+
+
+def dry_sound(item: SceneObject, split: Split, rate_hz: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    """The catalogue's own :data:`DrySound`.
+
+    Raises:
+        TasError: its source renders nothing but silence.
+    """
+    return _dry(item, split, rate_hz)
 
 
 DrySound = Callable[[SceneObject, Split, int], tuple[np.ndarray, tuple[str, ...]]]
@@ -207,13 +228,9 @@ def render_scene(
     for item in scene.objects:
         dry, files = (dry_sound or _dry)(item, scene.split, rate_hz)
         stem = render_object(dry, item, scene.room, rate_hz, head)
-        sounding = sounding_frames(stem, rate_hz)
-        size = round(FRAME_S * rate_hz)
-        # Loudness over the frames that sound, so that sparse sounds are not made loud.
-        power = np.square(stem).mean(axis=0)[: len(sounding) * size].reshape(-1, size).mean(axis=1)
-        rms = float(np.sqrt(power[sounding].mean()))
+        rms = loud_frames_rms(stem, rate_hz)
         stems.append(stem * (_LOUDNESS / rms) * db_to_amplitude(item.level_db))
-        objects.append(replace(item, material=files, active=_runs(sounding)))
+        objects.append(replace(item, material=files, active=runs(sounding_frames(stem, rate_hz))))
     found = np.stack(stems)
     loudest = max(float(np.abs(found).max()), float(np.abs(found.sum(axis=0)).max()))
     found *= db_to_amplitude(scene.peak_dbfs) / loudest
@@ -223,8 +240,15 @@ def render_scene(
 # ---------------------------------------------------------------------------- files
 
 
-def write_clip(root: Path, scene: Scene, stems: np.ndarray) -> None:
-    """Write a rendered clip: into a hidden folder first, then into place, the stems with their description last."""
+def write_clip(root: Path, scene: Scene, stems: np.ndarray, dry: np.ndarray | None = None) -> None:
+    """Write a rendered clip: into a hidden folder first, then into place, the stems with their description last.
+
+    Args:
+        root: the data set.
+        scene: as rendered.
+        stems: (object, ear, time).
+        dry: of the 3D twin, the sounds before they were placed (object, time), whose sum is what systems hear.
+    """
     clip = scene.clip
     timeline = scene.timeline()
     if timeline is None:
@@ -233,17 +257,31 @@ def write_clip(root: Path, scene: Scene, stems: np.ndarray) -> None:
     with whole_folder(root / STEM_FOLDER / clip, overwrite=True) as part:
         for item, stem in zip(scene.objects, stems, strict=True):
             write(part / item.file, stem)
-        mix = part / "mix.wav"
+        mix, mono = part / "mix.wav", part / "mono.wav"
         write(mix, stems.sum(axis=0))
+        if dry is not None:
+            for item, sound in zip(scene.objects, dry, strict=True):
+                write(part / item.dry, sound[None])
+            write(mono, dry.sum(axis=0, keepdims=True))
         text = json.dumps(scene.to_json(), indent=1, sort_keys=True) + "\n"
         (part / SCENE_FILE).write_text(text, encoding="utf-8")
         mix.replace(root / AUDIO_FOLDER / f"{clip}.wav")
+        if dry is not None:
+            make_folder(root / MONO_FOLDER)
+            mono.replace(root / MONO_FOLDER / f"{clip}.wav")
         path = root / TIMELINE_FOLDER / f"{clip}.yaml"
         write_files({path: format_timeline(timeline, path).encode()})
 
 
 class Recipe(Protocol):
-    """What the clips of a data set are; goes to other processes, so that it can be pickled."""
+    """What the clips of a data set are; goes to other processes, so that it can be pickled.
+
+    Attributes:
+        head_path: a file of the head whose ears hear it, which the data set gets a copy of; None is KEMAR's.
+    """
+
+    @property
+    def head_path(self) -> Path | None: ...  # noqa: D102
 
     def made_with(self) -> dict[str, Any]:
         """What ``dataset.json`` holds."""
@@ -253,17 +291,24 @@ class Recipe(Protocol):
         """The part that a clip belongs to."""
         ...
 
-    def render(self, number: int) -> tuple[Scene, np.ndarray]:
-        """Draw and render a clip, as :func:`render_scene`."""
+    def render(self, number: int) -> tuple[Scene, np.ndarray] | tuple[Scene, np.ndarray, np.ndarray]:
+        """Draw and render a clip, as :func:`render_scene`; dry sounds may follow, as :func:`write_clip` takes them."""
         ...
 
 
 @dataclass(frozen=True)
 class SimulatedClips:
-    """TASBench-Sim: scenes drawn by a seed, rendered at a rate."""
+    """TASBench-Sim: scenes drawn by a seed, rendered at a rate.
+
+    Attributes:
+        seed: of everything random.
+        rate_hz: sample rate.
+        head_path: a SOFA file of a head that was measured all around; None is KEMAR.
+    """
 
     seed: int
     rate_hz: int
+    head_path: Path | None = None
 
     def made_with(self) -> dict[str, Any]:
         """What ``dataset.json`` holds."""
@@ -273,6 +318,7 @@ class SimulatedClips:
             "seed": self.seed,
             "rate_hz": self.rate_hz,
             "length_s": LENGTH_S,
+            **head_description(self.head_path),
         }
 
     def split(self, number: int) -> Split:
@@ -281,7 +327,42 @@ class SimulatedClips:
 
     def render(self, number: int) -> tuple[Scene, np.ndarray]:
         """Draw and render a clip."""
-        return render_scene(draw_scene(self.seed, number, self.rate_hz))
+        scene, head = draw_scene(self.seed, number, self.rate_hz), self.head()
+        return render_scene(scene) if head is None else render_scene(scene, head=head)
+
+    def head(self) -> HrirSet | None:
+        """The head, read once in a process; None is KEMAR.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        return None if self.head_path is None else whole_head(self.head_path)
+
+
+def head_description(path: Path | None) -> dict[str, str]:
+    """What ``dataset.json`` says of a head of its own; nothing of KEMAR.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    return {} if path is None else {"head": HEAD_FILE, "head_sha256": hashlib.sha256(_read_bytes(path)).hexdigest()}
+
+
+@lru_cache(maxsize=1)
+def whole_head(path: Path) -> HrirSet:
+    """A head that was measured all around, read once in a process.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    return read_sofa(path, everywhere=True)
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from error
 
 
 def _make(root: Path, recipe: Recipe, number: int) -> int:
@@ -321,6 +402,13 @@ def prepare(root: Path, made_with: Mapping[str, Any]) -> None:
     for folder in (root, *(root / SPLIT_FOLDER).glob("*")):
         remove_stale(folder)
     _remove_parts(root)
+
+
+def _put_head(path: Path, head: Path) -> None:
+    """Copy the file of a head into a data set, if it is not there."""
+    content = _read_bytes(head)
+    if not path.is_file() or path.read_bytes() != content:
+        write_files({path: content}, overwrite=True)
 
 
 def _remove_parts(root: Path) -> None:
@@ -370,6 +458,8 @@ def make_clips(
 ) -> TasBench:
     """Make the clips of a recipe, or go on with it; arguments and errors as :func:`simulate`."""
     prepare(root, recipe.made_with())
+    if recipe.head_path is not None:
+        _put_head(root / HEAD_FILE, recipe.head_path)
     wanted = [n for n in range(1, clips + 1) if recipe.split(n) in splits]
     left = [n for n in wanted if not is_complete(root, f"{n:06d}")]
     done = len(wanted) - len(left)

@@ -17,15 +17,19 @@ from typing import Any, Final
 
 import numpy as np
 
+from tas_core.acoustics.hrtf import direction_vectors
 from tas_core.audio.reader import AudioReader
-from tas_core.conventions import Side, side_name
+from tas_core.conventions import LEFT_SIGN, MAX_AZIMUTH_DEG, REFERENCE_M, Side, side_name
 from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.datasets.tasbench.clip_jobs import map_clips
 from tas_core.datasets.tasbench.layout import FRAME_S, TIMELINE_FOLDER, TasBench
 from tas_core.errors import InputError
 from tas_core.system.progress import Progress, ignore
+from tas_core.timeline.segments import Track
 
 DIRECTIONS: Final[tuple[Side, ...]] = ("left", "center", "right")
+
+SPHERE_NAMES: Final = ("behind", "above", "below", "near", "far", "wide", "in a room")
 
 _ORDINALS = frozenset("first second third fourth 1st 2nd 3rd 4th one two three four other another".split())
 _NUMBER = re.compile(r"#?\d+")
@@ -64,7 +68,9 @@ class Statistics:
         categories: the most frequent first.
         objects_per_clip: number of clips by the number of different object phrases in them.
         categories_per_clip: number of clips by the number of different categories in them.
-        directions: object-frames by direction.
+        directions: object-frames by direction, of places all around by how far to the side they are.
+        sphere: of a data set with places all around, object-frames of which something is said that the plane does not
+            have; else empty.
     """
 
     clips: int
@@ -78,6 +84,7 @@ class Statistics:
     objects_per_clip: Mapping[int, int]
     categories_per_clip: Mapping[int, int]
     directions: Mapping[Side, int]
+    sphere: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def silent_frame_share(self) -> float:
@@ -91,8 +98,11 @@ class Statistics:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON, with the fractions."""
+        own = asdict(self)
+        if not self.sphere:
+            del own["sphere"]
         return {
-            **asdict(self),
+            **own,
             "objects_per_clip": {str(number): clips for number, clips in self.objects_per_clip.items()},
             "categories_per_clip": {str(number): clips for number, clips in self.categories_per_clip.items()},
             "direction_shares": fractions(self.directions),
@@ -169,10 +179,12 @@ def dataset_statistics(data: TasBench, *, jobs: int = 1, progress: Progress = ig
     if not counted:
         raise InputError(f"{data.root / TIMELINE_FOLDER}: no timelines of this data set's clips, expected some")
     directions: Counter[Side] = Counter()
+    sphere: Counter[str] = Counter()
     in_clips: Counter[str] = Counter()
     in_frames: Counter[str] = Counter()
     for clip in counted:
         directions.update(clip.directions)
+        sphere.update(clip.sphere)
         in_clips.update(clip.category_frames.keys())
         in_frames.update(clip.category_frames)
     categories = (
@@ -190,6 +202,7 @@ def dataset_statistics(data: TasBench, *, jobs: int = 1, progress: Progress = ig
         objects_per_clip=_histogram(clip.objects for clip in counted),
         categories_per_clip=_histogram(len(clip.category_frames) for clip in counted),
         directions={direction: directions[direction] for direction in DIRECTIONS},
+        sphere={name: sphere[name] for name in SPHERE_NAMES} if sphere else {},
     )
 
 
@@ -214,6 +227,7 @@ class _ClipCount:
     moves: bool = False
     category_frames: Mapping[str, int] = field(default_factory=dict)
     directions: Mapping[Side, int] = field(default_factory=dict)
+    sphere: Mapping[str, int] = field(default_factory=dict)
 
 
 def _count_clip(data: TasBench, clip: str) -> _ClipCount:
@@ -223,11 +237,21 @@ def _count_clip(data: TasBench, clip: str) -> _ClipCount:
         return _ClipCount(duration_s)
     frames = math.ceil(duration_s / FRAME_S - 0.5 - 1e-6)
     middles_s = (np.arange(frames) + 0.5) * FRAME_S
-    tracks = [track for track in data.timeline(clip).tracks(middles_s, duration_s) if track.active.any()]
+    timeline = data.timeline(clip)
+    tracks = [track for track in timeline.tracks(middles_s, duration_s) if track.active.any()]
     category_frames: Counter[str] = Counter()
     directions: Counter[Side] = Counter()
+    sphere: Counter[str] = Counter()
+    in_room = np.zeros(frames, bool)
+    for segment in timeline.resolved(duration_s).segments if timeline.needs_sphere else ():
+        if segment.room is not None and not segment.room.is_open:
+            in_room |= (middles_s >= segment.start_s) & (middles_s < (segment.end_s or duration_s))
     for track in tracks:
         azimuths_deg = track.azimuth_deg[track.active]
+        if timeline.needs_sphere:
+            sphere.update(_beyond_the_plane(track, in_room))
+            lateral = direction_vectors(azimuths_deg, track.elevation_deg[track.active])[:, 1] * LEFT_SIGN
+            azimuths_deg = np.degrees(np.arcsin(np.clip(lateral, -1, 1)))
         category_frames[category_of(track.object)[0]] += len(azimuths_deg)
         directions.update(map(side_name, azimuths_deg.tolist()))
     return _ClipCount(
@@ -236,7 +260,28 @@ def _count_clip(data: TasBench, clip: str) -> _ClipCount:
         frames=frames,
         annotations=int(np.any([track.active for track in tracks], axis=0).sum()),
         objects=len(tracks),
-        moves=any(np.ptp(track.azimuth_deg[track.active]) > 0 for track in tracks),
+        moves=any(
+            np.ptp(values[track.active]) > 0
+            for track in tracks
+            for values in (track.azimuth_deg, track.elevation_deg, track.distance_m)
+        ),
         category_frames=category_frames,
         directions=directions,
+        sphere=sphere,
     )
+
+
+def _beyond_the_plane(track: Track, in_room: np.ndarray) -> dict[str, int]:
+    """Frames of an object by what is said of it that the plane does not have; ``in_room`` (frame)."""
+    azimuth_deg, there = np.abs(track.azimuth_deg), track.active
+    around_deg = np.abs(azimuth_deg - 360 * np.round(azimuth_deg / 360))
+    flags = (
+        around_deg > MAX_AZIMUTH_DEG,
+        track.elevation_deg > 0,
+        track.elevation_deg < 0,
+        track.distance_m < REFERENCE_M,
+        track.distance_m > REFERENCE_M,
+        track.spread > 0,
+        in_room,
+    )
+    return {name: int((flag & there).sum()) for name, flag in zip(SPHERE_NAMES, flags, strict=True)}
