@@ -2,9 +2,8 @@
 
     python benchmarks/around.py --out benchmarks/results/around.json
 
-The whole program renders the mix of `examples/duet.flac`. What is from each stem to each ear is found by least squares
-over frames, H(f) = S_yx S_xx^-1, so that sounds that play at once are told apart. An ideal observer compares its levels
-in third octaves and the time difference of the ears with what KEMAR's 710 directions have, and names the nearest.
+The whole program renders the mix of `examples/duet.flac`. The ideal observer of `tas eval data`
+(`tas_core/evaluation/metrics/sphere.py`) hears each stem in it, and names the nearest of KEMAR's 710 directions.
 """
 
 from __future__ import annotations
@@ -24,79 +23,15 @@ import numpy as np
 
 import tas_core
 from tas_core.acoustics.hrtf import direction_vectors, load_kemar
-from tas_core.acoustics.sphere.head import sphere_head
 from tas_core.audio.reader import read_audio
+from tas_core.conventions import REFERENCE_M, db_to_amplitude
+from tas_core.evaluation.metrics.sphere import frame_samples, great_circle_deg, heard_sounds, sphere_observer
 from tas_core.jobs.request import FileOptions
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline, Track
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SIZE, HOP = 2048, 256
-BANDS_HZ = 250 * 2 ** (np.arange(16) / 3)
 WINDOW_S = 0.3
-LEAD_PER_DB_S = 20e-6
-WEAKEST_DB = 35.0
-
-
-def frames(signals: np.ndarray) -> np.ndarray:
-    """Spectra (frame, signal, freq) of signals (signal, time)."""
-    pieces = np.lib.stride_tricks.sliding_window_view(signals, SIZE, axis=1)[:, ::HOP]
-    return np.fft.rfft(pieces * np.hanning(SIZE), axis=-1).transpose(1, 0, 2)
-
-
-def paths_to_ears(stems: np.ndarray, ears: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Responses (stem, ear, freq) from stems (stem, time) to ears (ear, time), and the stems' powers (stem, freq)."""
-    x, y = frames(stems), frames(ears)
-    among = np.einsum("tif,tjf->fij", x, x.conj()) / len(x)
-    across = np.einsum("tef,tjf->fej", y, x.conj()) / len(x)
-    power = np.einsum("fii->fi", among).real
-    little = 1e-6 * power.sum(axis=1).max() * np.eye(len(stems))
-    found = np.linalg.solve((among + little).transpose(0, 2, 1), across.transpose(0, 2, 1))  # H S_xx = S_yx
-    return found.transpose(1, 2, 0), power.T
-
-
-class Observer:
-    """Names the measured direction that sounds most like what is heard; one for a rate."""
-
-    def __init__(self, rate_hz: int) -> None:
-        kemar = load_kemar()
-        above = kemar.elevation_deg > -41
-        self.azimuth_deg, self.elevation_deg = kemar.azimuth_deg[above], kemar.elevation_deg[above]
-        self.freqs_hz = np.fft.rfftfreq(SIZE, 1 / rate_hz)
-        self.rate_hz = rate_hz
-        responses = sphere_head(kemar, rate_hz).response(self.azimuth_deg, self.elevation_deg)
-        self._known = np.fft.rfft(responses, SIZE)
-        self._bands = [(self.freqs_hz >= f / 2 ** (1 / 6)) & (self.freqs_hz < f * 2 ** (1 / 6)) for f in BANDS_HZ]
-
-    def levels_db(self, response: np.ndarray, power: np.ndarray) -> np.ndarray:
-        """Levels (..., ear, band), weighted with the power (freq) of what was heard through them."""
-        energy = np.abs(response) ** 2 * power
-        return np.stack([10 * np.log10(energy[..., b].sum(axis=-1) / power[b].sum() + 1e-20) for b in self._bands], -1)
-
-    def lead_s(self, response: np.ndarray, power: np.ndarray) -> np.ndarray:
-        """By how much the left ear leads (...), of responses (..., ear, freq)."""
-        use = power * ((self.freqs_hz > 300) & (self.freqs_hz < 1500))
-        likeness = np.fft.irfft(response[..., 1, :] * response[..., 0, :].conj() * use, 32 * SIZE)
-        shift = np.arange(32 * SIZE)
-        shift = np.where(shift > 16 * SIZE, shift - 32 * SIZE, shift) / (32 * self.rate_hz)
-        return shift[np.where(np.abs(shift) < 1e-3, likeness, -np.inf).argmax(axis=-1)]
-
-    def __call__(self, response: np.ndarray, power: np.ndarray) -> dict[str, float]:
-        """Azimuth and elevation, degrees, and distance by level alone, metres, of a response (ear, freq)."""
-        band_power = np.array([power[b].sum() for b in self._bands])
-        heard = band_power > band_power.max() * 10 ** (-WEAKEST_DB / 10)
-        known_db = self.levels_db(self._known, power)[..., heard]
-        found_db = self.levels_db(response, power)[..., heard]
-        off_db = found_db - known_db
-        louder_db = off_db.mean(axis=(1, 2))
-        lead = (self.lead_s(response, power) - self.lead_s(self._known, power)) / LEAD_PER_DB_S
-        error = np.square(off_db - louder_db[:, None, None]).sum(axis=(1, 2)) + np.square(lead)
-        best = int(error.argmin())
-        return {
-            "azimuth_deg": float(self.azimuth_deg[best]),
-            "elevation_deg": float(self.elevation_deg[best]),
-            "distance_m": float(1.4 * 10 ** (-louder_db[best] / 20)),
-        }
 
 
 def moments(timeline: Timeline, duration_s: float) -> list[tuple[str, str, float, float, bool]]:
@@ -142,18 +77,25 @@ def measure(folder: Path) -> dict[str, Any]:
     stems = np.concatenate([read_audio(Path(stem.path)).samples for stem in result.stems])
     names = [stem.object for stem in result.stems]
     duration_s = ears.shape[1] / rate_hz
-    observer, rows = Observer(rate_hz), []
+    observer, rows = sphere_observer(load_kemar(), rate_hz), []
+    size = frame_samples(rate_hz)
     for text, name, start_s, end_s, moving in moments(timeline, duration_s):
         part = slice(round(start_s * rate_hz), round(end_s * rate_hz))
-        responses, power = paths_to_ears(stems[:, part], ears[:, part])
         number = names.index(name)
-        own = np.lib.stride_tricks.sliding_window_view(stems[number, part], SIZE)[::HOP]
-        times_s = start_s + (np.arange(len(own)) * HOP + SIZE / 2) / rate_hz
+        (sound,) = heard_sounds(observer, ears[:, part], stems[:, part], rate_hz, [(number, 0.0, end_s - start_s)])
+        own = np.lib.stride_tricks.sliding_window_view(stems[number, part], size)[:: size // 8]
+        times_s = start_s + (np.arange(len(own)) * (size // 8) + size / 2) / rate_hz
         tracks = timeline.tracks(times_s, duration_s)
         want = asked(next(track for track in tracks if track.object == name), np.square(own).mean(axis=1) + 1e-12)
-        heard = observer(responses[number], power[number])
-        a, b = (direction_vectors(np.array(at["azimuth_deg"]), np.array(at["elevation_deg"])) for at in (want, heard))
-        off_deg = float(np.degrees(np.arccos(np.clip(a @ b, -1, 1)))) if want["spread"] < 1 else None
+        heard = off_deg = None
+        if sound is not None:
+            heard = {
+                "azimuth_deg": sound.azimuth_deg,
+                "elevation_deg": sound.elevation_deg,
+                "distance_m": REFERENCE_M / db_to_amplitude(sound.louder_db),
+            }
+            direction = direction_vectors(np.array(want["azimuth_deg"]), np.array(want["elevation_deg"]))
+            off_deg = great_circle_deg(direction, sound.direction) if want["spread"] < 1 else None
         level_dbfs = 10 * np.log10(np.square(stems[number, part]).mean() + 1e-20)
         rows.append(
             {
@@ -178,7 +120,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder))
     for row in found["rows"]:
-        want, heard = row["asked"], row["heard"]
+        want, heard = row["asked"], row["heard"] or dict.fromkeys(row["asked"], np.nan)
         print(
             f"{row['from_s']:5.2f}-{row['to_s']:5.2f} {row['object']:8} asked {want['azimuth_deg']:7.1f}"
             f" {want['elevation_deg']:5.1f} {want['distance_m']:5.2f} m {want['spread']:.1f}  heard"

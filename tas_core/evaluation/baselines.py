@@ -8,9 +8,12 @@
 ``oracle-direct``  the true stems themselves, at their *true* azimuths, without their rooms' reflections
 ``sources``        the same by the renderer of given sounds (:mod:`tas_core.inference.given`), what who has the stems
                    gets
+``sources-plane``  that on the frontal plane, also of places all around: as far to the side as they are, in front
 
-All keep (L + R) / 2 = x. With mid = 2 x and spectrograms as the ``slots`` model has them (1024 samples every 256),
-and G the direction filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
+All but ``sources`` on clips of the 3D twin, where it is the renderer of the whole sphere, keep (L + R) / 2 = x. There a
+"stem" is the dry sound of an object, and what the plane says of a place is how far to the side it is. With mid = 2 x
+and spectrograms as the ``slots`` model has them (1024 samples every 256), and G the direction filter
+(:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
 
     oracle-direct   side = sum_k G(a_k(t)) mid_k            mid_k = L + R of stem k,  a_k its true azimuth
     oracle-mask     side = sum_k m_k G(b_k(t)) mid          m_k = |mid_k|^2 / sum_j |mid_j|^2,  b_k as requested
@@ -35,8 +38,10 @@ from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.inference.baselines import panned, through_head
 from tas_core.inference.blocks import gathered
-from tas_core.inference.given import GivenSpatializer
+from tas_core.inference.given import GivenSpatializer, render_given
 from tas_core.inference.presence import Detection
+from tas_core.inference.renderer_choice import choose_renderer, flattened
+from tas_core.inference.settings import RenderSettings
 from tas_core.timeline.segments import Timeline
 
 _N_FFT: Final = 1024
@@ -67,7 +72,7 @@ class Baseline:
     @property
     def needs_stems(self) -> bool:
         """Whether it is an oracle."""
-        return self.name.startswith("oracle") or self.name == "sources"
+        return self.name.startswith(("oracle", "sources"))
 
     @property
     def about(self) -> dict[str, Any]:
@@ -92,12 +97,12 @@ class Baseline:
             raise InputError(f"clip {clip.name}: no timeline, which {self.name} needs")
         if self.name == "hrtf":
             assert timeline is not None
-            return through_head(x, RATE_HZ, timeline), None
+            return through_head(x, RATE_HZ, flattened(timeline, without_ways=True)), None
         if self.name == "pan":
             assert timeline is not None
-            return panned(x, RATE_HZ, timeline), None
-        if self.name == "sources":
-            return _given(clip), None
+            return panned(x, RATE_HZ, flattened(timeline, without_ways=True)), None
+        if self.name.startswith("sources"):
+            return _given(clip, on_plane=self.name == "sources-plane"), None
         spectrum = stft(torch.from_numpy(2 * x), _N_FFT, _HOP)
         times_s = np.arange(spectrum.shape[-1]) * _HOP / RATE_HZ
         if self.name == "oracle-direct":
@@ -126,23 +131,25 @@ class Baseline:
         return (), {}
 
 
-BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct", "sources")
+BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct", "sources", "sources-plane")
 """Names of the floors and ceilings."""
 
 
-def _given(clip: EvalClip) -> np.ndarray:
-    """Ears (ear, time) of the true stems, mixed down, along the scene's paths in straight pieces."""
-    assert clip.stems is not None
-    sounds = dict(zip(clip.phrases, clip.stems.mean(axis=1, keepdims=True), strict=True))
-    rest = clip.mono - clip.stems.mean(axis=1).sum(axis=0)
-    job = GivenSpatializer(len(rest), RATE_HZ, clip.true_timeline(), dict.fromkeys(sounds, 1))
+def _given(clip: EvalClip, *, on_plane: bool) -> np.ndarray:
+    """Ears (ear, time) of the true stems, mixed down, along the scene's paths in straight pieces, or all around."""
+    stems, timeline = clip.mono_stems, clip.true_timeline()
+    sounds = dict(zip(clip.phrases, stems[:, None], strict=True))
+    if clip.on_sphere and not on_plane:
+        timeline, settings = choose_renderer(timeline, RenderSettings(renderer="sphere"), RATE_HZ)
+        return render_given(None, RATE_HZ, timeline, sounds, None, settings).ears
+    rest = clip.mono - stems.sum(axis=0)
+    job = GivenSpatializer(len(rest), RATE_HZ, flattened(timeline, without_ways=True), dict.fromkeys(sounds, 1))
     return gathered(job, job.blocks([np.concatenate([*sounds.values(), rest[None]])])).ears
 
 
 def _stem_mids(clip: EvalClip) -> Tensor:
     """Spectrograms (object, freq, frame) of L + R of every stem."""
-    assert clip.stems is not None
-    return stft(torch.from_numpy(clip.stems.sum(axis=1)), _N_FFT, _HOP)
+    return stft(torch.from_numpy(2 * clip.mono_stems), _N_FFT, _HOP)
 
 
 def _direction(azimuth_deg: np.ndarray) -> Tensor:

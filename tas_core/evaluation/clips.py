@@ -24,8 +24,10 @@ from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.metrics.control import INPUT_SILENCE_DBFS
 from tas_core.evaluation.metrics.paper import PAPER_RATE_HZ
+from tas_core.inference.renderer_choice import flattened
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, format_prompt
+from tas_core.timeline.rooms import RoomChoice
 from tas_core.timeline.segments import Segment, Timeline
 
 RATE_HZ: Final = PAPER_RATE_HZ
@@ -54,7 +56,8 @@ class EvalClip:
         phrases: names of the scene's objects in ``timeline`` (object).
         style: how the prompts are worded; None without a scene.
         notes: what a reader of the results should know.
-        head: whose ears the truth has; None for KEMAR's, or if that is not known.
+        head: whose ears the truth has, of the 3D twin in all directions; None for KEMAR's, or if that is not known.
+        dry: of the 3D twin, the sounds of the objects before they were placed (object, time).
     """
 
     name: str
@@ -66,11 +69,33 @@ class EvalClip:
     style: CaptionStyle | None = None
     notes: tuple[str, ...] = ()
     head: HrirSet | None = None
+    dry: np.ndarray | None = None
 
     @property
     def mono(self) -> np.ndarray:
-        """The input of every system: x = (L + R) / 2, (time)."""
-        return self.truth.mean(axis=0)
+        """The input of every system: x = (L + R) / 2, of the 3D twin the sum of the dry sounds, (time)."""
+        return self.truth.mean(axis=0) if self.dry is None else self.dry.sum(axis=0)
+
+    @property
+    def on_sphere(self) -> bool:
+        """Whether it is one of the 3D twin."""
+        return self.dry is not None
+
+    @property
+    def asks_for_sphere(self) -> bool:
+        """Whether it, or what is requested of it, is more than the frontal plane, so that (L + R) / 2 is no input."""
+        return self.on_sphere or (self.timeline is not None and self.timeline.needs_sphere)
+
+    @property
+    def mono_stems(self) -> np.ndarray:
+        """What each object is of the input (object, time).
+
+        Raises:
+            InputError: the clip has no stems.
+        """
+        if self.stems is None:
+            raise InputError(f"clip {self.name}: no stems")
+        return self.stems.mean(axis=1) if self.dry is None else self.dry
 
     @property
     def duration_s(self) -> float:
@@ -91,7 +116,10 @@ class EvalClip:
         Raises:
             InputError: the clip has no scene.
         """
-        objects = self._scene().objects
+        scene = self._scene()
+        objects = scene.objects
+        if self.on_sphere:
+            return self._true_timeline_around(scene)
         corners_s = {min(time_s, self.duration_s) for item in objects for time_s, _ in item.path}
         edges_s = np.array(sorted({0.0, self.duration_s, *(time_s for time_s in corners_s if time_s > 0)}))
         places = self.true_azimuth_deg(edges_s)
@@ -102,22 +130,37 @@ class EvalClip:
             segments.append(Segment(start_s, end_s, format_prompt(clauses), clauses))
         return Timeline(tuple(segments))
 
+    def _true_timeline_around(self, scene: Scene) -> Timeline:
+        """The same of a clip of the 3D twin: a segment between every two times at which an object starts or stops."""
+        room = RoomChoice.by_name(scene.room_name) if scene.room_name else None
+        times_s = {min(time_s, self.duration_s) for item in scene.objects for time_s in (item.start_s, item.stop_s)}
+        segments = []
+        for start_s, end_s in pairwise(sorted({0.0, self.duration_s, *times_s})):
+            there = [(k, o) for k, o in enumerate(scene.objects) if o.start_s <= start_s and o.stop_s >= end_s]
+            clauses = tuple(Clause.on_sphere(self.phrases[k], o.path_within(start_s, end_s)[0]) for k, o in there)
+            if clauses:
+                text = format_prompt(clauses, room=room)
+                segments.append(Segment(start_s, end_s, text, clauses, room=room))
+        return Timeline(tuple(segments))
+
     def requested_azimuth_deg(self, timeline: Timeline, times_s: np.ndarray) -> np.ndarray:
         """Where a timeline puts the objects of the scene, degrees (object, time); 0 where it does not name them.
+
+        Of places all around, how far to the side they are.
 
         Raises:
             InputError: the clip has no scene.
         """
         self._scene()
-        timeline.require_plane()
+        timeline = flattened(timeline, without_ways=True)
         found = {track.object: track.azimuth_deg for track in timeline.tracks(times_s, self.duration_s)}
         return np.stack([found.get(phrase, np.zeros(len(times_s))) for phrase in self.phrases])
 
     def swapped_timeline(self) -> Timeline | None:
         """The prompts with the two places exchanged and every other word as it was.
 
-        None where that makes no sense: for other than two objects, where one moves, or where they are not on different
-        sides (left, center, right) more than 30 degrees apart.
+        None where that makes no sense: for other than two objects, where one moves, where they are not on different
+        sides (left, center, right) more than 30 degrees apart, or for clips of the 3D twin.
         """
         if self.scene is None or self.timeline is None or not can_swap(self.scene):
             return None
@@ -126,10 +169,10 @@ class EvalClip:
         return self._worded(replace(self.scene, objects=exchanged))
 
     def centred_timeline(self) -> Timeline | None:
-        """The prompts with every object in the center."""
+        """The prompts with every object in the center, and in no room."""
         if self.timeline is None:
             return None
-        if self.scene is not None:
+        if self.scene is not None and not self.on_sphere:
             ends = ((0.0, 0.0), (self.scene.length_s, 0.0))
             objects = tuple(replace(item, path=ends) for item in self.scene.objects)
             return self._worded(replace(self.scene, objects=objects))
@@ -186,7 +229,8 @@ def _rewritten(timeline: Timeline, change: Callable[[tuple[Clause, ...]], tuple[
     segments = []
     for segment in timeline.segments:
         clauses = change(segment.clauses)
-        segments.append(Segment(segment.start_s, segment.end_s, format_prompt(clauses), clauses))
+        room = segment.room if any(clause.sphere for clause in clauses) else None
+        segments.append(Segment(segment.start_s, segment.end_s, format_prompt(clauses), clauses, room=room))
     return Timeline(tuple(segments))
 
 
@@ -194,7 +238,7 @@ def can_swap(scene: Scene) -> bool:
     """Whether exchanging the places of the scene's objects is a test: see :meth:`EvalClip.swapped_timeline`."""
     from tas_core.evaluation.metrics.objects import side_of
 
-    if len(scene.objects) != 2 or any(item.is_moving for item in scene.objects):
+    if len(scene.objects) != 2 or scene.on_sphere or any(item.is_moving for item in scene.objects):
         return False
     places = np.array([item.path[0][1] for item in scene.objects])
     sides = side_of(places)
@@ -215,6 +259,8 @@ def clip_digest(data: TasBench, name: str) -> str:
     digest = hashlib.sha256()
     head = data.head_path()
     paths = [data.audio_path(name), data.timeline_path(name), data.scene_path(name), *([head] if head else [])]
+    if data.mono_path(name).is_file():
+        paths.append(data.mono_path(name))
     for path in paths:
         try:
             content = path.read_bytes()
@@ -310,6 +356,7 @@ def read_clip(
     style: CaptionStyle | None = None
     if scene is not None:
         style = scene.style if captions == "own" else captions
+    on_sphere = scene is not None and scene.on_sphere
     return EvalClip(
         name=name,
         truth=truth,
@@ -320,8 +367,24 @@ def read_clip(
         phrases=tuple(_centred(phrase).object for phrase in phrases),
         style=style,
         notes=notes,
-        head=data.head(),
+        head=data.head(everywhere=on_sphere),
+        dry=_read_dry(data, scene, truth.shape[-1]) if scene is not None and on_sphere else None,
     )
+
+
+def _read_dry(data: TasBench, scene: Scene, samples: int) -> np.ndarray:
+    """The dry sounds of the objects of a clip of the 3D twin, (object, time)."""
+    sounds = []
+    for item in scene.objects:
+        path = data.stem_folder(scene.clip) / item.dry
+        audio = read_audio(path)
+        if len(audio.samples) != 1:
+            raise InputError(f"{path}: {len(audio.samples)} channels, expected one")
+        sound = resample(audio.samples.astype(np.float64), audio.sample_rate_hz, RATE_HZ)
+        if sound.shape[-1] != samples:
+            raise InputError(f"{path}: {sound.shape[-1]} samples at 16 kHz, expected {samples} as the mixture has")
+        sounds.append(sound[0])
+    return np.stack(sounds)
 
 
 def _read_stems(data: TasBench, scene: Scene, samples: int) -> np.ndarray:

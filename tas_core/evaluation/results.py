@@ -39,6 +39,7 @@ class RowResult:
         objects: by clip, where each object is and is perceived.
         excluded: clips that this row alone is not judged on, and why.
         confidence: by clip, objects with the model's confidence and whether it was right.
+        places: by clip of the 3D twin, where each object is all around and is heard.
         reliability: the curve of all of these.
     """
 
@@ -52,6 +53,7 @@ class RowResult:
     objects: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
     confidence: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    places: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     reliability: tuple[ReliabilityBin, ...] = ()
 
 
@@ -108,6 +110,7 @@ class RowValues:
         objects: by clip, plain values for the results.
         excluded: clips that this row could not be judged on, and why.
         confidence: by clip, plain values of :class:`tas_core.evaluation.confidence.JudgedObject`.
+        places: by clip, plain values of :class:`tas_core.evaluation.scoring.PlaceSpan`.
     """
 
     name: str
@@ -116,6 +119,7 @@ class RowValues:
     objects: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     excluded: Mapping[str, str] = field(default_factory=dict)
     confidence: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    places: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
 
 def row_result(
@@ -176,6 +180,7 @@ def row_result(
         objects=row.objects,
         excluded=row.excluded,
         confidence=row.confidence,
+        places=row.places,
         reliability=reliability(judged),
     )
 
@@ -216,6 +221,7 @@ def _row_dict(row: RowResult) -> dict[str, Any]:
             clip: {
                 "measures": dict(values),
                 "objects": list(row.objects.get(clip, ())),
+                **({"places": list(row.places[clip])} if clip in row.places else {}),
                 **({"confidence": list(row.confidence[clip])} if clip in row.confidence else {}),
             }
             for clip, values in row.values.items()

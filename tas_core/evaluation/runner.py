@@ -161,6 +161,7 @@ def _row_values(
     values: dict[str, dict[str, float]] = {}
     objects: dict[str, Sequence[Any]] = {}
     confidence: dict[str, Sequence[Any]] = {}
+    places: dict[str, Sequence[Any]] = {}
     for task in tasks:
         if task.clip in excluded:  # an output was made, but not the one for other prompts
             continue
@@ -168,9 +169,12 @@ def _row_values(
         if found:
             values[task.clip] = {name: value for record in found for name, value in record["measures"].items()}
             objects[task.clip] = [span for record in found for span in record.get("objects", ())]
+            if around := [span for record in found for span in record.get("places", ())]:
+                places[task.clip] = around
             if judged := [item for record in found for item in record.get("confidence", ())]:
                 confidence[task.clip] = judged
-    return RowValues(name, about, {clip: values[clip] for clip in sorted(values)}, objects, excluded, confidence)
+    by_clip = {clip: values[clip] for clip in sorted(values)}
+    return RowValues(name, about, by_clip, objects, excluded, confidence, places)
 
 
 def _device_name(device: torch.device) -> str:

@@ -5,6 +5,10 @@ moves, in spans of 0.5 s with the azimuth at their middle; :mod:`tas_core.evalua
 that. Sides are those of the *true* azimuth at +-15 degrees, whatever the prompt's wording; ``azimuth_error_deg`` exists
 where the prompt gives degrees.
 
+**All around.** Of clips of the 3D twin, an ideal observer (:mod:`tas_core.evaluation.metrics.sphere`) hears each object
+over the whole of its time, or while it moves in pieces of 0.3 s, in an output and in the truth. Their sides are those
+of how far they are to the side; (L + R) / 2 and silence of the input promise nothing there and are not measured.
+
 **Levels** that may be infinite (an exact mono sum is -inf dB) are held within +-200 dB, so that they have means.
 """
 
@@ -18,6 +22,8 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
+from tas_core.acoustics.hrtf import direction_vectors, load_kemar
+from tas_core.datasets.tasbench.scenes import SceneObject
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip, OutputError
 from tas_core.evaluation.metrics import (
@@ -44,6 +50,13 @@ from tas_core.evaluation.metrics import (
     stoi_score,
     swap_accuracy,
 )
+from tas_core.evaluation.metrics.sphere import (
+    great_circle_deg,
+    heard_sounds,
+    is_confused,
+    spectral_error_db,
+    sphere_observer,
+)
 from tas_core.evaluation.systems import System
 
 Better = Literal["higher", "lower"]
@@ -55,6 +68,10 @@ ALSO_OF_FILES: Final[tuple[Also, ...]] = ("cited", "speech")
 LEVEL_LIMIT_DB: Final = 200.0
 _SPL_LIMIT_DB: Final = 40.0
 _SPAN_S: Final = 0.5
+_WAY_SPAN_S: Final = 0.3
+_WIDE: Final = 0.5
+_SILENT_DB: Final = -80.0
+_LEVEL_ERROR_LIMIT_DB: Final = 40.0
 
 STFTS: Final[Mapping[str, StftSettings]] = MappingProxyType({"short": SHORT_STFT, "long": LONG_STFT})
 """Transforms behind ``amp`` and ``pha`` by name."""
@@ -70,6 +87,14 @@ MEASURES: Final[Mapping[str, Mapping[str, Better]]] = MappingProxyType(
             "snr_db": "higher",
         },
         "direction": {"rank_object": "higher", "rank_audio": "higher", "azimuth_error_deg": "lower"},
+        "sphere": {
+            "great_circle_deg": "lower",
+            "front_back_confused": "lower",
+            "up_down_confused": "lower",
+            "left_right_confused": "lower",
+            "level_error_db": "lower",
+            "spectral_error_db": "lower",
+        },
         "space": {"ic_error": "lower", "ild_error_db": "lower", "itd_error_us": "lower", "spl_error_db": "lower"},
         "cited": {"binaqual": "higher", "gcc_itd_error_us": "lower", "mrstft": "lower"},
         "speech": {"pesq": "higher", "stoi": "higher"},
@@ -97,7 +122,7 @@ MEASURES: Final[Mapping[str, Mapping[str, Better]]] = MappingProxyType(
 )
 """All measures by group, and which way is better."""
 
-GROUPED: Final = ("snr_db", "rank_object", "rank_audio", "azimuth_error_deg")
+GROUPED: Final = ("snr_db", "rank_object", "rank_audio", "azimuth_error_deg", "great_circle_deg")
 """Measures that are also given for some kinds of clips."""
 
 
@@ -110,6 +135,27 @@ class ObjectSpan:
     end_s: float
     true_deg: float
     measured_deg: float | None
+
+
+@dataclass(frozen=True)
+class PlaceSpan:
+    """Where an object is all around, and how it is heard there.
+
+    Degrees and metres. What is heard is None where it cannot be told: too little sound, or, of a direction, a sound
+    that is all around. The errors are against the truth as it is heard: of the level of both ears together, and of
+    third octaves.
+    """
+
+    object: int
+    start_s: float
+    end_s: float
+    azimuth_deg: float
+    elevation_deg: float
+    distance_m: float
+    heard_azimuth_deg: float | None
+    heard_elevation_deg: float | None
+    level_error_db: float | None
+    spectral_error_db: float | None
 
 
 def file_measures(
@@ -195,18 +241,94 @@ def spl_error_db(output: np.ndarray, truth: np.ndarray) -> float:
 
 def clip_measures(
     output: np.ndarray, clip: EvalClip, *, normalise: bool = True, stft: str = "short"
-) -> tuple[dict[str, float], tuple[ObjectSpan, ...]]:
+) -> tuple[dict[str, float], tuple[ObjectSpan, ...], tuple[PlaceSpan, ...]]:
     """All measures of an output for a clip that need no further output, and where its objects are perceived.
 
     Arguments and errors as :func:`file_measures`.
+
+    Returns:
+        Measures; where objects are to the side; and where they are all around, nothing for clips that are not of the
+        3D twin.
     """
     found = file_measures(output, clip.truth, normalise=normalise, stft=stft)
-    x = clip.mono
-    found["mono_sum_error_db"] = _limited(mono_sum_error_db(output, x))
-    found["silence_floor_db"] = _limited(silence_floor_db(output, x, RATE_HZ))
+    if not clip.asks_for_sphere:
+        x = clip.mono
+        found["mono_sum_error_db"] = _limited(mono_sum_error_db(output, x))
+        found["silence_floor_db"] = _limited(silence_floor_db(output, x, RATE_HZ))
     spans = object_spans(output, clip)
-    found |= direction_measures(spans, degrees=clip.style == "degrees")
-    return _known(found), spans
+    found |= direction_measures(spans, degrees=clip.style == "degrees" and not clip.on_sphere)
+    places = place_spans(output, clip)
+    return _known(found | sphere_measures(places)), spans, places
+
+
+def place_spans(output: np.ndarray, clip: EvalClip) -> tuple[PlaceSpan, ...]:
+    """How each object of a clip of the 3D twin is heard in an output (ear, time) at 16 kHz; nothing for other clips."""
+    if clip.scene is None or clip.dry is None:
+        return ()
+    wanted: list[tuple[int, float, float]] = []
+    for k, item in enumerate(clip.scene.objects):
+        stop_s = min(item.stop_s, clip.duration_s)
+        pieces = max(1, round((stop_s - item.start_s) / _WAY_SPAN_S)) if item.is_moving else 1
+        edges = np.linspace(item.start_s, stop_s, pieces + 1)
+        wanted += [(k, float(a), float(b)) for a, b in zip(edges, edges[1:], strict=False)]
+    observer = sphere_observer(clip.head or load_kemar(), RATE_HZ)
+    around = [(clip.scene.room, item.distance_m) for item in clip.scene.objects]
+    theirs, ours = (heard_sounds(observer, ears, clip.dry, RATE_HZ, wanted, around) for ears in (clip.truth, output))
+    found = []
+    for (k, start_s, end_s), truth, heard in zip(wanted, theirs, ours, strict=True):
+        item = clip.scene.objects[k]
+        azimuth_deg, elevation_deg, distance_m = _true_place(item, clip.dry[k], start_s, end_s)
+        assert item.place is not None
+        audible = truth is not None and heard is not None and heard.level_db > _SILENT_DB
+        pointed = heard if audible and item.place.start.spread < _WIDE else None
+        level_db = abs(heard.level_db - truth.level_db) if truth and heard else None
+        colour_db = spectral_error_db(heard, truth) if truth and heard and audible else None
+        found.append(
+            PlaceSpan(
+                *(k, start_s, end_s, azimuth_deg, elevation_deg, distance_m),
+                pointed.azimuth_deg if pointed else None,
+                pointed.elevation_deg if pointed else None,
+                None if level_db is None else min(level_db, _LEVEL_ERROR_LIMIT_DB),
+                colour_db,
+            )
+        )
+    return tuple(found)
+
+
+def _true_place(item: SceneObject, sound: np.ndarray, start_s: float, end_s: float) -> tuple[float, float, float]:
+    """Azimuth, elevation and distance of an object over a span: where it is while it sounds (time), by its power."""
+    times_s = np.linspace(start_s, end_s, 21)
+    edges = np.round(times_s * RATE_HZ).astype(int)
+    power = [float(np.square(sound[a:b]).sum()) for a, b in zip(edges, edges[1:], strict=False)]
+    weights = np.array(power) + 1e-12
+    trace = item.trace((times_s[1:] + times_s[:-1]) / 2)
+    x, y, z = weights @ direction_vectors(trace.azimuth_deg, trace.elevation_deg)
+    distance_m = float(weights @ trace.distance_m / weights.sum())
+    return float(np.degrees(np.arctan2(y, x))), float(np.degrees(np.arctan2(z, np.hypot(x, y)))), distance_m
+
+
+def sphere_measures(places: Sequence[PlaceSpan]) -> dict[str, float]:
+    """Errors all around of a clip: means over the time of an object, then over the objects that count in each."""
+    values: dict[str, dict[int, list[tuple[float, float]]]] = {name: {} for name in MEASURES["sphere"]}
+    for span in places:
+        found: dict[str, float | None] = {
+            "level_error_db": span.level_error_db,
+            "spectral_error_db": span.spectral_error_db,
+        }
+        if span.heard_azimuth_deg is not None and span.heard_elevation_deg is not None:
+            true = direction_vectors(np.array(span.azimuth_deg), np.array(span.elevation_deg))
+            heard = direction_vectors(np.array(span.heard_azimuth_deg), np.array(span.heard_elevation_deg))
+            found["great_circle_deg"] = great_circle_deg(true, heard)
+            for axis, name in enumerate(("front_back_confused", "left_right_confused", "up_down_confused")):
+                found[name] = is_confused(true, heard, axis)
+        for name, value in found.items():
+            if value is not None:
+                values[name].setdefault(span.object, []).append((float(value), span.end_s - span.start_s))
+    means = {
+        name: [sum(v * s for v, s in spans) / sum(s for _, s in spans) for spans in by_object.values()]
+        for name, by_object in values.items()
+    }
+    return {name: float(np.mean(found)) for name, found in means.items() if found}
 
 
 def spans_of(path: tuple[tuple[float, float], ...], end_s: float) -> list[tuple[float, float]]:

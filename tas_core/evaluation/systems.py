@@ -21,6 +21,7 @@ from tas_core.evaluation.clips import RATE_HZ, EvalClip
 from tas_core.evaluation.commands import COMMAND, TIMEOUT_S, Command, CommandSystem, is_command
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.inference.presence import Detection
+from tas_core.inference.renderer_choice import choose_renderer, flattened
 from tas_core.inference.separation_cache import SeparationCache
 from tas_core.inference.settings import RenderSettings
 from tas_core.inference.stream import render
@@ -162,10 +163,11 @@ class ModelSystem:
         """
         if timeline is None:
             raise InputError(f"clip {clip.name}: no timeline, which a model needs")
+        timeline, settings = choose_renderer(timeline, RenderSettings(steps=self.steps, seed=seed), RATE_HZ)
         model = self._ready(timeline)
         self._wait()
         began = time.perf_counter()
-        ears = render(clip.mono, RATE_HZ, timeline, model, RenderSettings(steps=self.steps, seed=seed)).ears
+        ears = render(clip.mono, RATE_HZ, timeline, model, settings).ears
         self._wait()
         return ears, time.perf_counter() - began
 
@@ -176,10 +178,12 @@ class ModelSystem:
 
     def detections(self, clip: EvalClip, timeline: Timeline) -> tuple[Detection, ...]:
         """Which objects of a timeline are in a clip."""
+        timeline = flattened(timeline)
         return render(clip.mono, RATE_HZ, timeline, self._ready(timeline), RenderSettings(steps=1)).detections
 
     def heard(self, clip: EvalClip, timeline: Timeline) -> tuple[tuple[Detection, ...], Mapping[str, np.ndarray]]:
         """Which objects of a timeline are in a clip, and their estimated stems (time)."""
+        timeline = flattened(timeline)
         found = render(clip.mono, RATE_HZ, timeline, self._ready(timeline), RenderSettings(steps=1, stems=True))
         return found.detections, dict(found.stems)
 

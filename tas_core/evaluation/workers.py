@@ -98,10 +98,12 @@ class Worker:
             if (path := self.job.audio_path(task)) is not None:
                 write_audio(path, output, RATE_HZ, "FLOAT", overwrite=True)
             if "score" in task.keys:  # noqa: SIM118 (a field of that name)
-                measures, spans = clip_measures(output, clip, normalise=settings.normalise, stft=settings.stft)
+                measures, spans, places = clip_measures(output, clip, normalise=settings.normalise, stft=settings.stft)
                 if seconds is not None:
                     measures["real_time_factor"] = seconds / clip.duration_s
                 results["score"] = {"measures": measures, "objects": [asdict(span) for span in spans]}
+                if places:
+                    results["score"]["places"] = [asdict(span) for span in places]
             if "cited" in task.keys:  # noqa: SIM118
                 results["cited"] = {"measures": cited_measures(output, clip.truth)}
             if "speech" in task.keys:  # noqa: SIM118
