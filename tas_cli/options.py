@@ -28,7 +28,7 @@ SplitOrAll = Literal["all", "train", "val", "test"]
 Captions = Literal["own", "coarse", "words", "degrees"]
 Names = Literal["trained", "held-out"]
 Stft = Literal["short", "long"]
-PlotKind = Literal["spl", "envelope", "spectrogram", "azimuth"]
+PlotKind = Literal["spl", "envelope", "spectrogram", "azimuth", "places"]
 
 choice: Final = partial(typer.Option, case_sensitive=False)
 """An option of one of the choices above, in capitals or not."""

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/PLOTS.md: the duet of examples/ under three prompts, beside a rendered truth.
+"""Make the pictures of docs/PLOTS.md: the duet of examples/ under three prompts, beside a rendered truth, and others.
 
 The truth is each stem through the measured head at the place that the first prompt names; the mono input is the
 mean of its ears, as for recordings.
@@ -65,6 +65,11 @@ def main():
         tas("spatialize", source, "-t", timeline, "-o", work / "tabla.wav")
         tas("plot", work / "tabla.wav", "-t", timeline, "--force", "--kind", "azimuth", "-o", OUT / "azimuth.png")
         shrunk(OUT / "azimuth.png")
+        duet, rate = sf.read(ROOT / "examples" / "duet.flac", always_2d=True)
+        sf.write(work / "duet.wav", np.repeat(duet.mean(axis=1, keepdims=True), 2, axis=1), rate, subtype="PCM_16")
+        around = ROOT / "examples" / "scenes" / "around.yaml"
+        tas("plot", work / "duet.wav", "-t", around, "--force", "--kind", "places", "-o", OUT / "places.png")
+        shrunk(OUT / "places.png")
 
 
 if __name__ == "__main__":

@@ -16,17 +16,19 @@ def print_study(made: StudyFiles) -> None:
     print(f"{made.page}: {made.items} recordings, {made.clips} clips, {made.page_bytes / 1e6:.1f} MB")
     print(f"{made.key}: which number is which system; keep it from the listeners")
     if made.moving:
-        print(f"  {len(made.moving)} clips left out because an object moves or has several places")
+        print(f"  {len(made.moving)} clips left out because an object moves or has several places, or none has one")
     if made.unmatched:
         print(f"  {len(made.unmatched)} clips left out because not every folder has them")
 
 
 def print_scores(scores: StudyScores) -> None:
     """Print the systems as a table, and what was not counted."""
-    print_table(
-        ("system", "rank-object", "rank-audio"),
-        [(each.system, _cell(each.rank_object), _cell(each.rank_audio)) for each in scores.systems],
-    )
+    around = ("front-back", "height") if scores.around else ()
+    rows = [
+        (each.system, *map(_cell, (each.rank_object, each.rank_audio, each.front_back, each.height)[: 2 + len(around)]))
+        for each in scores.systems
+    ]
+    print_table(("system", "rank-object", "rank-audio", *around), rows)
     print(f"{scores.listeners} listeners; brackets: {100 * scores.level:g} % intervals over listeners and clips")
     if scores.failed_check:
         fate = "included" if scores.failed_included else "not counted"

@@ -1,4 +1,4 @@
-"""Places all around where only the plane is known, measured or drawn: refused in one line, never left out."""
+"""Places all around where only the plane is known: refused in one line, never left out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from tas_core.errors import InputError, TimelineError
 from tas_core.inference.baselines import panned, through_head
 from tas_core.inference.given import GivenSpatializer
 from tas_core.jobs.request import read_prompts
-from tas_core.reporting.plots.curves import Source, plot_data
 from tas_core.timeline.segments import Timeline
 
 WHY = r'"dog" at 180 degrees left: only the frontal plane is known here, expected places in front'
@@ -22,7 +21,6 @@ DOORS: dict[str, Callable[[], object]] = {
     "given sounds on the plane": lambda: GivenSpatializer(16_000, 16_000, TIMELINE, {"dog": 1}),
     "the whole through a head": lambda: through_head(np.zeros(16_000), 16_000, TIMELINE),
     "panning": lambda: panned(np.zeros(16_000), 16_000, TIMELINE),
-    "a picture": lambda: plot_data("azimuth", [Source("x", np.zeros((2, 16_000)), 16_000, timeline=TIMELINE)]),
 }
 
 

@@ -9,6 +9,7 @@ and its table stay of one size:
 | ``envelope`` | 20 ms | 5 ms | 20 s |
 | ``spectrogram`` | 40 ms | 20 ms | 12 s |
 | ``azimuth`` | 100 ms | 100 ms | 20 min |
+| ``places`` | a moment | 50 ms | 10 min |
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
+from tas_core.acoustics.hrtf import direction_vectors
 from tas_core.audio.resampling import require_ears, resample
-from tas_core.conventions import LEFT_EAR, RIGHT_EAR, power_to_db
+from tas_core.conventions import LEFT_EAR, LEFT_SIGN, RIGHT_EAR, power_to_db
 from tas_core.errors import InputError
 from tas_core.timeline.segments import Segment, Timeline
 
-KINDS: Final = ("spl", "envelope", "spectrogram", "azimuth")
+KINDS: Final = ("spl", "envelope", "spectrogram", "azimuth", "places")
 
 _SPL_WINDOW_S: Final = 0.1
 _SPL_HOP_S: Final = 0.05
@@ -35,7 +37,8 @@ _SPECTRUM_WINDOW_S: Final = 0.04
 _SPECTRUM_HOP_S: Final = 0.02
 _AZIMUTH_WINDOW_S: Final = 0.1
 _AZIMUTH_RATE_HZ: Final = 16_000  # cues above 7.8 kHz do not count
-_MAX_WINDOWS: Final = {"spl": 12_000, "envelope": 4_000, "spectrogram": 600, "azimuth": 12_000}
+_PLACES_HOP_S: Final = 0.05
+_MAX_WINDOWS: Final = {"spl": 12_000, "envelope": 4_000, "spectrogram": 600, "azimuth": 12_000, "places": 12_000}
 MAX_SOURCES: Final = 40
 """More sounds make no picture that anyone can read."""
 
@@ -130,7 +133,10 @@ class DifferenceSpectrogram:
 
 @dataclass(frozen=True)
 class RequestedAzimuth:
-    """Requested azimuth of an object: ``azimuth_deg`` (window), nan where no prompt names it."""
+    """Requested azimuth of an object: ``azimuth_deg`` (window), nan where no prompt names it.
+
+    Of places all around, the azimuth in front that is as far to the side, which is what is estimated, too.
+    """
 
     object: str
     azimuth_deg: np.ndarray
@@ -163,7 +169,42 @@ class AzimuthCurve:
                     yield time_s, self.label, track.object, value
 
 
-Curve: TypeAlias = SplCurve | EnvelopeCurve | DifferenceSpectrogram | AzimuthCurve
+@dataclass(frozen=True)
+class RequestedPlace:
+    """Where a timeline puts an object, each (window) and nan where no prompt gives it a place.
+
+    ``azimuth_deg`` above -180 to 180, positive left, ``elevation_deg`` positive up, ``distance_m``, ``spread`` 0 to 1.
+    """
+
+    object: str
+    azimuth_deg: np.ndarray
+    elevation_deg: np.ndarray
+    distance_m: np.ndarray
+    spread: np.ndarray
+
+
+@dataclass(frozen=True)
+class PlacesCurve:
+    """Where a timeline puts its objects all around: ``time_s`` (window), and the places at these times."""
+
+    label: str
+    time_s: np.ndarray
+    places: tuple[RequestedPlace, ...]
+    segments: tuple[Segment, ...] = ()
+    is_reference: bool = False
+
+    columns = ("object", "azimuth_deg", "elevation_deg", "distance_m", "spread")
+
+    def rows(self) -> Iterator[TableRow]:
+        """Time in seconds, label, object, degrees, metres and spread of every moment and object that has a place."""
+        for place in self.places:
+            values = (place.azimuth_deg, place.elevation_deg, place.distance_m, place.spread)
+            for time_s, *numbers in zip(self.time_s.tolist(), *(each.tolist() for each in values), strict=True):
+                if not math.isnan(numbers[0]):
+                    yield time_s, self.label, place.object, *numbers
+
+
+Curve: TypeAlias = SplCurve | EnvelopeCurve | DifferenceSpectrogram | AzimuthCurve | PlacesCurve
 
 
 @dataclass(frozen=True)
@@ -221,13 +262,10 @@ def plot_data(kind: str, sources: Sequence[Source], start_s: float = 0.0) -> Plo
 
     Raises:
         InputError: unknown kind, no source or too many, a label twice, a source that has not two ears or no samples,
-            or a timeline that does not fit.
+            a timeline that does not fit, or places of which no timeline says any.
     """
     check_kind(kind)
     _check(sources)
-    for source in sources:
-        if source.timeline is not None:
-            source.timeline.require_plane()
     sources = sorted(sources, key=lambda source: source.is_reference)
     duration_s = max(source.duration_s for source in sources)
     lanes = _lanes(sources, start_s)
@@ -244,6 +282,11 @@ def plot_data(kind: str, sources: Sequence[Source], start_s: float = 0.0) -> Plo
         window_s = _SPECTRUM_WINDOW_S
         group = _scale(kind, duration_s, _SPECTRUM_HOP_S)
         curves = tuple(_spectrogram(source, group) for source in sources)
+    elif kind == "places":
+        window_s = _scale(kind, duration_s, _PLACES_HOP_S) * _PLACES_HOP_S
+        curves = tuple(_places(lane, window_s) for lane in lanes)
+        if not any(curve.places for curve in curves if isinstance(curve, PlacesCurve)):
+            raise InputError("no prompt gives anything a place, expected a timeline of what is drawn")
     else:
         window_s = _scale(kind, duration_s, _AZIMUTH_WINDOW_S) * _AZIMUTH_WINDOW_S
         segments = {label: lane.segments for lane in lanes for label in lane.labels}
@@ -351,9 +394,28 @@ def _azimuth(source: Source, window_s: float, segments: tuple[Segment, ...]) -> 
     if segments:
         end_s = max(segment.end_s or 0.0 for segment in segments)
         inside = time_s < end_s
-        for track in Timeline(segments).tracks(time_s, end_s):
-            requested.append(RequestedAzimuth(track.object, np.where(track.active & inside, track.azimuth_deg, np.nan)))
+        timeline = Timeline(segments)
+        for track in timeline.tracks(time_s, end_s):
+            azimuth_deg = track.azimuth_deg
+            if timeline.needs_sphere:
+                lateral = LEFT_SIGN * direction_vectors(azimuth_deg, track.elevation_deg)[:, 1]
+                azimuth_deg = np.degrees(np.arcsin(np.clip(lateral, -1, 1)))
+            requested.append(RequestedAzimuth(track.object, np.where(track.active & inside, azimuth_deg, np.nan)))
     return AzimuthCurve(source.label, time_s, found, tuple(requested), segments, source.is_reference)
+
+
+def _places(lane: Lane, hop_s: float) -> PlacesCurve:
+    """Places of all objects of a timeline at even moments, from its beginning to its end."""
+    end_s = max(segment.end_s or 0.0 for segment in lane.segments)
+    time_s = np.arange(max(1, math.ceil(end_s / hop_s - 1e-9))) * hop_s
+    found = []
+    for track in Timeline(lane.segments).tracks(time_s, end_s):
+        there = track.active & track.placed
+        azimuth_deg = track.azimuth_deg - 360 * np.ceil((track.azimuth_deg - 180) / 360)
+        values = (azimuth_deg, track.elevation_deg, track.distance_m, track.spread)
+        if there.any():
+            found.append(RequestedPlace(track.object, *(np.where(there, value, np.nan) for value in values)))
+    return PlacesCurve(", ".join(lane.labels), time_s, tuple(found), lane.segments)
 
 
 # ---------------------------------------------------------------------------- helpers
@@ -412,7 +474,7 @@ def _passage(timeline: Timeline, start_s: float, end_s: float) -> Timeline | Non
 
 def _later(curve: Curve, start_s: float) -> Curve:
     """A curve with times from the beginning of the whole that it is a passage of."""
-    if isinstance(curve, AzimuthCurve):
+    if isinstance(curve, AzimuthCurve | PlacesCurve):
         curve = replace(curve, segments=_later_segments(curve.segments, start_s))
     return replace(curve, time_s=curve.time_s + start_s)
 

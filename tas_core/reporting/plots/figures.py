@@ -30,6 +30,7 @@ _NAMES: Final = {
     "envelope": "Envelopes of both ears",
     "spectrogram": "Spectrogram of left minus right",
     "azimuth": "Estimated azimuth",
+    "places": "Requested places",
 }
 
 

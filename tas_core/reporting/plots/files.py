@@ -72,7 +72,6 @@ class PlottedFiles:
         names = _labels(self.sources, self.labels, self.reference)
         timelines: list[Timeline | None] = [load_timeline(path) for path in self.timelines] or [None]
         for timeline in filter(None, timelines):
-            timeline.require_plane()
             warn_of_doubts(timeline)
         if len(timelines) == 1:
             timelines *= count
@@ -138,6 +137,8 @@ def table(data: PlotData) -> str:
     - ``spectrogram``: ``frequency_hz`` and ``level_db``, a row per window and frequency; 0 dB is a sine of amplitude 1.
     - ``azimuth``: ``object`` and ``azimuth_deg``, positive left. An empty object is the estimate for the whole sound;
       a row for every object that a prompt names at that time is the requested azimuth.
+    - ``places``: ``object``, ``azimuth_deg``, ``elevation_deg``, ``distance_m`` and ``spread``, a row for every object
+      that a prompt gives a place at that time.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -37,6 +37,7 @@ _NOTES: Final = {
     "envelope": "Hilbert magnitude, mean over a Hann window of {}",
     "spectrogram": "Hann window of {}; 0 dB is a sine of amplitude 1",
     "azimuth": "estimated in windows of {}",
+    "places": "from above: right is right, up is in front",
 }
 
 
@@ -57,6 +58,8 @@ class Page:
         self.key = _key_rows(self._key_entries())
         self.right_in = _WIDTH_IN - _LEFT_IN - self.lane_in
         self.names = {c.label for c in data.curves if not c.is_reference}
+        if data.kind == "places":
+            self.names = {label for lane in data.lanes for label in lane.labels}
 
     def figure(self) -> Figure:
         """The page, drawn under whatever settings matplotlib has."""
@@ -87,10 +90,11 @@ class Page:
                 self.lane_in / _WIDTH_IN,
                 row.height_in / height_in,
             )
-            ax = figure.add_axes(box, sharex=shared)
-            shared = shared or ax
+            ax = figure.add_axes(box, sharex=shared if row.timed else None)
             row.paint(ax)
-            axes.append(ax)
+            if row.timed:
+                shared = shared or ax
+                axes.append(ax)
             at_in += row.height_in
         for ax in axes:
             ax.tick_params(labelbottom=ax is axes[-1])
@@ -107,6 +111,8 @@ class Page:
     def _key_entries(self) -> list[tuple[str, Style]]:
         if self.keyed:
             return [(plain(curve.label), self.panels.styles[curve.label]) for curve in self.data.curves]
+        if self.data.kind == "places":
+            return [(plain(name), style) for name, style in self.panels.objects.items()]
         if self.data.kind != "azimuth":
             return []
         references = [(plain(c.label), REFERENCE_ESTIMATE) for c in self.data.curves if c.is_reference]

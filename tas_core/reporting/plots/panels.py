@@ -7,18 +7,20 @@ drawn side by side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from tas_core.conventions import LEFT_EAR, MAX_AZIMUTH_DEG, RIGHT_EAR
+from tas_core.acoustics.hrtf import direction_vectors
+from tas_core.conventions import LEFT_EAR, LEFT_SIGN, MAX_AZIMUTH_DEG, REFERENCE_M, RIGHT_EAR
 from tas_core.reporting.plots.curves import (
     AzimuthCurve,
     Curve,
     DifferenceSpectrogram,
     EnvelopeCurve,
+    PlacesCurve,
     PlotData,
     SplCurve,
 )
@@ -41,6 +43,11 @@ _OBJECT_COLORS: Final = _COLORS[1:]
 _MARKERS: Final = "os^Dv*P"
 _REFERENCE_COLOR: Final = "#000000"
 _RANGE_DB: Final = 70.0
+_RINGS_M: Final = (0.2, 0.5, 1.4, 5, 10, 20, 50, 100, 300, 1000, 3000, 10_000)
+_MIDDLE_M: Final = 0.08
+"""Distance that lies in the middle of a picture from above; the nearest that there is lies a little outside of it."""
+_WIDE: Final = 0.5
+_WRAP_DEG: Final = 90.0
 _TICKS_KHZ: Final = (0, 0.5, 1, 2, 4, 8, 16, 32, 64)
 
 
@@ -61,11 +68,15 @@ REFERENCE_ESTIMATE: Final = Style("#000000", "-", "", 1.6, 2.5)
 
 @dataclass(frozen=True)
 class Panel:
-    """A pair of axes before it is drawn: its height, the space above it, and the function that draws it."""
+    """A pair of axes before it is drawn: its height, the space above it, and the function that draws it.
+
+    ``timed`` is whether it goes along the axis of time that all such panels share.
+    """
 
     height_in: float
     gap_in: float
     paint: Callable[[Axes], None]
+    timed: bool = True
 
 
 class Panels:
@@ -94,6 +105,7 @@ class Panels:
             "envelope": self._envelope_panels,
             "spectrogram": self._spectrogram_panels,
             "azimuth": self._azimuth_panels,
+            "places": self._places_panels,
         }[self.data.kind]()
 
     def _spl_panels(self) -> list[Panel]:
@@ -189,10 +201,9 @@ class Panels:
                 for segment in curve.segments:
                     placed = [clause for clause in segment.clauses if clause.is_placed]
                     for clause, shift_pt in zip(placed, _shifts_pt(placed), strict=True):
-                        style, path = self.objects[clause.object], clause.azimuth
+                        style = self.objects[clause.object]
                         ax.plot(
-                            closed_span(segment),
-                            [path.start_deg, path.end_deg],
+                            *_requested_line(curve, segment, clause),
                             color=style.color,
                             linestyle=style.dashes,
                             linewidth=style.width,
@@ -214,7 +225,8 @@ class Panels:
                 ax.set_ylim(-MAX_AZIMUTH_DEG - 6, MAX_AZIMUTH_DEG + 6)
                 ticks = np.arange(-MAX_AZIMUTH_DEG, MAX_AZIMUTH_DEG + 1, 30).tolist()
                 ax.set_yticks(ticks, [_signed(f"{abs(t):g}°", t) for t in ticks])
-                ax.set_ylabel("azimuth")
+                around = any(segment.needs_sphere for each in curves for segment in each.segments)
+                ax.set_ylabel("angle to the side" if around else "azimuth")
                 _sides(ax)
                 _grid(ax)
                 if named:
@@ -223,6 +235,67 @@ class Panels:
             return Panel(2.6 if len(sounds) == 1 else 1.9, 0.3 if named else 0.08, paint)
 
         return [panel(curve) for curve in sounds]
+
+    def _places_panels(self) -> list[Panel]:
+        curves = [c for c in self.data.curves if isinstance(c, PlacesCurve) and c.places]
+        return [panel for curve in curves for panel in self._place_panels(curve)]
+
+    def _place_panels(self, curve: PlacesCurve) -> list[Panel]:
+        """Places of a timeline from above, and their angles and distances over time."""
+        named = len(self.data.curves) > 1
+        far_m = max(float(np.nanmax(place.distance_m)) for place in curve.places)
+        near_m = min(float(np.nanmin(place.distance_m)) for place in curve.places)
+        segments = curve.segments
+
+        def above(ax: Axes) -> None:
+            paint_from_above(ax, curve, self.objects, far_m)
+            if named:
+                self._panel_name(ax, curve.label)
+
+        def over_time(values: str, paint: Callable[[Axes], None]) -> Callable[[Axes], None]:
+            def painted(ax: Axes) -> None:
+                for place in curve.places:
+                    style = self.objects[place.object]
+                    for segment in segments:
+                        inside = (curve.time_s >= segment.start_s - 1e-9) & (curve.time_s < (segment.end_s or 0) - 1e-9)
+                        y = np.where(inside, getattr(place, values), np.nan)
+                        if values != "distance_m":  # what is all around has no direction
+                            y[place.spread >= _WIDE] = np.nan
+                        if values == "azimuth_deg":  # no line from one side of behind to the other
+                            y[1:][np.abs(np.diff(y)) > _WRAP_DEG] = np.nan
+                        line = {"color": style.color, "linestyle": style.dashes, "linewidth": style.width}
+                        ax.plot(curve.time_s, y, solid_capstyle="butt", zorder=style.order, **line)
+                paint(ax)
+                _grid(ax)
+
+            return painted
+
+        def azimuths(ax: Axes) -> None:
+            ax.set_ylim(-190, 190)
+            ax.set_yticks([-180, -90, 0, 90, 180], ["behind", "right", "front", "left", "behind"])
+
+        def elevations(ax: Axes) -> None:
+            ax.axhline(0, color=QUIET_COLOR, linewidth=0.8, zorder=1)
+            ax.set_ylim(-96, 96)
+            ax.set_yticks([-90, -45, 0, 45, 90], [_signed(f"{abs(t):g}°", t) for t in (-90, -45, 0, 45, 90)])
+            ax.set_ylabel("elevation")
+
+        def distances(ax: Axes) -> None:
+            ax.set_yscale("log")
+            ax.set_ylim(near_m / 1.6, far_m * 1.6)
+            rings = [metres for metres in _RINGS_M if near_m / 1.6 <= metres <= far_m * 1.6]
+            ax.set_yticks(rings, [f"{metres:g} m" for metres in rings])
+            ax.minorticks_off()
+            ax.set_ylabel("distance")
+
+        panels = [
+            Panel(3.6, 0.3 if named else 0.08, above, timed=False),
+            Panel(1.5, 0.3, over_time("azimuth_deg", azimuths)),
+            Panel(1.2, 0.1, over_time("elevation_deg", elevations)),
+        ]
+        if far_m != near_m:
+            panels.append(Panel(1.1, 0.1, over_time("distance_m", distances)))
+        return panels
 
     def _panel_name(self, ax: Axes, label: str) -> None:
         shown = "".join(wrapped(plain(label), self.width_in, TEXT_PT, 1))
@@ -246,15 +319,72 @@ def curve_styles(curves: Sequence[Curve]) -> dict[str, Style]:
 
 def _object_styles(curves: Sequence[Curve]) -> dict[str, Style]:
     """Lines of requested azimuths: eight colours that are not the estimate's, and dashes that change with each."""
-    clauses = [
-        clause for c in curves if isinstance(c, AzimuthCurve) for segment in c.segments for clause in segment.clauses
+    names = [
+        *(k.object for c in curves if isinstance(c, AzimuthCurve) for segment in c.segments for k in segment.clauses),
+        *(place.object for c in curves if isinstance(c, PlacesCurve) for place in c.places),
     ]
     styles = {}
-    for i, name in enumerate(dict.fromkeys(clause.object for clause in clauses)):
+    for i, name in enumerate(dict.fromkeys(names)):
         # One more dash after each round of colours, so that no two of them are alike in both.
         dashes = _DASHES[(i + i // len(_OBJECT_COLORS)) % len(_DASHES)]
         styles[name] = Style(_OBJECT_COLORS[i % len(_OBJECT_COLORS)], dashes, "", 2.4, 2.0 + 0.01 * i)
     return styles
+
+
+def paint_from_above(ax: Axes, curve: PlacesCurve, styles: Mapping[str, Style], far_m: float) -> None:
+    """Places as a listener has them who is seen from above, on circles of distances on a logarithmic scale.
+
+    What is above or below is nearer to the middle, as it is over or under that. A ring of dots is a sound all around.
+    """
+    reach = lambda distance_m: np.log(distance_m / _MIDDLE_M) / np.log(max(far_m, REFERENCE_M) / _MIDDLE_M)  # noqa: E731
+    turn = np.linspace(0, 2 * np.pi, 181)
+    for metres in (each for each in _RINGS_M if each <= max(far_m, REFERENCE_M) * 1.001):
+        radius = float(reach(metres))
+        ax.plot(radius * np.sin(turn), radius * np.cos(turn), color="#d9d9d9", linewidth=0.7, zorder=1)
+        ax.text(radius * 0.71, -radius * 0.71, f" {metres:g} m", fontsize=TEXT_PT - 2, color=QUIET_COLOR, va="top")
+    for x, y, word in ((0, 1.1, "front"), (0, -1.1, "behind"), (-1.1, 0, "left"), (1.1, 0, "right")):
+        horizontal = {"left": "right", "right": "left"}.get(word, "center")
+        ax.text(x, y, word, fontsize=TEXT_PT, ha=horizontal, va={1.1: "bottom", -1.1: "top"}.get(y, "center"))
+    ax.plot(0.05 * np.sin(turn), 0.05 * np.cos(turn), color=QUIET_COLOR, linewidth=1.2, zorder=2)
+    ax.plot([-0.018, 0, 0.018], [0.05, 0.085, 0.05], color=QUIET_COLOR, linewidth=1.2, zorder=2)
+    for place in curve.places:
+        style = styles[place.object]
+        vectors = direction_vectors(place.azimuth_deg, place.elevation_deg) * reach(place.distance_m)[:, None]
+        # Positive y of the listener is left, which lies at negative x of the picture.
+        x, y = -LEFT_SIGN * vectors[:, 1], vectors[:, 0]
+        wide = place.spread >= _WIDE
+        for segment in curve.segments:
+            there = (curve.time_s >= segment.start_s - 1e-9) & (curve.time_s < (segment.end_s or 0) - 1e-9)
+            there &= ~np.isnan(x)
+            if not there.any():
+                continue
+            if wide[there].all():
+                radius = float(reach(place.distance_m[there][0]))
+                ring = {"linestyle": (0, (0.1, 3)), "linewidth": 3.0, "dash_capstyle": "round"}
+                ax.plot(radius * np.sin(turn), radius * np.cos(turn), color=style.color, zorder=style.order, **ring)
+                continue
+            ax.plot(x[there], y[there], color=style.color, linestyle=style.dashes, linewidth=1.8, zorder=style.order)
+            ax.plot(x[there][0], y[there][0], "o", color=style.color, markersize=6.5, zorder=style.order + 1)
+            if np.hypot(x[there] - x[there][0], y[there] - y[there][0]).max() > 0.02:
+                ends = np.flatnonzero(there)[[-2, -1]] if there.sum() > 1 else np.flatnonzero(there)[[0, 0]]
+                arrow = {"arrowstyle": "-|>", "color": style.color, "mutation_scale": 14, "shrinkA": 0, "shrinkB": 0}
+                ax.annotate("", (x[ends[1]], y[ends[1]]), (x[ends[0]], y[ends[0]]), arrowprops=arrow, zorder=5)
+    ax.set_aspect("equal")
+    ax.set_xlim(-1.25, 1.25)
+    ax.set_ylim(-1.25, 1.25)
+    ax.set_axis_off()
+
+
+def _requested_line(curve: AzimuthCurve, segment: Segment, clause: Clause) -> tuple[Any, Any]:
+    """Times and angles of a requested place in a segment: straight from end to end, or as a way all around goes."""
+    if clause.sphere is None or not clause.sphere.is_moving:
+        return closed_span(segment), [clause.azimuth.start_deg, clause.azimuth.end_deg]
+    start_s, end_s = closed_span(segment)
+    inside = (curve.time_s >= start_s) & (curve.time_s < end_s)
+    for track in curve.requested:
+        if track.object == clause.object:
+            return curve.time_s[inside], track.azimuth_deg[inside]
+    return [], []
 
 
 def _shifts_pt(clauses: Sequence[Clause]) -> list[float]:

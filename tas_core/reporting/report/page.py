@@ -41,6 +41,7 @@ from tas_core.timeline.segments import Timeline
 _SUFFIXES: Final = (".html", ".htm")
 _SCRIPTS: Final = ("player.js", "pictures.js", "page.js")
 _WAVEFORM_BINS: Final = 1600
+_AROUND_STEP_S: Final = 0.1
 _LARGEST_DB: Final = 99.0
 """Infinite level differences, of one silent ear, are drawn as this one."""
 
@@ -123,7 +124,7 @@ def write_report(
         page: ``.html`` or ``.htm``.
         about: the output and what it was made of.
         timeline: the requested places, with the times of the source; of places all around, how far to the side they
-            are is drawn and measured.
+            are is drawn over time and measured, and where they are is on the circle and in the table.
         provenance: how the output was made, plain JSON values, such as those of
             :meth:`tas_core.jobs.result.FileResult.as_dict`.
         overwrite: whether an existing page may be replaced.
@@ -144,6 +145,9 @@ def write_report(
     on_sphere = timeline.needs_sphere or provenance.get("renderer") == "sphere"
     closed = flattened(timeline, without_ways=True).resolved(whole_s)
     played = play(given, made, closed, excerpt.start_s)
+    around = None
+    if timeline.needs_sphere:
+        around = timeline.resolved(whole_s).cut_out(excerpt.start_s, excerpt.start_s + played.duration_s)
     places = _places(played, closed, about.stems)
     codec, sounds, gain = encode_tracks(played)
     shortened = made.duration_s > played.duration_s + LENGTH_TOLERANCE_S
@@ -165,6 +169,7 @@ def write_report(
         "prompts": _prompts_in(closed, excerpt.start_s, made.duration_s),
         "shortened": shortened,
         "places": places,
+        "asked": tables.asked_around(around),
         "shares": tables.energy_shares(places, provenance),
         "confidences": tables.confidences(places, provenance, excerpt.start_s),
         "summary": tables.places_summary(places),
@@ -173,10 +178,10 @@ def write_report(
         "provenance": list(tables.facts(provenance)),
         "files": list(tables.facts(files)),
     }
-    write_files(
-        {page: fill_page("report", _data(played, gain, excerpt.start_s), sounds, shown, scripts=_SCRIPTS)},
-        overwrite=overwrite,
-    )
+    data = _data(played, gain, excerpt.start_s)
+    if around is not None:
+        data["around"] = _around(around, played.duration_s)
+    write_files({page: fill_page("report", data, sounds, shown, scripts=_SCRIPTS)}, overwrite=overwrite)
     return page
 
 
@@ -320,6 +325,20 @@ def _requested_lines(timeline: Timeline | None) -> dict[str, list[list[float]]]:
             line = [segment.start_s, segment.end_s or 0.0, clause.azimuth.start_deg, clause.azimuth.end_deg]
             lines.setdefault(clause.object, []).append(line)
     return lines
+
+
+def _around(timeline: Timeline, duration_s: float) -> dict[str, Any]:
+    """Where objects are all around at even moments, for the circle: null where nothing gives them a place."""
+    times_s = np.arange(max(1, round(duration_s / _AROUND_STEP_S))) * _AROUND_STEP_S
+    objects = []
+    for track in timeline.tracks(times_s, duration_s):
+        there = track.active & track.placed
+        azimuth_deg = track.azimuth_deg - 360 * np.round(track.azimuth_deg / 360)
+        values = {"azimuth_deg": azimuth_deg, "elevation_deg": track.elevation_deg}
+        values |= {"distance_m": track.distance_m, "spread": track.spread}
+        found = {name: _numbers(np.where(there, value, np.nan), 2) for name, value in values.items()}
+        objects.append({"object": track.object, **found})
+    return {"step_s": _AROUND_STEP_S, "objects": objects}
 
 
 def _waveform(ears: np.ndarray) -> list[list[float]]:

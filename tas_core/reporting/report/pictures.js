@@ -150,6 +150,35 @@ const makePictures = (report) => {
     });
   };
 
+  /** Where objects are at a time, seen from above: what is above or below lies nearer to the middle. */
+  const placesAt = (at) => {
+    if (report.around) {
+      // Colours are those of the azimuths; what has none there comes after.
+      const drawn = report.azimuth.asked.map(({ object }) => object);
+      const others = report.around.objects.map(({ object }) => object).filter((object) => !drawn.includes(object));
+      const order = [...drawn, ...others];
+      return report.around.objects.flatMap((track) => {
+        const index = order.indexOf(track.object);
+        const moment = Math.min(track.azimuth_deg.length - 1, Math.max(0, Math.round(at / report.around.step_s)));
+        const degrees = track.azimuth_deg[moment];
+        if (degrees === null) return [];
+        const height = track.elevation_deg[moment];
+        const words = [];
+        if (Math.abs(height) >= 0.5) words.push(`${Math.abs(Math.round(height))}\u00b0 ${height > 0 ? "up" : "down"}`);
+        if (track.distance_m[moment] !== 1.4) words.push(`${Number(track.distance_m[moment].toPrecision(2))} m`);
+        const reach = Math.cos((height / 180) * Math.PI);
+        return [{ object: track.object, index, degrees, reach, words, wide: track.spread[moment] >= 0.5 }];
+      });
+    }
+    return report.azimuth.asked.flatMap((track, index) => {
+      const line = track.lines.find(([from, to]) => from <= at && at < to);
+      if (!line) return [];
+      const [from, to, first, last] = line;
+      const degrees = first + ((last - first) * (at - from)) / (to - from);
+      return [{ object: track.object, index, degrees, reach: 1, words: [], wide: false }];
+    });
+  };
+
   /** The requested places at a time, on a circle around the listener; of one place, one lies inside of the other. */
   const drawRing = (at) => {
     const { pen, height } = canvas("ring");
@@ -174,26 +203,46 @@ const makePictures = (report) => {
     pen.stroke();
     pen.fillStyle = colour("soft");
     pen.textBaseline = "middle";
-    for (const [degrees, text, align] of [[0, "front", "center"], [90, "left", "right"], [-90, "right", "left"]]) {
+    const names = [[0, "front", "center"], [90, "left", "right"], [-90, "right", "left"]];
+    if (report.around) names.push([180, "behind", "center"]);
+    for (const [degrees, text, align] of names) {
       const [x, y] = place(degrees, radius + 12);
       pen.textAlign = align;
       pen.fillText(text, x, y);
     }
     const taken = new Map();
-    report.azimuth.asked.forEach((track, index) => {
-      const line = track.lines.find(([from, to]) => from <= at && at < to);
-      if (!line) return;
-      const [from, to, first, last] = line;
-      const degrees = first + ((last - first) * (at - from)) / (to - from);
-      const before = taken.get(Math.round(degrees / 4)) || 0;
-      taken.set(Math.round(degrees / 4), before + 1);
-      const [x, y] = place(degrees, Math.max(18, radius - 20 * before));
-      pen.fillStyle = colour("requested-" + (index % REQUESTED_COLOURS));
+    for (const { object, index, degrees, reach, words, wide } of placesAt(at)) {
+      pen.fillStyle = pen.strokeStyle = colour("requested-" + (index % REQUESTED_COLOURS));
+      const text = [object, ...words].join(", ");
+      if (wide) {
+        pen.lineWidth = 4;
+        pen.setLineDash([2, 8]);
+        circle(middle, radius, "stroke");
+        pen.setLineDash([]);
+        pen.lineWidth = 1;
+        const before = taken.get("wide") || 0;
+        taken.set("wide", before + 1);
+        pen.fillStyle = colour("ink");
+        pen.textAlign = "left";
+        pen.fillText(`${text}: all around`, 4, 12 + 16 * before);
+        continue;
+      }
+      const key = `${Math.round(degrees / 4)} ${Math.round(4 * reach)}`;
+      const before = taken.get(key) || 0;
+      taken.set(key, before + 1);
+      const [x, y] = place(degrees, Math.max(18, reach * radius - 20 * before));
       circle([x, y], 8, "fill");
       pen.fillStyle = colour("ink");
-      pen.textAlign = degrees >= 0 ? "right" : "left";
-      pen.fillText(track.object, x + (degrees >= 0 ? -13 : 13), y + (Math.abs(degrees) < 20 ? 14 : 0));
-    });
+      if (report.around && Math.abs(Math.abs(degrees) - 90) < 12) { // beside the words left and right
+        pen.textAlign = "center";
+        pen.fillText(text, x, y + 19);
+        continue;
+      }
+      const left = degrees >= 0 && degrees < 180;
+      pen.textAlign = left ? "right" : "left";
+      const down = Math.abs(degrees) < 20 ? 14 : Math.abs(degrees) > 160 ? -14 : 0;
+      pen.fillText(text, x + (left ? -13 : 13), y + down);
+    }
   };
 
   const drawLane = () => {

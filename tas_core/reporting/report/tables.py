@@ -12,6 +12,8 @@ from tas_core.acoustics.level_difference import SILENCE_DBFS
 from tas_core.conventions import LEFT_SIGN
 from tas_core.reporting.report.places import NEEDS_STEMS, SegmentPlaces
 from tas_core.reporting.report.sounds import MeasuredLevels, Played, SoundFile
+from tas_core.timeline.segments import Timeline
+from tas_core.timeline.sphere_words import format_point
 
 EXACT_DB: Final = -40.0
 """Below this a mono sum counts as the input; rounding to 16 bits leaves more only of sounds below -60 dBFS."""
@@ -58,6 +60,18 @@ WORDS: Final[Mapping[str, Callable[..., str] | float]] = {
     "silence_dbfs": SILENCE_DBFS,
 }
 """What the templates use of this module."""
+
+
+def asked_around(timeline: Timeline | None) -> tuple[Mapping[str, str], ...]:
+    """Where each object of each segment is asked to be, in words, where that is more than the frontal plane has."""
+    found = []
+    for segment in timeline.segments if timeline else ():
+        here = {}
+        for clause in (clause for clause in segment.clauses if clause.sphere):
+            ends = [format_point(clause.path.start), format_point(clause.path.end)]
+            here[clause.object] = " \u2192 ".join(dict.fromkeys(ends))
+        found.append(here)
+    return tuple(found)
 
 
 def places_summary(segments: Sequence[SegmentPlaces]) -> str:

@@ -1,10 +1,15 @@
 
 (() => {
-  const PLACES = ["left", "center", "right"];
+  // What can be asked of a sound: answers with their names and keys.
+  const ANSWERS = {
+    side: [["left", "Left", "l"], ["center", "Center", "c"], ["right", "Right", "r"]],
+    depth: [["front", "In front", "f"], ["behind", "Behind", "b"]],
+    height: [["below", "Below", "d"], ["level", "Ear level", "e"], ["above", "Above", "u"]],
+  };
   const CHECK_TONES = ["left", "left", "right", "right"];
-  const FORMAT = 1;
-
   const study = readData("study");
+  const FORMAT = study.format || 1;
+  const around = study.items.some((item) => item.asks);
   const page = byId("page");
   const status = byId("status");
   const audio = byId("audio");
@@ -104,7 +109,8 @@
         element("p", {
           textContent:
             `You will hear ${study.items.length} short recordings, one after the other. ` +
-            "For each sound that is asked for, say where you hear it: left, center or right. " +
+            "For each sound that is asked for, say where you hear it: left, center or right" +
+            (around ? "; in front or behind; and how high. " : ". ") +
             "Some recordings are hard to tell; then choose what comes closest.",
         }),
         element(
@@ -256,8 +262,11 @@
       save();
       state.finished ? end(true) : recording();
     };
+    const choices = item.questions.map((question, row) => ANSWERS[item.asks ? item.asks[row] : "side"]);
+    const places = choices.map((each) => each.map(([place]) => place));
+    const firstDigits = choices.map((each, row) => 1 + choices.slice(0, row).reduce((sum, other) => sum + other.length, 0));
     const rows = item.questions.map((question, row) => {
-      const inputs = PLACES.map((place, column) =>
+      const inputs = places[row].map((place, column) =>
         element("input", {
           type: "radio",
           name: "object-" + row,
@@ -268,9 +277,8 @@
         }),
       );
       const labels = inputs.map((input, column) => {
-        const text = PLACES[column][0].toUpperCase() + PLACES[column].slice(1);
-        const label = element("label", {}, input, element("span", { textContent: text }));
-        const digit = 3 * row + column + 1;
+        const label = element("label", {}, input, element("span", { textContent: choices[row][column][1] }));
+        const digit = firstDigits[row] + column;
         if (digit <= 9) {
           const hint = keyboardKey(String(digit));
           hint.setAttribute("aria-hidden", "true");
@@ -283,7 +291,7 @@
         "fieldset",
         {},
         element("legend", { textContent: question }),
-        element("div", { className: "places" }, ...labels),
+        element("div", { className: labels.length === 2 ? "places two" : "places" }, ...labels),
       );
       return { box, inputs };
     });
@@ -294,7 +302,7 @@
     };
     const update = () => nextButton.setAttribute("aria-disabled", String(Boolean(missing())));
     const choose = (row, column) => {
-      record.answers[row] = PLACES[column];
+      record.answers[row] = places[row][column];
       rows[row].inputs[column].checked = true;
       mark(row);
       say("");
@@ -303,7 +311,7 @@
     };
     const focusRow = (row) => {
       mark(row);
-      const column = Math.max(0, PLACES.indexOf(record.answers[row]));
+      const column = Math.max(0, places[row].indexOf(record.answers[row]));
       rows[row].inputs[column].focus();
     };
     const toNextOpen = () => {
@@ -313,21 +321,23 @@
     const handleKey = (key) => {
       const low = key.toLowerCase();
       if (/^[1-9]$/.test(key)) {
-        const row = Math.floor((Number(key) - 1) / 3);
-        if (row >= rows.length) return false;
-        choose(row, (Number(key) - 1) % 3);
+        const row = firstDigits.filter((first) => first <= Number(key)).length - 1;
+        if (Number(key) >= firstDigits[row] + choices[row].length) return false;
+        choose(row, Number(key) - firstDigits[row]);
         toNextOpen();
         return true;
       }
-      if ("lcr".includes(low) && low.length === 1) {
-        choose(current, "lcr".indexOf(low));
+      const letter = choices[current].findIndex((each) => each[2] === low);
+      if (letter >= 0) {
+        choose(current, letter);
         toNextOpen();
         return true;
       }
       if (low === "arrowleft" || low === "arrowright") {
-        const was = PLACES.indexOf(record.answers[current]);
+        const was = places[current].indexOf(record.answers[current]);
         const step = low === "arrowleft" ? -1 : 1;
-        choose(current, was < 0 ? 1 + step : Math.min(2, Math.max(0, was + step)));
+        const last = places[current].length - 1;
+        choose(current, was < 0 ? (step < 0 ? 0 : last) : Math.min(last, Math.max(0, was + step)));
         focusRow(current);
         return true;
       }
@@ -361,7 +371,8 @@
       element("div", { className: "row" }, nextButton, button("Save the answers so far", download, "plain")),
       keyLine([
         [["Space"], "play or pause"],
-        [["L", "C", "R"], several ? "answer the marked question" : "answer"],
+        [["L", "C", "R"], several && !around ? "answer the marked question" : "answer"],
+        ...(around ? [[["F", "B"], "front, behind"], [["U", "E", "D"], "above, ear level, below"]] : []),
         ...(several ? [[["\u2191", "\u2193"], "other question"]] : []),
         [["Enter"], "next"],
       ]),

@@ -25,12 +25,21 @@ from tas_core.audio.writer import peak
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.errors import InputError
 from tas_core.reporting.html_page import fill_page, flac_bytes
-from tas_core.reporting.study.records import FORMAT, KEY_NAME, Key, KeyClip, KeyItem, KeyObject
+from tas_core.reporting.study.records import (
+    AROUND_FORMAT,
+    FORMAT,
+    KEY_NAME,
+    Key,
+    KeyClip,
+    KeyItem,
+    KeyObject,
+)
 from tas_core.system.files import check_new_file, write_files
 from tas_core.system.folders import files_by_stem
 from tas_core.system.progress import Progress, ignore
 from tas_core.timeline.files import EXTENSIONS, load_timeline
 from tas_core.timeline.segments import Timeline
+from tas_core.timeline.sphere import SpherePoint
 
 PAGE_NAME: Final = "study.html"
 
@@ -44,6 +53,9 @@ LENGTH_TOLERANCE_S: Final = 0.1
 
 _SCRIPTS: Final = ("elements.js", "player.js", "page.js")
 _ITEM_NUMBERS: Final = range(1000, 10_000)
+
+_WIDE: Final = 0.5
+"""Nobody is asked where a sound is that is all around, from this spread on."""
 
 _TONE_RATE_HZ: Final = 16_000
 _TONE_S: Final = 0.8
@@ -67,7 +79,8 @@ class StudyFiles:
         questions: how many questions a listener answers.
         page_bytes: size of the page.
         unmatched: clips that a system or the timelines lack, which were left out.
-        moving: clips in whose timeline an object moves or has several places, which were left out.
+        moving: clips in whose timeline an object moves or has several places, or in which nothing has one, which were
+            left out.
     """
 
     page: str
@@ -121,8 +134,10 @@ def make_study(
     chosen = material.draw(clips, rng, str(timelines))
     items, shown, sounds = _recordings(material, chosen, rng, place.page, progress)
     study = _digest(shown, sounds)
-    page = render_page({"study": study, "sets": len(chosen), "items": shown}, sounds)
-    key = Key(FORMAT, study, seed, tuple(systems), tuple(material.clips[clip].clip for clip in chosen), tuple(items))
+    around = {"format": AROUND_FORMAT} if material.around else {}
+    page = render_page({"study": study, "sets": len(chosen), "items": shown, **around}, sounds)
+    used = tuple(material.clips[clip].clip for clip in chosen)
+    key = Key(around.get("format", FORMAT), study, seed, tuple(systems), used, tuple(items))
     place.write(page, key, overwrite)
     return StudyFiles(
         page=str(place.page),
@@ -143,12 +158,25 @@ def question(phrase: str) -> str:
     return f"Where do you hear {article}{phrase}?"
 
 
+def questions_of(item: KeyObject, *, around: bool) -> dict[str, str]:
+    """The questions for an object, by what they ask for."""
+    if not around:
+        return {"side": question(item.object)}
+    name = question(item.object).removeprefix("Where do you hear ").removesuffix("?")
+    return {
+        "side": question(item.object),
+        "depth": f"In front of you or behind you: {name}?",
+        "height": f"How high: {name}?",
+    }
+
+
 def render_page(study: Mapping[str, Any], sounds: Mapping[str, bytes]) -> bytes:
     """The HTML file, UTF-8. What comes from prompts is in its data only.
 
     Args:
         study: "study": name of the study; "sets": how many clips; "items": number, set (from 1) and questions
-            of each recording in order.
+            of each recording in order; of a study all around also "format", and "asks" of each recording, what
+            each of its questions is about.
         sounds: item number or ``tone-left`` and ``tone-right`` -> FLAC file.
     """
     return fill_page("study", study, sounds, scripts=_SCRIPTS, policy="media-src blob:")
@@ -214,12 +242,15 @@ class _Material:
         clips: those that can be used, by their file stems.
         unmatched: clips that a system or the timelines lack.
         moving: clips in which an object moves or has several places.
+        around: whether any of them asks for more than the frontal plane. Then all questions do, so that a question does
+            not give its answer away.
     """
 
     files: dict[str, dict[str, Path]]
     clips: dict[str, _UsableClip]
     unmatched: tuple[str, ...]
     moving: tuple[str, ...]
+    around: bool
 
     @classmethod
     def find(cls, systems: Mapping[str, Path], timelines: Path) -> _Material:
@@ -237,13 +268,13 @@ class _Material:
         moving = []
         for clip in sorted(everywhere):
             timeline = load_timeline(scenes[clip])
-            timeline.require_plane()
             objects = fixed_objects(timeline)
             if objects is None:
                 moving.append(clip)
             else:
                 usable[clip] = _UsableClip(KeyClip(clip, objects), timeline)
-        return cls(files, usable, unmatched, tuple(moving))
+        around = any(clip.timeline.needs_sphere for clip in usable.values())
+        return cls(files, usable, unmatched, tuple(moving), around)
 
     def draw(self, count: int | None, rng: np.random.Generator, where: str) -> list[str]:
         """So many clips, or all, in random order; ``where`` they are from is for messages."""
@@ -272,11 +303,13 @@ def _recordings(
     for position, clip in enumerate(chosen, 1):
         usable = material.clips[clip]
         coded = _encode_set({name: material.files[name][clip] for name in systems}, usable)
-        questions = [question(each.object) for each in usable.clip.objects]
+        asked = [questions_of(each, around=material.around) for each in usable.clip.objects]
+        questions = [text for each in asked for text in each.values()]
+        asks = {"asks": [about for each in asked for about in each]} if material.around else {}
         for i in rng.permutation(len(systems)):
             item = KeyItem(numbers[len(items)], clip, systems[i])
             items.append(item)
-            shown.append({"item": item.item, "set": position, "questions": questions})
+            shown.append({"item": item.item, "set": position, "questions": questions, **asks})
             sounds[str(item.item)] = coded[item.system]
             size += len(coded[item.system]) * 4 // 3
         if size > MAX_PAGE_BYTES:
@@ -289,14 +322,18 @@ def _recordings(
 
 
 def fixed_objects(timeline: Timeline) -> tuple[KeyObject, ...] | None:
-    """Objects of a timeline in the order of the text, or None if one moves or has more than one place."""
-    places: dict[str, float] = {}
+    """Objects of a timeline in the order of the text, or None if one moves or has more than one place.
+
+    Objects all around have no place to be asked for; None, too, if there are no others.
+    """
+    places: dict[str, SpherePoint] = {}
     for segment in timeline.segments:
         for clause in segment.clauses:
-            azimuth_deg = clause.azimuth.start_deg
-            if clause.azimuth.is_moving or places.setdefault(clause.object, azimuth_deg) != azimuth_deg:
+            point = clause.path.start
+            if clause.path.is_moving or places.setdefault(clause.object, point) != point:
                 return None
-    return tuple(KeyObject(name, azimuth_deg) for name, azimuth_deg in places.items())
+    pointed = {name: point for name, point in places.items() if point.spread < _WIDE}
+    return tuple(KeyObject(name, point.azimuth_deg, point.elevation_deg) for name, point in pointed.items()) or None
 
 
 # ---------------------------------------------------------------------------- sound

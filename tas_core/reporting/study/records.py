@@ -7,16 +7,21 @@ everything in them is checked before it counts.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, get_args
+from typing import Any, Final, Literal, get_args
 
 from tas_core.conventions import Side, side_name
-from tas_core.errors import InputError
+from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict, one_line
 from tas_core.system.json_values import json_value
+from tas_core.timeline.sphere import SpherePoint
 
 FORMAT: Final = 1
+AROUND_FORMAT: Final = 2
+"""Of studies that ask for more than a side: whether a sound is in front or behind, and how high."""
 KEY_NAME: Final = "key.json"
 
 MAX_JSON_BYTES: Final = 50_000_000
@@ -24,13 +29,48 @@ MAX_JSON_BYTES: Final = 50_000_000
 
 PLACES: Final[tuple[Side, ...]] = get_args(Side)
 
+Aspect = Literal["side", "depth", "height"]
+Answer = Literal["left", "center", "right", "front", "behind", "below", "level", "above"]
+ANSWERS: Final[dict[Aspect, tuple[Answer, ...]]] = {
+    "side": ("left", "center", "right"),
+    "depth": ("front", "behind"),
+    "height": ("below", "level", "above"),
+}
+"""What is asked of a sound, and what can be answered, as the page has it."""
+_ON_NO_SIDE: Final = 0.26
+_LEVEL_DEG: Final = 15.0
+
 
 @dataclass(frozen=True)
 class KeyObject:
-    """An object that listeners are asked about, and its requested azimuth, degrees, positive left."""
+    """An object that listeners are asked about, and its requested azimuth and elevation, degrees, left and up positive.
+
+    Raises:
+        PromptError: no such place.
+    """
 
     object: str
     azimuth_deg: float
+    elevation_deg: float = 0.0
+
+    def __post_init__(self) -> None:
+        SpherePoint(self.azimuth_deg, self.elevation_deg)
+
+    @property
+    def right(self) -> dict[Aspect, Answer | None]:
+        """The right answer to each question.
+
+        None where there is none: less than 15 degrees off the plane between front and behind.
+        """
+        point = SpherePoint(self.azimuth_deg, self.elevation_deg)
+        angles = math.radians(point.azimuth_deg), math.radians(point.elevation_deg)
+        forward = math.cos(angles[0]) * math.cos(angles[1])
+        level = abs(point.elevation_deg) <= _LEVEL_DEG
+        return {
+            "side": side_name(point.lateral_deg),
+            "depth": None if abs(forward) <= _ON_NO_SIDE else "front" if forward > 0 else "behind",
+            "height": "level" if level else "above" if point.elevation_deg > 0 else "below",
+        }
 
 
 @dataclass(frozen=True)
@@ -40,10 +80,9 @@ class KeyClip:
     clip: str
     objects: tuple[KeyObject, ...]
 
-    @property
-    def places(self) -> tuple[Side, ...]:
-        """The right answers."""
-        return tuple(side_name(each.azimuth_deg) for each in self.objects)
+    def questions(self, aspects: Sequence[Aspect]) -> tuple[tuple[Aspect, Answer | None], ...]:
+        """What is asked of each object in turn, and the right answers."""
+        return tuple((aspect, each.right[aspect]) for each in self.objects for aspect in aspects)
 
 
 @dataclass(frozen=True)
@@ -79,8 +118,7 @@ class Key:
     items: tuple[KeyItem, ...]
 
     def __post_init__(self) -> None:
-        if self.format != FORMAT:
-            raise ValueError(f"format {self.format} cannot be read, this version reads format {FORMAT}")
+        _check_format(self.format)
         pairs = [(item.clip, item.system) for item in self.items]
         if len(pairs) != len(self.clips) * len(self.systems):
             raise ValueError("the items are not each clip once per system")
@@ -92,9 +130,29 @@ class Key:
         if not expected or not all(clip.objects for clip in self.clips):
             raise ValueError("no items, or a clip without objects")
 
+    @property
+    def aspects(self) -> tuple[Aspect, ...]:
+        """What is asked of each object."""
+        return tuple(ANSWERS) if self.format == AROUND_FORMAT else ("side",)
+
     def as_json(self) -> bytes:
         """The file's content."""
-        return (json.dumps(asdict(self), indent=1) + "\n").encode("ascii")  # file names need not be Unicode
+        content = asdict(self)
+        if self.format == FORMAT:
+            for each in (each for clip in content["clips"] for each in clip["objects"]):
+                del each["elevation_deg"]
+        return (json.dumps(content, indent=1) + "\n").encode("ascii")  # file names need not be Unicode
+
+
+def _check_format(format: int) -> None:
+    """Refuse another layout of files.
+
+    Raises:
+        ValueError: not one of those that are read.
+    """
+    if format not in (FORMAT, AROUND_FORMAT):
+        known = f"{FORMAT} and {AROUND_FORMAT}"
+        raise ValueError(f"format {format} cannot be read, this version reads formats {known}")
 
 
 @dataclass(frozen=True)
@@ -111,13 +169,13 @@ class ItemAnswers:
 
     Args:
         item: its number.
-        answers: one per object, None where it is open.
+        answers: one per question, None where it is open.
         plays: how often it was heard to its end.
         listened_s: for how long in all, seconds.
     """
 
     item: int
-    answers: tuple[Side | None, ...]
+    answers: tuple[Answer | None, ...]
     plays: int
     listened_s: float
 
@@ -150,8 +208,7 @@ class Answers:
     items: tuple[ItemAnswers, ...]
 
     def __post_init__(self) -> None:
-        if self.format != FORMAT:
-            raise ValueError(f"format {self.format} cannot be read, this version reads format {FORMAT}")
+        _check_format(self.format)
 
 
 def read_key(path: Path) -> Key:
@@ -160,7 +217,11 @@ def read_key(path: Path) -> Key:
     Raises:
         InputError: unreadable, or not a key; one line that names the file.
     """
-    return config_from_dict(Key, _read_object(path, "the key of a study"), str(path), InputError)
+    content = _read_object(path, "the key of a study")
+    try:
+        return config_from_dict(Key, content, str(path), InputError)
+    except PromptError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def read_answers(path: Path) -> Answers:

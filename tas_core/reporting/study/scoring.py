@@ -1,7 +1,9 @@
 """From a key and listeners' answers to the two accuracies of a study.
 
-*rank-object* is the fraction of objects that were heard in the requested place, *rank-audio* the fraction of recordings
-in which all objects were. Chance is 1/3 for an object.
+*rank-object* is the fraction of objects that were heard in the requested place, left, center or right, *rank-audio* the
+fraction of recordings in which all objects were. Chance is 1/3 for an object. Where a study asks for more, *front-back*
+is the fraction of objects that were heard in front or behind as requested (chance 1/2), *height* of those that were
+heard below, at ear level or above (1/3).
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 
 from tas_core.errors import InputError
-from tas_core.reporting.study.records import Answers, Key, read_answers, read_key
+from tas_core.reporting.study.records import ANSWERS, Answers, Aspect, Key, read_answers, read_key
 
 LEVEL: Final = 0.95
 RESAMPLES: Final = 2000
@@ -41,11 +43,13 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class SystemScore:
-    """Both accuracies of one system; None where nobody answered."""
+    """The accuracies of one system; None where nobody answered, or was not asked."""
 
     system: str
     rank_object: Accuracy | None
     rank_audio: Accuracy | None
+    front_back: Accuracy | None = None
+    height: Accuracy | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ class StudyScores:
         level: level of the intervals.
         resamples: how many resamples they come from.
         seed: seed of the resampling.
+        around: whether front, back and height were asked for.
     """
 
     study: str
@@ -73,10 +78,15 @@ class StudyScores:
     level: float
     resamples: int
     seed: int
+    around: bool = False
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; what was not asked for is left out."""
+        found = asdict(self)
+        if not found.pop("around"):
+            for each in found["systems"]:
+                del each["front_back"], each["height"]
+        return found
 
 
 def score_study(
@@ -114,11 +124,17 @@ def score_study(
     if not counted:
         excluded = f", {len(failed)} failed the headphone check" if failed else ""
         raise InputError(f"{key_path}: no listener to score{excluded}")
-    right, asked = _tally(key, list(counted.values()))
+    tallies = {aspect: _tally(key, list(counted.values()), aspect) for aspect in key.aspects}
+    right, asked = tallies["side"]
     rng = np.random.default_rng(seed)
     weights = _crossed_weights(len(counted), len(key.clips), resamples, rng)
     scores = []
     for i, system in enumerate(key.systems):
+        more = {
+            aspect: _accuracy(tallies[aspect][0][i], tallies[aspect][1][i], weights, level)
+            for aspect in key.aspects
+            if aspect != "side"
+        }
         audio_asked = (asked[i] > 0).astype(np.int64)
         audio_right = ((right[i] == asked[i]) & (asked[i] > 0)).astype(np.int64)
         scores.append(
@@ -126,6 +142,8 @@ def score_study(
                 system,
                 _accuracy(right[i], asked[i], weights, level),
                 _accuracy(audio_right, audio_asked, weights, level),
+                more.get("depth"),
+                more.get("height"),
             )
         )
     unanswered = {name: len(key.items) - len(_complete(answers)) for name, answers in counted.items()}
@@ -139,6 +157,7 @@ def score_study(
         level=level,
         resamples=resamples,
         seed=seed,
+        around=len(key.aspects) > 1,
     )
 
 
@@ -179,17 +198,22 @@ def _read_all(paths: Sequence[Path], key: Key) -> dict[str, Answers]:
 def _check_fit(path: Path, answers: Answers, key: Key) -> None:
     if answers.study != key.study:
         raise InputError(f"{path}: answers to the study {answers.study[:40]!r}, expected {key.study!r}")
-    objects = {clip.clip: len(clip.objects) for clip in key.clips}
-    questions = {item.item: objects[item.clip] for item in key.items}
+    if answers.format != key.format:
+        raise InputError(f"{path}: answers of format {answers.format}, expected {key.format} as the key's")
+    asked = {clip.clip: [aspect for aspect, _ in clip.questions(key.aspects)] for clip in key.clips}
+    questions = {item.item: asked[item.clip] for item in key.items}
     seen = set()
     for each in answers.items:
         if each.item not in questions or each.item in seen:
             what = "is there twice" if each.item in seen else "is not in the study"
             raise InputError(f"{path}: item {each.item} {what}")
-        if len(each.answers) != questions[each.item]:
-            raise InputError(
-                f"{path}: item {each.item} has {len(each.answers)} answers, expected {questions[each.item]}"
-            )
+        wanted = questions[each.item]
+        if len(each.answers) != len(wanted):
+            raise InputError(f"{path}: item {each.item} has {len(each.answers)} answers, expected {len(wanted)}")
+        for aspect, answer in zip(wanted, each.answers, strict=True):
+            if answer is not None and answer not in ANSWERS[aspect]:
+                expected = ", ".join(ANSWERS[aspect])
+                raise InputError(f"{path}: item {each.item} has the answer {answer!r}, expected one of {expected}")
         seen.add(each.item)
 
 
@@ -201,20 +225,21 @@ def _complete(answers: Answers) -> dict[int, tuple[str | None, ...]]:
     return {each.item: each.answers for each in answers.items if None not in each.answers}
 
 
-def _tally(key: Key, listeners: Sequence[Answers]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of right answers and of questions, both (system, listener, clip), int64."""
+def _tally(key: Key, listeners: Sequence[Answers], aspect: Aspect) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of right answers and of questions about an aspect, both (system, listener, clip), int64."""
     shape = (len(key.systems), len(listeners), len(key.clips))
     right, asked = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=np.int64)
-    clips = {clip.clip: (position, clip.places) for position, clip in enumerate(key.clips)}
+    clips = {clip.clip: (position, clip.questions(key.aspects)) for position, clip in enumerate(key.clips)}
     systems = {system: position for position, system in enumerate(key.systems)}
     for row, answers in enumerate(listeners):
         complete = _complete(answers)
         for item in key.items:
             if item.item in complete:
-                column, places = clips[item.clip]
+                column, questions = clips[item.clip]
                 cell = systems[item.system], row, column
-                asked[cell] = len(places)
-                right[cell] = sum(a == b for a, b in zip(complete[item.item], places, strict=True))
+                given = zip(complete[item.item], questions, strict=True)
+                hits = [answer == true for answer, (about, true) in given if about == aspect and true is not None]
+                asked[cell], right[cell] = len(hits), sum(hits)
     return right, asked
 
 

@@ -229,6 +229,44 @@ def test_a_listener_with_a_keyboard_takes_part(
     assert listener.title == "Thank you"
 
 
+def test_places_all_around_are_asked_for_by_keyboard(listener: Listener, tmp_path: Path) -> None:
+    """Three questions for each sound, by letters and by digits, and the answers are those of the file."""
+    for folder in ("ours", "timelines"):
+        (tmp_path / folder).mkdir()
+    text = "a dog behind me on the left, a bird 60 degrees up"
+    (tmp_path / "timelines" / "duet.yaml").write_text(f"prompts:\n  - {{start: 0, text: '{text}'}}\n")
+    soundfile.write(tmp_path / "ours" / "duet.wav", burst("left"), RATE)
+    make_study(tmp_path / "study", {"ours": tmp_path / "ours"}, tmp_path / "timelines")
+    listener.open(tmp_path / "study" / "study.html")
+    listener.wait_for_title("Where is the sound")
+    assert "in front or behind; and how high" in listener.text("main p")[0]
+    listener.press("\ue007")
+    listener.pass_check()
+    listener.wait_for_title("headphones are fine")
+    listener.press("\ue007")
+    listener.wait_for_title(r"Recording \d{4}")
+    assert listener.text("legend")[:3] == [
+        "Where do you hear the dog?",
+        "In front of you or behind you: the dog?",
+        "How high: the dog?",
+    ]
+    assert listener.text("fieldset:nth-of-type(2) label span") == ["In front", "Behind"]
+    listener.play_to_the_end()
+    listener.press("l", "b", "e")  # the mark goes on to the next open question by itself
+    listener.press("9")  # left of the second sound: its answers begin after the eight of the first
+    chosen = lambda: listener.js("return [...document.querySelectorAll(':checked')].map((e) => e.value)")  # noqa: E731
+    assert chosen()[:3] == ["left", "behind", "level"]
+    assert chosen()[3] == "left"
+    listener.press("\ue013")  # back to it by the arrow, since the mark went on
+    listener.press("c", "f", "u")
+    assert chosen() == ["left", "behind", "level", "center", "front", "above"]
+    listener.press("\ue007")
+    listener.wait_for_title("Thank you")
+    (file,) = listener.downloaded()
+    answers = read_answers(file)
+    assert (answers.format, answers.items[0].answers) == (2, ("left", "behind", "level", "center", "front", "above"))
+
+
 def test_the_sound_moves_on_and_stops_again(listener: Listener, study: Path) -> None:
     """Space plays and pauses wherever the focus is, also on a radio button; arrows choose among places and rows."""
     listener.open(study / "study.html")
