@@ -64,6 +64,7 @@ class FileOptions:
         strict: whether a name that looks misspelt is an error, rather than a warning.
         separator: a command that separates what is not given, in place of a model, see
             :mod:`tas_core.jobs.separators`.
+        longest_s: the longest input that is taken, seconds; None is any.
 
     Raises:
         InputError: an unknown subtype, or stems without a folder.
@@ -78,6 +79,7 @@ class FileOptions:
     overwrite: bool = False
     strict: bool = False
     separator: str | None = None
+    longest_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.render.stems:
@@ -309,6 +311,10 @@ def _prepared(request: FileRequest, options: FileOptions) -> Iterator[PreparedFi
             given = open_sources(sources, reader.sample_rate_hz)
         rate_hz = reader.sample_rate_hz
         num_samples = reader.count_frames()
+        if options.longest_s is not None and num_samples > options.longest_s * rate_hz:
+            raise AudioError(
+                f"{reader.name}: {num_samples / rate_hz:.1f} s of sound, expected {options.longest_s:g} s or less"
+            )
         passage = options.excerpt.span(reader, num_samples)
         forms = tuple(_output_form(delivery, reader, options, passage) for delivery in made)
         if options.render.keeps_stereo:

@@ -93,7 +93,14 @@ class FileWorker:
 
     def sharing(self, gain_db: float) -> FileWorker:
         """One with the same model whose files all get a gain besides their own, dB, 0 or less."""
-        other = FileWorker(self._settings.sharing(gain_db))
+        return self._under(self._settings.sharing(gain_db))
+
+    def with_options(self, options: FileOptions) -> FileWorker:
+        """One with the same model, for a file under options of its own."""
+        return self._under(replace(self._settings, options=options))
+
+    def _under(self, settings: JobSettings) -> FileWorker:
+        other = FileWorker(settings)
         other._model = self._model
         return other
 

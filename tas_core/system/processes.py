@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from multiprocessing import connection, get_all_start_methods, get_context, parent_process
@@ -108,6 +109,74 @@ def in_processes(
         for process in processes:
             process.leave()
         for process in processes:
+            process.end()
+
+
+class ProcessEndedError(TasError):
+    """A process died of itself or by somebody's hand, or was ended for what it took, before it gave a result."""
+
+
+class KeptProcess(Generic[TaskT, ResultT]):
+    """A process that does one task after another and keeps what it has loaded for them; another follows one that ends.
+
+    Args:
+        work: does a task, as for :func:`in_processes`.
+        threads: for the process to compute with.
+        modules: as of :func:`process_context`.
+
+    Attributes:
+        started: how many processes there have been.
+    """
+
+    def __init__(
+        self, work: Callable[[TaskT], ResultT], *, threads: int = 1, modules: Sequence[str] = ()
+    ) -> None:
+        self._work, self._threads, self._modules = work, threads, modules
+        self._process: _Process[TaskT] | None = None
+        self.started = 0
+
+    def do(self, task: TaskT, limit_s: float | None = None) -> ResultT:
+        """Do a task.
+
+        Args:
+            task: what to do.
+            limit_s: how long it may take, seconds; the process of one that takes longer is ended.
+
+        Raises:
+            TimeoutError: it took longer.
+            ProcessEndedError: the process ended meanwhile.
+            Exception: whatever the work raises.
+        """
+        if self._process is None:
+            self._process = _Process(self._work, None, self._threads, process_context(self._modules))
+            self.started += 1
+        process = self._process
+        process.give(0, task)
+        until = None if limit_s is None else time.monotonic() + limit_s
+        try:
+            while True:
+                if not process.pipe.poll(None if until is None else max(0.0, until - time.monotonic())):
+                    raise TimeoutError
+                answer: tuple[Any, Exception | None] | None = process.pipe.recv()
+                if answer is not None:  # it has started
+                    break
+        except TimeoutError:
+            self.close()
+            raise
+        except (EOFError, OSError) as error:
+            self.close()
+            raise ProcessEndedError(KILLED, remedy="jobs") from error
+        process.number = None
+        result, problem = answer
+        if problem is not None:
+            raise problem
+        return result
+
+    def close(self) -> None:
+        """End the process, whatever it is at; the next task gets another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.leave()
             process.end()
 
 

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from tas_core.errors import InputError, TasError
-from tas_core.system.processes import KILLED, child_environment, in_order, in_processes
+from tas_core.system.processes import (
+    KILLED,
+    KeptProcess,
+    ProcessEndedError,
+    child_environment,
+    in_order,
+    in_processes,
+)
 
 _started_with: str | None = None
 
@@ -246,3 +253,47 @@ def test_processes_have_the_environment_of_their_owner(monkeypatch: pytest.Monke
     monkeypatch.setenv("TAS_TEST_VARIABLE", value)
     found = list(in_processes(_variable, ["TAS_TEST_VARIABLE", "PYTHONSAFEPATH"], 1))
     assert found == [(0, value), (1, os.environ.get("PYTHONSAFEPATH"))]
+
+
+# ------------------------------------------------------------------ a process that is kept
+
+_done: list[str] = []
+
+
+def _count_or_end(task: str) -> tuple[int, int]:
+    """How many tasks this process has done, and its number; or the end of it."""
+    if task == "sleep":
+        time.sleep(600)
+    if task == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if task == "raise":
+        raise InputError("no such thing", remedy="jobs")
+    _done.append(task)
+    return len(_done), os.getpid()
+
+
+def test_a_kept_process_does_one_task_after_another_and_is_replaced_when_it_is_lost() -> None:
+    kept: KeptProcess[str, tuple[int, int]] = KeptProcess(_count_or_end)
+    try:
+        first, second = kept.do("a"), kept.do("b", 60.0)
+        assert (first[0], second[0]) == (1, 2)
+        assert first[1] == second[1] != os.getpid()
+        with pytest.raises(InputError, match="no such thing") as error:
+            kept.do("raise")
+        assert error.value.remedy == "jobs"
+        assert kept.do("c") == (3, first[1])  # what a task raises ends nothing
+        with pytest.raises(ProcessEndedError, match="was killed"):
+            kept.do("die")
+        again = kept.do("d")
+        assert again[0] == 1
+        assert again[1] != first[1]
+        began = time.monotonic()
+        with pytest.raises(TimeoutError):
+            kept.do("sleep", 0.1)
+        assert time.monotonic() - began < 5.0
+        with pytest.raises(ProcessLookupError):
+            os.kill(again[1], 0)
+        assert kept.started == 2
+    finally:
+        kept.close()
+    assert not active_children()

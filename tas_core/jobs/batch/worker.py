@@ -26,6 +26,8 @@ class FileOutcome:
         remedy: what would help, see :class:`tas_core.errors.TasError`.
         skipped: whether it was complete already.
         warnings: what there is to say about it.
+        code: of the error, as :attr:`tas_core.errors.TasError.exit_code` has it: 2 for a request that cannot be carried
+            out, 1 for all else, 0 without one.
     """
 
     request: FileRequest
@@ -35,6 +37,7 @@ class FileOutcome:
     warnings: tuple[Warning | str, ...] = ()
     remedy: str | None = None
     reach: Reach | None = None
+    code: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the result, or ``input`` with ``error`` or ``skipped``."""
@@ -73,7 +76,7 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
         return FileOutcome(task.request, skipped=True)
     if task.request.has_input and worker.may_need_model:
         _ = worker.model
-    result, reach, error, remedy = None, None, "", None
+    result, reach, error, remedy, code = None, None, "", None, 0
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore")
         warnings.filterwarnings("always", category=UserWarning, module=r"tas_core(\..*)?")
@@ -85,11 +88,11 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
         except TasError as problem:
             if task.unless_there and problem.remedy == "overwrite":  # it appeared while this one was made
                 return FileOutcome(task.request, skipped=True)
-            error, remedy = str(problem), problem.remedy
+            error, remedy, code = str(problem), problem.remedy, problem.exit_code
         except Exception as problem:  # one file must not end a night's work
-            error = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}"
+            error, code = f"unexpected {type(problem).__name__}: {' '.join(str(problem).split())}", 1
     source = visible(str(task.request.source))
     if error and source not in error:
         error = f"{source}: {error}"
     said = tuple(warning.message for warning in caught)
-    return FileOutcome(task.request, result, error, warnings=said, remedy=remedy, reach=reach)
+    return FileOutcome(task.request, result, error, warnings=said, remedy=remedy, reach=reach, code=code)
