@@ -40,8 +40,8 @@ def print_statistics(statistics: Statistics) -> None:
     if statistics.sphere:
         print()
         share = lambda frames: f"{100 * fraction(frames, statistics.object_frames):.1f} %"  # noqa: E731
-        rows = [(name, f"{frames:,}", share(frames)) for name, frames in statistics.sphere.items()]
-        print_table(("all around", "object-frames", "share"), rows, right=("object-frames", "share"))
+        places = [(name, f"{frames:,}", share(frames)) for name, frames in statistics.sphere.items()]
+        print_table(("all around", "object-frames", "share"), places, right=("object-frames", "share"))
 
 
 def _print_counts(name: str, unit: str, counts: Mapping[Any, int]) -> None:

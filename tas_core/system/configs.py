@@ -71,7 +71,11 @@ def _coerce(value: Any, kind: Any, where: str, error: type[TasError]) -> Any:
         return value
     if origin in (typing.Union, types.UnionType):
         nested = [option for option in arguments if dataclasses.is_dataclass(option)]
-        if len(nested) == 1 and isinstance(value, Mapping) and dict not in map(typing.get_origin, arguments):
+        if (
+            len(nested) == 1
+            and isinstance(value, Mapping)
+            and all(typing.get_origin(option) is not dict for option in arguments)
+        ):
             return _coerce(value, nested[0], where, error)  # says what is wrong in it
         for option in arguments:
             try:

@@ -128,9 +128,7 @@ class KeptProcess(Generic[TaskT, ResultT]):
         started: how many processes there have been.
     """
 
-    def __init__(
-        self, work: Callable[[TaskT], ResultT], *, threads: int = 1, modules: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, work: Callable[[TaskT], ResultT], *, threads: int = 1, modules: Sequence[str] = ()) -> None:
         self._work, self._threads, self._modules = work, threads, modules
         self._process: _Process[TaskT] | None = None
         self.started = 0

@@ -360,7 +360,7 @@ def paint_from_above(ax: Axes, curve: PlacesCurve, styles: Mapping[str, Style], 
                 continue
             if wide[there].all():
                 radius = float(reach(place.distance_m[there][0]))
-                ring = {"linestyle": (0, (0.1, 3)), "linewidth": 3.0, "dash_capstyle": "round"}
+                ring: dict[str, Any] = {"linestyle": (0, (0.1, 3)), "linewidth": 3.0, "dash_capstyle": "round"}
                 ax.plot(radius * np.sin(turn), radius * np.cos(turn), color=style.color, zorder=style.order, **ring)
                 continue
             ax.plot(x[there], y[there], color=style.color, linestyle=style.dashes, linewidth=1.8, zorder=style.order)
