@@ -6,13 +6,13 @@ import hashlib
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Final, Literal
 
 import numpy as np
 
-from tas_core.acoustics.hrtf import HrirSet
+from tas_core.acoustics.hrtf import HrirSet, load_kemar
 from tas_core.audio.reader import read_audio
 from tas_core.audio.resampling import require_ears, resample
 from tas_core.conventions import db_to_amplitude
@@ -24,6 +24,7 @@ from tas_core.datasets.tasbench.scenes import Scene
 from tas_core.errors import InputError
 from tas_core.evaluation.metrics.control import INPUT_SILENCE_DBFS
 from tas_core.evaluation.metrics.paper import PAPER_RATE_HZ
+from tas_core.evaluation.metrics.sphere import HeardSound, heard_sounds, sphere_observer
 from tas_core.inference.renderer_choice import flattened
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, format_prompt
@@ -32,6 +33,9 @@ from tas_core.timeline.segments import Segment, Timeline
 
 RATE_HZ: Final = PAPER_RATE_HZ
 """Everything is scored at this rate."""
+
+_WAY_SPAN_S: Final = 0.3
+"""What moves is heard in pieces of about this length."""
 
 Captions = Literal["own", "coarse", "words", "degrees"]
 Names = Literal["trained", "held-out"]
@@ -101,6 +105,35 @@ class EvalClip:
     def duration_s(self) -> float:
         """Length in seconds."""
         return self.truth.shape[-1] / RATE_HZ
+
+    @cached_property
+    def place_spans_s(self) -> list[tuple[int, float, float]]:
+        """Numbers of the objects of a clip of the 3D twin, and the spans over which they are heard, seconds."""
+        found: list[tuple[int, float, float]] = []
+        for k, item in enumerate(self._scene().objects):
+            stop_s = min(item.stop_s, self.duration_s)
+            pieces = max(1, round((stop_s - item.start_s) / _WAY_SPAN_S)) if item.is_moving else 1
+            edges = np.linspace(item.start_s, stop_s, pieces + 1).tolist()
+            found += [(k, first, last) for first, last in pairwise(edges)]
+        return found
+
+    @cached_property
+    def heard_truth(self) -> list[HeardSound | None]:
+        """What an ideal observer hears of the objects of a clip of the 3D twin over these spans, found once."""
+        return self.heard(self.truth)
+
+    def heard(self, ears: np.ndarray) -> list[HeardSound | None]:
+        """The same of an output (ear, time) at 16 kHz.
+
+        Raises:
+            InputError: the clip is not of the 3D twin.
+        """
+        scene = self._scene()
+        if self.dry is None:
+            raise InputError(f"clip {self.name}: not of the 3D twin, its dry sounds are not known")
+        observer = sphere_observer(self.head or load_kemar(), RATE_HZ)
+        around = [(scene.room, item.distance_m) for item in scene.objects]
+        return heard_sounds(observer, ears, self.dry, RATE_HZ, self.place_spans_s, around)
 
     def true_azimuth_deg(self, times_s: np.ndarray) -> np.ndarray:
         """Where the objects of the scene are, degrees (object, time).

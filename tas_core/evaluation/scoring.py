@@ -22,7 +22,7 @@ from typing import Any, Final, Literal, get_args
 
 import numpy as np
 
-from tas_core.acoustics.hrtf import direction_vectors, load_kemar
+from tas_core.acoustics.hrtf import direction_vectors
 from tas_core.datasets.tasbench.scenes import SceneObject
 from tas_core.errors import InputError
 from tas_core.evaluation.clips import RATE_HZ, EvalClip, OutputError
@@ -52,10 +52,8 @@ from tas_core.evaluation.metrics import (
 )
 from tas_core.evaluation.metrics.sphere import (
     great_circle_deg,
-    heard_sounds,
     is_confused,
     spectral_error_db,
-    sphere_observer,
 )
 from tas_core.evaluation.systems import System
 
@@ -68,7 +66,6 @@ ALSO_OF_FILES: Final[tuple[Also, ...]] = ("cited", "speech")
 LEVEL_LIMIT_DB: Final = 200.0
 _SPL_LIMIT_DB: Final = 40.0
 _SPAN_S: Final = 0.5
-_WAY_SPAN_S: Final = 0.3
 _WIDE: Final = 0.5
 _SILENT_DB: Final = -80.0
 _LEVEL_ERROR_LIMIT_DB: Final = 40.0
@@ -265,17 +262,8 @@ def place_spans(output: np.ndarray, clip: EvalClip) -> tuple[PlaceSpan, ...]:
     """How each object of a clip of the 3D twin is heard in an output (ear, time) at 16 kHz; nothing for other clips."""
     if clip.scene is None or clip.dry is None:
         return ()
-    wanted: list[tuple[int, float, float]] = []
-    for k, item in enumerate(clip.scene.objects):
-        stop_s = min(item.stop_s, clip.duration_s)
-        pieces = max(1, round((stop_s - item.start_s) / _WAY_SPAN_S)) if item.is_moving else 1
-        edges = np.linspace(item.start_s, stop_s, pieces + 1)
-        wanted += [(k, float(a), float(b)) for a, b in zip(edges, edges[1:], strict=False)]
-    observer = sphere_observer(clip.head or load_kemar(), RATE_HZ)
-    around = [(clip.scene.room, item.distance_m) for item in clip.scene.objects]
-    theirs, ours = (heard_sounds(observer, ears, clip.dry, RATE_HZ, wanted, around) for ears in (clip.truth, output))
     found = []
-    for (k, start_s, end_s), truth, heard in zip(wanted, theirs, ours, strict=True):
+    for (k, start_s, end_s), truth, heard in zip(clip.place_spans_s, clip.heard_truth, clip.heard(output), strict=True):
         item = clip.scene.objects[k]
         azimuth_deg, elevation_deg, distance_m = _true_place(item, clip.dry[k], start_s, end_s)
         assert item.place is not None

@@ -25,7 +25,11 @@ from tas_core.evaluation.files import evaluate_files
 from tas_core.evaluation.runner import evaluate
 from tas_core.evaluation.settings import EvaluationSettings
 from tas_core.evaluation.systems import SystemSpec
+from tas_core.reporting.report.page import ReportedOutput, write_report
+from tas_core.timeline.segments import Segment, Timeline
+from tas_core.timeline.sphere import SpherePoint
 from tests.conftest import Finished
+from tests.support.around import BEHIND, placed_scene, write_placed
 from tests.support.fairplay import write_fairplay, write_timelines
 from tests.support.scored import dry_scene, write_scenes
 
@@ -242,6 +246,26 @@ def test_json_of_systems_on_a_data_set(tmp_path: Path, tiny_model: Path) -> None
     assert {line["kind"] for line in lines} == {"score", "mirror", "swap", "presence"}
     for kind in ("score", "mirror", "swap", "presence"):
         assert written(*(line for line in lines if line["kind"] == kind)) == FIELDS[f"results.jsonl, {kind}"]
+
+
+def test_json_of_systems_all_around(tmp_path: Path) -> None:
+    data = write_placed(tmp_path / "d", [placed_scene(1, [BEHIND, SpherePoint(90.0, 30.0)])])
+    found = as_json(evaluate(data, ["mono"], EvaluationSettings(jobs=1, device="cpu")).as_dict())
+    new = {name: kind for name, kind in written(found).items() if name not in FIELDS["eval data"]}
+    assert new == FIELDS["eval data, all around"]
+    assert not {name for name in FIELDS["eval data, all around"] if name in FIELDS["eval data"]}
+
+
+def test_json_of_a_report_page_all_around(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(-3000, 3000, 16_000, np.int16)
+    soundfile.write(tmp_path / "in.wav", noise, 16_000)
+    soundfile.write(tmp_path / "out.wav", np.stack([noise, noise], axis=1), 16_000)
+    segments = Segment.from_prompt(0, 0.5, "dog behind me"), Segment.from_prompt(0.5, None, "cow left")
+    about = ReportedOutput(tmp_path / "out.wav", tmp_path / "in.wav")
+    page = write_report(tmp_path / "page.html", about, Timeline(segments), {}).read_text("utf-8")
+    (data,) = re.findall(r'<script id="report" type="application/json">(.*?)</script>', page, re.DOTALL)
+    assert written(json.loads(data)["around"]) == FIELDS["report page, all around"]
+    assert set(FIELDS["report page"]) - set(written(json.loads(data))) == set()
 
 
 def test_json_of_a_command_and_of_measures_of_other_papers(tmp_path: Path) -> None:

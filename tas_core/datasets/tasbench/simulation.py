@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, ClassVar, NoReturn, Protocol
 
 import numpy as np
 
@@ -306,6 +306,9 @@ class SimulatedClips:
         head_path: a SOFA file of a head that was measured all around; None is KEMAR.
     """
 
+    kind: ClassVar = "TASBench-Sim"
+    format: ClassVar = SIMULATION_FORMAT
+
     seed: int
     rate_hz: int
     head_path: Path | None = None
@@ -313,8 +316,8 @@ class SimulatedClips:
     def made_with(self) -> dict[str, Any]:
         """What ``dataset.json`` holds."""
         return {
-            "format": SIMULATION_FORMAT,
-            "kind": "TASBench-Sim",
+            "format": self.format,
+            "kind": self.kind,
             "seed": self.seed,
             "rate_hz": self.rate_hz,
             "length_s": LENGTH_S,
@@ -325,7 +328,7 @@ class SimulatedClips:
         """The part that a clip belongs to."""
         return clip_split(number)
 
-    def render(self, number: int) -> tuple[Scene, np.ndarray]:
+    def render(self, number: int) -> tuple[Scene, np.ndarray] | tuple[Scene, np.ndarray, np.ndarray]:
         """Draw and render a clip."""
         scene, head = draw_scene(self.seed, number, self.rate_hz), self.head()
         return render_scene(scene) if head is None else render_scene(scene, head=head)

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -25,13 +24,12 @@ from tas_core.acoustics.sphere.measured import measured_head
 from tas_core.acoustics.sphere.places import Placement
 from tas_core.acoustics.sphere.renderer import SphereRenderer
 from tas_core.conventions import db_to_amplitude
-from tas_core.datasets.sources.catalogue import Split
-from tas_core.datasets.tasbench.scenes import LENGTH_S, Scene, SceneObject, clip_split
+from tas_core.datasets.tasbench.scenes import Scene, SceneObject
 from tas_core.datasets.tasbench.simulation import (
     DrySound,
+    SimulatedClips,
     convolved,
     dry_sound,
-    head_description,
     loud_frames_rms,
     runs,
     sounding_frames,
@@ -109,33 +107,11 @@ def render_sphere_scene(
 
 
 @dataclass(frozen=True)
-class SphereClips:
-    """The 3D twin: scenes drawn by a seed, rendered at a rate.
+class SphereClips(SimulatedClips):
+    """The 3D twin: scenes all around drawn by a seed, rendered at a rate, by a head that was measured all around."""
 
-    Attributes:
-        seed: of everything random.
-        rate_hz: sample rate.
-        head_path: a SOFA file of a head that was measured all around; None is KEMAR.
-    """
-
-    seed: int
-    rate_hz: int
-    head_path: Path | None = None
-
-    def made_with(self) -> dict[str, Any]:
-        """What ``dataset.json`` holds."""
-        return {
-            "format": SPHERE_FORMAT,
-            "kind": KIND,
-            "seed": self.seed,
-            "rate_hz": self.rate_hz,
-            "length_s": LENGTH_S,
-            **head_description(self.head_path),
-        }
-
-    def split(self, number: int) -> Split:
-        """The part that a clip belongs to."""
-        return clip_split(number)
+    kind: ClassVar = KIND
+    format: ClassVar = SPHERE_FORMAT
 
     def head(self) -> HrirSet:
         """The head, read once in a process.
