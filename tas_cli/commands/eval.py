@@ -75,9 +75,9 @@ def data(
         "--model",
         "-m",
         metavar="[NAME=]SYSTEM[@STEPS]",
-        help="A shipped model, a checkpoint folder, mono, truth, pan, hrtf, oracle-mask, oracle-direct, sources, or "
-        "NAME=command:WORDS for any program (docs/EVALUATION.md); repeat. Differences are to the first.  "
-        "[default: slots, mono, truth]",
+        help="A shipped model, a checkpoint folder, mono, truth, pan, hrtf, oracle-mask, oracle-direct, sources, "
+        "sources-asked, sources-plane, or NAME=command:WORDS for any program (docs/EVALUATION.md); repeat. Differences "
+        "are to the first.  [default: slots, mono, truth]",
     ),
     split: Split = choice("test", help="Part of the data set."),
     fold: int = typer.Option(1, min=1, help="Which of its splits, 1 to 10 in FAIR-Play."),

@@ -8,12 +8,14 @@
 ``oracle-direct``  the true stems themselves, at their *true* azimuths, without their rooms' reflections
 ``sources``        the same by the renderer of given sounds (:mod:`tas_core.inference.given`), what who has the stems
                    gets
-``sources-plane``  that on the frontal plane, also of places all around: as far to the side as they are, in front
+``sources-asked``  that at the *requested* places: what coarse words cost
+``sources-plane``  that, at the true places, on the frontal plane, also of places all around: as far to the side as they
+                   are, in front
 
-All but ``sources`` on clips of the 3D twin, where it is the renderer of the whole sphere, keep (L + R) / 2 = x. There a
-"stem" is the dry sound of an object, and what the plane says of a place is how far to the side it is. With mid = 2 x
-and spectrograms as the ``slots`` model has them (1024 samples every 256), and G the direction filter
-(:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
+All but ``sources`` and ``sources-asked`` on clips of the 3D twin, where they are the renderer of the whole sphere, keep
+(L + R) / 2 = x. There a "stem" is the dry sound of an object, and what the plane says of a place is how far to the side
+it is. With mid = 2 x and spectrograms as the ``slots`` model has them (1024 samples every 256), and G the direction
+filter (:class:`tas_core.acoustics.direction_filter.DirectionFilter`):
 
     oracle-direct   side = sum_k G(a_k(t)) mid_k            mid_k = L + R of stem k,  a_k its true azimuth
     oracle-mask     side = sum_k m_k G(b_k(t)) mid          m_k = |mid_k|^2 / sum_j |mid_j|^2,  b_k as requested
@@ -62,7 +64,7 @@ class Baseline:
     @property
     def follows_text(self) -> bool:
         """Whether it asks for azimuths."""
-        return self.name in ("pan", "hrtf", "oracle-mask")
+        return self.name in ("pan", "hrtf", "oracle-mask", "sources-asked")
 
     @property
     def separates(self) -> bool:
@@ -102,7 +104,8 @@ class Baseline:
             assert timeline is not None
             return panned(x, RATE_HZ, flattened(timeline, without_ways=True)), None
         if self.name.startswith("sources"):
-            return _given(clip, on_plane=self.name == "sources-plane"), None
+            where = timeline if self.name == "sources-asked" and timeline is not None else clip.true_timeline()
+            return _given(clip, where, on_plane=self.name == "sources-plane"), None
         spectrum = stft(torch.from_numpy(2 * x), _N_FFT, _HOP)
         times_s = np.arange(spectrum.shape[-1]) * _HOP / RATE_HZ
         if self.name == "oracle-direct":
@@ -131,14 +134,18 @@ class Baseline:
         return (), {}
 
 
-BASELINES: Final = ("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct", "sources", "sources-plane")
+BASELINES: Final = (
+    *("truth", "mono", "pan", "hrtf", "oracle-mask", "oracle-direct"),
+    *("sources", "sources-asked", "sources-plane"),
+)
 """Names of the floors and ceilings."""
 
 
-def _given(clip: EvalClip, *, on_plane: bool) -> np.ndarray:
-    """Ears (ear, time) of the true stems, mixed down, along the scene's paths in straight pieces, or all around."""
-    stems, timeline = clip.mono_stems, clip.true_timeline()
-    sounds = dict(zip(clip.phrases, stems[:, None], strict=True))
+def _given(clip: EvalClip, timeline: Timeline, *, on_plane: bool) -> np.ndarray:
+    """Ears (ear, time) of the true stems, mixed down, at the places of a timeline."""
+    named = [k for k, phrase in enumerate(clip.phrases) if phrase in timeline.objects]
+    stems = clip.mono_stems[named]
+    sounds = dict(zip([clip.phrases[k] for k in named], stems[:, None], strict=True))
     if clip.on_sphere and not on_plane:
         timeline, settings = choose_renderer(timeline, RenderSettings(renderer="sphere"), RATE_HZ)
         return render_given(None, RATE_HZ, timeline, sounds, None, settings).ears

@@ -92,7 +92,7 @@ def prompts_of(clip: EvalClip) -> Iterator[tuple[Prompts, Timeline, Mapping[str,
     extended, replaced = clip.decoy_timeline(), clip.replaced_timeline()
     if extended is None or replaced is None or clip.timeline is None or clip.stems is None:
         return
-    true = dict(zip(clip.phrases, clip.stems.mean(axis=1), strict=True))
+    true = dict(zip(clip.phrases, clip.mono_stems, strict=True))
     yield "own", clip.timeline, true
     yield "extended", extended[0], true
     yield "replaced", replaced[0], {name: sound for name, sound in true.items() if name != replaced[1]}

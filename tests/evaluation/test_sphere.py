@@ -14,6 +14,7 @@ from tas_core.acoustics.sphere.renderer import SphereRenderer
 from tas_core.datasets.tasbench.layout import TasBench
 from tas_core.evaluation.baselines import Baseline
 from tas_core.evaluation.clips import read_clip
+from tas_core.evaluation.commands import places
 from tas_core.evaluation.metrics.sphere import (
     great_circle_deg,
     heard_sounds,
@@ -141,6 +142,14 @@ def test_places_are_in_the_json_and_rooms_in_groups(judged: Evaluation) -> None:
     assert "great_circle_deg" in found["groups"]["dry"]
 
 
+def test_words_cost_what_they_leave_out(around: TasBench) -> None:
+    """In degrees the requested places are the true ones; in words they are others."""
+    for name, least, most in (("000010", 0.0, 1e-3), ("000020", 1e-2, 10.0)):
+        clip = read_clip(around, name)
+        asked, true = (Baseline(row)(clip, clip.timeline, 0)[0] for row in ("sources-asked", "sources"))
+        assert least <= np.abs(asked - true).max() / np.abs(true).max() <= most
+
+
 @pytest.mark.parametrize("name", ["pan", "hrtf", "oracle-mask", "oracle-direct"])
 def test_what_knows_the_plane_only_takes_how_far_to_the_side(around: TasBench, name: str) -> None:
     """And keeps (L + R) / 2."""
@@ -174,6 +183,14 @@ def test_other_names_and_wordings_keep_the_places(around: TasBench) -> None:
     assert decoy is not None
     assert decoy[0].segments[0].room is not None
     assert own.swapped_timeline() is None
+
+
+def test_programs_are_given_whole_places_and_the_room(around: TasBench) -> None:
+    clip = read_clip(around, "000040")
+    assert clip.timeline is not None
+    (segment,) = places(clip, clip.timeline)["segments"]
+    assert segment["room"]["name"] == "church"
+    assert [clause.get("spread_start", 0.0) for clause in segment["clauses"]].count(1.0) == 1
 
 
 def test_the_input_is_the_sum_of_the_dry_sounds(around: TasBench) -> None:

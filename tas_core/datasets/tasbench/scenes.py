@@ -204,8 +204,9 @@ def _check_sphere(scene: Scene, where: str) -> None:
     if not scene.on_sphere:
         return
     for number, item in enumerate(scene.objects):
-        if item.place is None or not item.dry:
-            raise InputError(f"{where}: objects[{number}] has no place or no dry sound, as the others have")
+        if item.place is None or not item.dry or Path(item.dry).name != item.dry or "\\" in item.dry:
+            what = f"objects[{number}] has no place or no dry sound in this folder"
+            raise InputError(f"{where}: {what}, expected both as the others have")
         if not item.stop_s > item.start_s:
             raise InputError(
                 f"{where}: objects[{number}] stops at {item.stop_s:g} s, expected after {item.start_s:g} s"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -175,6 +176,7 @@ def test_scene_json_round_trip_and_the_plane_as_before(scenes: list[Scene]) -> N
     [
         ({"place": None}, r"x: objects\[1\] has no place"),
         ({"dry": ""}, r"x: objects\[1\] has no place or no dry sound"),
+        ({"dry": "../mix.wav"}, r"x: objects\[1\] has no place or no dry sound in this folder"),
         ({"stop_s": 0.0}, r"x: objects\[1\] stops at 0 s"),
         ({"beside": {"object": 4, "relation": 0}}, r"placed by objects\[4\], which is not there"),
         ({"beside": {"object": 1, "relation": 0}}, r"placed by objects\[1\]"),
@@ -237,6 +239,25 @@ def test_stems_sum_to_the_mix_and_dry_sounds_to_the_input(data: TasBench) -> Non
         np.testing.assert_allclose(sum(read(folder / o.file) for o in scene.objects), mix, atol=1e-6)
         np.testing.assert_allclose(sum(read(folder / o.dry) for o in scene.objects), mono, atol=1e-6)
         assert mono.shape == (1, mix.shape[1])
+
+
+def test_what_is_wrong_with_dry_sounds_is_found(data: TasBench, tmp_path: Path) -> None:
+    spoiled = TasBench(Path(shutil.copytree(data.root, tmp_path / "spoiled")))
+    errors = lambda: [each for each in check_dataset(spoiled) if each.severity == "error"]  # noqa: E731
+    problems = lambda: [str(each) for each in errors() if not each.path.startswith("splits")]  # noqa: E731
+    assert problems() == []
+    mono, rate_hz = soundfile.read(spoiled.mono_path("000010"))
+    soundfile.write(spoiled.mono_path("000010"), 0.9 * mono, rate_hz, subtype="PCM_24")
+    (found,) = problems()
+    assert found.startswith("error: mono_audios/000010.wav: the dry sounds sum to the mix with an error of -20.")
+    spoiled.mono_path("000010").unlink()
+    assert "mono_audios/000010.wav" in problems()[0]
+    shutil.copy(data.mono_path("000010"), spoiled.mono_path("000010"))
+    dry = spoiled.stem_folder("000020") / Scene.from_json(data.scene("000020"), "x").objects[0].dry
+    sound, _ = soundfile.read(dry)
+    soundfile.write(dry, np.stack([sound, sound], axis=1), rate_hz, subtype="PCM_24")
+    (found,) = problems()
+    assert "2 channels of 32000 samples at 16000 Hz, expected one channel of 32000 samples" in found
 
 
 def test_far_is_quieter_by_distance(data: TasBench) -> None:
