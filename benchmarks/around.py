@@ -1,9 +1,15 @@
 """Where the ears say that sounds are, beside where the words of `examples/scenes/around.yaml` ask them to be.
 
-    python benchmarks/around.py --out benchmarks/results/around.json
+    python benchmarks/around.py --out benchmarks/results/around.json --figure docs/figures/around.png
 
-The whole program renders the mix of `examples/duet.flac`. The ideal observer of `tas eval data`
-(`tas_core/evaluation/metrics/sphere.py`) hears each stem in it, and names the nearest of KEMAR's 710 directions.
+The whole program renders the six sounds. What is from each sound to each ear is found by least squares over frames,
+H(f) = S_yx S_xx^-1, so that sounds that play at once are told apart. An ideal observer compares its levels in third
+octaves and the time difference of the ears with what KEMAR's 710 directions have, and names the nearest; the distance
+is by level. In a room, as for listeners, the first wave counts (precedence): 2.5 ms of the response from its onset on.
+There the distance is also by the direct-to-reverberant ratio, from the room's critical distance, 0.057 sqrt(V / RT60).
+
+`--estimated` renders a mix instead, `examples/duet.flac`, whose stems the shipped model estimates, and measures the
+same of these.
 """
 
 from __future__ import annotations
@@ -23,15 +29,105 @@ import numpy as np
 
 import tas_core
 from tas_core.acoustics.hrtf import direction_vectors, load_kemar
+from tas_core.acoustics.sphere.head import sphere_head
 from tas_core.audio.reader import read_audio
-from tas_core.conventions import REFERENCE_M, db_to_amplitude
-from tas_core.evaluation.metrics.sphere import frame_samples, great_circle_deg, heard_sounds, sphere_observer
 from tas_core.jobs.request import FileOptions
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline, Track
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+SIZE, HOP = 2048, 256
+FIRST_WAVE_S, ONSET_SHARE = 0.0025, 0.1
+BANDS_HZ = 250 * 2 ** (np.arange(16) / 3)
 WINDOW_S = 0.3
+LEAD_PER_DB_S = 20e-6
+WEAKEST_DB = 35.0
+
+
+def frames(signals: np.ndarray) -> np.ndarray:
+    """Spectra (frame, signal, freq) of signals (signal, time)."""
+    pieces = np.lib.stride_tricks.sliding_window_view(signals, SIZE, axis=1)[:, ::HOP]
+    return np.fft.rfft(pieces * np.hanning(SIZE), axis=-1).transpose(1, 0, 2)
+
+
+def paths_to_ears(stems: np.ndarray, ears: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Responses (stem, ear, freq) from stems (stem, time) to ears (ear, time), and the stems' powers (stem, freq)."""
+    x, y = frames(stems), frames(ears)
+    among = np.einsum("tif,tjf->fij", x, x.conj()) / len(x)
+    across = np.einsum("tef,tjf->fej", y, x.conj()) / len(x)
+    power = np.einsum("fii->fi", among).real
+    little = 1e-6 * power.sum(axis=1).max() * np.eye(len(stems))
+    found = np.linalg.solve((among + little).transpose(0, 2, 1), across.transpose(0, 2, 1))  # H S_xx = S_yx
+    return found.transpose(1, 2, 0), power.T
+
+
+def first_wave(response: np.ndarray, power: np.ndarray, rate_hz: int) -> np.ndarray:
+    """What comes first of a response (ear, freq), as a response.
+
+    Args:
+        response: from a sound to the ears.
+        power: of the sound (freq); where it has none, nothing is known.
+        rate_hz: of both.
+    """
+    heard = np.fft.irfft(response * power / (power + 1e-4 * power.max()), axis=-1)
+    heard = np.roll(heard, HOP, axis=-1)  # the filters of the head may ring a little ahead
+    energy = np.convolve(np.square(heard).sum(axis=0), np.ones(8), mode="same")
+    onset = max(0, int(np.argmax(energy[: SIZE // 2] > ONSET_SHARE * energy.max())) - 12)
+    length = round(FIRST_WAVE_S * rate_hz)
+    first = np.zeros_like(heard)
+    first[:, onset : onset + length] = heard[:, onset : onset + length]
+    return np.fft.rfft(first, axis=-1)
+
+
+def reverberance(response: np.ndarray, power: np.ndarray, ears: np.ndarray) -> float:
+    """Energy of what a response (ear, freq) lets through of a sound over that of all else in the ears, dB."""
+    whole = np.square(np.abs(frames(ears))).sum(axis=1).mean(axis=0).sum()
+    direct = (np.square(np.abs(response)) * power).sum()
+    return float(10 * np.log10(direct / (whole - direct)))
+
+
+class Observer:
+    """Names the measured direction that sounds most like what is heard; one for a rate."""
+
+    def __init__(self, rate_hz: int) -> None:
+        kemar = load_kemar()
+        above = kemar.elevation_deg > -41
+        self.azimuth_deg, self.elevation_deg = kemar.azimuth_deg[above], kemar.elevation_deg[above]
+        self.freqs_hz = np.fft.rfftfreq(SIZE, 1 / rate_hz)
+        self.rate_hz = rate_hz
+        responses = sphere_head(kemar, rate_hz).response(self.azimuth_deg, self.elevation_deg)
+        self._known = np.fft.rfft(responses, SIZE)
+        self._bands = [(self.freqs_hz >= f / 2 ** (1 / 6)) & (self.freqs_hz < f * 2 ** (1 / 6)) for f in BANDS_HZ]
+
+    def levels_db(self, response: np.ndarray, power: np.ndarray) -> np.ndarray:
+        """Levels (..., ear, band), weighted with the power (freq) of what was heard through them."""
+        energy = np.abs(response) ** 2 * power
+        return np.stack([10 * np.log10(energy[..., b].sum(axis=-1) / power[b].sum() + 1e-20) for b in self._bands], -1)
+
+    def lead_s(self, response: np.ndarray, power: np.ndarray) -> np.ndarray:
+        """By how much the left ear leads (...), of responses (..., ear, freq)."""
+        use = (self.freqs_hz > 300) & (self.freqs_hz < 1500)
+        across = (response[..., 1, :] * response[..., 0, :].conj() * power)[..., use]
+        lags_s = np.arange(-1e-3, 1e-3, 5e-6)
+        likeness = (across @ np.exp(2j * np.pi * np.outer(self.freqs_hz[use], lags_s))).real
+        return lags_s[likeness.argmax(axis=-1)]
+
+    def __call__(self, response: np.ndarray, power: np.ndarray) -> dict[str, float]:
+        """Azimuth and elevation, degrees, and distance by level alone, metres, of a response (ear, freq)."""
+        band_power = np.array([power[b].sum() for b in self._bands])
+        heard = band_power > band_power.max() * 10 ** (-WEAKEST_DB / 10)
+        known_db = self.levels_db(self._known, power)[..., heard]
+        found_db = self.levels_db(response, power)[..., heard]
+        off_db = found_db - known_db
+        louder_db = off_db.mean(axis=(1, 2))
+        lead = (self.lead_s(response, power) - self.lead_s(self._known, power)) / LEAD_PER_DB_S
+        error = np.square(off_db - louder_db[:, None, None]).sum(axis=(1, 2)) + np.square(lead)
+        best = int(error.argmin())
+        return {
+            "azimuth_deg": float(self.azimuth_deg[best]),
+            "elevation_deg": float(self.elevation_deg[best]),
+            "distance_m": float(1.4 * 10 ** (-louder_db[best] / 20)),
+        }
 
 
 def moments(timeline: Timeline, duration_s: float) -> list[tuple[str, str, float, float, bool]]:
@@ -59,44 +155,47 @@ def asked(track: Track, power: np.ndarray) -> dict[str, float]:
     }
 
 
-def measure(folder: Path) -> dict[str, Any]:
-    """Render the example, and find where its sounds are."""
-    timeline = load_timeline(EXAMPLES / "scenes" / "around.yaml")
+def measure(folder: Path, scene: Path, source: Path | None) -> dict[str, Any]:
+    """Render a scene, of a mix or of the sounds that it names, and find where its sounds are."""
+    timeline = load_timeline(scene)
     began = time.process_time()
     options = FileOptions(subtype="FLOAT")
-    result = tas_core.spatialize_file(
-        EXAMPLES / "duet.flac",
-        folder / "ears.wav",
-        timeline=EXAMPLES / "scenes" / "around.yaml",
-        stems=folder,
-        options=options,
-    )
+    result = tas_core.spatialize_file(source, folder / "ears.wav", timeline=scene, stems=folder, options=options)
     taken_s = time.process_time() - began
     made = read_audio(folder / "ears.wav")
     ears, rate_hz = made.samples, made.sample_rate_hz
-    stems = np.concatenate([read_audio(Path(stem.path)).samples for stem in result.stems])
+    every = np.concatenate([read_audio(Path(stem.path)).samples for stem in result.stems])
     names = [stem.object for stem in result.stems]
     duration_s = ears.shape[1] / rate_hz
-    observer, rows = sphere_observer(load_kemar(), rate_hz), []
-    size = frame_samples(rate_hz)
+    segments = timeline.resolved(duration_s).segments
+    observer, rows = Observer(rate_hz), []
     for text, name, start_s, end_s, moving in moments(timeline, duration_s):
         part = slice(round(start_s * rate_hz), round(end_s * rate_hz))
+        # What does not sound says nothing; what was heard of it in a room before would be taken for something else.
+        sounding = [n for n, stem in enumerate(every) if np.square(stem[part]).mean() > 1e-9]
         number = names.index(name)
-        (sound,) = heard_sounds(observer, ears[:, part], stems[:, part], rate_hz, [(number, 0.0, end_s - start_s)])
-        own = np.lib.stride_tricks.sliding_window_view(stems[number, part], size)[:: size // 8]
-        times_s = start_s + (np.arange(len(own)) * (size // 8) + size / 2) / rate_hz
+        if number not in sounding:
+            continue
+        stems, own = every[sounding], sounding.index(number)
+        pieces = np.lib.stride_tricks.sliding_window_view(every[number, part], SIZE)[::HOP]
+        times_s = start_s + (np.arange(len(pieces)) * HOP + SIZE / 2) / rate_hz
         tracks = timeline.tracks(times_s, duration_s)
-        want = asked(next(track for track in tracks if track.object == name), np.square(own).mean(axis=1) + 1e-12)
-        heard = off_deg = None
-        if sound is not None:
-            heard = {
-                "azimuth_deg": sound.azimuth_deg,
-                "elevation_deg": sound.elevation_deg,
-                "distance_m": REFERENCE_M / db_to_amplitude(sound.louder_db),
-            }
-            direction = direction_vectors(np.array(want["azimuth_deg"]), np.array(want["elevation_deg"]))
-            off_deg = great_circle_deg(direction, sound.direction) if want["spread"] < 1 else None
-        level_dbfs = 10 * np.log10(np.square(stems[number, part]).mean() + 1e-20)
+        want = asked(next(track for track in tracks if track.object == name), np.square(pieces).mean(axis=1) + 1e-12)
+        responses, power = paths_to_ears(stems[:, part], ears[:, part])
+        room = next(segment.room for segment in segments if segment.start_s <= start_s < (segment.end_s or 1e9))
+        if room is None or room.size_m is None:
+            heard = observer(responses[own], power[own])
+        else:
+            response = first_wave(responses[own], power[own], rate_hz)
+            heard = observer(response, power[own])
+            if len(sounding) == 1:
+                ratio_db = reverberance(response, power[own], ears[:, part])
+                critical_m = 0.057 * np.sqrt(np.prod(room.size_m) / (room.rt60_s or 1.0))
+                heard["direct_to_reverberant_db"] = round(ratio_db, 1)
+                heard["distance_by_reverberation_m"] = round(float(critical_m * 10 ** (-ratio_db / 20)), 2)
+        a, b = (direction_vectors(np.array(at["azimuth_deg"]), np.array(at["elevation_deg"])) for at in (want, heard))
+        off_deg = float(np.degrees(np.arccos(np.clip(a @ b, -1, 1)))) if want["spread"] < 0.5 else None
+        level_dbfs = 10 * np.log10(np.square(every[number, part]).mean() + 1e-20)
         rows.append(
             {
                 "text": text, "object": name, "from_s": round(start_s, 2), "to_s": round(end_s, 2), "moving": moving,
@@ -104,32 +203,90 @@ def measure(folder: Path) -> dict[str, Any]:
             }
         )  # fmt: skip
     errors = [row["off_deg"] for row in rows if row["off_deg"] is not None]
+    behind = [
+        row
+        for row in rows
+        if row["off_deg"] is not None and abs(np.cos(np.radians(row["asked"]["azimuth_deg"]))) > 0.34
+    ]
+    confused = [
+        np.cos(np.radians(row["asked"]["azimuth_deg"])) * np.cos(np.radians(row["heard"]["azimuth_deg"])) < 0
+        for row in behind
+    ]
     return {
         "renderer": result.renderer,
-        "median_off_deg": float(np.median(errors)),
-        "worst_off_deg": float(np.max(errors)),
+        "median_off_deg": round(float(np.median(errors)), 1),
+        "worst_off_deg": round(float(np.max(errors)), 1),
+        "front_back_confused": f"{sum(confused)} of {len(confused)}",
         "cpu_s": round(taken_s, 2),
         "rows": rows,
     }
 
 
+def draw(rows: list[dict[str, Any]], path: Path) -> None:
+    """Asked and heard places seen from above, the listener in the middle: what is overhead is there, too."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    names = list(dict.fromkeys(row["object"] for row in rows if row["off_deg"] is not None))
+    colours = dict(zip(names, ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b8860b", "#56b4e9"), strict=False))
+    figure, axes = pyplot.subplots(figsize=(7.4, 5.2), layout="constrained", facecolor="white")
+    for radius, deg in ((1.0, "0"), (np.cos(np.radians(30)), "30"), (np.cos(np.radians(60)), "60 degrees up")):
+        axes.add_patch(pyplot.Circle((0, 0), radius, fill=False, color="0.85", lw=1.2))
+        axes.annotate(deg, (0.38 * radius, -0.92 * radius), color="0.45", fontsize=7.5, backgroundcolor="white")
+    axes.add_patch(pyplot.Circle((0, 0), 0.07, color="0.8"))
+    axes.add_patch(pyplot.Polygon([(-0.03, 0.06), (0.03, 0.06), (0, 0.12)], color="0.8"))
+    for row in rows:
+        if row["off_deg"] is None:
+            continue
+        asked_at, heard_at = (
+            direction_vectors(np.array(at["azimuth_deg"]), np.array(at["elevation_deg"]))
+            for at in (row["asked"], row["heard"])
+        )
+        colour = colours[row["object"]]
+        axes.plot([-asked_at[1], -heard_at[1]], [asked_at[0], heard_at[0]], color=colour, lw=0.8, alpha=0.6)
+        axes.plot(-asked_at[1], asked_at[0], "o", ms=9, mfc="none", mec=colour, mew=1.3)
+        axes.plot(-heard_at[1], heard_at[0], "o", ms=4, color=colour)
+    for name in names:
+        axes.plot([], [], "o", ms=5, color=colours[name], label=name)
+    axes.plot([], [], "o", ms=9, mfc="none", mec="0.4", label="asked by words")
+    axes.plot([], [], "o", ms=4, color="0.4", label="heard by the ears")
+    for where, (x, y) in {"front": (0, 1.1), "behind": (0, -1.1), "left": (-1.16, 0), "right": (1.16, 0)}.items():
+        axes.annotate(where, (x, y), ha="center", va="center", color="0.35", fontsize=9)
+    axes.set_xlim(-1.3, 1.3)
+    axes.set_ylim(-1.2, 1.2)
+    axes.set_aspect("equal")
+    axes.set_axis_off()
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=9, labelcolor="0.2")
+    figure.savefig(path, dpi=110, facecolor="white", bbox_inches="tight")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--figure", type=Path, help="draw asked and heard places, seen from above")
+    parser.add_argument("--estimated", action="store_true", help="of stems that the shipped model estimates")
     arguments = parser.parse_args()
+    scene, source = EXAMPLES / "scenes" / "around.yaml", None
+    if arguments.estimated:
+        scene, source = EXAMPLES / "scenes" / "duet_around.yaml", EXAMPLES / "duet.flac"
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder))
+        found = measure(Path(folder), scene, source)
     for row in found["rows"]:
-        want, heard = row["asked"], row["heard"] or dict.fromkeys(row["asked"], np.nan)
+        want, heard = row["asked"], row["heard"]
         print(
-            f"{row['from_s']:5.2f}-{row['to_s']:5.2f} {row['object']:8} asked {want['azimuth_deg']:7.1f}"
+            f"{row['from_s']:5.2f}-{row['to_s']:5.2f} {row['object']:10} asked {want['azimuth_deg']:7.1f}"
             f" {want['elevation_deg']:5.1f} {want['distance_m']:5.2f} m {want['spread']:.1f}  heard"
             f" {heard['azimuth_deg']:7.1f} {heard['elevation_deg']:5.1f} {heard['distance_m']:5.2f} m"
+            f" ({heard.get('distance_by_reverberation_m', '')})"
             f"  off {row['off_deg'] if row['off_deg'] is None else round(row['off_deg'], 1)}  {row['level_dbfs']} dBFS"
         )
-    print(f"median {found['median_off_deg']:.1f}, worst {found['worst_off_deg']:.1f} degrees")
+    print({name: value for name, value in found.items() if name != "rows"})
     if arguments.out:
         arguments.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if arguments.figure:
+        draw(found["rows"], arguments.figure)
 
 
 if __name__ == "__main__":

@@ -193,9 +193,11 @@ class _Reader(CircleReader):
         """A relation with the direction, the distance and the spread that are said beside it."""
         assert said.relation is not None
         point = self.points(replace(said, relation=None))[0]
+        turned = said.azimuth_deg is not None or said.is_behind
+        own = turned and said.relation.kind == "nearer"  # a direction of its own, not that of the other sound
         names = {
-            "azimuth_deg": said.azimuth_deg is not None or said.is_behind,
-            "elevation_deg": said.elevation_deg is not None,
+            "azimuth_deg": turned,
+            "elevation_deg": own or said.elevation_deg is not None,
             "distance_m": said.distance_m is not None,
             "spread": said.spread is not None,
         }

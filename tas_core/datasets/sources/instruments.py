@@ -53,12 +53,13 @@ class FontSynth:
         duration_s: float,
         *,
         program: int | None = None,
+        bank: int = 0,
         tuning_cents: float = 0.0,
     ) -> np.ndarray | None:
         """Play notes; ``program`` None is the percussion channel. Float32 (time) or None without preset."""
         channel = 0 if program is not None else 9
         # Fonts that hold nothing but a drum kit keep it in bank 0.
-        bank = 0 if program is not None or self._font.only_percussion else 128
+        bank = bank if program is not None or self._font.only_percussion else 128
         if self._synth.program_select(channel, self._font_id, bank, program or 0) != 0:
             return None
         self._touch_all_voices(channel)
