@@ -1,7 +1,8 @@
 """Attack a door of the program with mutations that the coverage of its code leads.
 
-    python -m tools.fuzz DOOR --inputs 100000 --seed 1
-    python -m tools.fuzz DOOR FILE...
+    python -m tools.fuzz DOOR... --inputs 100000 --seed 1
+    python -m tools.fuzz all
+    python -m tools.fuzz DOOR --file FILE...
 
 It needs PyPI's ``atheris``, which is no dependency of the project. An input that does what none may do is kept in
 ``--findings``, the first of each kind; files that are named are tried one by one, without mutations.
@@ -18,7 +19,12 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tools.fuzz.door import Door
 
 # Before anything of the program is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -72,69 +78,96 @@ class Tally:
         os._exit(1 if self._found else 0)
 
 
-def main() -> None:
-    """Parse the command line and attack."""
-    from tools.fuzz.doors import DOOR_NAMES, door
-
-    parser = argparse.ArgumentParser(prog="python -m tools.fuzz", description=__doc__)
-    parser.add_argument("door", choices=DOOR_NAMES)
-    parser.add_argument("files", nargs="*", type=Path)
-    parser.add_argument("--inputs", type=int, default=100_000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--longest", type=int, default=4096, help="bytes of an input")
-    parser.add_argument("--findings", type=Path, default=Path("runs") / "fuzz")
-    wanted = parser.parse_args()
-
-    if not wanted.files:
-        import atheris
-
-        with atheris.instrument_imports(include=["tas_core", "tas_cli"], enable_loader_override=False):
-            chosen = door(wanted.door)
-            seeds = chosen.seeds()
-    else:
-        chosen = door(wanted.door)
-        seeds = chosen.seeds()
-    from tools.fuzz.guard import Guard
-
+def _scratch(attacked: Door) -> Path:
+    """A folder for inputs, and one with seeds, on which everything has been imported that is imported late."""
     here = Path(tempfile.mkdtemp(prefix="tas-fuzz-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
     for name in ("in", "corpus"):
         (here / name).mkdir()
-    for data in seeds:  # what is imported late is imported now
-        try:
-            chosen.enter(data, here / "in")
-        except Exception as error:
-            print(f"a seed: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
-    guard = Guard(chosen, here / "in")
-    if wanted.files:
-        for path in wanted.files:
-            print(f"{path}: {guard.attack(path.read_bytes()) or 'well'}")
-        shutil.rmtree(here)
-        return
-    tally = Tally(wanted.door, wanted.inputs, wanted.findings, here)
-    for number, data in enumerate(seeds):
+    for number, data in enumerate(attacked.seeds()):
         (here / "corpus" / f"{number:04}").write_bytes(data)
+        try:
+            attacked.enter(data, here / "in")
+        except Exception as error:
+            print(f"{attacked.name}: a seed: {type(error).__name__}: {str(error).splitlines()[0][:200]}")
+    return here
+
+
+def _attack(attacked: Door, wanted: argparse.Namespace) -> None:
+    """Mutate and attack until there were enough inputs, and end the process."""
+    import atheris
+
+    from tools.fuzz.guard import Guard
+
+    here = _scratch(attacked)
+    guard = Guard(attacked, here / "in")
+    tally = Tally(attacked.name, wanted.inputs, wanted.findings, here)
     words = here / "words"
-    escaped = ("".join(f"\\x{byte:02x}" for byte in word) for word in chosen.words)
+    escaped = ("".join(f"\\x{byte:02x}" for byte in word) for word in attacked.words)
     words.write_text("".join(f'"{word}"\n' for word in escaped), encoding="ascii")
+    longest = max(path.stat().st_size for path in (here / "corpus").iterdir())
     arguments = [
         sys.argv[0],
         f"-seed={wanted.seed}",
-        f"-max_len={max([wanted.longest, *(2 * len(seed) for seed in seeds)])}",
+        f"-max_len={max(wanted.longest, 2 * longest)}",
         "-timeout=120",
         "-rss_limit_mb=0",
         "-verbosity=0",
-        "-print_final_stats=0",
         "-handle_abrt=1",
-        f"-artifact_prefix={wanted.findings}/{wanted.door}-crash-",
-        *([f"-dict={words}"] if chosen.words else []),
+        f"-artifact_prefix={wanted.findings}/{attacked.name}-crash-",
+        *([f"-dict={words}"] if attacked.words else []),
         str(here / "corpus"),
     ]
     wanted.findings.mkdir(parents=True, exist_ok=True)
-    import atheris
-
     atheris.Setup(arguments, lambda data: tally.add(data, guard.attack(data)))
     atheris.Fuzz()
 
 
+def _in_processes(doors: Sequence[Door], wanted: argparse.Namespace) -> int:
+    """Attack one door after the other, each in a process of its own; whether something was found in any."""
+    found = False
+    for attacked in doors:
+        sys.stdout.flush()
+        child = os.fork()
+        if not child:
+            _attack(attacked, wanted)
+        _, status = os.waitpid(child, 0)
+        if os.waitstatus_to_exitcode(status) not in (0, 1):
+            print(f"{attacked.name}: the process ended with {os.waitstatus_to_exitcode(status)}")
+        found |= status != 0
+    return int(found)
+
+
+def main() -> int:
+    """Parse the command line and attack."""
+    from tools.fuzz.doors import DOOR_NAMES, door
+
+    parser = argparse.ArgumentParser(prog="python -m tools.fuzz", description=__doc__)
+    parser.add_argument("doors", nargs="+", choices=[*DOOR_NAMES, "all"], metavar="DOOR", help=", ".join(DOOR_NAMES))
+    parser.add_argument("--file", nargs="+", type=Path, help="try these inputs, and no others")
+    parser.add_argument("--inputs", type=int, default=100_000, help="for each door")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--longest", type=int, default=4096, help="bytes of an input")
+    parser.add_argument("--findings", type=Path, default=Path("runs") / "fuzz")
+    wanted = parser.parse_args()
+    names = DOOR_NAMES if "all" in wanted.doors else wanted.doors
+    if wanted.file:
+        from tools.fuzz.guard import Guard
+
+        said = []
+        for attacked in map(door, names):
+            here = _scratch(attacked)
+            guard = Guard(attacked, here / "in")
+            said += [(path, guard.attack(path.read_bytes())) for path in wanted.file]
+            shutil.rmtree(here)
+        for path, what in said:
+            print(f"{path}: {what or 'well'}")
+        return int(any(what for _, what in said))
+    import atheris
+
+    with atheris.instrument_imports(include=["tas_core", "tas_cli"], enable_loader_override=False):
+        doors = [door(name) for name in names]
+    return _in_processes(doors, wanted)
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -84,10 +84,11 @@ def _decoded(data: bytes, folder: Path) -> None:
     told, made, said = [*data.split(b"\xfe\xfe", 2), b"", b""][:3]
     done = subprocess.CompletedProcess[bytes]([], 0, told, b"")
     with (
+        _Finished(made, said) as program,
         mock.patch("tas_core.audio.tracks.shutil.which", str),
         mock.patch("tas_core.audio.ffmpeg.shutil.which", str),
         mock.patch("tas_core.audio.tracks.subprocess.run", return_value=done),
-        mock.patch("tas_core.audio.ffmpeg.subprocess.Popen", return_value=_Finished(made, said)),
+        mock.patch("tas_core.audio.ffmpeg.subprocess.Popen", return_value=program),
     ):
         decode_by_ffmpeg(folder / "in.mp4", "in.mp4", "").file.close()
 
