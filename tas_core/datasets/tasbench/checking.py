@@ -27,6 +27,7 @@ from tas_core.datasets.tasbench.layout import (
     STEM_FOLDER,
     TIMELINE_FOLDER,
     TasBench,
+    is_file_name,
     read_split,
 )
 from tas_core.errors import InputError, TimelineError
@@ -288,7 +289,7 @@ def _stem_files(objects: object) -> list[str] | None:
     if not isinstance(objects, list):
         return None
     files = [entry.get("file") if isinstance(entry, dict) else None for entry in objects]
-    good = [file for file in files if isinstance(file, str) and file and Path(file).name == file and "\\" not in file]
+    good = [file for file in files if is_file_name(file)]
     return good if len(good) == len(files) else None
 
 

@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from tas_core.acoustics.hrtf import HrirSet
 from tas_core.acoustics.sofa import own_dataset, read_sofa
@@ -149,7 +149,7 @@ class TasBench:
         name = self.description().get("head")
         if name is None:
             return None
-        if not isinstance(name, str) or Path(name).name != name or "\\" in name:
+        if not is_file_name(name):
             raise InputError(f"{self.root / DATASET_FILE}: `head` is {name!r}, expected a file in the data set")
         return self.root / name
 
@@ -178,6 +178,13 @@ class TasBench:
         if not isinstance(scene, dict):
             raise InputError(f"{path}: expected a JSON object")
         return scene
+
+
+def is_file_name(value: object) -> TypeGuard[str]:
+    """Whether something names a file in a folder, and nothing outside of it, on any system."""
+    if not isinstance(value, str) or value in ("", ".", ".."):
+        return False
+    return not any(char in "/\\\0" for char in value)
 
 
 @lru_cache(maxsize=4)

@@ -30,7 +30,7 @@ from tas_core.datasets.tasbench.captions import (
     dense_segments,
     quoted,
 )
-from tas_core.datasets.tasbench.layout import FRAME_S
+from tas_core.datasets.tasbench.layout import FRAME_S, is_file_name
 from tas_core.datasets.tasbench.sphere_captions import sphere_data, sphere_timeline
 from tas_core.errors import InputError, PromptError
 from tas_core.system.configs import config_from_dict
@@ -38,6 +38,9 @@ from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sphere import SpherePath, Trace
 
 LENGTH_S = 10.0
+_LONGEST_S = 3600.0
+_MOST = 1e6
+"""Seconds or degrees of a point of a path."""
 _MOVING_FRACTION = 0.15
 _WHOLE_FRACTION = 0.5
 _LEAD_WHOLE_FRACTION = 0.9
@@ -161,11 +164,12 @@ class Scene:
         """Read it back.
 
         Raises:
-            InputError: not such a description.
+            InputError: not such a description, or one of a clip that nobody can have made.
         """
         try:
             scene = config_from_dict(Scene, data, where, InputError)
-        except PromptError as error:
+            _check_clip(scene)
+        except (PromptError, ValueError) as error:
             raise InputError(f"{where}: {error}") from error
         _check_sphere(scene, where)
         return scene
@@ -193,6 +197,28 @@ class Scene:
             captioner, names, [o.azimuth_deg(edges) for o in self.objects], active, FRAME_S, self.length_s
         )
         return Timeline(segments) if segments else None
+
+
+def _check_clip(scene: Scene) -> None:
+    """Refuse names that lead out of the data set, and numbers that are none of a clip.
+
+    Raises:
+        ValueError: one of them.
+    """
+    if not is_file_name(scene.clip):
+        raise ValueError(f"clip is {scene.clip!r}, expected the name of a clip")
+    if not 0 < scene.length_s <= _LONGEST_S or scene.seed < 0:
+        raise ValueError(f"length_s is {scene.length_s:g} and seed {scene.seed}, expected a clip of some seconds")
+    for item in scene.objects:
+        for file in (item.file, *([item.dry] if item.dry else [])):
+            if not is_file_name(file):
+                raise ValueError(f"file is {file!r}, expected one in the folder of the clip")
+        times = [time_s for time_s, _ in item.path]
+        numbers = [abs(value) for point in item.path for value in point]
+        if not times or times != sorted(times) or not all(value < _MOST for value in numbers):
+            raise ValueError(f"the path of {item.phrase!r} is none: expected places in the order of time")
+        if any(not 0 <= first <= stop for first, stop in item.active):
+            raise ValueError(f"{item.phrase!r} is active in frames that are none")
 
 
 def _check_sphere(scene: Scene, where: str) -> None:

@@ -29,6 +29,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,16 @@ class _Composer(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+
+@lru_cache(maxsize=1)
+def _root(text: str) -> Node | None:
+    """The YAML nodes of the only document, kept for the second look at it: for what it says, and for its sources."""
+    composer = _Composer(text)
+    try:
+        return composer.get_single_node()
+    finally:
+        composer.dispose()
 
 
 class _Document:
@@ -304,11 +315,7 @@ class _Document:
     def compose(self) -> Node | None:
         """The YAML nodes of the only document, or None."""
         try:
-            composer = _Composer(self.text)
-            try:
-                return composer.get_single_node()
-            finally:
-                composer.dispose()
+            return _root(self.text)
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark or error.context_mark
             where = f"{self.source}:{mark.line + 1}:{mark.column + 1}" if mark else self.source

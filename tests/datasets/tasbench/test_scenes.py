@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +78,29 @@ def test_shares_of_what_is_drawn() -> None:
     assert moving == pytest.approx(0.15, abs=0.03)
     for scene in scenes[:300]:
         assert len({o.phrase for o in scene.objects}) == len(scene.objects)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"clip": "../../000002"}, "clip is '../../000002', expected the name of a clip"),
+        ({"clip": ".."}, "clip is '..'"),
+        ({"length_s": 1e300}, "length_s is 1e"),
+        ({"length_s": -1}, "length_s is -1"),
+        ({"seed": -1}, "seed -1"),
+        ({"objects": {"file": "/etc/passwd"}}, "file is '/etc/passwd', expected one in the folder of the clip"),
+        ({"objects": {"file": "..\\x.wav"}}, "expected one in the folder of the clip"),
+        ({"objects": {"path": []}}, "expected places in the order of time"),
+        ({"objects": {"path": [[1, 0], [0, 0]]}}, "expected places in the order of time"),
+        ({"objects": {"path": [[0, 1e300]]}}, "expected places in the order of time"),
+        ({"objects": {"active": [[-5, 3]]}}, "is active in frames that are none"),
+    ],
+)
+def test_descriptions_that_nobody_can_have_made_are_refused(change: dict[str, Any], message: str) -> None:
+    good = json.loads(json.dumps(draw_scene(3, 1, 16000).to_json()))
+    objects = [{**item, **change.get("objects", {})} for item in good["objects"]]
+    with pytest.raises(InputError, match=rf"^x: .*{re.escape(message)}"):
+        Scene.from_json({**good, **change, "objects": objects}, "x")
 
 
 def test_scene_json_round_trip() -> None:
