@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+
+from tas_core.system.json_values import json_value
 
 _ENTRIES: Final = (
     "format=format_name,start_time,duration",
@@ -104,10 +106,14 @@ def probe(source: Path | BinaryIO) -> Contents:
     arguments += ["-show_entries", ":".join(_ENTRIES), "-i", address(source)]
     try:
         done = subprocess.run([ffprobe, *arguments], stdin=stream_input(source), capture_output=True, check=False)
-        found = json.loads(done.stdout)
-        streams, form = found["streams"], found.get("format", {})
-    except (OSError, ValueError, LookupError):
+        return _contents(json_value(done.stdout))
+    except (OSError, AttributeError, LookupError, TypeError, ValueError):
         return _by_ffmpeg(source)
+
+
+def _contents(found: Any) -> Contents:
+    """What ffprobe says, as far as it is what it should be; the names in it are those of the file."""
+    streams, form = found["streams"], found.get("format", {})
     start_s = _number(form.get("start_time")) or 0.0
     sounds = [stream for stream in streams if stream.get("codec_type") == "audio"]
     pictures = [stream for stream in streams if stream.get("codec_type") == "video"]
@@ -192,15 +198,17 @@ def _by_ffmpeg(source: Path | BinaryIO) -> Contents:
         if kind == "Video" and "(attached pic)" not in rest and codec not in _UNSURE_CODECS
     )
     written = tuple(codec for _, kind, codec, _ in found if kind == "Subtitle")
-    start_s = float(start[1]) if start else 0.0
+    start_s = (_number(start[1]) or 0.0) if start else 0.0
     return Contents(tracks, moving, start_s, has_times=bool(start), is_known=bool(found), subtitles=written)
 
 
 def _number(text: object) -> float | None:
+    """A finite number; None for what is none."""
     try:
-        return float(str(text))
+        value = float(str(text))
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
 def _clock(text: str) -> float | None:

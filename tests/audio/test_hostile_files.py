@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
+import subprocess
 import time
 import warnings
 from pathlib import Path
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tas_core.audio import tracks
 from tas_core.audio.joined import find_parts, flac_frames
 from tas_core.audio.mpeg import find_frames
 from tas_core.audio.reader import AudioReader, read_audio
@@ -121,3 +124,36 @@ def test_more_files_in_one_than_can_be_open_are_refused(tmp_path: Path) -> None:
     said = read(tmp_path, one * 2001, "a.wav")
     assert said == f"{tmp_path / 'a.wav'}: 2001 files one behind the other, expected at most 2000"
     assert read(tmp_path, one * 20, "a.wav") == ""
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[]",
+        b'{"streams": [null]}',
+        b'{"streams": [{"codec_type": "audio", "tags": [], "disposition": 3}], "format": []}',
+        b'{"streams": 3}',
+        b"[" * 100_000,
+        b'{"streams": [{"codec_type": "video", "disposition": null}]}',
+        b"\xff\xfe",
+    ],
+)
+def test_whatever_ffprobe_says_is_a_description_or_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
+) -> None:
+    done = subprocess.CompletedProcess([], 0, said, b"Duration: 1, start: 1.2.3\n  Stream #0:0: Audio: aac\n")
+    monkeypatch.setattr(tracks.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(tracks.shutil, "which", str)
+    found = tracks.probe(tmp_path / "a.mp4")
+    assert found.start_s == 0.0
+    assert [track.codec for track in found.tracks] == ["aac"]
+
+
+def test_times_that_are_no_numbers_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    track = {"codec_type": "audio", "start_time": "nan", "duration": "1e999", "tags": {"DURATION": "inf:0:0"}}
+    said = json.dumps({"streams": [track], "format": {"start_time": "-inf", "format_name": "mov"}})
+    done = subprocess.CompletedProcess([], 0, said.encode(), b"")
+    monkeypatch.setattr(tracks.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(tracks.shutil, "which", str)
+    (found,) = tracks.probe(tmp_path / "a.mp4").tracks
+    assert (found.start_s, found.end_s) == (0.0, None)
