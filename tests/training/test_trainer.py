@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import io
 import json
 import math
 import os
@@ -509,6 +511,59 @@ def test_a_step_whose_loss_is_no_number_is_skipped_and_said(
     _train(data, tmp_path / "two", steps=2, seed=3, decay_share=1e-6)
     one, other = (load_training_state(tmp_path / name).tensors["model"] for name in ("run", "two"))
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_an_overflow_in_half_precision_is_a_step_that_is_skipped(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Products beyond 3.4e38, the largest number that bf16 has, in the third step: none of it reaches the weights."""
+    plain, calls, overflown = trainer.loss_function, [0], set[torch.dtype]()
+
+    def loss_function(model: Any, encode: Any) -> Any:
+        def overflow(_: object, __: object, output: torch.Tensor) -> torch.Tensor:
+            if calls[0] != 3 or not torch.is_grad_enabled():
+                return output
+            overflown.add(output.dtype)
+            return output * 1e30 * 1e30
+
+        for module in model.modules():
+            if isinstance(module, torch.nn.Linear):
+                module.register_forward_hook(overflow)
+        compute = plain(model, encode)
+
+        def counted(*arguments: Any) -> Any:
+            calls[0] += torch.is_grad_enabled()
+            return compute(*arguments)
+
+        return counted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer, "loss_function", loss_function)
+        with pytest.warns(UserWarning, match=r"the loss of step 2 is (nan|-?inf) .* its batch \(seed 3\) is skipped"):
+            _train(data, tmp_path / "run", steps=3, precision="bf16", decay_share=1e-6)
+    assert overflown == {torch.bfloat16}
+    _train(data, tmp_path / "two", steps=2, precision="bf16", decay_share=1e-6)
+    one, other = (load_training_state(tmp_path / name).tensors["model"] for name in ("run", "two"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_log_that_cannot_be_written_ends_the_run_with_its_name_and_its_last_save(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str, /) -> int:
+            if '"step": 4' in text:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return len(text)
+
+    opened = Path.open
+    monkeypatch.setattr(
+        Path, "open", lambda path, *how, **more: Full() if how == ("a",) else opened(path, *how, **more)
+    )
+    with pytest.raises(TasError, match=r"log\.jsonl: cannot write the file \(No space .*\); is the disk full\?"):
+        _train(data, tmp_path, save_every=2)
+    assert load_training_state(tmp_path).step == 2
+    load_checkpoint(tmp_path / "checkpoint")
 
 
 def test_a_run_that_diverges_ends_with_a_line_and_keeps_its_last_save(
