@@ -1,0 +1,65 @@
+"""The sweeps of ``tools/`` in small: kills at random moments, calls that fail, and one process for many requests.
+
+Each is one process that has imported everything and runs all of its cases in forks. Their figures in full are in
+docs/ROBUSTNESS.md.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.scripts import load_script
+
+ROOT = Path(__file__).resolve().parents[2]
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts and kills by means of Linux")
+
+
+def swept(tool: str, *words: str) -> list[dict[str, Any]]:
+    command = [sys.executable, str(ROOT / "tools" / tool), *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@linux
+@pytest.mark.slow
+def test_what_is_killed_goes_on_to_the_same_bytes() -> None:
+    names = ["batch", "train", "simulate"]
+    found = swept("kill_sweep.py", *names, "--moments", "1", "--files", "4", "--seed", "1")
+    assert sorted(line["scenario"] for line in found) == names[:1] + names[:0:-1]
+    assert all(line["moments"] == 1 and line["found"] == [] for line in found)
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("cc") is None, reason="the calls that fail are compiled by cc, which is not installed")
+def test_where_a_call_fails_old_outputs_are_whole_and_a_line_says_so() -> None:
+    names = ["beside", "train", "study"]
+    found = swept("write_sweep.py", *names, "--most", "1", "--seed", "2")
+    assert [line["door"] for line in found] == names
+    assert all(line["runs"] >= 2 and line["wrong"] == 0 for line in found)
+
+
+def test_growth_and_what_is_left_are_found() -> None:
+    soak = load_script("tools/soak.py")
+
+    def samples(**changes: Any) -> list[Any]:
+        steady = {"second": 0.0, "requests": 1, "resident_mb": 100.0, "descriptors": 5, "threads": 2}
+        steady |= {"children": 0, "temporary": 0, "objects": 9}
+        warming = [soak.Sample(**steady | {"resident_mb": 50.0 + 5 * number}) for number in range(10)]
+        return [*warming, *(soak.Sample(**steady) for _ in range(29)), soak.Sample(**steady | changes)]
+
+    assert soak.complaints(samples(), []) == []
+    assert soak.complaints(samples(resident_mb=1e4), []) == []  # one moment is no growth
+    rising = [replace(each, resident_mb=100.0 + number) for number, each in enumerate(samples())]
+    assert soak.complaints(rising, []) == ["memory grew by 20.4% after the warm-up, allowed are 5%"]
+    assert soak.complaints(samples(descriptors=6), []) == ["6 descriptors at the end, 5 after the warm-up"]
+    assert soak.complaints(samples(temporary=1), ["odd"]) == ["odd", "1 temporary left at the end"]

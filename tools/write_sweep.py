@@ -1,0 +1,461 @@
+"""Every command that writes, with the n-th call of the system failing, for every n; and on disks that are too small.
+
+    python tools/write_sweep.py                                  # EIO at the n-th call alone, ENOSPC from it on
+    python tools/write_sweep.py wav stems --most 5 --seed 3
+    python tools/write_sweep.py --disk                           # tmpfs of 24 sizes each; needs the right to mount
+
+Calls are those by which files come to be: opening to write, write, fsync, ftruncate, close, rename, link, mkdir, of
+this process and of those that it starts (ffmpeg), failed by ``tests/support/failing_calls.c``, which is compiled with
+cc and loaded before the C library. Every command is run where nothing is there yet, and where other outputs are, which
+it may replace. Wrong is: exit code 0 without the whole output, a code other than 1 or 2, no error line or several, a
+traceback, a line that names no place, a file under its name that is neither what was there nor what was to be, a hidden
+or temporary file. It ends with 1 if anything is.
+
+All runs are forks of this process, which has imported everything and started no thread.
+"""
+
+import argparse
+import ctypes
+import errno
+import hashlib
+import json
+import mmap
+import os
+import random
+import re
+import shlex
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+SHIM: Final = ROOT / "tests" / "support" / "failing_calls.c"
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["TAS_CONFIG"] = os.devnull
+os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), "tas-torchinductor")  # torch's, not ours
+sys.path.insert(0, str(ROOT))
+
+DISK_SIZES: Final = 24
+FAILURES: Final = ((errno.EIO, False), (errno.ENOSPC, True))
+"""Errors, and whether all later calls fail, too."""
+VOLATILE: Final = frozenset(
+    ("seconds", "real_time_factor", "date", "machine", "hours", "clock_s", "digest", "command", "load")
+)
+SOUNDS: Final = (".wav", ".flac", ".ogg", ".aiff", ".caf", ".w64", ".mp3")
+_CONTROL: Final = struct.Struct("qqii4096s64s")
+
+
+@dataclass(frozen=True)
+class Door:
+    """A command that writes.
+
+    Attributes:
+        words: of the command line, with {out} for the folder of outputs and {in} for that of inputs.
+        other: words for the outputs that are there before, in place of some of them.
+        force: whether it takes ``--force``; else what is there is kept, and only new outputs are tried.
+    """
+
+    words: str
+    other: tuple[str, str] = ("rain on the right", "rain on the left")
+    force: bool = True
+
+
+def doors() -> dict[str, Door]:
+    """By name."""
+    from tas_core.delivery.formats import FORMATS
+
+    base = "spatialize {in}/a.wav -p 'a tone on the left, rain on the right' --model {in}/model --device cpu"
+    found = {ending: Door(f"{base} -o {{out}}/o.{ending}") for ending in
+             ("wav", "flac", "ogg", "mp3", "aiff", "caf", "w64", "opus", "m4a")}  # fmt: skip
+    found["float"] = Door(f"{base} -o {{out}}/o.wav --subtype FLOAT")
+    found["stdout"] = Door(f"{base} -o -", force=False)
+    found["loudness"] = Door(f"{base} -o {{out}}/o.wav --loudness -20")
+    found["beside"] = Door(f"{base} -o {{out}}/o.wav --stems {{out}}/stems --report {{out}}/o.html --sidecar")
+    for name, form in FORMATS.items():
+        if name == "binaural":
+            continue
+        ending = "" if form.is_folder else (form.endings or (".wav",))[0]
+        found[name] = Door(f"{base} -o {{out}}/o{ending or '.objects'} --format {name}")
+    found["several"] = Door(f"{base} -o {{out}}/o.wav --format binaural,adm,objects,rpp,osc --sidecar")
+    found["folder"] = Door(f"{base.replace('a.wav', 'sounds')} --out-dir {{out}}/made --sidecar")
+    found["train"] = Door(
+        "train --data {in}/material --preset tiny-slots --steps 4 --batch-size 2 --window 0.5 --log-every 1 "
+        "--validate-every 2 --save-every 2 --device cpu -o {out}/run",
+        force=False,
+    )
+    found["bank"] = Door("data bank -o {out}/bank --clips 1 --rooms 4 --jobs 1", force=False)
+    found["pack"] = Door("data pack {in}/material -o {out}/packed --rooms 4 --excerpt 0.5", force=False)
+    found["simulate"] = Door("data simulate -o {out}/sim --clips 2 --rate 8000 --jobs 2", force=False)
+    found["eval-data"] = Door(
+        "eval data {in}/scored -m truth -m mono --jobs 1 --device cpu -o {out}/ev --save-audio --save {out}/ev.json",
+        force=False,
+    )
+    found["eval-files"] = Door("eval files {in}/ears {in}/truth --save {out}/ev.json", ("{in}/ears", "{in}/truth"))
+    found["plot"] = Door("plot {in}/ears/a.wav -o {out}/p.png --csv {out}/p.csv", ("ears/a", "truth/a"), force=False)
+    found["report"] = Door("report {in}/ears/a.wav -s {in}/a.wav -t {in}/a.yaml -o {out}/r.html", force=False)
+    found["study"] = Door(
+        "study make -o {out}/study --system one={in}/ears --system two={in}/truth --timelines {in}/timelines",
+        ("study make", "study make --seed 1"),
+    )
+    found["convert"] = Door("timeline convert {in}/a.yaml -o {out}/a.srt", force=False)
+    return found
+
+
+# ---------------------------------------------------------------------------- what is there to work on
+
+
+def make_inputs(folder: Path) -> None:
+    """Small inputs for all doors, and places in the program where they stand for what is large."""
+    import numpy as np
+    import soundfile
+    import torch
+
+    from tas_core.datasets.mixing import bank
+    from tas_core.datasets.sources.catalogue import VOICES, load_categories
+    from tas_core.datasets.tasbench import simulation
+    from tas_core.models.checkpoints import save_checkpoint
+    from tas_core.models.registry import PRESETS
+    from tas_core.models.slots.model import SlotsModel
+    from tests.support.scored import bands, write_scored
+    from tests.support.tiny import TINY_SLOTS, write_material
+
+    rng = np.random.default_rng(0)
+    for name in ("sounds", "ears", "truth", "timelines"):
+        (folder / name).mkdir(parents=True)
+    soundfile.write(folder / "a.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+    for name in "ab":
+        soundfile.write(folder / "sounds" / f"{name}.wav", 0.1 * rng.standard_normal(4000), 8000)
+        for kind in ("ears", "truth"):
+            soundfile.write(folder / kind / f"{name}.wav", 0.1 * rng.standard_normal((16_000, 2)), 16_000)
+        text = "prompts:\n  - {start: 0, end: 1, text: a tone on the left}\n"
+        (folder / "timelines" / f"{name}.yaml").write_text(text)
+        (folder / f"{name}.yaml").write_text(text)
+    config = replace(TINY_SLOTS, context_frames=4, level_frames=8, text_encoder="minilm", text_width=384)
+    torch.manual_seed(11)
+    save_checkpoint(folder / "model", "slots", asdict(config), SlotsModel(config).state_dict())
+    write_material(folder / "material")
+    PRESETS["tiny-slots"] = TINY_SLOTS
+    few = tuple(c for c in load_categories() if c.name in ("man talking", "woman talking"))
+    voices = tuple(voice for voice in VOICES if voice.engine == "espeak")[:1]
+    bank.BankSettings = partial(bank.BankSettings, categories=few, fonts=(), voices=voices)  # type: ignore[misc]
+    simulation._dry = bands
+    write_scored(folder / "scored")
+
+
+# ---------------------------------------------------------------------------- failing calls
+
+
+class Calls:
+    """What is shared with the shim: how many calls there were, and which is to fail.
+
+    Args:
+        path: of the file that all processes map.
+        folder: below which calls count.
+    """
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        if not path.exists():
+            path.write_bytes(bytes(_CONTROL.size))
+        with path.open("r+b") as file:
+            self._there = mmap.mmap(file.fileno(), _CONTROL.size)
+        self._folder = os.fsencode(folder)
+
+    def arm(self, fail_at: int, number: int = errno.EIO, go_on: bool = False) -> None:
+        """Count from 0, and let one call fail; 0 switches it off."""
+        self._there[:] = _CONTROL.pack(0, fail_at, number, go_on, self._folder, b"")
+
+    def disarm(self) -> tuple[int, str]:
+        """How many calls there were, and which of them failed first."""
+        count, *_, name = _CONTROL.unpack(self._there[:])
+        self.arm(0)
+        return count, name.rstrip(b"\0").decode()
+
+
+def shim(folder: Path) -> Path:
+    """The compiled shim.
+
+    Raises:
+        OSError: there is no compiler.
+        subprocess.CalledProcessError: it does not compile.
+    """
+    made = folder / "failing_calls.so"
+    command = ["cc", "-shared", "-fPIC", "-O1", "-o", str(made), str(SHIM), "-ldl"]
+    subprocess.run(command, check=True, capture_output=True)
+    return made
+
+
+# ---------------------------------------------------------------------------- runs
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run ended."""
+
+    code: int
+    said: str
+
+
+class Sweep:
+    """Runs of one door.
+
+    Args:
+        name: of the door.
+        door: what is run.
+        root: holds ``in``, and ``work``, below which calls count.
+    """
+
+    def __init__(self, name: str, door: Door, root: Path) -> None:
+        self.name, self._door, self._root = name, door, root
+        self.out, self.temporary = root / "work" / "out", root / "work" / "tmp"
+        self.found: list[str] = []
+        self.old: dict[str, str] = {}
+        self.runs = 0
+        if door.force:
+            self._clear()
+            self._must(self._words(other=True))
+            self.old = contents(self.out)
+            shutil.copytree(self.out, root / f"old-{name}")
+        self._clear()
+        self._must(self._words())
+        self.new = contents(self.out)
+
+    def _words(self, other: bool = False, force: bool = False) -> list[str]:
+        text = self._door.words.replace(*self._door.other) if other else self._door.words
+        places = {"{out}": str(self.out), "{in}": str(self._root / "in")}
+        words = [re.sub("{(out|in)}", lambda found: places[found[0]], part) for part in shlex.split(text)]
+        return [*words, *(["--force"] if force else [])]
+
+    def _must(self, words: list[str]) -> None:
+        if (ended := run(words, self.temporary)).code:
+            raise SystemExit(f"{self.name} does not work at all: {words}: {ended}")
+
+    def _clear(self, with_old: bool = False) -> None:
+        for folder in (self.out, self.temporary):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.temporary.mkdir(parents=True)
+        if with_old:
+            shutil.copytree(self._root / f"old-{self.name}", self.out)
+        else:
+            self.out.mkdir()
+
+    def calls(self, calls: Calls, with_old: bool) -> int:
+        """How many calls there are when none fails."""
+        self._clear(with_old)
+        calls.arm(2**60)
+        self._must(self._words(force=with_old))
+        return calls.disarm()[0]
+
+    def fail(self, calls: Calls, at: int, how: tuple[int, bool], with_old: bool) -> None:
+        """Let a call fail, and look at what is left."""
+        self._clear(with_old)
+        calls.arm(at, *how)
+        ended = run(self._words(force=with_old), self.temporary)
+        _, call = calls.disarm()
+        place = f"{errno.errorcode[how[0]]} {'from' if how[1] else 'at'} call {at} on ({call})"
+        self.judge(ended, f"{place}, {'over old outputs' if with_old else 'fresh'}")
+
+    def judge(self, ended: Ended, where: str) -> None:
+        """Note all that is wrong after a run."""
+        self.runs += 1
+        wrong = []
+        lines = ended.said.splitlines()
+        errors = [line for line in lines if line.startswith("tas: error: ")]
+        there = contents(self.out)
+        if "Traceback" in ended.said:
+            wrong.append("a traceback")
+        if ended.code == 0:
+            if odd := [name for name, what in self.new.items() if there.get(name) != what]:
+                wrong.append(f"exit code 0, and not as it should be: {odd}")
+        elif ended.code not in (1, 2):
+            wrong.append(f"exit code {ended.code}")
+        elif self.name == "folder" and not errors:
+            if not re.search(r"[1-9]\d* failed", ended.said):
+                wrong.append("nothing is said")
+        elif len(errors) != 1:
+            wrong.append(f"{len(errors)} error lines")
+        elif str(self._root / "work") not in errors[0] and "standard output" not in errors[0]:
+            wrong.append("the line names no place")
+        for name, what in there.items():
+            if what not in (self.old.get(name), self.new.get(name)) and not self._grows(name):
+                wrong.append(f"{name} is not whole")
+        if lost := self.old.keys() - there.keys():
+            if where.endswith("outputs"):
+                wrong.append(f"lost: {sorted(lost)}")
+        if hidden := [str(path) for folder in (self.out, self.temporary) for path in folder.rglob("*")
+                      if path.name.startswith(".") or folder == self.temporary]:  # fmt: skip
+            wrong.append(f"left behind: {hidden}")
+        self.found += [f"{self.name}: {where}: {what}; it said {ended.said.strip()[-300:]!r}" for what in wrong]
+
+    def _grows(self, name: str) -> bool:
+        """Whether a file is appended to, line by line, or saved again and again."""
+        return name.endswith(".jsonl") or name.startswith("run/")
+
+
+def run(words: Sequence[str], temporary: Path) -> Ended:
+    """A command in a fork of this process."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if not pid:
+        os.close(read)
+        _be(words, temporary, write)
+    os.close(write)
+    with os.fdopen(read, "rb") as said:
+        text = said.read().decode(errors="replace")
+    return Ended(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text)
+
+
+def _be(words: Sequence[str], temporary: Path, write: int) -> None:
+    """The life of a forked process: a command, whose words to people go into a pipe."""
+    from tas_cli.main import main
+
+    code: object = 1
+    try:
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, 0)
+        os.dup2(null, 1)
+        os.dup2(write, 2)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")  # the old ones know files that can be sought in
+        os.environ["TMPDIR"] = str(temporary)
+        tempfile.tempdir = str(temporary)
+        sys.argv = ["tas", *words]
+        try:
+            main()
+            code = 0
+        except SystemExit as stop:
+            code = stop.code or 0
+        from tas_core.system.partial_files import remove_own
+
+        remove_own()  # as at the end of any process
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code if isinstance(code, int) else 1)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """What is in each file below a folder, in short, without times of day and durations."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_file() and not any(part.startswith(".") for part in Path(name).parts):
+            try:
+                found[name] = _content(path)
+            except Exception as error:
+                found[name] = f"cannot be read: {error}"
+    return found
+
+
+def _content(path: Path) -> str:
+    import soundfile
+
+    if path.suffix in SOUNDS:
+        samples, rate_hz = soundfile.read(path)
+        return f"{samples.shape} at {rate_hz} Hz, {hashlib.sha256(samples.tobytes()).hexdigest()}"
+    if path.suffix == ".json":
+        return json.dumps(_without(json.loads(path.read_text())), sort_keys=True)
+    if path.suffix in (".opus", ".m4a", ".iamf"):
+        said = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "s16le", "-"]
+        done = subprocess.run(said, capture_output=True, check=True, stdin=subprocess.DEVNULL)
+        return hashlib.sha256(done.stdout).hexdigest()
+    if path.suffix == ".html":
+        return "a page" if path.read_text().rstrip().endswith("</html>") else "half a page"
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _without(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without(inner) for key, inner in value.items() if key not in VOLATILE}
+    return [_without(inner) for inner in value] if isinstance(value, list) else value
+
+
+# ---------------------------------------------------------------------------- sweeps
+
+
+def sweep_calls(sweep: Sweep, calls: Calls, most: int | None, draws: random.Random) -> None:
+    """Every call, or some of them."""
+    for with_old in (False, True) if sweep.old else (False,):
+        count = sweep.calls(calls, with_old)
+        chosen = list(range(1, count + 1))
+        if most is not None and count > most:
+            chosen = sorted(draws.sample(chosen, most))
+        for how in FAILURES:
+            for at in chosen:
+                sweep.fail(calls, at, how, with_old)
+
+
+def sweep_disk(sweep: Sweep, sizes: int) -> None:
+    """Disks of sizes from one page up to that which holds all."""
+    work = sweep.out.parent
+    used = sum(path.stat().st_blocks * 512 for path in work.rglob("*") if path.is_file())
+    page = os.sysconf("SC_PAGESIZE")
+    pages = 3 * used // page + 16
+    for number in range(sizes):
+        size = 1 + round((pages - 1) * (number / max(1, sizes - 1)) ** 2)
+        shutil.rmtree(work)
+        work.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size * page}", "none", str(work)], check=True)
+        try:
+            for folder in (sweep.out, sweep.temporary):
+                folder.mkdir()
+            sweep.judge(run(sweep._words(), sweep.temporary), f"a disk of {size} pages")
+        finally:
+            subprocess.run(["umount", str(work)], check=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("doors", nargs="*", help="names; all by default")
+    parser.add_argument("--most", type=int, help="calls of each door, drawn; all by default")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--disk", action="store_true", help="small disks in place of failing calls")
+    parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.root is None:
+        with tempfile.TemporaryDirectory(prefix="tas-writes-") as folder:
+            control = Path(folder) / "control"
+            control.write_bytes(bytes(_CONTROL.size))
+            loaded = {} if given.disk else {"LD_PRELOAD": str(shim(Path(folder))), "TAS_FAILING_CALLS": str(control)}
+            command = [sys.executable, __file__, *sys.argv[1:], "--root", folder]
+            return subprocess.run(command, env=os.environ | loaded, check=False).returncode
+    return swept(given)
+
+
+def swept(given: argparse.Namespace) -> int:
+    """All sweeps, in a process that has the shim."""
+    from tas_core.system.processes import PR_SET_PDEATHSIG
+    from tests.support.warm import warm_up
+
+    root: Path = given.root
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing goes on without who asked for it
+    warm_up()
+    make_inputs(root / "in")
+    calls = Calls(root / "control", root / "work")
+    found: list[str] = []
+    known = doors()
+    for name in given.doors or known:
+        began = time.monotonic()
+        sweep = Sweep(name, known[name], root)
+        if given.disk:
+            sweep_disk(sweep, given.most or DISK_SIZES)
+        else:
+            sweep_calls(sweep, calls, given.most, random.Random(f"{given.seed} {name}"))
+        took_s = round(time.monotonic() - began, 1)
+        found += sweep.found
+        print(json.dumps({"door": name, "runs": sweep.runs, "wrong": len(sweep.found), "took_s": took_s}), flush=True)
+        print(*sweep.found, sep="\n", file=sys.stderr, flush=True)
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
