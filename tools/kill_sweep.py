@@ -4,13 +4,13 @@
     python tools/kill_sweep.py batch worker --moments 3 --seed 7
 
 Each scenario is run once to its end. Then it is begun anew, killed at a moment of a seeded series (all of it, or some
-of its processes), looked at, gone on with, killed again, five times, and gone on with to the end. Wrong is: a file under
-its name that is not whole, other bytes than those of the run that nobody killed, something made twice, a process that
-is still there 20 s later, a hidden or temporary file that is left in the end. It ends with 1 if anything is.
+of its processes), looked at, gone on with, killed again, five times, and gone on with to the end. Wrong is: a file
+under its name that is not whole, other bytes than those of the run that nobody killed, something made twice, a process
+that is still there 20 s later, a hidden or temporary file that is left in the end. It ends with 1 if anything is.
 
 All runs are forks of this process, which has imported everything and started no thread, and workers are forks of
-theirs: so a moment costs what is computed, and no import. That workers are spawned otherwise is what
-``tests/jobs/batch/test_processes.py`` has.
+theirs: so a moment costs what is computed, and no import. Workers that are started as they always are get killed in
+``tests/jobs/batch/test_processes.py``.
 """
 
 import argparse

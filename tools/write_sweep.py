@@ -1,20 +1,21 @@
 """Every command that writes, with the n-th call of the system failing, for every n; and on disks that are too small.
 
-    python tools/write_sweep.py                                  # EIO at the n-th call alone, ENOSPC from it on
-    python tools/write_sweep.py wav stems --most 5 --seed 3
-    python tools/write_sweep.py --disk                           # tmpfs of 24 sizes each; needs the right to mount
+    python tools/write_sweep.py                           # EIO at the n-th call alone, ENOSPC from it on; disks
+    python tools/write_sweep.py wav beside --most 5 --seed 3
+    python tools/write_sweep.py --disk                    # 24 disks of each, and one that can only be read
 
 Calls are those by which files come to be: opening to write, write, fsync, ftruncate, close, rename, link, mkdir, of
 this process and of those that it starts (ffmpeg), failed by ``tests/support/failing_calls.c``, which is compiled with
 cc and loaded before the C library. Every command is run where nothing is there yet, and where other outputs are, which
-it may replace. Wrong is: exit code 0 without the whole output, a code other than 1 or 2, no error line or several, a
-traceback, a line that names no place, a file under its name that is neither what was there nor what was to be, a hidden
-or temporary file. It ends with 1 if anything is.
+it may replace. Disks are file systems in memory, for whoever may mount them. Wrong is: exit code 0 without the whole
+output, a code other than 1 or 2, no error line or several, a traceback, a line that names no place, a file under its
+name that is neither what was there nor what was to be, a hidden or temporary file. It ends with 1 if anything is.
 
 All runs are forks of this process, which has imported everything and started no thread.
 """
 
 import argparse
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -32,7 +33,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,7 @@ VOLATILE: Final = frozenset(
     ("seconds", "real_time_factor", "date", "machine", "hours", "clock_s", "digest", "command", "load")
 )
 SOUNDS: Final = (".wav", ".flac", ".ogg", ".aiff", ".caf", ".w64", ".mp3")
+_PR_SET_PDEATHSIG: Final = 1
 _CONTROL: Final = struct.Struct("qqii4096s64s")
 
 
@@ -235,6 +237,10 @@ class Sweep:
         words = [re.sub("{(out|in)}", lambda found: places[found[0]], part) for part in shlex.split(text)]
         return [*words, *(["--force"] if force else [])]
 
+    def run(self) -> Ended:
+        """Run it as things are, with nothing that is there before."""
+        return run(self._words(), self.temporary)
+
     def _must(self, words: list[str]) -> None:
         if (ended := run(words, self.temporary)).code:
             raise SystemExit(f"{self.name} does not work at all: {words}: {ended}")
@@ -402,15 +408,30 @@ def sweep_disk(sweep: Sweep, sizes: int) -> None:
     pages = 3 * used // page + 16
     for number in range(sizes):
         size = 1 + round((pages - 1) * (number / max(1, sizes - 1)) ** 2)
-        shutil.rmtree(work)
-        work.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size * page}", "none", str(work)], check=True)
-        try:
-            for folder in (sweep.out, sweep.temporary):
-                folder.mkdir()
-            sweep.judge(run(sweep._words(), sweep.temporary), f"a disk of {size} pages")
-        finally:
-            subprocess.run(["umount", str(work)], check=True)
+        with disk(work, size * page) as mounted:
+            if not mounted:
+                print("disks: left out, whoever runs this may not mount any", file=sys.stderr)
+                return
+            sweep.judge(sweep.run(), f"a disk of {size} pages")
+            if number == sizes - 1:
+                subprocess.run(["mount", "-o", "remount,ro", str(work)], check=True)
+                sweep.judge(sweep.run(), "a disk that can only be read")
+
+
+@contextlib.contextmanager
+def disk(folder: Path, num_bytes: int) -> Iterator[bool]:
+    """A file system of some size at the place of a folder, with the folders of outputs and temporary files in it."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={num_bytes}", "none", str(folder)]
+    mounted = not subprocess.run(["mount", *options], capture_output=True, check=False).returncode
+    try:
+        for name in ("out", "tmp"):
+            (folder / name).mkdir()
+        yield mounted
+    finally:
+        if mounted:
+            subprocess.run(["umount", str(folder)], check=True)
 
 
 def main() -> int:
@@ -418,7 +439,8 @@ def main() -> int:
     parser.add_argument("doors", nargs="*", help="names; all by default")
     parser.add_argument("--most", type=int, help="calls of each door, drawn; all by default")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--disk", action="store_true", help="small disks in place of failing calls")
+    parser.add_argument("--disk", action="store_true", help="only small disks")
+    parser.add_argument("--calls", action="store_true", help="only failing calls")
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.root is None:
@@ -433,11 +455,10 @@ def main() -> int:
 
 def swept(given: argparse.Namespace) -> int:
     """All sweeps, in a process that has the shim."""
-    from tas_core.system.processes import PR_SET_PDEATHSIG
     from tests.support.warm import warm_up
 
     root: Path = given.root
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing goes on without who asked for it
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing goes on without who asked for it
     warm_up()
     make_inputs(root / "in")
     calls = Calls(root / "control", root / "work")
@@ -446,13 +467,15 @@ def swept(given: argparse.Namespace) -> int:
     for name in given.doors or known:
         began = time.monotonic()
         sweep = Sweep(name, known[name], root)
-        if given.disk:
-            sweep_disk(sweep, given.most or DISK_SIZES)
-        else:
+        if not given.disk:
             sweep_calls(sweep, calls, given.most, random.Random(f"{given.seed} {name}"))
+        failed = sweep.runs
+        if not given.calls:
+            sweep_disk(sweep, min(given.most or DISK_SIZES, DISK_SIZES))
         took_s = round(time.monotonic() - began, 1)
         found += sweep.found
-        print(json.dumps({"door": name, "runs": sweep.runs, "wrong": len(sweep.found), "took_s": took_s}), flush=True)
+        about = {"door": name, "calls": failed, "disks": sweep.runs - failed, "wrong": len(sweep.found)}
+        print(json.dumps(about | {"took_s": took_s}), flush=True)
         print(*sweep.found, sep="\n", file=sys.stderr, flush=True)
     return int(bool(found))
 

@@ -18,6 +18,7 @@ import soundfile
 from tas_core.audio.headers import copy_stream, find_samples
 from tas_core.audio.tracks import AudioTrack, Contents, address, probe, stream_input
 from tas_core.errors import Advice, AudioError
+from tas_core.system.programs import END_WITH_OWNER
 from tas_core.system.write_errors import temporary_file_error
 
 _SHOWN_CHARACTERS: Final = 300
@@ -166,7 +167,12 @@ def run_ffmpeg(
     """
     try:
         process = subprocess.Popen(
-            command, stdin=stream_input(source), stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=-1
+            command,
+            stdin=stream_input(source),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=-1,
+            preexec_fn=END_WITH_OWNER,
         )
     except OSError as error:
         return 1, [("fatal", f"it does not run: {error.strerror}")], None

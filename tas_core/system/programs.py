@@ -66,7 +66,7 @@ def run_program(
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env=os.environ | (variables or {}),
-                preexec_fn=_end_with_owner if sys.platform.startswith("linux") else None,
+                preexec_fn=END_WITH_OWNER,
             )
         except (OSError, ValueError) as problem:
             raise error(f"{program} does not run: {problem}") from problem
@@ -115,6 +115,10 @@ def file_digest(name: str | Path, most_bytes: float = math.inf) -> str | None:
 def _end_with_owner() -> None:
     """Have the kernel end this process with the thread that started it: a program may go on for hours."""
     _C_LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+END_WITH_OWNER: Final = _end_with_owner if sys.platform.startswith("linux") else None
+"""For ``preexec_fn`` of a program that is waited for by the thread that starts it."""
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

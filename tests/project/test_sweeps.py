@@ -45,7 +45,7 @@ def test_where_a_call_fails_old_outputs_are_whole_and_a_line_says_so() -> None:
     names = ["beside", "train", "study"]
     found = swept("write_sweep.py", *names, "--most", "1", "--seed", "2")
     assert [line["door"] for line in found] == names
-    assert all(line["runs"] >= 2 and line["wrong"] == 0 for line in found)
+    assert all(line["calls"] >= 2 and line["wrong"] == 0 for line in found)
 
 
 def test_growth_and_what_is_left_are_found() -> None:

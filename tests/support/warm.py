@@ -36,5 +36,5 @@ def warm_up() -> None:
                 with contextlib.suppress(ImportError):  # of what is not installed
                     importlib.import_module(found.name)
     torch.set_num_threads(1)
-    processes.get_context = lambda _: multiprocessing.get_context("fork")  # type: ignore[assignment, misc, return-value]
+    processes.process_context = lambda _: multiprocessing.get_context("fork")  # type: ignore[assignment, return-value]
     processes._serve = _serve_alone

@@ -19,15 +19,21 @@ OWNER = (
     "from tas_core.system.programs import run_program, temporary_folder\n"
     "tempfile.tempdir = sys.argv[1]\n"
     "with temporary_folder() as folder:\n"
-    "    run_program(['sh', '-c', f'echo $$ > {sys.argv[1]}/pid; exec sleep 600'], folder / 'said')\n"
+    "    words = ['sh', '-c', f'echo $$ > {sys.argv[1]}/pid; exec sleep 600']\n"
 )
+RUNS = {
+    "run_program": "    run_program(words, folder / 'said')\n",
+    "run_ffmpeg": "    from tas_core.audio.ffmpeg import run_ffmpeg\n"
+    "    run_ffmpeg(words, Path('/dev/null'), tempfile.TemporaryFile())\n",
+}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the kernel of Linux")
+@pytest.mark.parametrize("name", RUNS)
 def test_of_a_killed_process_its_program_ends_and_the_next_removes_its_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    with subprocess.Popen([sys.executable, "-c", OWNER, tmp_path]) as owner:
+    with subprocess.Popen([sys.executable, "-c", OWNER + RUNS[name], tmp_path]) as owner:
         began = time.monotonic()
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
             assert owner.poll() is None
