@@ -273,7 +273,7 @@ BAD_MODELS: dict[str, tuple[Callable[[Path], object], str]] = {
     "unknown size": (edit_sizes(heads=4), "heads"),
     "impossible size": (edit_sizes(n_fft=100), "n_fft"),
     "size of another type": (edit_sizes(channels="many"), "channels"),
-    "other sizes": (edit_sizes(channels=16), "the weights do not fit a slots model"),
+    "other sizes": (edit_sizes(channels=16), "the config makes no slots model: its sizes ask for more"),
     "unknown encoder": (edit_sizes(text_encoder="word2vec"), "unknown text encoder 'word2vec'.*minilm"),
 }
 
