@@ -44,6 +44,8 @@ _FINE: Final = 16
 _LOWEST_DEG: Final = -41.0
 _ROOM_ORDER: Final = 3
 _ROOMS_KEPT: Final = 4
+_FIRST: Final = 48
+"""Of how many places, the most alike in colour, the time difference is looked at first."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,26 @@ def paths_to_ears(sounds: np.ndarray, ears: np.ndarray) -> tuple[np.ndarray, np.
     return found.transpose(1, 2, 0), power.T
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What places sound like: directions (place, xyz), powers (place, ear, freq), and one ear against the other."""
+
+    vectors: np.ndarray
+    energy: np.ndarray
+    cross: np.ndarray
+
+    @classmethod
+    def of(cls, responses: np.ndarray, vectors: np.ndarray) -> _Known:
+        """That of responses (place, ear, freq)."""
+        return cls(vectors, np.abs(responses) ** 2, _cross(responses))
+
+
+def _cross(responses: np.ndarray) -> np.ndarray:
+    """Spectra of the right ear against the left (..., freq) of responses (..., ear, freq)."""
+    found: np.ndarray = responses[..., RIGHT_EAR, :] * responses[..., LEFT_EAR, :].conj()
+    return found
+
+
 class SphereObserver:
     """Names the measured direction that sounds most like what is heard.
 
@@ -118,7 +140,8 @@ class SphereObserver:
         self._size = frame_samples(rate_hz)
         self._rate_hz = rate_hz
         self._freqs_hz = np.fft.rfftfreq(self._size, 1 / rate_hz)
-        self._known = np.fft.rfft(known.responses[there], self._size)
+        self._responses = np.fft.rfft(known.responses[there], self._size)
+        self._open = _Known.of(self._responses, self.vectors)
         self._measured, self._rows = known, np.flatnonzero(there)
         self._known_in = lru_cache(maxsize=_ROOMS_KEPT)(self._within_room)
         edges = [(f / 2 ** (1 / 6), f * 2 ** (1 / 6)) for f in BANDS_HZ if f * 2 ** (1 / 6) < rate_hz / 2]
@@ -132,17 +155,24 @@ class SphereObserver:
             power: of the sound (freq), more than 0 somewhere.
             around: the room that it is in and its distance, metres, if they are known.
         """
-        known, vectors = self._known, self.vectors
-        if around is not None and around[0].rt60_s > 0:
-            known, vectors = np.concatenate([known, self._known_in(*around)]), np.concatenate([vectors, vectors])
-        band_power = np.array([power[band].sum() for band in self._bands])
+        known = self._open if around is None or around[0].rt60_s <= 0 else self._known_in(*around)
+        sums = np.stack([np.where(band, power, 0.0) for band in self._bands])
+        band_power = sums.sum(axis=1)
         heard = band_power > band_power.max() * db_to_power(-_WEAKEST_DB)
-        found_db = self._levels_db(response, power)
-        off_db = (found_db - self._levels_db(known, power))[..., heard]
+        levels_db = lambda energy: power_to_db(energy @ sums.T / np.maximum(band_power, 1e-30) + 1e-20)  # noqa: E731
+        found_db = levels_db(np.abs(response) ** 2)
+        off_db = (found_db - levels_db(known.energy))[..., heard]
         louder_db = off_db.mean(axis=(1, 2))
-        even_db = off_db - louder_db[:, None, None]
-        lead = (self._lead_s(response, power) - self._lead_s(known, power)) / _LEAD_PER_DB_S
-        row = int((np.square(even_db).sum(axis=(1, 2)) + np.square(lead)).argmin())
+        colour = np.square(off_db - louder_db[:, None, None]).sum(axis=(1, 2))
+        lead_s = self._lead_s(_cross(response)[None], power)[0]
+        apart = lambda rows: np.square((lead_s - self._lead_s(known.cross[rows], power)) / _LEAD_PER_DB_S)  # noqa: E731
+        # What is already further off by its colour alone than another is in all cannot be the nearest.
+        order = np.argsort(colour, kind="stable")
+        near = order[:_FIRST]
+        bound = float((colour[near] + apart(near)).min())
+        near = order[colour[order] <= bound]
+        row = int(near[(colour[near] + apart(near)).argmin()])
+        vectors = known.vectors
         best = vectors[row]
         through = (np.abs(response) ** 2 * power).sum() / (2 * power.sum())
         return HeardSound(
@@ -153,33 +183,26 @@ class SphereObserver:
             bands_db=np.where(heard, found_db, np.nan),
         )
 
-    def _within_room(self, room: Room, distance_m: float) -> np.ndarray:
-        """Responses (direction, ear, freq) in a room as frames hold them, the direct sound with a gain of 1."""
+    def _within_room(self, room: Room, distance_m: float) -> _Known:
+        """What is known in the open, and in a room as frames hold it, the direct sound with a gain of 1."""
         window = np.hanning(self._size)
         likeness = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * self._size)) ** 2)[: self._size]
         gain = distance_m / REFERENCE_M
-        found = np.empty_like(self._known)
+        found = self._responses.copy()
         for number, row in enumerate(self._rows):
             late, _ = self._measured.reflections(int(row), distance_m, room, self._size, _ROOM_ORDER)
-            found[number] = np.fft.rfft(late * (gain * likeness / likeness[0]))
-        return self._known + found
+            found[number] += np.fft.rfft(late * (gain * likeness / likeness[0]))
+        return _Known.of(np.concatenate([self._responses, found]), np.concatenate([self.vectors, self.vectors]))
 
-    def _levels_db(self, response: np.ndarray, power: np.ndarray) -> np.ndarray:
-        """Levels (..., ear, band), weighted with the power (freq) of what was heard through them."""
-        energy = np.abs(response) ** 2 * power
-        bands = [energy[..., b].sum(axis=-1) / max(float(power[b].sum()), 1e-30) for b in self._bands]
-        return power_to_db(np.stack(bands, -1) + 1e-20)
-
-    def _lead_s(self, response: np.ndarray, power: np.ndarray) -> np.ndarray:
-        """By how much the left ear leads (...), of responses (..., ear, freq)."""
+    def _lead_s(self, cross: np.ndarray, power: np.ndarray) -> np.ndarray:
+        """By how much the left ear leads (place), of spectra of one ear against the other (place, freq)."""
         use = power * ((self._freqs_hz > _LEAD_HZ[0]) & (self._freqs_hz < _LEAD_HZ[1]))
-        cross = response[..., RIGHT_EAR, :] * response[..., LEFT_EAR, :].conj() * use
         most = int(_LONGEST_LEAD_S * _FINE * self._rate_hz)
         # The transform at the few lags that count: far fewer than there are.
         lags = np.arange(-most, most + 1)
         used = np.flatnonzero(use > 0)
         turn = np.exp(2j * np.pi * np.outer(used, lags) / (_FINE * self._size))
-        likeness = (cross[..., used] @ turn).real
+        likeness = ((cross[:, used] * use[used]) @ turn).real
         return lags[likeness.argmax(axis=-1)] / (_FINE * self._rate_hz)
 
 
