@@ -5,6 +5,9 @@
 Six moving objects in a small room, 60 s, by `spatialize_file` with given sounds, so that no separation counts: seconds
 of CPU per second of sound, reading and writing included. And a tone of 1 kHz that turns once around the listener: what
 is beside its spectral line, and the largest jump.
+
+`--minutes 1 10 60` measures memory alone: the largest resident size of the program for long inputs, one sound that
+circles in a small room over a rest, at 16 kHz, by files and by pipes.
 """
 
 from __future__ import annotations
@@ -14,7 +17,10 @@ import os
 os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import argparse
+import contextlib
 import json
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -82,14 +88,44 @@ def turn(folder: Path, seconds: float) -> dict[str, float]:
     }
 
 
+def memory(folder: Path, minutes: float) -> dict[str, float]:
+    """Largest resident size of the program, MiB, for an input of so many minutes, by files and by pipes."""
+    rate_hz, rng = 16_000, np.random.default_rng(0)
+    names = ("mix.wav", "bee.wav")
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(soundfile.SoundFile(folder / n, "w", rate_hz, 1, "PCM_16")) for n in names]
+        for _ in range(round(6 * minutes)):
+            bee, rest = 0.05 * rng.standard_normal((2, 10 * rate_hz))
+            files[0].write(np.round((bee + rest) * 2**15) / 2**15)
+            files[1].write(np.round(bee * 2**15) / 2**15)
+    prompt = "bee circles around clockwise every 8 seconds, in a small room"
+    start = [sys.executable, "-m", "tas_cli.main", "spatialize"]
+    end = ["-p", prompt, "--object", f"bee={folder / 'bee.wav'}", "--force"]
+    found = {}
+    for name, source, out in (("files", "mix.wav", "out.wav"), ("pipes", "-", "-")):
+        paths = [text if text == "-" else str(folder / text) for text in (source, out)]
+        with open(folder / "mix.wav", "rb") as given, open(os.devnull, "wb") as taken:
+            piped = {"stdin": given, "stdout": taken} if name == "pipes" else {}
+            child = subprocess.Popen([*start, paths[0], "-o", paths[1], *end], **piped)
+            _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        assert child.returncode == 0
+        found[name] = round(usage.ru_maxrss / 1024, 1)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--laps", type=int, default=2)
+    parser.add_argument("--minutes", type=float, nargs="*", help="measure memory alone, for inputs as long as that")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        found = {
+        found: dict[str, Any] = {
+            f"largest_resident_mib_of_{minutes:g}_minutes": memory(Path(folder), minutes)
+            for minutes in arguments.minutes or ()
+        } or {
             "turns_of_a_tone": [turn(Path(folder), seconds) for seconds in (8.0, 2.0)],
             "six_moving_in_a_small_room": speed(Path(folder), arguments.seconds, arguments.laps),
         }

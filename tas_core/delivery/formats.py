@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from tas_core.audio.formats import WRITABLE
 from tas_core.delivery.layouts import LAYOUTS
@@ -33,6 +33,7 @@ class Format:
         has_mix: whether it is one file of sound with channels that sum all objects, or of objects (``adm``).
         has_loudness: whether its loudness is defined.
         subtypes: sample encodings that it can have; empty for any.
+        reach: from where it has sounds: all around, on the circle at ear level alone, or only as far to the side.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Format:
     has_mix: bool = True
     has_loudness: bool = True
     subtypes: tuple[str, ...] = ()
+    reach: Literal["sphere", "circle", "side"] = "sphere"
 
     def takes(self, subtype: str) -> bool:
         """Whether it can have a sample encoding, as far as that does not depend on the ending."""
@@ -60,8 +62,8 @@ FORMATS: Final = {
     form.name: form
     for form in (
         Format(BINAURAL),
-        Format("stereo"),
-        Format("5.1", (".wav", ".flac")),
+        Format("stereo", reach="side"),
+        Format("5.1", (".wav", ".flac"), reach="circle"),
         Format("5.1.4", _WAV),
         Format("7.1.4", _WAV),
         Format("ambix1", _WAV, has_loudness=False),
@@ -69,7 +71,7 @@ FORMATS: Final = {
         Format("ambix3", _WAV, has_loudness=False),
         Format("adm", _WAV, subtypes=("PCM_24",)),
         Format("objects", ("",), has_mix=False, has_loudness=False, subtypes=("FLOAT",)),
-        Format("rpp", (".rpp",), has_mix=False, has_loudness=False, subtypes=("FLOAT",)),
+        Format("rpp", (".rpp",), has_mix=False, has_loudness=False, subtypes=("FLOAT",), reach="side"),
         Format("osc", (".osc",), has_mix=False, has_loudness=False),
         Format("iamf", (".iamf",), subtypes=("PCM_24",)),
     )

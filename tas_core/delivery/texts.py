@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +26,7 @@ from tas_core.delivery.trajectory import Places, Trajectory, wrapped_deg
 SCENE_FILE: Final = "scene.json"
 COLUMNS: Final = ("time_s", "azimuth_deg", "elevation_deg", "distance_m", "gain")
 _OSC_STEP_S: Final = 0.02
-_PAN_STEP_S: Final = 0.1
+_PAN_STEP_S: Final = 0.02
 
 
 def text_paths(delivery: Delivery, stems: Sequence[Path]) -> tuple[Path, ...]:
@@ -79,10 +80,29 @@ def scene_tables(delivery: Delivery, scene: Scene, stems: Sequence[Path]) -> Map
 
 
 def _rows(times_s: np.ndarray, at: Places) -> list[tuple[float, ...]]:
-    azimuths_deg = [wrapped_deg(value) + 0.0 for value in at.azimuth_deg.tolist()]
-    columns = (times_s, at.elevation_deg, at.distance_m, at.gain)
-    time_s, *others = (column.tolist() for column in columns)
-    return list(zip(time_s, azimuths_deg, *others, strict=True))
+    """Rows of times and places, azimuths from -180 to 180 degrees.
+
+    Where a line passes behind, it goes on at the other end of the circle, as two rows of one time, so that straight
+    lines between rows are those of the object.
+    """
+    points = np.column_stack([times_s, *at]) + 0.0
+    rows: list[tuple[float, ...]] = []
+    for first, last in zip(points[:-1], points[1:], strict=True):
+        if first[0] == last[0]:
+            continue
+        low, high = sorted((first[1], last[1]))
+        behind_deg = 180 + 360 * np.arange(math.ceil((low - 180) / 360), math.floor((high - 180) / 360) + 1)
+        parts = np.unique([0.0, *((behind_deg - first[1]) / (last[1] - first[1]) if low < high else ()), 1.0])
+        for start, end in zip(parts[:-1], parts[1:], strict=True):
+            ends = [
+                first if part == 0 else last if part == 1 else first + part * (last - first) for part in (start, end)
+            ]
+            around_deg = 360 * np.round((ends[0][1] + ends[1][1]) / 720)
+            for time_s, azimuth_deg, *others in ends:
+                row = (float(time_s), float(azimuth_deg - around_deg) + 0.0, *map(float, others))
+                if not rows or rows[-1] != row:
+                    rows.append(row)
+    return rows
 
 
 # ------------------------------------------------------------------------------------------------ ADM-OSC

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from tas_core.acoustics.hrtf import direction_vectors
 from tas_core.conventions import db_to_amplitude
 from tas_core.errors import InputError
 from tas_core.timeline.segments import REST, Timeline, Track
@@ -24,6 +25,8 @@ _STEP_S: Final = 0.02
 """How far points of a curve are apart."""
 _STRAIGHT: Final = 1e-6
 """How far the inner points of a straight line may be off, degrees, metres or factors."""
+_BEND_DEG, _HALVINGS = 0.2, 4
+"""How far curves may be off the lines between their points, and how often those may be halved for it."""
 _INNER: Final = np.array([0.25, 0.5, 0.75])
 
 
@@ -176,11 +179,27 @@ def sampled(
             if _is_straight(part):
                 part = part[:, [0, 4]]
             else:
-                times_s = np.linspace(a, b, max(2, round((b - a) / _STEP_S) + 1))
-                part = _values(sample(np.append(times_s[:-1], np.nextafter(b, a)))[number], on_sphere)[1]
+                times_s, part = _bent(lambda times_s, n=number: _values(sample(times_s)[n], on_sphere)[1], a, b)  # type: ignore[misc]
             points.append(np.vstack([times_s - start_s, part]))
         found.append(_trajectory(name, _joined(points)))
     return tuple(found)
+
+
+def _bent(values: Callable[[np.ndarray], np.ndarray], a: float, b: float) -> tuple[np.ndarray, np.ndarray]:
+    """Times (point) from a to b, and values (5, point), between which straight lines are near enough to a curve.
+
+    A way past straight above or below turns so fast that there are more points then.
+    """
+    count = max(1, round((b - a) / _STEP_S))
+    for finer in range(_HALVINGS + 1):
+        times_s = np.linspace(a, b, 2 * count + 1)
+        found = values(np.append(times_s[:-1], np.nextafter(b, a)))
+        between = (found[:2, :-2:2] + found[:2, 2::2]) / 2
+        off = direction_vectors(*between) - direction_vectors(*found[:2, 1::2])
+        if finer == _HALVINGS or np.abs(off).max() < np.radians(_BEND_DEG):
+            break
+        count *= 2
+    return times_s[::2], found[:, ::2]
 
 
 def _values(track: Track, on_sphere: bool) -> tuple[str, np.ndarray]:

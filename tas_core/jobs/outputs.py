@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import warnings
+from collections.abc import Sequence
 from types import TracebackType
+from typing import Final
+
+import numpy as np
 
 from tas_core.audio.normalised_writer import NormalisedWriter
-from tas_core.conventions import REFERENCE_M
+from tas_core.conventions import MAX_AZIMUTH_DEG, REFERENCE_M
 from tas_core.delivery.base import Delivered, SceneWriter, WriteOptions
-from tas_core.delivery.formats import BINAURAL
+from tas_core.delivery.formats import BINAURAL, Format
 from tas_core.delivery.mixes import mix_delivered
 from tas_core.delivery.scene import Scene, SceneSounds
 from tas_core.delivery.texts import delivery_paths
@@ -20,6 +24,10 @@ from tas_core.jobs.output_checks import scene_title
 from tas_core.jobs.request import PreparedFile
 from tas_core.system.all_or_none import AllOrNone
 from tas_core.timeline.segments import REST
+from tas_core.timeline.sphere import SpherePath
+
+_ALONG: Final = np.linspace(0, 1, 33)
+"""Parts of the way at which paths are looked at."""
 
 
 class Outputs:
@@ -29,7 +37,8 @@ class Outputs:
         prepared: the request.
 
     Warns:
-        UserWarning: objects that no prompt of the passage names, where objects are written; their sound is in the rest.
+        UserWarning: objects that no prompt of the passage names, where objects are written; their sound is in the rest;
+            what of a scene all around a format does not have.
 
     Raises:
         InputError: what cannot be written.
@@ -111,14 +120,35 @@ class Outputs:
 
 
 def _say_what_is_lost(prepared: PreparedFile) -> None:
-    """Warn of what formats of objects and channels do not say: how wide sounds are, and in which room."""
+    """Warn of what formats of objects and channels do not say: heights, what is behind, how wide it is, and rooms."""
     segments = prepared.timeline.segments
     paths = [clause.sphere for segment in segments for clause in segment.clauses if clause.sphere is not None]
+    formats = [d.format for d in prepared.request.deliveries if d.format.name != BINAURAL]
     lost = ["rooms"] * any(segment.room is not None and not segment.room.is_open for segment in segments)
     lost += ["how wide sounds are"] * any(path.start.spread or path.end.spread for path in paths)
     if lost:
-        formats = ", ".join(d.format.name for d in prepared.request.deliveries if d.format.name != BINAURAL)
-        warnings.warn(
-            f"{prepared.reader.name}: {formats}: {' and '.join(lost)} cannot be said there, only binaural has them",
-            stacklevel=5,
-        )
+        _warn_of(prepared, formats, f"{' and '.join(lost)} cannot be said there, only binaural has them")
+    for reach, where, are_lost in (
+        ("circle", "above and below", any(map(_leaves_ear_level, paths))),
+        ("side", "behind, above and below", any(_leaves_ear_level(path) or _goes_behind(path) for path in paths)),
+    ):
+        narrow = [form for form in formats if form.reach == reach]
+        if narrow and are_lost:
+            kept = "as far around" if reach == "circle" else "as far to the side"
+            _warn_of(prepared, narrow, f"what is {where} is only {kept} there; expected a format that has it, as adm")
+
+
+def _warn_of(prepared: PreparedFile, formats: Sequence[Format], what: str) -> None:
+    """Warn of what some formats do not have."""
+    names = ", ".join(form.name for form in formats)
+    warnings.warn(f"{prepared.reader.name}: {names}: {what}", stacklevel=6)
+
+
+def _leaves_ear_level(path: SpherePath) -> bool:
+    """Whether it is above or below at any time."""
+    return any(point is not None and point.elevation_deg for point in (path.start, path.via, path.end))
+
+
+def _goes_behind(path: SpherePath) -> bool:
+    """Whether it is behind at any time."""
+    return path.is_circle or bool((np.abs(path.at(_ALONG, 1.0).azimuth_deg) > MAX_AZIMUTH_DEG).any())

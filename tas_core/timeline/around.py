@@ -153,7 +153,7 @@ class _Reader(CircleReader):
         if not (start.leads & {"to", "at"}) or self.text.match("passing", i):
             k = self.text.skip("adverbs", start.stop)
             via = None
-            if (over := self.match("via", k)) and (passed := self.point(over)):
+            if (over := self.match("via", k)) and (passed := self.point(over, before_end=True)):
                 via, k = passed, self.text.skip("adverbs", passed.stop)
             end = self.point(k)
             alone = not (start.leads or start.has_direction or via)

@@ -99,7 +99,8 @@ def check_name(text: PromptText, indices: Sequence[int], *, moving: bool = False
         if _TIME.fullmatch(text.key(i)):
             text.fail(known.unsupported[("then",)], i, i + 1)
         if left := known.leftovers.match(text.tokens[: i + 1], i):
-            where = {"front": words[:1], "end": words[-1:]}.get(left[0].where, words)
+            alone = words if len(words) == 1 else []
+            where = {"front": words[:1], "end": words[-1:], "alone": alone}.get(left[0].where, words)
             if i in where and (len(words) > 1 or left[0].where != "end"):
                 text.fail(f"{left[0].why}; if it belongs to the name, put the name in quotes", i, left[1])
     if not text.language and len(words) > 1 and known.leads.get((text.key(words[0]),)):

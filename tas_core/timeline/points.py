@@ -145,11 +145,18 @@ class PointReader:
         """Index behind an "and" or a comma at token i; i if there is none."""
         return i + 1 if self.text.key(i) in (",", "，", "and", "but") else i
 
-    def point(self, i: int) -> Said | None:
-        """One point: atoms with the words that lead to them, as long as they say more of it."""
+    def point(self, i: int, *, before_end: bool = False) -> Said | None:
+        """One point: atoms with the words that lead to them, as long as they say more of it.
+
+        Args:
+            i: token.
+            before_end: whether a way goes on from it, so that "to the left" is another point.
+        """
         said = self.atom(i)
         if said is None:
             return None
+        if before_end:
+            said.leads.add("from")
         while True:
             if self.text.gap(said.stop - 1).lstrip().startswith((":", "：")):
                 return said
@@ -350,6 +357,8 @@ class PointReader:
     def behind(self, i: int, said: Said) -> int | None:
         """Behind me, back left."""
         hit = self.words.behind_sides.match(self.text.tokens, i)
+        if hit and self.goes_on_to(i, hit[1]):
+            hit = None
         stop = None if self.is_side(i) else self.match("behind", i)
         if hit and hit[1] >= (stop or 0):
             (azimuth_deg, mirror), stop = hit
@@ -362,6 +371,12 @@ class PointReader:
             return None
         said.is_behind, said.kinds = True, ["behind"]
         return stop
+
+    def goes_on_to(self, i: int, stop: int) -> bool:
+        """Whether tokens i to ``stop``, as "behind me to the left", are a place and the end of a way, after "from"."""
+        lead = self.text.known.leads.match(self.text.tokens, i - 1) if i else None
+        starts = bool(lead and lead[0] == "from") or (i > 0 and self.match("via", i - 1) == i)
+        return starts and any("to" in self._kinds(k) for k in range(i + 1, stop))
 
     def elevation(self, i: int, said: Said) -> int | None:
         """Above me, overhead, up."""

@@ -67,7 +67,7 @@ class Leftover(NamedTuple):
 
     why: str
     where: str
-    """"front" or "end" if only there, or empty."""
+    """"front" or "end" if only there, "alone" if they are all of it, or empty."""
 
 
 @dataclass(frozen=True)

@@ -139,6 +139,27 @@ def test_other_formats_carry_height_and_distance(tas: Run, sounds: tuple[str, ..
     assert (x @ sound) < 0
 
 
+@pytest.mark.parametrize(
+    ("scene", "said"),
+    [
+        ("bell behind me, drum left", {"stereo, rpp: what is behind"}),
+        ("bell 30 degrees up, drum left", {"stereo, rpp: what is behind", "5.1: what is above and below"}),
+        ("bell passes overhead from left to right, drum left", {"stereo, rpp: what is", "5.1: what is above"}),
+        ("bell circles around every 1 second, drum left", {"stereo, rpp: what is behind"}),
+        ("bell moves from left to behind me, drum left", {"stereo, rpp: what is behind"}),
+        ("bell 3 m away on the left, drum left", set()),
+    ],
+)
+def test_formats_that_have_no_height_or_back_say_what_is_lost(
+    tas: Run, sounds: tuple[str, ...], scene: str, said: set[str]
+) -> None:
+    done = tas("spatialize", *sounds, "-p", scene, "-o", "x.wav", "--format", "stereo,5.1,rpp,7.1.4,adm,binaural")
+    assert done.code == 0, done.err
+    lost = [line for line in done.err.splitlines() if "what is" in line]
+    assert len(lost) == len(said)
+    assert all(any(each in line for line in lost) for each in said)
+
+
 def test_stereo_that_is_to_stay_is_refused(tas: Run, sounds: tuple[str, ...]) -> None:
     done = tas("spatialize", *sounds, "-p", BEHIND, "-o", "p.wav", "--stereo", "keep")
     assert done.code == 2

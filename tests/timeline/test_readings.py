@@ -172,5 +172,11 @@ def test_sentences_that_had_no_mirror_image_have_one(prompt: str) -> None:
 def test_from_a_number_of_degrees_to_an_ear_is_a_movement() -> None:
     (clause,) = parse_prompt("dog flies from 90 degrees to close to my right ear")
     assert (clause.path.start, clause.path.end) == (SpherePoint(90, 0, 0.25), SpherePoint(-55, 0, 0.25))
+    (clause,) = parse_prompt("dog flies from behind me to the left")
+    assert (clause.path.start, clause.path.end) == (SpherePoint(180), SpherePoint(55))
+    (clause,) = parse_prompt("car moves from left via behind me to the right")
+    assert (clause.path.via, clause.path.end) == (SpherePoint(180), SpherePoint(-55))
+    (clause,) = parse_prompt("dog from behind me on the left")
+    assert clause.path == SpherePath.fixed(SpherePoint(125))
     (clause,) = parse_prompt("dog from 90 degrees to my right")
     assert clause.azimuth == AzimuthPath(-90, -90)
