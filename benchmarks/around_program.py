@@ -7,7 +7,7 @@ of CPU per second of sound, reading and writing included. And a tone of 1 kHz th
 is beside its spectral line, and the largest jump.
 
 `--minutes 1 10 60` measures memory alone: the largest resident size of the program for long inputs, one sound that
-circles in a small room over a rest, at 16 kHz, by files and by pipes.
+is behind in a small room, over a rest, at 8 kHz, by files and by pipes.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def turn(folder: Path, seconds: float) -> dict[str, float]:
 
 def memory(folder: Path, minutes: float) -> dict[str, float]:
     """Largest resident size of the program, MiB, for an input of so many minutes, by files and by pipes."""
-    rate_hz, rng = 16_000, np.random.default_rng(0)
+    rate_hz, rng = 8_000, np.random.default_rng(0)
     names = ("mix.wav", "bee.wav")
     with contextlib.ExitStack() as stack:
         files = [stack.enter_context(soundfile.SoundFile(folder / n, "w", rate_hz, 1, "PCM_16")) for n in names]
@@ -98,7 +98,7 @@ def memory(folder: Path, minutes: float) -> dict[str, float]:
             bee, rest = 0.05 * rng.standard_normal((2, 10 * rate_hz))
             files[0].write(np.round((bee + rest) * 2**15) / 2**15)
             files[1].write(np.round(bee * 2**15) / 2**15)
-    prompt = "bee circles around clockwise every 8 seconds, in a small room"
+    prompt = "bee behind me on the left, in a small room"
     start = [sys.executable, "-m", "tas_cli.main", "spatialize"]
     end = ["-p", prompt, "--object", f"bee={folder / 'bee.wav'}", "--force"]
     found = {}
@@ -111,6 +111,7 @@ def memory(folder: Path, minutes: float) -> dict[str, float]:
         child.returncode = os.waitstatus_to_exitcode(status)
         assert child.returncode == 0
         found[name] = round(usage.ru_maxrss / 1024, 1)
+        print(f"{minutes:g} minutes by {name}: {found[name]} MiB", file=sys.stderr, flush=True)
     return found
 
 

@@ -200,7 +200,7 @@ def _vectors(
         raise InputError(f"{path}: {name} holds coordinates that are no finite numbers")
     if np.abs(values).max() > _FARTHEST_M:
         raise InputError(f"{path}: {name} holds coordinates beyond {_FARTHEST_M:g}")
-    saying = file[like] if "Type" not in data.attrs and like in file else data
+    saying = (own_dataset(file, like) if like and "Type" not in data.attrs else None) or data
     kind = _text(saying.attrs.get("Type", "cartesian" if default else "spherical")).strip().lower()
     units = [unit.strip().lower() for unit in _text(saying.attrs.get("Units", "")).replace(";", ",").split(",")]
     lengths = units if kind == "cartesian" else units[2:]
