@@ -11,6 +11,7 @@ import os
 import stat
 import sys
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -183,11 +184,19 @@ class AudioReader:
             try:
                 self._file.seek(0 if only_forward else frame)
             except soundfile.LibsndfileError as error:
-                raise self._error(f"damaged before {self._seconds(frame)}: {error.error_string}") from error
+                if not only_forward:
+                    raise self._error(f"damaged before {self._seconds(frame)}: {error.error_string}") from error
+                self._begin_again()
             self._position = 0 if only_forward else frame
         most = self.at_once(_BLOCK_FRAMES)
         while self._position < frame and self.read(min(most, frame - self._position)).shape[1]:
             pass
+
+    def _begin_again(self) -> None:
+        """Open the file anew: of some codecs, such as GSM in WAV, libsndfile finds no place, not even the beginning."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said when it was opened first
+            self._file = open_sound(self.source, self.track, self._stack).sound
 
     def close(self) -> None:
         """Close the file."""

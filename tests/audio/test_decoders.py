@@ -490,6 +490,9 @@ def test_gsm_in_wav_is_read_from_any_place(tmp_path: Path) -> None:
         reader.seek(0)
         reader.seek(5000)
         np.testing.assert_array_equal(reader.read(1000), whole.samples[:, 5000:6000])
+        for frame in (100, 0, 7000):  # libsndfile finds no way back
+            reader.seek(frame)
+            np.testing.assert_array_equal(reader.read(1000), whole.samples[:, frame : frame + 1000])
 
 
 @needs_ffmpeg
