@@ -14,7 +14,7 @@ from tas_core.delivery.scene import Scene
 from tas_core.delivery.stems import check_stem_folder, stem_paths
 from tas_core.delivery.texts import osc_file, reaper_project, scene_tables, text_paths
 from tas_core.delivery.trajectory import trajectories
-from tas_core.jobs.batch.inputs import BatchInput, find_inputs, read_manifest
+from tas_core.jobs.batch.inputs import BatchInput, read_list, read_manifest
 from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
 from tas_core.jobs.output_checks import check_outputs
 from tas_core.timeline.segments import REST, Segment, Timeline
@@ -46,7 +46,7 @@ def _manifest(data: bytes, folder: Path) -> None:
 def _list(data: bytes, folder: Path) -> None:
     path = folder / "in.txt"
     path.write_bytes(data)
-    _plan(find_inputs(input_list=path), folder)
+    _plan([BatchInput(named) for named in read_list(path)], folder)  # folders are not searched: "/" is one
 
 
 def _template(data: bytes, folder: Path) -> None:
