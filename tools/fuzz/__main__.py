@@ -109,7 +109,7 @@ def _attack(attacked: Door, wanted: argparse.Namespace) -> None:
         sys.argv[0],
         f"-seed={wanted.seed}",
         f"-max_len={max(wanted.longest, 2 * longest)}",
-        "-timeout=120",
+        "-timeout=3600",  # of the clock on the wall; that of the processor is for the guard
         "-rss_limit_mb=0",
         "-verbosity=0",
         "-handle_abrt=1",
