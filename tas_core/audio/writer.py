@@ -58,6 +58,8 @@ _BEST_MP3: Final = {"bitrate_mode": "VARIABLE", "compression_level": 0.0}
 """What LAME calls V0, some 245 kb/s for music."""
 _BLOCK_FRAMES: Final = 2**16
 _PROBE_BYTES: Final = 2**20
+_SYSTEM_ERROR: Final = 2
+"""What libsndfile calls all that the system refuses."""
 
 
 def peak(samples: np.ndarray) -> float:
@@ -91,6 +93,7 @@ class AudioWriter:
         sample_rate_hz: of the file: that of the samples, but for Opus.
 
     Raises:
+        TasError: the file cannot be opened.
         InputError: as :func:`tas_core.audio.formats.check_output_path`, or the format has no such subtype, rate or
             length; when the context is left, a file that has appeared under the name and may not be replaced.
     """
@@ -146,6 +149,8 @@ class AudioWriter:
                     setattr(self._file, name, form.tags[name])
         except soundfile.LibsndfileError as error:
             self._partial.remove()
+            if error.code == _SYSTEM_ERROR:  # it could not be opened, whatever it is to hold
+                self._fail(error)
             raise InputError(
                 f"{path}: {container} {form.subtype} cannot hold {form.num_channels} channels at"
                 f" {form.sample_rate_hz} Hz"

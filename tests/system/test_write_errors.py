@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 import pytest
+import soundfile
 
 from tas_core.audio.formats import AudioFormat
 from tas_core.audio.normalised_writer import NormalisedWriter
@@ -133,6 +135,25 @@ def test_levels_that_wait_on_a_full_disk_name_the_folder(small_disk: Callable[[i
     with pytest.raises(TasError, match=rf"^{folder}: cannot write .* \(No space left on device\); is the disk full\?"):
         write()
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(errno.EMFILE, r"\(Too many open files\)"), (errno.ENOSPC, r"\(No space left on device\); is the disk full\?")],
+)
+def test_a_file_that_cannot_be_opened_is_no_format_that_holds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    """The library calls it a system error, and the system says why when it is asked again."""
+
+    def refused(*_: object, **__: object) -> NoReturn:
+        raise soundfile.LibsndfileError(2)
+
+    monkeypatch.setattr(soundfile, "SoundFile", refused)
+    monkeypatch.setattr(tempfile, "TemporaryFile", failing(number))
+    with pytest.raises(TasError, match=rf"a\.wav: cannot write the file {said}$"):
+        AudioWriter(tmp_path / "a.wav", AudioFormat(16_000, 2, 10, "PCM_16"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_error_without_a_reason_is_no_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
