@@ -24,6 +24,7 @@ from tas_cli.commands import (
     report,
     serve,
     spatialize,
+    studio,
     study,
     timeline,
     train,
@@ -50,6 +51,7 @@ app.command("spatialize", cls=GroupedCommand)(spatialize.spatialize)
 app.command("plot")(plot.plot)
 app.command("report", short_help="Make one HTML page to listen, compare and measure.")(report.report)
 app.command("serve", cls=GroupedCommand, short_help="Answer programs of this machine, the model loaded.")(serve.serve)
+app.command("studio", short_help="Place sounds on a page, and hear it at once.")(studio.studio)
 app.command("train", short_help="Train a model, or go on with it.")(train.train)
 app.command("doctor", short_help="Say what is installed, and whether it works.")(doctor.doctor)
 app.command("config", short_help="Show configured values and their origin.")(config.config)

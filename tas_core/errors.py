@@ -81,7 +81,18 @@ class AudioError(InputError):
 
 
 class PromptError(InputError):
-    """A prompt that cannot be understood; the message shows the text and a caret."""
+    """A prompt that cannot be understood; the message shows the text and a caret.
+
+    Args:
+        message: as that of :class:`TasError`.
+        text: the prompt as it was read, in Unicode form NFC and without what nobody sees; None where no place in it is
+            meant.
+        span: which characters of it are meant, from the first to before the last.
+    """
+
+    def __init__(self, message: str = "", *, text: str | None = None, span: tuple[int, int] = (0, 0)) -> None:
+        super().__init__(message)
+        self.text, self.span = text, span
 
 
 class TimelineError(InputError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -64,10 +64,11 @@ class FileWorker:
 
     Args:
         settings: what holds for all files.
+        load: gives the model of the settings, where it is loaded elsewhere; None loads it here.
     """
 
-    def __init__(self, settings: JobSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: JobSettings, load: Callable[[], LoadedModel] | None = None) -> None:
+        self._settings, self._load = settings, load
         self._model: LoadedModel | None = None
 
     @property
@@ -78,7 +79,8 @@ class FileWorker:
             InputError: as :func:`tas_core.inference.engine.load_model`.
         """
         if self._model is None:
-            self._model = load_model(self._settings.model_name, self._settings.device)
+            name, device = self._settings.model_name, self._settings.device
+            self._model = load_model(name, device) if self._load is None else self._load()
         return self._model
 
     @property

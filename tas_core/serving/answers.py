@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from tas_core.errors import TasError, visible
 from tas_core.jobs.batch.worker import FileOutcome
+from tas_core.system.configs import one_line
 from tas_core.system.partial_files import PartialFolder
 
 WARNINGS_HEADER: Final = "Tas-Warnings"
@@ -66,6 +67,22 @@ class LastResponse(FileResponse):
             await super().__call__(scope, receive, send)
         finally:
             await run_in_threadpool(self._folder.remove)
+
+
+def parsed_json(body: bytes) -> Any:
+    """What JSON says; nan and infinity are no numbers there.
+
+    Raises:
+        ValueError: "not JSON: ...", in one line.
+    """
+
+    def refuse(word: str) -> None:
+        raise ValueError(f"{word} is no number")
+
+    try:
+        return json.loads(body, parse_constant=refuse)
+    except (ValueError, RecursionError) as problem:
+        raise ValueError(f"not JSON: {one_line(problem)}") from None
 
 
 def error_line(problem: TasError, hidden: tuple[str, ...]) -> str:

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import functools
 import ipaddress
-import json
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,6 +38,7 @@ from tas_core.serving.answers import (
     LastResponse,
     Refusal,
     error_line,
+    parsed_json,
     shown,
     warning_lines,
     warnings_header,
@@ -388,10 +388,7 @@ def _store(upload: Upload, content: Any) -> None:
 
 
 def _parsed(body: bytes, what: str) -> Any:
-    def refuse(word: str) -> None:
-        raise ValueError(f"{word} is no number")
-
     try:
-        return json.loads(body, parse_constant=refuse)
-    except (ValueError, RecursionError) as problem:
-        raise Refusal(400, f"{what}: not JSON: {one_line(problem)}") from None
+        return parsed_json(body)
+    except ValueError as problem:
+        raise Refusal(400, f"{what}: {problem}") from None

@@ -66,6 +66,15 @@ def load_timeline(path: str | Path) -> Timeline:
     return parse_timeline(read_timeline_text(path), path)
 
 
+def check_extension(path: str | Path) -> None:
+    """See that a name is that of a timeline.
+
+    Raises:
+        InputError: its extension is none of :data:`EXTENSIONS`.
+    """
+    _format(path)
+
+
 def is_timeline(path: str | Path) -> bool:
     """Whether a file is meant as a timeline, be it one with mistakes: by its extension, and a text file by its lines.
 

@@ -190,7 +190,7 @@ class PromptText:
             "  understood are, for example:",
             *(f"    {example}" for example in self.known.examples),
         ]
-        raise PromptError("\n".join(lines))
+        raise PromptError("\n".join(lines), text=self.text, span=(start, stop))
 
     def _is_aside(self, bracketed: str) -> bool:
         """Whether words in brackets are several, and none of them is of a place."""

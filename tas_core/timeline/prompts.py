@@ -24,8 +24,8 @@ starts on the left and moves to the right").
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
@@ -131,17 +131,27 @@ class Clause:
         return replace(self, azimuth=self.azimuth.mirrored(), sphere=self.sphere and self.sphere.mirrored())
 
 
+class PlaceSpan(NamedTuple):
+    """Where in a prompt the words for an object and for its place stand, in characters; other objects may share it."""
+
+    words: tuple[int, int]
+    place: tuple[int, int]
+
+
 @dataclass(frozen=True)
 class Reading:
     """What a prompt says: its clauses, how doubtful words were taken (a line each, for a person), the rest's gain.
 
-    And the room that all of it is in; None where it says none.
+    And the room that all of it is in; None where it says none. ``text`` is the prompt as it was read, in Unicode form
+    NFC and without what nobody sees, and ``spans`` where in it the places of objects stand, as far as each is in one.
     """
 
     clauses: tuple[Clause, ...]
     notes: tuple[str, ...] = ()
     rest: GainPath = AS_IT_IS
     room: RoomChoice | None = None
+    text: str = field(default="", repr=False, compare=False)
+    spans: Mapping[str, PlaceSpan] = field(default_factory=dict, repr=False, compare=False)
 
 
 @lru_cache(maxsize=4096)  # datasets repeat a few texts many times
@@ -154,7 +164,7 @@ def read_prompt(text: str) -> Reading:
     reader = _Reader(text)
     clauses = tuple(reader.read().values())
     room = RoomChoice.by_name(reader.text.room) if reader.text.room else None
-    return Reading(clauses, tuple(reader.text.notes), reader.rest, room)
+    return Reading(clauses, tuple(reader.text.notes), reader.rest, room, reader.text.text, reader.spans)
 
 
 def parse_prompt(text: str) -> tuple[Clause, ...]:
@@ -172,20 +182,26 @@ def parse_prompt(text: str) -> tuple[Clause, ...]:
     return read_prompt(text).clauses
 
 
-def format_prompt(clauses: Sequence[Clause], rest: GainPath = AS_IT_IS, room: RoomChoice | None = None) -> str:
+def format_prompt(
+    clauses: Sequence[Clause],
+    rest: GainPath = AS_IT_IS,
+    room: RoomChoice | None = None,
+    write: Callable[[Clause], str] | None = None,
+) -> str:
     """Write clauses as text in degrees, metres and dB, so that :func:`read_prompt` returns the same.
 
     Args:
         clauses: at least one.
         rest: gain of all that they do not name.
         room: a room by name.
+        write: writes one clause in other words.
 
     Raises:
         PromptError: no clauses, or an object twice.
     """
     if len({clause.object for clause in clauses}) < max(1, len(clauses)):
         raise PromptError("a prompt has at least one clause and each object once")
-    said = [*map(_format_clause, clauses)]
+    said = [*map(write or _format_clause, clauses)]
     if rest.changes_level:
         said.append(f"{level_words().canonical['rest']} {format_level(rest)}")
     if room is not None:
@@ -265,6 +281,7 @@ class _Reader:
         self.own_levels: dict[int, Level] = {}  # of objects that share a place, by their first token
         self.edits: list[Edit] = []
         self.found: dict[str, Clause] = {}
+        self.spans: dict[str, PlaceSpan] = {}
         self.relations: dict[str, Relation] = {}  # of objects whose places depend on others
         self.latest: dict[str, list[int]] = {}  # objects of the last place, which a movement may continue
         self.arrived = False  # whether they come or start there
@@ -666,6 +683,7 @@ class _Reader:
         """Let the latest clauses move on to a place."""
         for name, words in self.latest.items():
             before = self.found.pop(name)
+            self.spans.pop(name, None)  # its place stands in two
             path = before.azimuth
             spot = place.spot
             if name in self.relations or (spot and spot.relation):
@@ -766,8 +784,13 @@ class _Reader:
                 said = 'in the center; "all around" surrounds you, "far away" is far'
                 self.text.note(f'"{clause.object}" {around}: {said}')
             self.add_clause(clause, words)
+            self.spans[clause.object] = PlaceSpan(*(self.characters(*part) for part in ((first, stop), place[:2])))
             if place.spot and place.spot.relation:
                 self.relations[clause.object] = place.spot.relation
+
+    def characters(self, first: int, stop: int) -> tuple[int, int]:
+        """Where in the text tokens first to before stop stand."""
+        return self.text.tokens[first].start, self.text.tokens[stop - 1].stop
 
     def translated(self, name: str) -> str:
         """The English name of a sound in a prompt of another language."""

@@ -31,7 +31,7 @@ from dataclasses import replace
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -77,30 +77,62 @@ def read_yaml_sources(text: str, source: str) -> tuple[SourceFile, ...]:
     return tuple(_Document(text, source).sources()) if "sources" in text else ()
 
 
+class SegmentMarks(NamedTuple):
+    """Where in a document the values of a segment stand: numbers of their first characters and of those behind."""
+
+    first: int
+    """Of the segment, behind its dash."""
+    stop: int
+    """Behind its last value, and a brace."""
+    column: int
+    """Of its first key, from 0 on."""
+    in_braces: bool
+    values: dict[str, tuple[int, int]]
+
+
+def yaml_marks(text: str, source: str) -> list[SegmentMarks]:
+    """Where the segments of a YAML document stand, in the order of the file.
+
+    Arguments and errors as for :func:`read_yaml`; it has been read.
+    """
+    root = _Document(text, source).compose()
+    (items,) = (v for k, v in root.value if k.value == "prompts") if isinstance(root, MappingNode) else (None,)
+    found = []
+    for item in items.value if isinstance(items, SequenceNode) else ():
+        values = {key.value: (value.start_mark.index, value.end_mark.index) for key, value in item.value}
+        stop = item.end_mark.index if item.flow_style else max(end for _, end in values.values())
+        found.append(SegmentMarks(item.start_mark.index, stop, item.start_mark.column, bool(item.flow_style), values))
+    return found
+
+
 def format_yaml(timeline: Timeline) -> str:
     """A timeline as YAML, a line for each source and segment; its times are exact."""
     lines = ["sources:"] if timeline.sources else []
     for item in timeline.sources:
-        gain = f", gain_db: {_format_seconds(item.gain_db)}" if item.gain_db else ""
-        start = f", start: {_format_seconds(item.start_s)}" if item.start_s else ""
-        lines.append(f"  {_quoted(item.name)}: {{file: {_quoted(str(item.file))}{start}{gain}}}")
+        gain = f", gain_db: {format_seconds(item.gain_db)}" if item.gain_db else ""
+        start = f", start: {format_seconds(item.start_s)}" if item.start_s else ""
+        lines.append(f"  {quoted(item.name)}: {{file: {quoted(str(item.file))}{start}{gain}}}")
     lines.append("prompts:")
-    for segment in timeline.segments:
-        quoted = _quoted(segment.text)
-        end = "" if segment.end_s is None else f"end: {_format_seconds(segment.end_s)}, "
-        room = "" if segment.room_in_text else f", room: {_format_room(segment.room)}"
-        lines.append(f"  - {{start: {_format_seconds(segment.start_s)}, {end}text: {quoted}{room}}}")
+    lines += [f"  - {format_segment(segment)}" for segment in timeline.segments]
     return "\n".join(lines) + "\n"
+
+
+def format_segment(segment: Segment) -> str:
+    """A segment as YAML in braces; its times are exact."""
+    end = "" if segment.end_s is None else f"end: {format_seconds(segment.end_s)}, "
+    room = "" if segment.room_in_text else f", room: {_format_room(segment.room)}"
+    return f"{{start: {format_seconds(segment.start_s)}, {end}text: {quoted(segment.text)}{room}}}"
 
 
 def _format_room(room: RoomChoice | None) -> str:
     if room is None or room.name:
-        return _quoted(room.name) if room else "null"
-    size = ", ".join(map(_format_seconds, room.size_m or ()))
-    return f"{{rt60: {_format_seconds(room.rt60_s or 0.0)}, size: [{size}]}}"
+        return quoted(room.name) if room else "null"
+    size = ", ".join(map(format_seconds, room.size_m or ()))
+    return f"{{rt60: {format_seconds(room.rt60_s or 0.0)}, size: [{size}]}}"
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """A text in double quotes, on one line."""
     return str(yaml.safe_dump(text, default_style='"', allow_unicode=True, width=math.inf)).strip()
 
 
@@ -128,7 +160,8 @@ def _in_quotes(text: str) -> str:
     return "'" + bare.replace("'", "''") + "'"
 
 
-def _format_seconds(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
+    """A number, exactly."""
     return format(Decimal(repr(seconds)), "f")
 
 

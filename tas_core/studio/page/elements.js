@@ -1,0 +1,76 @@
+// Elements of the page, made and filled; text never becomes markup.
+// @ts-check
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/**
+ * @param {Element} element
+ * @param {Record<string, any>} attributes  `on...` listens, `text` is its text, booleans are there or not
+ * @param {(Node | string)[]} children
+ */
+function fill(element, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else if (name === "text") element.textContent = value;
+    else if (name === "value" || name === "checked" || name === "disabled") Reflect.set(element, name, value);
+    else if (value === true) element.setAttribute(name, "");
+    else if (value !== false && value !== undefined && value !== null) element.setAttribute(name, String(value));
+  }
+  element.append(...children);
+  return element;
+}
+
+/**
+ * An element of HTML.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {(Node | string)[]} children
+ * @returns {any}
+ */
+export function html(tag, attributes = {}, ...children) {
+  return fill(document.createElement(tag), attributes, children);
+}
+
+/**
+ * An element of SVG.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {(Node | string)[]} children
+ * @returns {any}
+ */
+export function svg(tag, attributes = {}, ...children) {
+  return fill(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/**
+ * A button.
+ * @param {string} text
+ * @param {() => void} act
+ * @param {Record<string, any>} [more]
+ */
+export function button(text, act, more = {}) {
+  return html("button", { type: "button", text, onclick: act, ...more });
+}
+
+/**
+ * A field with its label.
+ * @param {string} label
+ * @param {any} field
+ */
+export function labelled(label, field) {
+  return html("label", {}, html("span", { text: label }), field);
+}
+
+/**
+ * Puts other children in an element, and the focus back to where it was: to what has the same `data-key`.
+ * @param {Element} parent
+ * @param {(Node | string)[]} children
+ */
+export function replace(parent, ...children) {
+  const held = document.activeElement;
+  const key = held instanceof Element && parent.contains(held) ? held.getAttribute("data-key") : null;
+  parent.replaceChildren(...children);
+  if (key === null) return;
+  const again = [...parent.querySelectorAll("[data-key]")].find((each) => each.getAttribute("data-key") === key);
+  if (again instanceof HTMLElement || again instanceof SVGElement) again.focus({ preventScroll: true });
+}

@@ -1,0 +1,89 @@
+// The final file, made by the same job as the command, which is shown.
+// @ts-check
+
+import { button, html, labelled, replace } from "./elements.js";
+import { store } from "./scene.js";
+import { say } from "./strings.js";
+
+let out = "";
+let format = "";
+let overwrite = false;
+let command = "";
+
+/** @returns {{out: string, formats: string[], overwrite: boolean}} */
+function wish() {
+  return { out, formats: format ? [format] : [], overwrite };
+}
+
+async function look() {
+  try {
+    command = (await store.json("command", wish())).command;
+  } catch (error) {
+    command = "";
+    store.complain(error instanceof Error ? error.message : String(error));
+  }
+  draw();
+}
+
+async function make() {
+  if (!store.scene?.saved && (await store.send("save"))) return;
+  await store.send("export", wish());
+}
+
+function draw() {
+  const { scene } = store;
+  if (!scene) return;
+  const body = /** @type {Element} */ (document.querySelector("#export .body"));
+  const name = html("input", { type: "text", "data-key": "out", dir: "auto", value: out, spellcheck: "false" });
+  name.addEventListener("change", () => {
+    out = name.value.trim();
+    look();
+  });
+  const formats = html(
+    "select",
+    { "data-key": "format" },
+    html("option", { value: "", text: say("byName") }),
+    ...scene.formats.map((each) => html("option", { value: each, text: each })),
+  );
+  formats.value = format;
+  formats.addEventListener("change", () => {
+    format = formats.value;
+    look();
+  });
+  const over = html("input", { type: "checkbox", "data-key": "overwrite", checked: overwrite });
+  over.addEventListener("change", () => {
+    overwrite = over.checked;
+  });
+  const made = scene.export;
+  const running = made.state === "running";
+  const percent = Math.round(100 * made.fraction);
+  const lines = made.state === "none" ? [] : [say(/** @type {"done"} */ (made.state), { ...made, percent })];
+  replace(
+    body,
+    html(
+      "div",
+      { class: "bar" },
+      labelled(say("out"), name),
+      labelled(say("format"), formats),
+      labelled(say("replace"), over),
+      button(say("make"), make, { disabled: running || !scene.segments.length, "data-key": "make", class: "main" }),
+      button(say("cancel"), () => store.send("cancel"), { disabled: !running, "data-key": "cancel" }),
+    ),
+    ...(running ? [html("progress", { max: 100, value: percent, "aria-label": made.out })] : []),
+    html(
+      "div",
+      { role: "status" },
+      ...lines.map((text) => html("p", { class: made.state, text })),
+      ...made.warnings.map((text) => html("p", { class: "note", text })),
+    ),
+    html("details", { open: true }, html("summary", { text: say("command") }), html("code", { text: command })),
+  );
+}
+
+/** Show what makes the file. */
+export async function showExport() {
+  const sound = store.scene?.sound ?? "scene";
+  out = `${sound.split(", ")[0].replace(/\.[^.]*$/, "")}.binaural.wav`;
+  store.watch(draw);
+  await look();
+}

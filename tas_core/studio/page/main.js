@@ -1,0 +1,113 @@
+// The page as a whole: its bar, its keys, and what has to be decided.
+// @ts-check
+
+import { button, html, replace } from "./elements.js";
+import { showExport } from "./export.js";
+import { store } from "./scene.js";
+import { compare, levelDifference, showSound, toggle } from "./sound.js";
+import { showSpace } from "./space.js";
+import { say } from "./strings.js";
+import { showText } from "./text.js";
+import { showTimeline } from "./timeline.js";
+
+const notice = /** @type {HTMLElement} */ (document.querySelector("#notice"));
+
+/** @param {string} message  @param {Node[]} ways  out of it */
+function tell(message, ...ways) {
+  notice.hidden = false;
+  replace(notice, html("span", { text: message }), ...ways, button(say("dismiss"), () => (notice.hidden = true)));
+}
+
+store.complain = (message, kind) => {
+  if (kind === "ChangedFileError") askOfFile(message);
+  else tell(message);
+};
+
+/** @param {string} message */
+function askOfFile(message) {
+  const then = (/** @type {() => Promise<any>} */ act) => async () => {
+    notice.hidden = true;
+    await act();
+  };
+  tell(
+    message,
+    button(say("load"), then(() => store.send("load"))),
+    button(say("overwrite"), then(() => store.send("save", { overwrite: true }))),
+  );
+}
+
+let told = "";
+
+function decide() {
+  const { scene } = store;
+  if (!scene) return;
+  const state = scene.left ? "left" : scene.changed_by_another ? "another" : scene.note;
+  if (state === told) return;
+  told = state;
+  if (scene.left) {
+    const then = (/** @type {boolean} */ take_up) => async () => {
+      notice.hidden = true;
+      await store.send("decide", { take_up });
+    };
+    tell(say("leftOver"), button(say("takeUp"), then(true)), button(say("leave"), then(false)));
+  } else if (scene.changed_by_another) askOfFile(say("another"));
+  else if (scene.note) tell(scene.note);
+}
+
+function drawBar() {
+  const { scene } = store;
+  if (!scene) return;
+  replace(/** @type {Element} */ (document.querySelector("#file")), scene.file);
+  const state = scene.segments.length ? say(scene.saved && scene.exists ? "saved" : "unsaved") : say("nothing");
+  const status = /** @type {Element} */ (document.querySelector("#saved"));
+  if (status.textContent !== state) status.textContent = state;
+  document.title = `${scene.saved ? "" : "* "}${scene.file}`;
+  replace(
+    /** @type {Element} */ (document.querySelector("#actions")),
+    button(say("undo"), () => store.step("undo"), { disabled: !scene.undo, "data-key": "undo" }),
+    button(say("redo"), () => store.step("redo"), { disabled: !scene.redo, "data-key": "redo" }),
+    button(say("save"), () => store.send("save"), { disabled: !scene.segments.length, "data-key": "save" }),
+  );
+}
+
+addEventListener("keydown", (event) => {
+  const typing = event.target instanceof Element && event.target.matches("input, textarea, select");
+  const key = event.key.toLowerCase();
+  const act = () => {
+    if (event.ctrlKey || event.metaKey) {
+      if (key === "s") return store.send("save");
+      if (typing) return null;
+      if (key === "z") return store.step(event.shiftKey ? "redo" : "undo");
+      if (key === "y") return store.step("redo");
+      return null;
+    }
+    if (typing || event.altKey) return null;
+    if (key === " " && !(event.target instanceof Element && event.target.matches("button, summary"))) return toggle();
+    if (key === "a") return compare("output");
+    if (key === "b") return compare("input");
+    if (key === "c") return compare("head");
+    if (key === "s" && store.number >= 0)
+      return store.change({ kind: "split", segment: store.number, at_s: store.cursor });
+    if (key === "arrowleft" || key === "arrowright") return store.go(store.cursor + (key === "arrowleft" ? -0.5 : 0.5));
+    return null;
+  };
+  if (act() !== null) event.preventDefault();
+});
+
+for (const name of /** @type {const} */ (["space", "text", "timeline", "listen", "export"]))
+  replace(/** @type {Element} */ (document.querySelector(`#${name}-title`)), say(name));
+
+store.watch(drawBar);
+store.watch(decide);
+showSpace();
+showSound();
+try {
+  await store.load();
+  await Promise.all([showText(), showTimeline(), showExport()]);
+  store.tell();
+  store.poll();
+  document.documentElement.dataset.ready = "true";
+} catch (error) {
+  tell(error instanceof Error ? error.message : String(error));
+}
+Object.assign(globalThis, { tasStudio: { store, levelDifference } });

@@ -1,0 +1,169 @@
+// The words: one field for each segment, what was understood beside it, and what was not, with a caret.
+// @ts-check
+
+import { button, html, labelled, replace } from "./elements.js";
+import { shown, store } from "./scene.js";
+import { say } from "./strings.js";
+
+/** Words that are not the scene's yet, by the words that they would replace. @type {Map<string, string>} */
+const drafts = new Map();
+/** @type {Map<string, any>} what is wrong with them */
+const wrong = new Map();
+/** @type {{objects: string[], places: string[]}} */
+let known = { objects: [], places: [] };
+
+const MOST = 6;
+
+/**
+ * What a half-written last word may become.
+ * @param {string} text
+ * @returns {string[]}
+ */
+export function completions(text) {
+  const begun = /(?:^|[,;\n]\s*|\s)([^\s,;]{2,})$/.exec(text)?.[1]?.toLowerCase();
+  if (!begun) return [];
+  const fits = (/** @type {string} */ each) => each.startsWith(begun) && each !== begun;
+  return [...known.places.filter(fits), ...known.objects.filter(fits)].slice(0, MOST);
+}
+
+/** @param {any} facts  @returns {Node[]} */
+function complaint(facts) {
+  const lines = [html("p", { class: "error", text: facts.error })];
+  if (facts.text && facts.span) {
+    const [first, stop] = facts.span;
+    lines.push(
+      html(
+        "pre",
+        { class: "error", dir: "auto" },
+        facts.text.slice(0, first),
+        html("mark", { text: facts.text.slice(first, Math.max(stop, first + 1)) || " " }),
+        facts.text.slice(stop),
+      ),
+    );
+  }
+  return lines;
+}
+
+/**
+ * A field of words with its completions.
+ * @param {string} key
+ * @param {string} text
+ * @param {string} label
+ * @param {(text: string) => Promise<boolean>} apply  whether the words became the scene's
+ */
+function field(key, text, label, apply) {
+  const area = html("textarea", {
+    "data-key": key,
+    "aria-label": label,
+    "aria-describedby": `${key}-said`,
+    rows: Math.min(6, (drafts.get(key) ?? text).split("\n").length + 1),
+    dir: "auto",
+    spellcheck: "false",
+    value: drafts.get(key) ?? text,
+  });
+  const offers = html("div", { class: "offers" });
+  const said = html("div", { id: `${key}-said`, class: "said", "aria-live": "polite" });
+  if (wrong.has(key)) replace(said, ...complaint(wrong.get(key)));
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let waiting;
+  const finish = async () => {
+    clearTimeout(waiting);
+    if (!drafts.has(key)) return;
+    const meant = area.value;
+    if (await apply(meant)) {
+      drafts.delete(key);
+      wrong.delete(key);
+    }
+  };
+  const offer = () => {
+    const before = area.value.slice(0, area.selectionStart);
+    const pick = (/** @type {string} */ word) => () => {
+      const begun = /[^\s,;]*$/.exec(before)?.index ?? before.length;
+      area.value = before.slice(0, begun) + word + area.value.slice(area.selectionStart);
+      area.dispatchEvent(new Event("input"));
+      area.focus();
+      area.setSelectionRange(begun + word.length, begun + word.length);
+    };
+    replace(offers, ...completions(before).map((word) => button(word, pick(word), { class: "offer" })));
+  };
+  area.addEventListener("input", () => {
+    if (area.value === text) drafts.delete(key);
+    else drafts.set(key, area.value);
+    offer();
+    clearTimeout(waiting);
+    waiting = setTimeout(async () => {
+      const facts = await store.read(area.value).catch(() => null);
+      if (!facts) return;
+      if (facts.error && drafts.has(key)) wrong.set(key, facts);
+      else wrong.delete(key);
+      replace(said, ...(facts.error ? complaint(facts) : understood(facts)));
+    }, 250);
+  });
+  area.addEventListener("change", finish);
+  area.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+      event.preventDefault();
+      finish();
+    }
+  });
+  return { area, offers, said };
+}
+
+/** @param {{clauses: any[], notes: string[]}} facts  @returns {Node[]} */
+function understood(facts) {
+  const clauses = facts.clauses.map((clause) => html("li", { dir: "auto", text: clause.words }));
+  const notes = facts.notes.map((note) => html("li", { class: "note", text: note }));
+  return [html("ul", { "aria-label": say("understood") }, ...clauses, ...notes)];
+}
+
+function draw() {
+  const { scene, segments } = store;
+  if (!scene) return;
+  const body = /** @type {Element} */ (document.querySelector("#text .body"));
+  if (body.contains(document.activeElement) && document.activeElement?.matches("textarea") && drafts.size) return;
+  const rows = segments.map((segment, number) => {
+    const label = say("words", { start: shown(segment.start_s), end: shown(segment.closed_end_s) });
+    const key = `segment-${number}`;
+    const { area, offers, said } = field(key, segment.text, label, async (text) => {
+      const refused = await store.change({ kind: "text", segment: number, text });
+      if (refused) wrong.set(key, refused.facts);
+      return !refused;
+    });
+    if (!wrong.has(key)) replace(said, ...understood(segment));
+    area.addEventListener("focus", () => {
+      if (store.number !== number) store.go(segment.start_s);
+    });
+    const times = html("span", { class: "times", text: `${shown(segment.start_s)} – ${shown(segment.closed_end_s)} s` });
+    return html("div", { class: store.number === number ? "row current" : "row" }, times, area, offers, said);
+  });
+  const last = segments.at(-1);
+  if (!last || last.closed_end_s < scene.duration_s - 0.01) {
+    const start_s = last ? last.closed_end_s : 0;
+    const { area, offers, said } = field("new", "", say("addHere"), async (text) => {
+      if (!text.trim()) return true;
+      const refused = await store.change({ kind: "add", start_s, end_s: null, text });
+      if (refused) wrong.set("new", refused.facts);
+      return !refused;
+    });
+    area.setAttribute("placeholder", say("addHint"));
+    rows.push(html("div", { class: "row" }, html("span", { class: "times", text: say("add") }), area, offers, said));
+  }
+  const raw = html("textarea", { "data-key": "raw", rows: 8, spellcheck: "false", dir: "auto", value: scene.text });
+  const whole = html(
+    "details",
+    { open: body.querySelector("details")?.open ?? false },
+    html("summary", { text: say("raw") }),
+    labelled(scene.file, raw),
+    button(say("apply"), () => store.send("text", { revision: scene.revision, text: raw.value })),
+  );
+  replace(body, ...rows, whole);
+}
+
+/** Show the words. */
+export async function showText() {
+  store.watch(draw);
+  addEventListener("beforeunload", (event) => {
+    if (drafts.size) event.preventDefault();
+  });
+  known = await store.json("words");
+}

@@ -1,0 +1,197 @@
+// When words hold: the sound as it is drawn, segments whose edges are dragged, and a lane for each sound.
+// @ts-check
+
+import { button, html, labelled, replace } from "./elements.js";
+import { shown, store } from "./scene.js";
+import { say } from "./strings.js";
+import { passage } from "./sound.js";
+
+const STEP_S = 0.1;
+const GRAB_PX = 10;
+
+/** @type {[number, number][]} */
+let waveform = [];
+const canvas = html("canvas", { "aria-hidden": "true" });
+const track = html("div", { class: "track" });
+const tools = html("div", { class: "bar" });
+
+/** @param {number} seconds */
+function percent(seconds) {
+  return `${(100 * seconds) / (store.scene?.duration_s || 1)}%`;
+}
+
+/** @param {PointerEvent} event */
+function secondsAt(event) {
+  const box = track.getBoundingClientRect();
+  const share = Math.min(1, Math.max(0, (event.clientX - box.left) / box.width));
+  return Math.round(share * (store.scene?.duration_s ?? 0) * 100) / 100;
+}
+
+function drawWaveform() {
+  const box = canvas.getBoundingClientRect();
+  const ratio = devicePixelRatio || 1;
+  canvas.width = Math.max(1, box.width * ratio);
+  canvas.height = Math.max(1, box.height * ratio);
+  const pen = canvas.getContext("2d");
+  if (!pen || !waveform.length) return;
+  pen.fillStyle = getComputedStyle(canvas).color;
+  const { width, height } = canvas;
+  const loudest = Math.max(0.01, ...waveform.map(([low, high]) => Math.max(-low, high)));
+  for (let x = 0; x < width; x++) {
+    const first = Math.floor((x * waveform.length) / width);
+    const stop = Math.max(first + 1, Math.floor(((x + 1) * waveform.length) / width));
+    let [low, high] = [0, 0];
+    for (const [down, up] of waveform.slice(first, stop)) [low, high] = [Math.min(low, down), Math.max(high, up)];
+    const top = (height / 2) * (1 - high / loudest);
+    pen.fillRect(x, top, 1, Math.max(1, (height / 2) * ((high - low) / loudest)));
+  }
+}
+
+/**
+ * Follow the pointer until it is lifted.
+ * @param {PointerEvent} event
+ * @param {(seconds: number) => void} follow
+ * @param {(moved: boolean) => void} end
+ */
+function drag(event, follow, end) {
+  event.preventDefault();
+  event.stopPropagation();
+  const from = event.clientX;
+  let moved = false;
+  const step = (/** @type {PointerEvent} */ now) => {
+    moved ||= Math.abs(now.clientX - from) > 3;
+    if (moved) follow(secondsAt(now));
+  };
+  const stop = () => {
+    removeEventListener("pointermove", step);
+    removeEventListener("pointerup", stop);
+    removeEventListener("pointercancel", stop);
+    end(moved);
+  };
+  addEventListener("pointermove", step);
+  addEventListener("pointerup", stop);
+  addEventListener("pointercancel", stop);
+}
+
+/** @param {import("./scene.js").Segment} segment  @param {number} number */
+function block(segment, number) {
+  const { start_s, closed_end_s, end_s } = segment;
+  const times = (/** @type {number} */ start, /** @type {number | null} */ end) =>
+    store.change({ kind: "times", segment: number, start_s: Math.round(start * 1000) / 1000, end_s: end });
+  const values = { number: number + 1, start: shown(start_s), end: shown(closed_end_s), text: segment.text };
+  const element = html(
+    "div",
+    {
+      class: store.number === number ? "segment current" : "segment",
+      tabindex: 0,
+      role: "button",
+      "data-key": `block-${number}`,
+      "aria-label": say("segment", values),
+      "aria-pressed": store.number === number ? "true" : "false",
+    },
+    html("span", { dir: "auto", text: segment.text }),
+  );
+  const place = (/** @type {number} */ start, /** @type {number} */ end) => {
+    element.style.left = percent(start);
+    element.style.width = percent(end - start);
+  };
+  place(start_s, closed_end_s);
+  element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
+    const step = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
+    if (event.key === "Enter") store.go(start_s);
+    else if (step !== undefined && event.shiftKey) times(start_s, Math.round((closed_end_s + step) * 1000) / 1000);
+    else if (step !== undefined && event.altKey) times(Math.max(0, start_s + step), end_s);
+    else if (step !== undefined)
+      times(Math.max(0, start_s + step), end_s === null ? null : Math.round((end_s + step) * 1000) / 1000);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  element.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
+    const box = element.getBoundingClientRect();
+    const near = Math.min(GRAB_PX, box.width / 3);
+    const grabbed = secondsAt(event);
+    let [start, end] = [start_s, closed_end_s];
+    const edge = event.clientX - box.left < near ? "start" : box.right - event.clientX < near ? "end" : "both";
+    const follow = (/** @type {number} */ now) => {
+      if (edge === "start") start = Math.min(now, end - 0.01);
+      else if (edge === "end") end = Math.max(now, start + 0.01);
+      else {
+        const shift = Math.max(now - grabbed, -start_s);
+        [start, end] = [start_s + shift, closed_end_s + shift];
+      }
+      place(start, end);
+    };
+    drag(event, follow, (moved) => {
+      if (!moved) {
+        element.focus();
+        store.go(grabbed);
+      } else times(start, end_s === null && edge === "start" ? null : Math.round(end * 1000) / 1000);
+    });
+  });
+  return element;
+}
+
+/** @param {string} name  @param {number} colour */
+function lane(name, colour) {
+  const lines = store.segments
+    .filter((segment) => segment.clauses.some((clause) => clause.object === name))
+    .map((segment) => {
+      const line = html("i", { class: `colour-${colour % 6}` });
+      line.style.left = percent(segment.start_s);
+      line.style.width = percent(segment.closed_end_s - segment.start_s);
+      return line;
+    });
+  return html("div", { class: "lane" }, html("span", { dir: "auto", text: name }), ...lines);
+}
+
+function draw() {
+  const { scene, segments, number } = store;
+  if (!scene) return;
+  const cursor = html("div", { class: "cursor" });
+  cursor.style.left = percent(store.cursor);
+  const heard = html("div", { class: "heard" });
+  heard.style.left = percent(passage.start_s);
+  heard.style.width = percent(Math.min(passage.duration_s, scene.duration_s - passage.start_s));
+  const blocks = html("div", { class: "blocks" }, ...segments.map(block));
+  replace(track, canvas, heard, blocks, ...scene.objects.map(lane), cursor);
+  drawWaveform();
+  const at = html("input", {
+    type: "number",
+    min: 0,
+    max: scene.duration_s,
+    step: STEP_S,
+    "data-key": "cursor",
+    value: shown(store.cursor),
+  });
+  at.addEventListener("change", () => store.go(Number(at.value)));
+  const there = number >= 0;
+  replace(
+    tools,
+    labelled(say("cursor"), at),
+    button(say("split"), () => store.change({ kind: "split", segment: number, at_s: store.cursor }), {
+      disabled: !there,
+      "data-key": "split",
+    }),
+    button(say("join"), () => store.change({ kind: "join", segment: number }), {
+      disabled: !there || number + 1 >= segments.length,
+      "data-key": "join",
+    }),
+    button(say("remove"), () => store.change({ kind: "remove", segment: number }), {
+      disabled: !there || segments.length < 2,
+      "data-key": "remove",
+    }),
+  );
+}
+
+/** Show the time. */
+export async function showTimeline() {
+  const body = /** @type {Element} */ (document.querySelector("#timeline .body"));
+  body.append(track, tools);
+  track.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => store.go(secondsAt(event)));
+  addEventListener("resize", drawWaveform);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawWaveform);
+  store.watch(draw);
+  waveform = await store.json("waveform");
+  draw();
+}
