@@ -79,9 +79,7 @@ class Session:
         self._lock = threading.RLock()
         self._seen = OnDisk.of(path)
         text = read_timeline_text(path) if self._seen.digest else ""
-        first = Document.read(path, text)
-        if first.timeline is not None:
-            first.timeline.resolved(duration_s)
+        first = self._read(text)
         self._saved = first.text
         self._past: list[Document] = [first]
         self._future: list[Document] = []
@@ -124,10 +122,9 @@ class Session:
         """Change all of the text of the file; arguments and errors as for :meth:`change`."""
         with self._lock:
             self._check(revision)
-            document = Document.read(self.path, text)
+            document = self._read(text)
             if document.timeline is None:
                 raise InputError(f"{self.path.name}: nothing is left, expected at least one segment")
-            document.timeline.resolved(self.duration_s)
             self._put(document)
 
     def undo(self, revision: int) -> None:
@@ -149,7 +146,7 @@ class Session:
             if left is None:
                 raise InputError("no scene is there that was not saved")
             if take_up:
-                document = Document.read(self.path, left)
+                document = self._read(left)
                 self.left = None
                 self._put(document)
                 return
@@ -205,9 +202,7 @@ class Session:
         with self._lock:
             self._check(self.revision)
             seen = OnDisk.of(self.path)
-            document = Document.read(self.path, read_timeline_text(self.path))
-            if document.timeline is not None:
-                document.timeline.resolved(self.duration_s)
+            document = self._read(read_timeline_text(self.path))
             self._saved, self._seen = document.text, seen
             self._put(document)
 
@@ -226,6 +221,13 @@ class Session:
                 "note": self.document.note,
                 "duration_s": self.duration_s,
             }
+
+    def _read(self, text: str) -> Document:
+        """The document that a text is, if it fits the sound."""
+        document = Document.read(self.path, text)
+        if document.timeline is not None:
+            document.timeline.resolved(self.duration_s)
+        return document
 
     def _check(self, revision: int) -> None:
         if self.left is not None:

@@ -34,7 +34,7 @@ SCENE = (
 )
 HEAVY = (
     "torch torchaudio torchvision transformers tokenizers open_clip safetensors numpy scipy soundfile soxr h5py"
-    " yaml rich huggingface_hub matplotlib"
+    " yaml rich huggingface_hub matplotlib starlette uvicorn h11"
 ).split()  # not pydantic: newer versions of Typer need it themselves
 
 

@@ -248,6 +248,16 @@ def test_what_was_not_saved_can_be_left(scene: Path) -> None:
         again.decide(take_up=False)
 
 
+def test_what_was_not_saved_and_does_not_fit_the_sound_is_refused_and_still_there(scene: Path) -> None:
+    session = Session(scene, 80.0)
+    do(session, "times", segment=1, start_s=40.0, end_s=None)
+    again = Session(scene, 8.0)
+    with pytest.raises(InputError, match="expected a start before the end of the audio"):
+        again.decide(take_up=True)
+    assert again.state()["left"]
+    assert again.document.text == SCENE
+
+
 @pytest.mark.parametrize("kept", [b"\xff", b"[1]", b"text: 3", b"text: [", b"!!python/object:os.system {}"])
 def test_an_autosave_that_cannot_be_read_is_an_error_and_stays(scene: Path, kept: bytes) -> None:
     autosave_path(scene).write_bytes(kept)

@@ -103,7 +103,8 @@ showSpace();
 showSound();
 try {
   await store.load();
-  await Promise.all([showText(), showTimeline(), showExport()]);
+  showTimeline();
+  await Promise.all([showText(), showExport()]);
   store.tell();
   store.poll();
   document.documentElement.dataset.ready = "true";

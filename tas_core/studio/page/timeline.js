@@ -184,14 +184,19 @@ function draw() {
   );
 }
 
-/** Show the time. */
-export async function showTimeline() {
+/** Show the time; the sound is drawn when it has been read, which takes a while for hours of it. */
+export function showTimeline() {
   const body = /** @type {Element} */ (document.querySelector("#timeline .body"));
   body.append(track, tools);
   track.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => store.go(secondsAt(event)));
   addEventListener("resize", drawWaveform);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawWaveform);
   store.watch(draw);
-  waveform = await store.json("waveform");
-  draw();
+  store
+    .json("waveform")
+    .then((found) => {
+      waveform = found;
+      drawWaveform();
+    })
+    .catch((/** @type {Error} */ error) => store.complain(error.message));
 }
