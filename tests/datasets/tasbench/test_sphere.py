@@ -249,7 +249,7 @@ def test_what_is_wrong_with_dry_sounds_is_found(data: TasBench, tmp_path: Path) 
     mono, rate_hz = soundfile.read(spoiled.mono_path("000010"))
     soundfile.write(spoiled.mono_path("000010"), 0.9 * mono, rate_hz, subtype="PCM_24")
     (found,) = problems()
-    assert found.startswith("error: mono_audios/000010.wav: the dry sounds sum to the mix with an error of -20.")
+    assert found.startswith("error: mono_audios/000010.wav: the dry sounds sum to the mix with an error of -19.1 dB")
     spoiled.mono_path("000010").unlink()
     assert "mono_audios/000010.wav" in problems()[0]
     shutil.copy(data.mono_path("000010"), spoiled.mono_path("000010"))

@@ -175,14 +175,19 @@ BAD_ANSWERS: dict[str, tuple[Any, str]] = {
     ),
     "infinity": (json.dumps(listener("a", ALL_RIGHT)).replace("2.5", "1e999"), "1e999 is larger than any number"),
     "another study": (listener("a", ALL_RIGHT, study="0" * 16), "answers to the study '0+', expected 'feedface"),
-    "another format": (listener("a", ALL_RIGHT, format=2), "format 2 cannot be read.*reads format 1"),
+    "another format": (listener("a", ALL_RIGHT, format=3), "format 3 cannot be read.*reads formats 1 and 2"),
+    "the format of another study": (listener("a", ALL_RIGHT, format=2), "answers of format 2, expected 1 as the key's"),
     "a missing key": ({k: v for k, v in listener("a", ALL_RIGHT).items() if k != "check"}, "missing key 'check'"),
     "an unknown key": (listener("a", ALL_RIGHT, checks=1), "unknown key 'checks', did you mean 'check'"),
     "an unknown item": (listener("a", {99: "l"}), "item 99 is not in the study"),
     "too many answers": (listener("a", {14: "lr"}), "item 14 has 2 answers, expected 1"),
     "an unknown place": (
+        json.dumps(listener("a", ALL_RIGHT)).replace('"left"', '"nowhere"'),
+        r"answers\[0\] must be .*'nowhere'",
+    ),
+    "a place that was not asked for": (
         json.dumps(listener("a", ALL_RIGHT)).replace('"left"', '"behind"'),
-        r"answers\[0\] must be .*'behind'",
+        "item 11 has the answer 'behind', expected one of left, center, right",
     ),
     "an item twice": (
         listener("a", {}, items=[{"item": 14, "answers": ["left"], "plays": 1, "listened_s": 1}] * 2),
