@@ -141,16 +141,19 @@ def pink(frames: int) -> np.ndarray:
 
 def loudness() -> dict[str, float]:
     """Loudness (ITU-R BS.1770) of pink noise at rest on circles: the loudest less the quietest, LU."""
-    renderer = SphereRenderer(None, RATE_HZ)
     noise = pink(2 * RATE_HZ)[None]
     found = {}
-    for elevation_deg in (-30, 0, 30, 60):
+    circles = [(None, elevation_deg, 0.0) for elevation_deg in (-30, 0, 30, 60)]
+    circles += [(room, 0, spread) for room in (None, *ROOMS) for spread in (0.0, 0.5, 1.0)]
+    for name, elevation_deg, spread in dict.fromkeys(circles):
+        renderer = SphereRenderer(None, RATE_HZ, Room.around(*ROOMS[name]) if name else None)
         values = []
-        for azimuth_deg in np.arange(0, 181, 7.5):
+        for azimuth_deg in np.arange(0, 181, 15 if name else 7.5):
             meter = LoudnessMeter(RATE_HZ)
-            meter.add(renderer.render(noise, [PlaceCurve(azimuth_deg, elevation_deg)]))
+            meter.add(renderer.render(noise, [PlaceCurve(azimuth_deg, elevation_deg, spread=spread)]))
             values.append(meter.integrated_lufs())
-        found[f"elevation {elevation_deg}"] = round(max(values) - min(values), 2)
+        where = f"elevation {elevation_deg}" if not (name or spread) else f"{name or 'outdoors'}, spread {spread:g}"
+        found[where] = round(max(values) - min(values), 2)
     return found
 
 

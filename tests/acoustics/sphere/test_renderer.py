@@ -11,6 +11,7 @@ from tas_core.acoustics.rooms import Room
 from tas_core.acoustics.sphere.distance import REFERENCE_M, air_absorption_db_per_m
 from tas_core.acoustics.sphere.places import PlaceCurve, Placement
 from tas_core.acoustics.sphere.renderer import SphereRenderer
+from tas_core.audio.loudness import LoudnessMeter
 from tas_core.errors import InputError
 
 RATE_HZ = 16_000
@@ -235,6 +236,22 @@ def test_a_slow_turn_passes_through_what_it_is_at_rest(outdoors: SphereRenderer)
         still = outdoors.render(stem, [PlaceCurve(90 * at_s, 15)])[:, part]
         error = np.square(turning[:, part] - still).sum() / np.square(still).sum()
         assert 10 * np.log10(error) < -15  # up to 0.9 degrees away
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("place", ["outdoors", "indoors"])
+def test_a_circle_is_as_loud_all_around(request: pytest.FixtureRequest, place: str, spread: float) -> None:
+    """Within 1 LU (ITU-R BS.1770), of pink noise, in a room and wide, too."""
+    renderer: SphereRenderer = request.getfixturevalue(place)
+    spectrum = np.fft.rfft(noise(frames=RATE_HZ)) / np.sqrt(np.maximum(np.arange(RATE_HZ // 2 + 1), 20))
+    sound = np.fft.irfft(spectrum) * 3
+    loudness = []
+    for azimuth_deg in range(0, 181, 30):
+        meter = LoudnessMeter(RATE_HZ)
+        meter.add(renderer.render(sound, [PlaceCurve(azimuth_deg, spread=spread)]))
+        loudness.append(meter.integrated_lufs())
+    assert min(loudness) > -60
+    assert max(loudness) - min(loudness) < 1
 
 
 # ------------------------------------------------------------------ distance
