@@ -120,11 +120,11 @@ def movement() -> list[dict[str, float]]:
     """A tone on a circle: what of it lies more than 150 Hz beside it."""
     renderer = SphereRenderer(None, RATE_HZ)
     found = []
-    for seconds in (8, 4, 2, 1):
-        for tone_hz in (500, 1000, 4000, 10000):
-            frames = seconds * RATE_HZ
+    for seconds in (8, 4, 2, 1, 0.5):
+        for tone_hz in (500, 1000, 4000, 10000, 15000):
+            frames = round(seconds * RATE_HZ)
             tone = np.sin(2 * np.pi * tone_hz * np.arange(frames) / RATE_HZ)[None]
-            ears = renderer.render(tone, [PlaceCurve(np.linspace(0, 360, 100 * seconds + 1))])[:, :frames]
+            ears = renderer.render(tone, [PlaceCurve(np.linspace(0, 360, round(100 * seconds) + 1))])[:, :frames]
             inner = ears[:, frames // 10 : -frames // 10]
             power = np.abs(np.fft.rfft(inner * np.blackman(inner.shape[1]))) ** 2
             far = np.abs(np.fft.rfftfreq(inner.shape[1], 1 / RATE_HZ) - tone_hz) > 150
