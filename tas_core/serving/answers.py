@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from tas_core.errors import TasError, visible
 from tas_core.jobs.batch.worker import FileOutcome
 from tas_core.system.configs import one_line
+from tas_core.system.json_values import json_value
 from tas_core.system.partial_files import PartialFolder
 
 WARNINGS_HEADER: Final = "Tas-Warnings"
@@ -75,13 +76,9 @@ def parsed_json(body: bytes) -> Any:
     Raises:
         ValueError: "not JSON: ...", in one line.
     """
-
-    def refuse(word: str) -> None:
-        raise ValueError(f"{word} is no number")
-
     try:
-        return json.loads(body, parse_constant=refuse)
-    except (ValueError, RecursionError) as problem:
+        return json_value(body)
+    except ValueError as problem:
         raise ValueError(f"not JSON: {one_line(problem)}") from None
 
 

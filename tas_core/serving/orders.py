@@ -145,8 +145,8 @@ def file_name(name: str) -> str:
     """
     if (
         name in ("", ".", "..")
-        or len(os.fsencode(name)) > _LONGEST_NAME
         or any(sign in "/\\" or not sign.isprintable() for sign in name)
+        or len(os.fsencode(name)) > _LONGEST_NAME
     ):
         raise AskedError(f"{name!r}: expected the name of a file, without folders, of at most {_LONGEST_NAME} bytes")
     return name
@@ -223,6 +223,10 @@ def file_order(said: Any, base: FileOptions, folders: Folders) -> Order:
 def _granted(text: str, what: str, folders: Folders, *, write: bool) -> Path:
     """A path of a request, if it lies where it may."""
     path = Path(text)
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise AskedError(f"{what} {text!a}: the name of no file") from None
     if "\0" in text or not path.is_absolute():
         raise AskedError(f"{what} {text!r}: expected a whole path, from / on")
     if not (folders.may_write(path) if write else folders.may_read(path)):
