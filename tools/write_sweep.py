@@ -35,7 +35,6 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,7 +123,7 @@ def make_inputs(folder: Path) -> None:
     import soundfile
     import torch
 
-    from tas_core.datasets.mixing import bank
+    from tas_core.datasets.mixing import bank, material
     from tas_core.datasets.sources.catalogue import VOICES, load_categories
     from tas_core.datasets.tasbench import simulation
     from tas_core.models.checkpoints import save_checkpoint
@@ -151,7 +150,9 @@ def make_inputs(folder: Path) -> None:
     PRESETS["tiny-slots"] = TINY_SLOTS
     few = tuple(c for c in load_categories() if c.name in ("man talking", "woman talking"))
     voices = tuple(voice for voice in VOICES if voice.engine == "espeak")[:1]
-    bank.BankSettings = partial(bank.BankSettings, categories=few, fonts=(), voices=voices)  # type: ignore[misc]
+    material.build_bank = lambda settings, **how: bank.build_bank(
+        replace(settings, categories=few, fonts=(), voices=voices), **how
+    )
     simulation._dry = bands
     write_scored(folder / "scored")
 
@@ -366,10 +367,17 @@ def contents(folder: Path) -> dict[str, str]:
 
 def _content(path: Path) -> str:
     import soundfile
+    from safetensors.torch import load_file
 
     if path.suffix in SOUNDS:
         samples, rate_hz = soundfile.read(path)
         return f"{samples.shape} at {rate_hz} Hz, {hashlib.sha256(samples.tobytes()).hexdigest()}"
+    if path.suffix == ".jsonl":
+        lines = [_without(json.loads(line)) for line in path.read_text().splitlines()]
+        return json.dumps(lines, sort_keys=True)
+    if path.name == "training.safetensors":  # its header has the seconds that the run took
+        tensors = sorted(load_file(path).items())
+        return hashlib.sha256(b"".join(value.numpy().tobytes() for _, value in tensors)).hexdigest()
     if path.suffix == ".json":
         return json.dumps(_without(json.loads(path.read_text())), sort_keys=True)
     if path.suffix in (".opus", ".m4a", ".iamf"):

@@ -19,7 +19,7 @@ from tas_core.inference.engine import LoadedModel
 from tas_core.inference.result import complaints
 from tas_core.jobs.outputs import Outputs
 from tas_core.jobs.rendering import Rendering
-from tas_core.jobs.request import PreparedFile
+from tas_core.jobs.request import FileOptions, PreparedFile
 from tas_core.jobs.result import FileResult, GivenSource, StemFile, sidecar_text
 from tas_core.system.files import write_files
 from tas_core.system.progress import Progress, ignore
@@ -38,6 +38,7 @@ def process_file(
     progress: Progress = ignore,
     command: Sequence[str] = (),
     began: float | None = None,
+    requested: FileOptions | None = None,
 ) -> FileResult:
     """Render one prepared file, and write what was requested beside it.
 
@@ -50,6 +51,7 @@ def process_file(
         progress: told the fraction done, 0 to 1.
         command: words of the command line, for the sidecar.
         began: ``time.perf_counter()`` of the beginning, if loading counts; None is now.
+        requested: options for the sidecar to tell, where what a killed run left is replaced without anybody's asking.
 
     Warns:
         TimelineWarning: a name has a word that the model's text encoder does not know.
@@ -68,7 +70,8 @@ def process_file(
     for complaint in complaints(result.objects, result.alike):
         warnings.warn(f"{prepared.reader.name}: {complaint}", stacklevel=2)
     if prepared.options.sidecar:
-        _write_sidecar(prepared, model, result, command)
+        digest = model.digest if model else None
+        _write_sidecar(prepared, result, command, requested or prepared.options, digest)
     if prepared.request.page is not None:
         _write_page(prepared.request.page, prepared, result)
     return result
@@ -183,12 +186,11 @@ def _result(prepared: PreparedFile, model: LoadedModel | None, rendered: _Render
 
 
 def _write_sidecar(
-    prepared: PreparedFile, model: LoadedModel | None, result: FileResult, command: Sequence[str]
+    prepared: PreparedFile, result: FileResult, command: Sequence[str], requested: FileOptions, digest: str | None
 ) -> None:
     """Write ``OUT.tas.json``, which says how the output was made."""
-    options = prepared.options
-    text = sidecar_text(result, prepared.timeline, options.as_dict(), model.digest if model else None, command)
-    write_files({prepared.sidecar: text.encode("utf-8", "backslashreplace")}, overwrite=options.overwrite)
+    text = sidecar_text(result, prepared.timeline, requested.as_dict(), digest, command)
+    write_files({prepared.sidecar: text.encode("utf-8", "backslashreplace")}, overwrite=prepared.options.overwrite)
 
 
 def _write_page(page: Path, prepared: PreparedFile, result: FileResult) -> None:

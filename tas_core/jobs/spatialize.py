@@ -122,7 +122,14 @@ class FileWorker:
         with self._prepared(request, overwrite) as prepared:
             prepared = separated(prepared)
             model = None if prepared.separated is None else self.model
-            return process_file(prepared, model, progress=progress, command=self._settings.command, began=began)
+            return process_file(
+                prepared,
+                model,
+                progress=progress,
+                command=self._settings.command,
+                began=began,
+                requested=self._settings.options,
+            )
 
     def measure(self, request: FileRequest, progress: Progress = ignore) -> Reach:
         """How far the ears of a file go at its own gain or loudness; nothing is written, be there outputs or not.

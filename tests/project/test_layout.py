@@ -200,3 +200,24 @@ def test_tests_mirror_the_packages() -> None:
     inner = {path.parent for path in (ROOT / "tests").rglob("test_*.py")}
     tested = {folder.relative_to(ROOT / "tests") for folder in inner} - {Path("cli"), Path("project")}
     assert [str(folder) for folder in sorted(tested) if not (CORE / folder).is_dir()] == []
+
+
+# ------------------------------------------------------------------ memory
+
+
+FEW = {("simulation.py", "_synth"), ("configs.py", "_hints")}
+"""Caches without a bound whose keys are few: installed soundfonts, and classes of settings."""
+
+
+def test_every_cache_has_a_bound() -> None:
+    """A process may answer for days, and no prompt, name or file of the past may stay with it for good."""
+    unbounded = set()
+    for path in SOURCES:
+        for node in ast.walk(tree(path)):
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            for decorator in map(ast.unparse, node.decorator_list):
+                is_cache = decorator.split("(")[0] in ("cache", "functools.cache") or "maxsize=None" in decorator
+                if is_cache and (node.args.args or node.args.kwonlyargs):
+                    unbounded.add((path.name, node.name))
+    assert unbounded == FEW

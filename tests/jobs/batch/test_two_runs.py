@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from tas_core.errors import InputError
 from tas_core.jobs.batch.inputs import find_inputs
 from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch
 from tas_core.jobs.batch.run import run_batch
+from tas_core.jobs.request import sidecar_path
 from tas_core.jobs.spatialize import FileWorker, JobSettings
 from tests.jobs.batch.conftest import PROMPT, write_sounds
 
@@ -84,3 +87,23 @@ def test_files_from_the_future_are_skipped_and_made_as_others(settings: JobSetti
     found = run_batch(plan(sounds, out, skip_existing=True), settings)
     assert [outcome.skipped for outcome in found] == [True, False, False]
     assert len(whole(out)) == COUNT
+
+
+def test_what_a_killed_run_left_half_is_made_again_as_if_it_had_never_been_there(
+    settings: JobSettings, tmp_path: Path
+) -> None:
+    """Also what the file beside the output tells of the options: nobody asked for anything to be overwritten."""
+    sounds, told = write_sounds(tmp_path / "in", 1), []
+    settings = replace(settings, options=replace(settings.options, sidecar=True))
+    for half in (False, True):
+        out = tmp_path / f"out{half}"
+        made = plan(sounds, out, skip_existing=True, sidecar=True)
+        if half:
+            out.mkdir()
+            made.requests[0].out.write_bytes(b"whole, but its sidecar is missing")
+            made = plan(sounds, out, skip_existing=True, sidecar=True)
+            assert made.again == {0}
+        run_batch(made, settings)
+        told.append(json.loads(sidecar_path(made.requests[0].out).read_text())["settings"])
+    assert told[0] == told[1]
+    assert told[0]["overwrite"] is False
