@@ -63,19 +63,31 @@ class Studio:
     audio: Path | None
     objects: tuple[SourceFile, ...]
     command: Command
+    _said: list[Any] = field(default_factory=list)
     _drawn: list[Any] = field(default_factory=list)
     _drawing: threading.Lock = field(default_factory=threading.Lock)
 
+    def state(self) -> dict[str, Any]:
+        """What a page asks for again and again: which scene it is, and how the file is coming on."""
+        return {**self.session.state(), "export": self.exporter.state.as_dict()}
+
     def scene(self) -> dict[str, Any]:
         """All that a page shows."""
-        session = self.session
         return {
-            **session.state(),
-            **scene_facts(session.document, session.duration_s),
+            **self.state(),
+            **self._facts(),
             "sound": self.audio.name if self.audio else ", ".join(item.name for item in self.objects),
             "formats": list(NAMES),
-            "export": self.exporter.state.as_dict(),
         }
+
+    def _facts(self) -> dict[str, Any]:
+        """What the scene says, worked out once for each."""
+        document = self.session.document
+        said = self._said[-1] if self._said else (None, {})
+        if said[0] is not document:
+            said = (document, scene_facts(document, self.session.duration_s))
+            self._said[:] = [said]
+        return dict(said[1])
 
     def waveform(self) -> list[list[float]]:
         """The sound as it is drawn, measured once."""
@@ -205,6 +217,7 @@ def build_app(studio: Studio, token: str, port: int) -> ASGIApp:
         Route("/", page),
         Route("/page/{name}", page),
         Route("/api/scene", tells(studio.scene)),
+        Route("/api/state", tells(studio.state)),
         Route("/api/words", tells(known)),
         Route("/api/waveform", tells(studio.waveform)),
         *(Route(f"/api/{name}", asks(*how), methods=["POST"]) for name, how in posts.items()),

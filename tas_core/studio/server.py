@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from tas_core.errors import InputError, TasError
 from tas_core.jobs.request import find_timeline
 from tas_core.jobs.spatialize import JobSettings
-from tas_core.serving.run import listening
+from tas_core.serving.run import listening, plain_config
 from tas_core.serving.settings import Address
 from tas_core.studio.exports import Exporter
 from tas_core.studio.session import Session
@@ -79,17 +79,7 @@ def run_studio(
                 await super().startup(sockets)
                 ready(f"http://{where}/?token={token}")
 
-        config = uvicorn.Config(
-            build_app(studio, token, where.port),
-            http="h11",
-            ws="none",
-            lifespan="off",
-            log_level="critical",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_END_S,
-        )
+        config = plain_config(build_app(studio, token, where.port), timeout_graceful_shutdown=_END_S)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # doubts are said on the page
             Server(config).run(sockets=[sock])

@@ -134,6 +134,14 @@ def test_the_page_changes_saves_and_undoes(client: Client, tmp_path: Path) -> No
     assert (scene["segments"][0]["text"], scene["undo"], scene["redo"]) == ("cello on the left", 0, 1)
 
 
+def test_a_page_that_asks_again_and_again_gets_little(client: Client) -> None:
+    client.change(kind="text", segment=0, text="dog left")
+    state, scene = client.get("state"), client.get("scene")
+    assert state.items() <= scene.items()
+    assert "segments" not in state
+    assert client.studio.scene()["segments"] is client.studio.scene()["segments"]
+
+
 def test_two_tabs_do_not_overwrite_each_other(client: Client) -> None:
     first = client.change(kind="text", segment=0, text="dog left").json
     late = client.post("change", revision=0, change={"kind": "text", "segment": 0, "text": "cat left"})

@@ -107,11 +107,12 @@ class Store {
     let gone = false;
     const look = async () => {
       try {
-        const found = /** @type {Scene} */ (await (await ask("scene")).json());
+        const found = /** @type {Scene} */ (await (await ask("state")).json());
         const seen = this.scene;
-        const same = (/** @type {Scene | null} */ each) =>
-          each && [each.revision, each.changed_by_another, each.export.state, each.export.fraction].join();
-        if (same(seen) !== same(found) && found.revision >= (seen?.revision ?? 0)) this.#take(found);
+        const looks = (/** @type {Scene} */ each) =>
+          [each.changed_by_another, each.export.out, each.export.state, each.export.fraction].join();
+        if (!seen || found.revision > seen.revision) await this.load();
+        else if (looks(seen) !== looks(found)) this.#take({ ...seen, ...found });
         gone = false;
       } catch (error) {
         if (!gone && error instanceof Refusal) this.complain(error.message, error.facts.kind);

@@ -70,10 +70,12 @@ function field(key, text, label, apply) {
     clearTimeout(waiting);
     if (!drafts.has(key)) return;
     const meant = area.value;
-    if (await apply(meant)) {
-      drafts.delete(key);
-      wrong.delete(key);
-    }
+    drafts.delete(key);
+    wrong.delete(key);
+    if (await apply(meant)) return;
+    drafts.set(key, meant);
+    drawn = "";
+    draw();
   };
   const offer = () => {
     const before = area.value.slice(0, area.selectionStart);
@@ -116,10 +118,18 @@ function understood(facts) {
   return [html("ul", { "aria-label": say("understood") }, ...clauses, ...notes)];
 }
 
+/** The text whose rows are there: they are made anew for another alone, so that nobody's caret moves. */
+let drawn = "";
+
 function draw() {
   const { scene, segments } = store;
   if (!scene) return;
   const body = /** @type {Element} */ (document.querySelector("#text .body"));
+  if (drawn === scene.text && body.childElementCount) {
+    for (const [number, row] of body.querySelectorAll(".row").entries())
+      row.classList.toggle("current", number === store.number);
+    return;
+  }
   if (body.contains(document.activeElement) && document.activeElement?.matches("textarea") && drafts.size) return;
   const rows = segments.map((segment, number) => {
     const label = say("words", { start: shown(segment.start_s), end: shown(segment.closed_end_s) });
@@ -156,6 +166,7 @@ function draw() {
     labelled(scene.file, raw),
     button(say("apply"), () => store.send("text", { revision: scene.revision, text: raw.value })),
   );
+  drawn = scene.text;
   replace(body, ...rows, whole);
 }
 
