@@ -67,7 +67,7 @@ def main():
         shrunk(OUT / "azimuth.png")
         duet, rate = sf.read(ROOT / "examples" / "duet.flac", always_2d=True)
         sf.write(work / "duet.wav", np.repeat(duet.mean(axis=1, keepdims=True), 2, axis=1), rate, subtype="PCM_16")
-        around = ROOT / "examples" / "scenes" / "around.yaml"
+        around = ROOT / "examples" / "scenes" / "duet_around.yaml"
         tas("plot", work / "duet.wav", "-t", around, "--force", "--kind", "places", "-o", OUT / "places.png")
         shrunk(OUT / "places.png")
 

@@ -45,7 +45,8 @@ def around(tmp_path_factory: pytest.TempPathFactory) -> TasBench:
 
 @pytest.fixture(scope="module")
 def judged(around: TasBench, tiny_model: Path) -> Evaluation:
-    rows = ["sources", "truth", "sources-plane", "mono", SystemSpec("tiny", str(tiny_model))]
+    rows: list[str | SystemSpec] = ["sources", "truth", "sources-plane", "mono"]
+    rows.append(SystemSpec("tiny", str(tiny_model)))
     return evaluate(around, rows, replace(ONE, control=True, control_clips=1))
 
 
