@@ -131,6 +131,12 @@ class _Save:
 
 
 @dataclass(frozen=True)
+class _Copy:
+    name: str
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
 class _Decide:
     take_up: bool
 
@@ -205,6 +211,7 @@ def build_app(studio: Studio, token: str, port: int) -> ASGIApp:
         "undo": (lambda asked: session.undo(asked.revision), _Step),
         "redo": (lambda asked: session.redo(asked.revision), _Step),
         "save": (lambda asked: session.save(overwrite=asked.overwrite), _Save),
+        "copy": (functools.partial(_copy, session), _Copy),
         "load": (lambda asked: session.load(), _Nothing),
         "decide": (lambda asked: session.decide(take_up=asked.take_up), _Decide),
         "read": (lambda asked: prompt_facts(asked.text), _Read),
@@ -231,6 +238,10 @@ def _hear(studio: Studio, asked: _Heard) -> bytes:
         raise StaleError("the scene has been changed meanwhile, expected what is now")
     passage = Passage(asked.start_s, asked.duration_s, asked.what, frozenset(asked.muted), frozenset(asked.solo))  # type: ignore[arg-type]
     return studio.listening.hear(studio.timeline(), passage)
+
+
+def _copy(session: Session, asked: _Copy) -> None:
+    session.copy(export_path(session.path.parent, asked.name), overwrite=asked.overwrite)
 
 
 def _export(studio: Studio, asked: _Export) -> None:

@@ -56,12 +56,25 @@ class Document:
             edited = edited_yaml(self.text, str(self.name), self.timeline.segments, timeline.segments)
             if edited is not None and (found := self._read_as(edited, timeline)) is not None:
                 return found
-        relative = tuple(
-            replace(item, file=_below(item.file, self.name.parent)) for item in timeline.sources
-        )  # as they are written in the file
-        whole = self.read(self.name, format_timeline(replace(timeline, sources=relative), self.name))
+        whole = self.read(self.name, self._whole(timeline, self.name))
         lost = "#" in self.text and self.name.suffix.lower() in _YAML
         return replace(whole, note="the file was written anew, without its comments") if lost else whole
+
+    def written_as(self, path: Path) -> str:
+        """What it says as the text of another file in the same folder, in the format that its name has.
+
+        Raises:
+            InputError: it says nothing yet, or the format cannot hold it.
+        """
+        if self.timeline is None:
+            raise InputError(f"{self.name.name}: the scene says nothing yet, expected at least one segment")
+        return self._whole(self.timeline, path)
+
+    def _whole(self, timeline: Timeline, path: Path) -> str:
+        """A timeline written anew, with sources as they are written in a file of this folder."""
+        folder = self.name.parent
+        relative = tuple(replace(item, file=_below(item.file, folder)) for item in timeline.sources)
+        return format_timeline(replace(timeline, sources=relative), path)
 
     def _read_as(self, text: str, timeline: Timeline) -> Document | None:
         """The document that a text is, if it says the timeline."""

@@ -20,7 +20,7 @@ import yaml
 from tas_core.errors import InputError, TasError
 from tas_core.studio.document import Document
 from tas_core.studio.operations import Operation
-from tas_core.system.files import file_exists, write_files
+from tas_core.system.files import check_new_file, file_exists, write_files
 from tas_core.timeline.files import check_extension
 from tas_core.timeline.formats.lines import MAX_TIMELINE_BYTES, read_timeline_text
 
@@ -192,6 +192,21 @@ class Session:
             self._saved, self._seen = self.document.text, OnDisk.of(self.path)
             self.revision += 1
             _remove(autosave_path(self.path))
+
+    def copy(self, path: Path, *, overwrite: bool = False) -> None:
+        """Write the scene to another file of the same folder, in the format that its name has; it stays as it is here.
+
+        Args:
+            path: the other file.
+            overwrite: whether it may be replaced.
+
+        Raises:
+            InputError: it is the scene's own file; the format cannot hold the scene, or the file is there.
+            TasError: writing failed.
+        """
+        with self._lock:
+            check_new_file(path, [self.path, autosave_path(self.path)], overwrite=overwrite)
+            write_files({path: self.document.written_as(path).encode()}, overwrite=overwrite)
 
     def load(self) -> None:
         """Take the file as another program has left it, as a change that can be undone.

@@ -71,7 +71,7 @@ class Client:
         assert answer.status == 200, answer.body
         return answer.json
 
-    def post(self, name: str, **fields: Any) -> Answer:
+    def post(self, name: str, /, **fields: Any) -> Answer:
         return self.ask("POST", f"/api/{name}", json.dumps(fields).encode())
 
     def change(self, **change: Any) -> Answer:

@@ -21,6 +21,7 @@ from tas_core.jobs.request import FileOptions
 from tas_core.studio.exports import export_path
 from tas_core.studio.server import StudioRequest
 from tas_core.studio.sounds import Passage
+from tas_core.timeline.files import load_timeline
 from tas_core.timeline.sources import SourceFile
 from tests.studio.conftest import HOST, PAGE, PORT, TOKEN, Answer, Client
 
@@ -167,6 +168,37 @@ def test_a_file_that_another_program_changed_is_a_decision(client: Client, tmp_p
     assert (answer.status, answer.json["kind"]) == (409, "ChangedFileError")
     assert client.post("save", overwrite=True).json["saved"]
     assert "dog left" in (tmp_path / "in.yaml").read_text()
+
+
+@pytest.mark.parametrize("name", ["copy.srt", "copy.vtt", "copy.txt", "copy.yaml"])
+def test_a_copy_says_the_same_in_another_format(client: Client, tmp_path: Path, name: str) -> None:
+    client.change(kind="text", segment=0, text="dog 20° left")
+    client.change(kind="times", segment=0, start_s=0.5, end_s=1.5)
+    assert client.post("copy", name=name).status == 200
+    (segment,) = load_timeline(tmp_path / name).segments
+    assert (segment.start_s, segment.end_s, segment.text) == (0.5, 1.5, "dog 20° left")
+    assert (tmp_path / "in.yaml").read_text() == ONE
+    assert "the file exists" in client.post("copy", name=name).json["error"]
+    assert client.post("copy", name=name, overwrite=True).status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("in.yaml", "the output is the input"),
+        ("in.yaml.tas-autosave.yaml", "the output is the input"),
+        ("x.wav", "expected a timeline"),
+        ("../x.srt", "expected the name of a file"),
+        ("", "expected the name of a file"),
+    ],
+)
+def test_a_copy_goes_over_nothing_else(client: Client, tmp_path: Path, name: str, said: str) -> None:
+    client.change(kind="text", segment=0, text="dog left")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    answer = client.post("copy", name=name, overwrite=True)
+    assert answer.status == 422
+    assert said in answer.json["error"]
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_words_complete_prompts(client: Client) -> None:

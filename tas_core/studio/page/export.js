@@ -9,6 +9,8 @@ let out = "";
 let format = "";
 let overwrite = false;
 let command = "";
+let copy = "";
+let copied = "";
 
 /** @returns {{out: string, formats: string[], overwrite: boolean}} */
 function wish() {
@@ -28,6 +30,12 @@ async function look() {
 async function make() {
   if (!store.scene?.saved && (await store.send("save"))) return;
   await store.send("export", wish());
+}
+
+async function writeCopy() {
+  copied = "";
+  if (!(await store.send("copy", { name: copy, overwrite }))) copied = say("copied", { name: copy });
+  draw();
 }
 
 function draw() {
@@ -54,6 +62,10 @@ function draw() {
   over.addEventListener("change", () => {
     overwrite = over.checked;
   });
+  const other = html("input", { type: "text", "data-key": "copy-name", dir: "auto", value: copy, spellcheck: "false" });
+  other.addEventListener("change", () => {
+    copy = other.value.trim();
+  });
   const made = scene.export;
   const running = made.state === "running";
   const percent = Math.round(100 * made.fraction);
@@ -76,6 +88,13 @@ function draw() {
       ...lines.map((text) => html("p", { class: made.state, text })),
       ...made.warnings.map((text) => html("p", { class: "note", text })),
     ),
+    html(
+      "div",
+      { class: "bar" },
+      labelled(say("copyName"), other),
+      button(say("copy"), writeCopy, { disabled: !scene.segments.length, "data-key": "copy" }),
+      html("output", { text: copied }),
+    ),
     html("details", { open: true }, html("summary", { text: say("command") }), html("code", { text: command })),
   );
 }
@@ -84,6 +103,7 @@ function draw() {
 export async function showExport() {
   const sound = store.scene?.sound ?? "scene";
   out = `${sound.split(", ")[0].replace(/\.[^.]*$/, "")}.binaural.wav`;
+  copy = `${(store.scene?.file ?? "scene").replace(/\.[^.]*$/, "")}.srt`;
   store.watch(draw);
   await look();
 }
