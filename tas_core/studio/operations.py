@@ -151,13 +151,16 @@ class PutObject:
 
     def on(self, timeline: Timeline | None, duration_s: float) -> Timeline:  # noqa: ARG002, D102
         old = _segment(timeline, self.segment)
-        return _with(timeline, self.segment, _said(old, reworded(old.text, self.object, self._path())))
+        before = next((c.path for c in read_prompt(old.text).clauses if c.object == self.object), None)
+        return _with(timeline, self.segment, _said(old, reworded(old.text, self.object, self._path(before))))
 
-    def _path(self) -> SpherePath:
-        start, end = (
-            SpherePoint(p.azimuth_deg, p.elevation_deg, p.distance_m, p.spread)
-            for p in (self.start, self.end or self.start)
-        )
+    def _path(self, before: SpherePath | None) -> SpherePath:
+        """Where it is to be: what circles, or passes something on its way, still does unless it is to stay."""
+        ends = (self.start, self.end or self.start)
+        start, end = (SpherePoint(p.azimuth_deg, p.elevation_deg, p.distance_m, p.spread) for p in ends)
+        if before is not None and self.end is not None and before.in_plane is None:
+            if before.is_circle or before.via is not None:
+                return replace(before, start=start, end=end)
         if start.is_frontal and end.is_frontal:
             return SpherePath.frontal(AzimuthPath(start.azimuth_deg, end.azimuth_deg))
         return SpherePath.gliding(start, end)

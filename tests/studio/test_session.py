@@ -53,6 +53,36 @@ def test_a_drag_changes_the_words_of_its_place_alone(scene: Path) -> None:
     assert text == SCENE.replace("piano on the right", "piano 35° right")
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "end", "expected"),
+    [
+        (
+            "a bird circles clockwise around me every 4 seconds",
+            90,
+            0,
+            "bird circles clockwise every 4 seconds from 90° left",
+        ),
+        ("a bird circles clockwise around me every 4 seconds", 90, None, "a bird hard left"),
+        ("a plane flies overhead from the left to the right", 80, -55, " from 80° left via "),
+        ("a bird flies from the left to the right", 80, -55, "a bird flies from 80° left to the right"),
+    ],
+)
+def test_what_circles_or_passes_overhead_still_does(
+    scene: Path, text: str, start: float, end: float | None, expected: str
+) -> None:
+    session = Session(scene, 8.0)
+    do(session, "text", segment=0, text=text)
+    (clause,) = session.document.timeline.segments[0].clauses  # type: ignore[union-attr]
+    places = {"start": {"azimuth_deg": start}, **({} if end is None else {"end": {"azimuth_deg": end}})}
+    do(session, "put", segment=0, object=clause.object, **places)
+    segment = session.document.timeline.segments[0]  # type: ignore[union-attr]
+    (after,) = segment.clauses
+    assert expected in segment.text
+    assert after.path.start.azimuth_deg == start
+    if end is not None:
+        assert (after.path.turn_s, after.path.via) == (clause.path.turn_s, clause.path.via)
+
+
 def test_words_and_times_change_where_they_stand(scene: Path) -> None:
     session = Session(scene, 8.0)
     assert do(session, "text", segment=1, text='a "big" dog left') == SCENE.replace(
