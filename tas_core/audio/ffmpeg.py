@@ -78,6 +78,10 @@ def decode_by_ffmpeg(source: Path | BinaryIO, name: str, why: str, track: int | 
     if ffmpeg is None:
         raise AudioError(f"{name}: not an audio file that can be read: {why}; ffmpeg, which reads more, is missing")
     contents = probe(source)
+    if contents.list_of:
+        raise AudioError(
+            f"{name}: a list of other files ({contents.list_of}), which are not read; expected the sound itself"
+        )
     chosen = _choose(contents, name, track, why)
     folder = tempfile.gettempdir()
     try:

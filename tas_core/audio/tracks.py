@@ -20,6 +20,19 @@ _ENTRIES: Final = (
 )
 _GUESSING: Final = {"aac", "ac3", "amr", "dts", "eac3", "loas", "mp3", "mpeg", "mpegts", "mlp", "truehd"}
 """Formats of which ffprobe guesses the duration by the bit rate."""
+_NAMING: Final = {
+    "hls",
+    "applehttp",
+    "concat",
+    "dash",
+    "imf",
+    "webm_dash_manifest",
+    "sdp",
+    "rtsp",
+    "vapoursynth",
+    "avisynth",
+}
+"""Formats that are names of other files, whose sound ffmpeg would read in place of the file's own."""
 _UNSURE: Final = {"rawvideo", "tty"}
 """Formats that ffmpeg takes a file for by its name alone."""
 _UNSURE_CODECS: Final = ("rawvideo", "ansi")
@@ -28,6 +41,7 @@ _TIMED: Final = {"mpeg", "mpegts"}
 _STREAM_LINE: Final = re.compile(
     r"^\s*Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\((\w+)\))?: (Audio|Video|Subtitle): (\w+)(.*)$", re.M
 )
+_INPUT_LINE: Final = re.compile(r"^Input #0, (\S+), from ", re.M)
 _START_LINE: Final = re.compile(r"^\s*Duration: [^,]*, start: (-?[\d.]+)", re.M)
 
 
@@ -70,6 +84,7 @@ class Contents:
         start_s: where the first of its streams begins, seconds.
         has_times: whether its packets say when they sound.
         is_known: whether ffprobe or ffmpeg could say what is in it.
+        list_of: the format of a list of other files, such as ``hls``; empty for what holds its own sound.
     """
 
     tracks: tuple[AudioTrack, ...] = ()
@@ -78,6 +93,7 @@ class Contents:
     has_times: bool = False
     is_known: bool = False
     subtitles: tuple[str, ...] = ()
+    list_of: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,7 @@ def _contents(found: Any) -> Contents:
         has_times=not (_GUESSING - _TIMED & formats),
         is_known=bool(streams),
         subtitles=tuple(str(s.get("codec_name", "unknown")) for s in streams if s.get("codec_type") == "subtitle"),
+        list_of=", ".join(sorted(_NAMING & formats)),
     )
 
 
@@ -199,7 +216,17 @@ def _by_ffmpeg(source: Path | BinaryIO) -> Contents:
     )
     written = tuple(codec for _, kind, codec, _ in found if kind == "Subtitle")
     start_s = (_number(start[1]) or 0.0) if start else 0.0
-    return Contents(tracks, moving, start_s, has_times=bool(start), is_known=bool(found), subtitles=written)
+    form = _INPUT_LINE.search(said)
+    formats = set(form[1].split(",")) if form else set()
+    return Contents(
+        tracks,
+        moving,
+        start_s,
+        has_times=bool(start),
+        is_known=bool(found),
+        subtitles=written,
+        list_of=", ".join(sorted(_NAMING & formats)),
+    )
 
 
 def _number(text: object) -> float | None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from tas_core.audio import tracks
 from tas_core.audio.reader import AudioReader, read_audio
 from tas_core.errors import AudioError
 
@@ -143,6 +144,29 @@ def test_a_playlist_does_not_lead_to_addresses(tmp_path: Path) -> None:
     path.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nhttp://127.0.0.1:9/x.ts\n#EXT-X-ENDLIST\n")
     with pytest.raises(AudioError, match=r"list\.m3u8: .*ffmpeg: .*http.* not on whitelist"):
         read_audio(path)
+
+
+@needs_ffmpeg
+@pytest.mark.parametrize("probe", ["ffprobe", "ffmpeg"])
+def test_a_list_of_other_files_is_no_sound_whatever_it_is_called(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, probe: str
+) -> None:
+    """Else who sends a list would be sent back what somebody else has in a file of this machine."""
+    if probe == "ffmpeg":
+        which = shutil.which
+        monkeypatch.setattr(tracks.shutil, "which", lambda name: None if name == "ffprobe" else which(name))
+    other = make("other.ts", "-c:a", "aac")
+    for name in ("list.m3u8", "list.wav", "list.mp4"):
+        path = tmp_path / name
+        path.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{other}\n#EXT-X-ENDLIST\n")
+        with pytest.raises(
+            AudioError, match=rf"{name}: a list of other files \(.*hls.*\), which are not read; expected"
+        ):
+            read_audio(path)
+    make("other.wav")
+    (tmp_path / "list.wav").write_text("ffconcat version 1.0\nfile 'other.wav'\n")
+    with pytest.raises(AudioError, match=r"list\.wav: a list of other files \(concat\)"):
+        read_audio(tmp_path / "list.wav")
 
 
 def test_without_ffmpeg_the_message_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
