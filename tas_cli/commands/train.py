@@ -48,6 +48,7 @@ def train(
     """Train a model on scenes composed on the fly; kill it and run it again to go on."""
     from tas_cli.output.terminal import print_paths
     from tas_cli.output.train import training_progress
+    from tas_core.training.group import leads
     from tas_core.training.run import run_training
 
     chosen = {
@@ -77,4 +78,5 @@ def train(
         tensorboard=tensorboard,
         progress=training_progress(context.obj),
     )
-    print_paths(folder)
+    if leads():
+        print_paths(folder)

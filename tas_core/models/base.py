@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from tas_core.models.description import FAMILIES
 from tas_core.models.diffusion.samplers import standard_normal
+from tas_core.models.row_sharing import RowSharing, every_row
 from tas_core.models.scene_batch import SceneBatch
 
 if TYPE_CHECKING:
@@ -72,12 +73,14 @@ class SpatialModel(nn.Module, ABC):
         conditions_on: what it reads of a timeline: the object phrases of clauses, or whole prompts.
         separates: whether it tells objects apart; stems, detections, other heads and transitions need that.
         config: its sizes; ``sample_rate_hz`` and ``text_encoder`` among them.
+        share_rows: who computes which rows of a batch in :meth:`losses`; all are computed here by default.
     """
 
     family: ClassVar[str]
     conditions_on: ClassVar[Literal["clauses", "prompts"]]
     separates: ClassVar[bool]
     config: Any
+    share_rows: RowSharing = staticmethod(every_row)
 
     @property
     def default_steps(self) -> int:

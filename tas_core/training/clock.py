@@ -85,6 +85,21 @@ class Stop:
     def __init__(self) -> None:
         self.asked: int | None = None
 
+    def obey_all(self, asked: int | None, *, alone: bool) -> None:
+        """Leave, where all processes that train together know of the signal, or there is but one.
+
+        Args:
+            asked: what they know of.
+            alone: whether there is but one, which also obeys what it heard since.
+
+        Raises:
+            KeyboardInterrupt: as :meth:`obey`.
+            SystemExit: as :meth:`obey`.
+        """
+        if alone or asked is not None:
+            self.asked = self.asked if alone else asked
+            self.obey()
+
     def obey(self) -> None:
         """Leave, as the signal wants.
 

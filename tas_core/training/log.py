@@ -61,6 +61,19 @@ class RunLog:
                 raise write_error(self._path, error) from error
 
 
+class NoLog:
+    """What a process writes that leaves the log of its run to another one: nothing."""
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Log nothing."""
+
+    def __enter__(self) -> NoLog:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+
 def _upto(line: bytes, step: int) -> bool:
     """Whether a line logs a step up to this one; not so a line that a kill cut off, or one of something else."""
     try:

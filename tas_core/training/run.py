@@ -18,6 +18,7 @@ from tas_core.models.text_encoders.registry import build_text_encoder
 from tas_core.system.devices import choose_device, keep_freed_memory, one_thread
 from tas_core.system.files import make_folder
 from tas_core.system.processes import usable_cores
+from tas_core.training.group import joined, leads
 from tas_core.training.log import Report
 from tas_core.training.settings import TrainingConfig, check_length
 from tas_core.training.trainer import train
@@ -67,10 +68,10 @@ def run_training(
     if family.model.conditions_on == "prompts":
         encode = CachedEncoder(build_text_encoder(PRESETS[preset].text_encoder), max_entries=65536)
     keep_freed_memory()
-    with _tensorboard(out, progress) if tensorboard else nullcontext(progress) as report:
+    with _tensorboard(out, progress) if tensorboard and leads() else nullcontext(progress) as report:
         # Beside a graphics processor, threads of the CPU only get into the way of the processes that draw.
-        with one_thread() if where.type == "cuda" else nullcontext():
-            return train(data, out, config, device=where, encode=encode, progress=report)
+        with one_thread() if where.type == "cuda" else nullcontext(), joined(where) as mine:
+            return train(data, out, config, device=mine, encode=encode, progress=report)
 
 
 def training_precision(wanted: str, device: torch.device) -> str:

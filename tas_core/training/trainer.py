@@ -35,7 +35,8 @@ from tas_core.system.files import make_folder
 from tas_core.system.partial_files import remove_stale
 from tas_core.training.clock import Clock, Pace, is_over, stop_signals
 from tas_core.training.ema import EMA
-from tas_core.training.log import Report, RunLog
+from tas_core.training.group import Group
+from tas_core.training.log import NoLog, Report, RunLog
 from tas_core.training.prefetch import FixedScenes, Prefetcher, SceneSource
 from tas_core.training.settings import TrainingConfig, check_length, check_same_run, learning_rate_at
 from tas_core.training.state import TRAINING_FILE, TrainingState, load_training_state, save_training_state
@@ -82,6 +83,9 @@ def train(
 ) -> Path:
     """Train a preset on composed scenes; goes on where an earlier run in ``out`` stopped.
 
+    Processes that were joined (:func:`tas_core.training.group.joined`) train together: the first decides when what is
+    due, and writes; the folder of the run has to be one that all of them see.
+
     Args:
         data: folder made by ``tas data bank``, or a data set in TASBench's layout.
         out: run folder.
@@ -97,7 +101,8 @@ def train(
     Raises:
         InputError: data, preset or an earlier run's settings do not fit, nothing or two things say when training ends,
             or ``out`` cannot be written.
-        TasError: the loss is no number for many steps in a row; what was saved before is whole.
+        TasError: the loss is no number for many steps in a row, or another process is lost; what was saved before is
+            whole.
         KeyboardInterrupt: SIGINT came; the run is saved.
         SystemExit: SIGTERM came; the run is saved.
     """
@@ -107,39 +112,48 @@ def train(
     run = _Run(config, device, clock)
     scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
     source, validation = _scene_sources(data, run.model, config, scene, device)
-    make_folder(out)
-    for folder in (out, out / CHECKPOINT_FOLDER):
-        remove_stale(folder)
+    group = run.group
+    if group.leads:
+        make_folder(out)
+        for folder in (out, out / CHECKPOINT_FOLDER):
+            remove_stale(folder)
+    group.wait()
     run.resume(out)
+    group.check_alike(run.model, run.step)
     compute = loss_function(run.model, encode)
     if config.compile:
         run.model.compile_parts()
     log_pace = Pace(config.between("log"), at_once=True)
     validation_pace, save_pace = Pace(config.between("validate")), Pace(config.between("save"))
-    last = is_over(run.step, clock, config)
+    (last,), _ = group.decided([is_over(run.step, clock, config)], None)
     with (
-        RunLog(out / "log.jsonl", run.step, progress) as log,
+        RunLog(out / "log.jsonl", run.step, progress) if group.leads else NoLog() as log,
         closing(Prefetcher(source, config.batch_size, config.workers)) as feed,
         stop_signals() as stop,
     ):
         try:
             while not last:
                 losses, norm = run.update(feed, compute)
-                last = is_over(run.step, clock, config)
-                if log_pace.due(run.step) or last:
+                paces = (log_pace, validation_pace, save_pace)
+                now = [is_over(run.step, clock, config), *(pace.due(run.step) for pace in paces)]
+                (last, logs, validates, saves), asked = group.decided(now, stop.asked)
+                if logs or last:
                     log.write(run.step, run.metrics(losses, norm))
-                if stop.asked is None and (validation_pace.due(run.step) or last):
+                if (asked if group.size > 1 else stop.asked) is None and (validates or last):
                     with clock.reserving("validation"), run.ema.applied(run.model):
                         log.write(run.step, validate(run.model, validation, config, compute))
-                if save_pace.due(run.step) or stop.asked is not None:
+                _, asked = group.decided((), stop.asked)
+                if saves or asked is not None:
                     with clock.reserving("save"):
                         run.save(out, source)
-                stop.obey()
+                stop.obey_all(asked, alone=group.size == 1)
         except KeyboardInterrupt:
-            if stop.asked is None and run.whole:
+            if stop.asked is None and run.whole and group.size == 1:
                 run.save(out, source)
             raise
-    return run.save(out, source)
+    folder = run.save(out, source)
+    group.wait()
+    return folder
 
 
 class _Run:
@@ -150,11 +164,15 @@ class _Run:
 
     def __init__(self, config: TrainingConfig, device: torch.device, clock: Clock) -> None:
         self.config, self.device, self.clock = config, device, clock
+        self.group = Group()
         model = load_network(config.init) if config.init else build_preset(config.preset)
         self.model = model.to(device).train()
         if config.train_only:
             for name, parameter in model.named_parameters():
                 parameter.requires_grad_(not set(name.split(".")).isdisjoint(config.train_only))
+        self.group.check(model, config.batch_size)
+        if self.group.size > 1:
+            self.model.share_rows = self.group.share_rows
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.optimizer = torch.optim.AdamW(
             self.parameters,
@@ -204,13 +222,14 @@ class _Run:
             TasError: :data:`_MOST_SKIPPED` of them in a row.
         """
         began = time.perf_counter()
-        self.rate = learning_rate_at(self.step, self.config, self.clock.gone)
+        self.rate = learning_rate_at(self.step, self.config, self.group.led(self.clock.gone))
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate
         seed = numbered_seed(self.config.seed, self.step)
         losses = _losses(compute, feed.get(self.step), seed, self.config.precision)
         self.optimizer.zero_grad(set_to_none=True)
         losses["loss"].backward()
+        self.group.mean_gradients(self.parameters)
         norm = nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         self.whole = False
         if bool(torch.isfinite(norm) & torch.isfinite(losses["loss"])):
@@ -235,7 +254,8 @@ class _Run:
                 f"training has diverged: {what}, and so are all since step {first}; what was saved before is whole."
                 " Expected a lower learning rate, or fp32 numbers"
             )
-        warnings.warn(f"{what}; its batch (seed {self.config.seed}) is skipped", stacklevel=3)
+        if self.group.leads:
+            warnings.warn(f"{what}; its batch (seed {self.config.seed}) is skipped", stacklevel=3)
 
     def metrics(self, losses: dict[str, Tensor], norm: Tensor) -> dict[str, float]:
         """What is logged of the step that :meth:`update` just made: of a skipped one only what is a number."""
@@ -247,7 +267,13 @@ class _Run:
         }
 
     def save(self, out: Path, source: SceneSource) -> Path:
-        """Write the state of the run and its checkpoint; returns the checkpoint folder."""
+        """Write the state of the run and its checkpoint; returns the checkpoint folder.
+
+        Of several processes, one does, when it is seen that all are alike.
+        """
+        self.group.check_alike(self.model, self.step)
+        if not self.group.leads:
+            return out / CHECKPOINT_FOLDER
         tensors = {"model": self.model.state_dict(), "ema": self.ema.state()}
         extra = {"config": asdict(self.config), "seconds": self.seconds, "clock_s": self.clock.spent_s}
         save_training_state(out, TrainingState(self.step, self.optimizer.state_dict(), tensors, extra))

@@ -258,11 +258,17 @@ class PaperModel(PromptModel):
             mid.device
         )
         noise = samplers.standard_normal(side, generator)
+        return self.share_rows(self._row_errors, mid, side, text_features, step, noise)[0]
+
+    def _row_errors(
+        self, mid: Tensor, side: Tensor, text_features: Tensor, step: Tensor, noise: Tensor
+    ) -> tuple[Tensor]:
+        """The losses of some examples, whose steps (batch) and noise (batch, time) were drawn."""
         conditioner = self.encode(mid, text_features)
         clean = divide(side, conditioner.gain)
         predicted = self.predict(diffuse(clean, noise, step, self.schedule), step, conditioner)
         wanted = target(self.config.prediction, clean, noise, self.schedule.alpha_bar_at(step))
-        return (predicted.float() - wanted).square().mean(dim=1)
+        return ((predicted.float() - wanted).square().mean(dim=1),)
 
     @torch.no_grad()
     def sample(

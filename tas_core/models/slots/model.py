@@ -144,13 +144,18 @@ class SlotsModel(ClauseModel):
         c = self.config
         want = Targets.of(batch, c.n_fft, c.hop, c.level_frames)
         active = batch.active_frames(want.mixture.shape[1])
-        found = [n.separate(want.mixture.transpose(1, 2), batch.clause_features, active) for n in self.networks]
+        spectrum = want.mixture.transpose(1, 2)
+        found = [self._shared_out(n, spectrum, batch.clause_features, active) for n in self.networks]
         each = [self._separation_losses(*pair, batch, want, active) for pair in zip(self.networks, found, strict=True)]
         known = batch.side_known.float()
         diffuse = self._diffuse_loss(want.mixture, want.side, found[0], batch.azimuth_deg, known, generator)
         means = {name: torch.stack([losses[name].detach() for losses in each]).mean() for name in each[0]}
         loss = torch.stack([losses["loss"] for losses in each]).sum() + 0.1 * diffuse
         return means | {"loss": loss, "diffuse": diffuse.detach()}
+
+    def _shared_out(self, network: SlotsNetwork, *inputs: Tensor) -> Separation:
+        """What a network finds in all scenes of a batch, whoever computes it; arguments as for ``separate``."""
+        return Separation(*self.share_rows(lambda *rows: tuple(vars(network.separate(*rows)).values()), *inputs))
 
     def _separation_losses(
         self, network: SlotsNetwork, found: Separation, batch: SceneBatch, want: Targets, active: Tensor
