@@ -323,7 +323,7 @@ def _read_table(
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"expected some of {', '.join(known)}"
             owner = next((".".join(s.command) for s in settings if s.option == key and not command), "")
-            if owner and not near:
+            if owner:
                 hint = f"expected it in the table of a command, such as [{owner}]"
             if command and any(s.option == key and not s.command for s in settings):
                 hint = "expected it before the first table, for all commands"

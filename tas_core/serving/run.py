@@ -96,7 +96,7 @@ def hands(settings: JobSettings, limits: Limits) -> Callable[[], KeptProcess[Ord
     threads = max(1, usable_cores() // limits.jobs)
     if (allowed := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
         threads = max(1, min(threads, int(allowed)))
-    return partial(KeptProcess, maker, threads=threads)
+    return partial(KeptProcess, maker, threads=threads, modules=["torch"])
 
 
 async def _answer(
