@@ -13,7 +13,6 @@ import argparse
 import hashlib
 import http.client
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -135,7 +134,6 @@ def main() -> None:
         path = f"{folder}/s"
         command = [sys.executable, "-m", "tas_cli", "serve", "--listen", f"unix:{path}"]
         command += ["--waiting", str(given.waiting), "--device", "cpu"]
-        before = os.times()
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         assert server.stderr is not None
         sys.stderr.write(server.stderr.readline())
@@ -159,11 +157,7 @@ def main() -> None:
         }
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=120)
-        after = os.times()
         found["exit code"] = server.returncode
-        made = sum(found[name]["made"] for name in ("one client", "as many as places", "twice as many"))
-        cpu_s = after.children_user + after.children_system - before.children_user - before.children_system
-        found["cpu_seconds_per_sound"] = round(cpu_s / max(1, made), 2)
     text = json.dumps(found, indent=1)
     print(text)
     if given.out:
