@@ -68,13 +68,20 @@ def test_the_wheel_holds_the_data_and_nothing_of_the_workshop(wheel: Path) -> No
         *(f"tas_core/timeline/words/{path.name}" for path in (ROOT / "prompts").iterdir()),
         "tas_core/acoustics/kemar.safetensors",
         *(str(path.relative_to(ROOT)) for kind in ("html", "css", "js") for path in REPORTING.rglob(f"*.{kind}")),
+        *(str(path.relative_to(ROOT)) for path in (ROOT / "tas_core" / "studio" / "page").iterdir()),
         "tas_core/models/weights/slots/calibration.json",
         "tas_core/models/weights/slots/config.json",
         "tas_core/models/weights/slots/model.safetensors",
     ]
-    assert {"directions.yaml", "objects.yaml", "sentences.txt", "base.html", "tables.html", "shared.css"} <= {
-        Path(name).name for name in expected
-    }
+    assert {
+        "directions.yaml",
+        "objects.yaml",
+        "sentences.txt",
+        "base.html",
+        "tables.html",
+        "shared.css",
+        "studio.css",
+    } <= {Path(name).name for name in expected}
     assert set(expected) <= set(names)
     assert len(names) == len(set(names))
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tas_cli", "tas_core", "tas"}
