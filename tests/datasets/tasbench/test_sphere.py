@@ -282,16 +282,16 @@ def synthetic(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("synthetic")
 def test_same_seed_same_bytes_and_resume(tmp_path: Path) -> None:
     recipe = SphereClips(5, 8000)
-    whole = make_clips(tmp_path / "a", recipe, 3)
+    whole = make_clips(tmp_path / "a", recipe, 2)
     make_clips(tmp_path / "b", recipe, 1)
-    assert tree(make_clips(tmp_path / "b", recipe, 3).root) == tree(whole.root)
+    assert tree(make_clips(tmp_path / "b", recipe, 2).root) == tree(whole.root)
     described = json.loads((tmp_path / "a" / "dataset.json").read_text())
     assert described == {"format": 1, "kind": KIND, "seed": 5, "rate_hz": 8000, "length_s": 10.0}
     assert not [problem for problem in check_dataset(whole) if problem.severity == "error"]
     with pytest.raises(InputError, match="the folder was made with"):
         make_clips(tmp_path / "a", SphereClips(6, 8000), 1)
     counted = dataset_statistics(whole)
-    assert counted.annotated_clips == 3
+    assert counted.annotated_clips == 2
     assert sum(counted.sphere.values()) > 0
 
 
