@@ -112,7 +112,7 @@ def test_files_in_granted_folders(served: Build, tmp_path: Path, sound: Path) ->
     again = named(here, said)
     assert (again.status, again.error) == (
         422,
-        f'{out}: the file exists, expected a new name or permission to overwrite it ("force": true)',
+        f'{sound}: {out}: the file exists, expected a new name or permission to overwrite it ("force": true)',
     )
     out.write_bytes(b"other")
     assert named(here, {**said, "force": True}).status == 200
