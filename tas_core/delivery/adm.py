@@ -89,7 +89,7 @@ def block_formats(place: Trajectory, duration: int, reference_m: float, loud_m: 
         duration: length of all of it, in steps of 10 microseconds, above 0.
         reference_m: distance that counts as 1.
         loud_m: distance at which the sound is as loud as it is, metres: gains then have what others do to its level,
-            since renderers do nothing (ITU-R BS.2127); 0 leaves gains alone.
+            since renderers do nothing to it (ITU-R BS.2127); 0 leaves gains alone.
     """
     found: list[BlockFormat] = []
     targets = list(_targets(place))
@@ -151,7 +151,7 @@ def axml(scene: Scene, loudness: Loudness) -> bytes:
     extended = ET.SubElement(within, "audioFormatExtended", {"version": "ITU-R_BS.2076-2"})
     duration = round(scene.num_frames * _TICKS_PER_S / RATE_HZ)
     _programme(extended, scene, loudness, duration)
-    reference_m = scene.reference_m
+    reference_m = scene.nearest_m
     tracks: list[tuple[str, str, str]] = []
     for number, place in enumerate(scene.objects):
         blocks = block_formats(place, duration, reference_m, scene.loud_m)

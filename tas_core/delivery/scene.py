@@ -56,6 +56,11 @@ class Scene:
         return max(1.0, *(float(place.distance_m.max()) for place in (*self.objects, self.rest)))
 
     @property
+    def nearest_m(self) -> float:
+        """The smallest distance: renderers of BS.2127 widen what is nearer than 1."""
+        return min(float(place.distance_m.min()) for place in (*self.objects, self.rest))
+
+    @property
     def rest_deg(self) -> tuple[float, ...]:
         """Azimuths of the channels of the rest."""
         return REST_DEG[self.rest_channels - 1]

@@ -98,12 +98,16 @@ def test_gains_are_in_the_blocks(deliver: Deliver) -> None:
     assert found[1].blocks[0].gain == pytest.approx(10**-0.3, abs=1e-6)
 
 
-def test_distances_are_of_the_farthest() -> None:
+def test_distances_are_of_the_nearest_since_renderers_widen_what_is_nearer_than_one() -> None:
     scene = Scene("s", (still(name="dog", distance_m=4.0),), still(), RATE_HZ, RATE_HZ)
     text = adm.axml(scene, adm.Loudness(None, None)).decode()
-    assert text.count("<absoluteDistance>4.000000</absoluteDistance>") == 2
+    assert "absoluteDistance" not in text  # 1 m
     assert '<position coordinate="distance">1.000000</position>' in text
-    assert '<position coordinate="distance">0.250000</position>' in text
+    assert '<position coordinate="distance">4.000000</position>' in text
+    near = replace(scene, objects=(still(name="fly", distance_m=0.5), *scene.objects))
+    text = adm.axml(near, adm.Loudness(None, None)).decode()
+    assert text.count("<absoluteDistance>0.500000</absoluteDistance>") == 3
+    assert '<position coordinate="distance">8.000000</position>' in text
 
 
 def test_the_loudness_is_that_of_five_loudspeakers(deliver: Deliver) -> None:

@@ -94,7 +94,8 @@ def test_blocks_of_adm(deliver: Deliver, scene: Scene) -> None:
         assert inner.sum() > 60
         assert (np.abs(values[:, 0]) <= 180).all()
         assert off_deg(track, values[:, 0], values[:, 1]).max() < 0.5
-        np.testing.assert_allclose(values[:, 2] * scene.reference_m, track.distance_m, rtol=0.01)
+        np.testing.assert_allclose(values[:, 2] * scene.nearest_m, track.distance_m, rtol=0.01)
+        assert (values[:, 2] >= 0.999).all()
         np.testing.assert_allclose(values[:, 3], REFERENCE_M / track.distance_m, rtol=0.01)
         steps = direction_vectors(values[:, 0], values[:, 1])
         near = np.diff(np.floor(ends_s[inner])) == 0

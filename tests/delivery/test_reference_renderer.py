@@ -17,12 +17,15 @@ import pytest
 import soundfile
 
 from tas_core.audio.resampling import resample
+from tas_core.conventions import REFERENCE_M
 from tas_core.delivery.formats import FORMATS, check_encoder_of
 from tas_core.delivery.layouts import LAYOUTS
 from tas_core.delivery.mixes import mix_panner
 from tas_core.errors import InputError
 from tests.conftest import TAS
 from tests.delivery.conftest import RATE_HZ, Deliver, scene_of, sounds_of, still
+from tests.delivery.test_all_around import SCENE as AROUND
+from tests.delivery.test_all_around import SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -61,6 +64,25 @@ def test_the_reference_renderer_hears_what_we_render(environment: Path, deliver:
         part = slice(round(start_s * RATE_HZ), round(end_s * RATE_HZ))
         off = 10 * np.log10(((theirs - ours)[:, part] ** 2).mean() / (ours[:, part] ** 2).mean())
         assert off < most_db, what
+
+
+@pytest.mark.parametrize("name", ["5.1.4", "7.1.4"])
+def test_the_reference_renderer_hears_scenes_all_around(environment: Path, deliver: Deliver, name: str) -> None:
+    """Circles, overhead, behind, near and far: as good as in front, but for what jumps at borders of prompts."""
+    scene = replace(scene_of(AROUND, RATE_HZ, SECONDS), loud_m=REFERENCE_M)
+    sounds = sounds_of(scene)
+    made = Path(deliver("adm", scene, sounds).path)
+    out = made.with_name("rendered.wav")
+    command = [environment / "ear-render", "--strict", "-s", LAYOUTS[name].itu_name, made, out]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    theirs = soundfile.read(out)[0].T
+    ours = mix_panner(name, scene).channels(sounds)[list(ITU_ORDER[name])]
+    for second in range(round(SECONDS)):
+        part = slice(round((second + 0.05) * RATE_HZ), round((second + 0.95) * RATE_HZ))
+        off = 10 * np.log10(((theirs - ours)[:, part] ** 2).mean() / (ours[:, part] ** 2).mean())
+        # Below, loudspeakers are imagined otherwise.
+        assert off < (-10 if second == 2 else -30), second
 
 
 def test_an_example_comes_back_from_the_reference_renderer(environment: Path, tmp_path: Path) -> None:

@@ -129,7 +129,8 @@ def test_other_formats_carry_height_and_distance(tas: Run, sounds: tuple[str, ..
     objects, _ = read_adm("x.adm.wav")
     first = {item.name: item.blocks[0] for item in objects}
     assert (first["bell"].azimuth_deg, first["bell"].gain) == (pytest.approx(asked_deg), 0.5)
-    assert (first["drum"].elevation_deg, first["drum"].gain, first["drum"].distance) == (30, 1, 0.5)
+    assert (first["drum"].elevation_deg, first["drum"].gain, first["drum"].distance) == (30, 1, 1)
+    assert first["bell"].distance == 2
     assert "PT 0.000000 0.500000 0" in Path("x.rpp").read_text()
     w, y, z, x = ears_of("x.ambix1.wav")
     sound, other = ears_of("bell.wav")[0], ears_of("drum.wav")[0]
