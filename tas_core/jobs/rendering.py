@@ -86,10 +86,13 @@ class Rendering:
         first = min(firsts)
         reader.seek(first)
         rows = given.rows(first, input_pieces(self._prepared, self.meter), size, stereo=stereo)
+        if self._network is None:
+            yield from job.blocks(rows, progress)
+            return
         # Both look at the same sound, the network some seconds further ahead.
         mine, theirs = itertools.tee(rows)
         rest = (piece[-2:] if stereo else piece[-1] for piece in _behind(theirs, firsts[-1] - first))
-        yield from job.blocks(_behind(mine, job.first_sample - first), progress, rest=rest if self._network else ())
+        yield from job.blocks(_behind(mine, job.first_sample - first), progress, rest=rest)
 
 
 def _behind(pieces: Iterable[np.ndarray], skip: int) -> Iterator[np.ndarray]:

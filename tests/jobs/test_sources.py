@@ -6,8 +6,10 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from tas_core.audio.reader import read_audio
 from tas_core.errors import InputError
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.request import FileOptions
-from tas_core.jobs.sources import named_sources, open_sources
+from tas_core.jobs.sources import GivenSources, named_sources, open_sources
 from tas_core.jobs.spatialize import spatialize_file
 from tas_core.timeline.matching import match_name
 from tas_core.timeline.sources import SourceFile
@@ -288,3 +290,27 @@ def test_bad_values_of_sources_are_refused(tmp_path: Path) -> None:
             SourceFile("cello", tmp_path / "cello.wav", **fields)
     with pytest.raises(InputError, match="not a regular file"):
         open_sources({"cello": SourceFile("cello", tmp_path)})
+
+
+@pytest.mark.parametrize("prompt", ["dog on the left", "dog behind me"])
+def test_what_was_rendered_of_an_input_beside_given_sounds_is_let_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prompt: str
+) -> None:
+    """No piece is kept for a network that is not there: memory does not grow with the input."""
+    rng, pieces, alive = np.random.default_rng(0), [], []
+    dog, rest = np.round(0.05 * rng.standard_normal((2, 80_000)) * 2**15) / 2**15
+    soundfile.write(tmp_path / "dog.wav", dog, 8000)
+    soundfile.write(tmp_path / "mix.wav", dog + rest, 8000)
+    rows = GivenSources.rows
+
+    def watched(*arguments: Any, **options: Any) -> Iterator[np.ndarray]:
+        for piece in rows(*arguments, **options):
+            pieces.append(weakref.ref(piece))
+            alive.append(sum(each() is not None for each in pieces))
+            yield piece
+
+    monkeypatch.setattr(GivenSources, "rows", watched)
+    monkeypatch.setattr("tas_core.jobs.sources._BLOCK_FRAMES", 4000)
+    spatialize_file(tmp_path / "mix.wav", tmp_path / "o.wav", prompt=prompt, sources={"dog": tmp_path / "dog.wav"})
+    assert len(pieces) == 20
+    assert max(alive) < 12
