@@ -24,7 +24,7 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts 
 
 def swept(tool: str, *words: str) -> list[dict[str, Any]]:
     command = [sys.executable, str(ROOT / "tools" / tool), *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return [json.loads(line) for line in done.stdout.splitlines()]
 
@@ -32,9 +32,9 @@ def swept(tool: str, *words: str) -> list[dict[str, Any]]:
 @linux
 @pytest.mark.slow
 def test_what_is_killed_goes_on_to_the_same_bytes() -> None:
-    names = ["batch", "train", "simulate"]
+    names = ["batch", "simulate"]
     found = swept("kill_sweep.py", *names, "--moments", "1", "--files", "4", "--seed", "1")
-    assert sorted(line["scenario"] for line in found) == names[:1] + names[:0:-1]
+    assert [line["scenario"] for line in found] == names
     assert all(line["moments"] == 1 and line["found"] == [] for line in found)
 
 
@@ -42,7 +42,7 @@ def test_what_is_killed_goes_on_to_the_same_bytes() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the calls that fail are compiled by cc, which is not installed")
 def test_where_a_call_fails_old_outputs_are_whole_and_a_line_says_so() -> None:
-    names = ["beside", "train", "study"]
+    names = ["beside", "convert"]
     found = swept("write_sweep.py", *names, "--most", "1", "--seed", "2")
     assert [line["door"] for line in found] == names
     assert all(line["calls"] >= 2 and line["wrong"] == 0 for line in found)
