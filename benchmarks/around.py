@@ -2,11 +2,11 @@
 
     python benchmarks/around.py --out benchmarks/results/around.json --figure docs/figures/around.png
 
-The whole program renders the six sounds. What is from each sound to each ear is found by least squares over frames,
-H(f) = S_yx S_xx^-1, so that sounds that play at once are told apart. An ideal observer compares its levels in third
-octaves and the time difference of the ears with what KEMAR's 710 directions have, and names the nearest; the distance
-is by level. In a room, as for listeners, the first wave counts (precedence): 2.5 ms of the response from its onset on.
-There the distance is also by the direct-to-reverberant ratio, from the room's critical distance, 0.057 sqrt(V / RT60).
+The whole program renders the six sounds. The ideal observer of `tas eval data`
+(`tas_core/evaluation/metrics/sphere.py`) hears each of them, and names the nearest of KEMAR's 710 directions; the
+distance is by level. In a room, as for listeners, the first wave counts (precedence): 2.5 ms of the response from its
+onset on. There the distance is also by the direct-to-reverberant ratio, from the room's critical distance,
+0.057 sqrt(V / RT60).
 
 `--estimated` renders a mix instead, `examples/duet.flac`, whose stems the shipped model estimates, and measures the
 same of these.
@@ -29,36 +29,16 @@ import numpy as np
 
 import tas_core
 from tas_core.acoustics.hrtf import direction_vectors, load_kemar
-from tas_core.acoustics.sphere.head import sphere_head
 from tas_core.audio.reader import read_audio
+from tas_core.conventions import REFERENCE_M
+from tas_core.evaluation.metrics.sphere import SphereObserver, frame_samples, frames, great_circle_deg, paths_to_ears
 from tas_core.jobs.request import FileOptions
 from tas_core.timeline.files import load_timeline
 from tas_core.timeline.segments import Timeline, Track
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-SIZE, HOP = 2048, 256
 FIRST_WAVE_S, ONSET_SHARE = 0.0025, 0.1
-BANDS_HZ = 250 * 2 ** (np.arange(16) / 3)
 WINDOW_S = 0.3
-LEAD_PER_DB_S = 20e-6
-WEAKEST_DB = 35.0
-
-
-def frames(signals: np.ndarray) -> np.ndarray:
-    """Spectra (frame, signal, freq) of signals (signal, time)."""
-    pieces = np.lib.stride_tricks.sliding_window_view(signals, SIZE, axis=1)[:, ::HOP]
-    return np.fft.rfft(pieces * np.hanning(SIZE), axis=-1).transpose(1, 0, 2)
-
-
-def paths_to_ears(stems: np.ndarray, ears: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Responses (stem, ear, freq) from stems (stem, time) to ears (ear, time), and the stems' powers (stem, freq)."""
-    x, y = frames(stems), frames(ears)
-    among = np.einsum("tif,tjf->fij", x, x.conj()) / len(x)
-    across = np.einsum("tef,tjf->fej", y, x.conj()) / len(x)
-    power = np.einsum("fii->fi", among).real
-    little = 1e-6 * power.sum(axis=1).max() * np.eye(len(stems))
-    found = np.linalg.solve((among + little).transpose(0, 2, 1), across.transpose(0, 2, 1))  # H S_xx = S_yx
-    return found.transpose(1, 2, 0), power.T
 
 
 def first_wave(response: np.ndarray, power: np.ndarray, rate_hz: int) -> np.ndarray:
@@ -70,9 +50,10 @@ def first_wave(response: np.ndarray, power: np.ndarray, rate_hz: int) -> np.ndar
         rate_hz: of both.
     """
     heard = np.fft.irfft(response * power / (power + 1e-4 * power.max()), axis=-1)
-    heard = np.roll(heard, HOP, axis=-1)  # the filters of the head may ring a little ahead
+    size = heard.shape[-1]
+    heard = np.roll(heard, size // 8, axis=-1)  # the filters of the head may ring a little ahead
     energy = np.convolve(np.square(heard).sum(axis=0), np.ones(8), mode="same")
-    onset = max(0, int(np.argmax(energy[: SIZE // 2] > ONSET_SHARE * energy.max())) - 12)
+    onset = max(0, int(np.argmax(energy[: size // 2] > ONSET_SHARE * energy.max())) - 12)
     length = round(FIRST_WAVE_S * rate_hz)
     first = np.zeros_like(heard)
     first[:, onset : onset + length] = heard[:, onset : onset + length]
@@ -80,54 +61,10 @@ def first_wave(response: np.ndarray, power: np.ndarray, rate_hz: int) -> np.ndar
 
 
 def reverberance(response: np.ndarray, power: np.ndarray, ears: np.ndarray) -> float:
-    """Energy of what a response (ear, freq) lets through of a sound over that of all else in the ears, dB."""
-    whole = np.square(np.abs(frames(ears))).sum(axis=1).mean(axis=0).sum()
+    """Energy of what a response (ear, freq) lets through of a sound over all else in spectra of the ears, dB."""
+    whole = np.square(np.abs(ears)).sum(axis=1).mean(axis=0).sum()
     direct = (np.square(np.abs(response)) * power).sum()
     return float(10 * np.log10(direct / (whole - direct)))
-
-
-class Observer:
-    """Names the measured direction that sounds most like what is heard; one for a rate."""
-
-    def __init__(self, rate_hz: int) -> None:
-        kemar = load_kemar()
-        above = kemar.elevation_deg > -41
-        self.azimuth_deg, self.elevation_deg = kemar.azimuth_deg[above], kemar.elevation_deg[above]
-        self.freqs_hz = np.fft.rfftfreq(SIZE, 1 / rate_hz)
-        self.rate_hz = rate_hz
-        responses = sphere_head(kemar, rate_hz).response(self.azimuth_deg, self.elevation_deg)
-        self._known = np.fft.rfft(responses, SIZE)
-        self._bands = [(self.freqs_hz >= f / 2 ** (1 / 6)) & (self.freqs_hz < f * 2 ** (1 / 6)) for f in BANDS_HZ]
-
-    def levels_db(self, response: np.ndarray, power: np.ndarray) -> np.ndarray:
-        """Levels (..., ear, band), weighted with the power (freq) of what was heard through them."""
-        energy = np.abs(response) ** 2 * power
-        return np.stack([10 * np.log10(energy[..., b].sum(axis=-1) / power[b].sum() + 1e-20) for b in self._bands], -1)
-
-    def lead_s(self, response: np.ndarray, power: np.ndarray) -> np.ndarray:
-        """By how much the left ear leads (...), of responses (..., ear, freq)."""
-        use = (self.freqs_hz > 300) & (self.freqs_hz < 1500)
-        across = (response[..., 1, :] * response[..., 0, :].conj() * power)[..., use]
-        lags_s = np.arange(-1e-3, 1e-3, 5e-6)
-        likeness = (across @ np.exp(2j * np.pi * np.outer(self.freqs_hz[use], lags_s))).real
-        return lags_s[likeness.argmax(axis=-1)]
-
-    def __call__(self, response: np.ndarray, power: np.ndarray) -> dict[str, float]:
-        """Azimuth and elevation, degrees, and distance by level alone, metres, of a response (ear, freq)."""
-        band_power = np.array([power[b].sum() for b in self._bands])
-        heard = band_power > band_power.max() * 10 ** (-WEAKEST_DB / 10)
-        known_db = self.levels_db(self._known, power)[..., heard]
-        found_db = self.levels_db(response, power)[..., heard]
-        off_db = found_db - known_db
-        louder_db = off_db.mean(axis=(1, 2))
-        lead = (self.lead_s(response, power) - self.lead_s(self._known, power)) / LEAD_PER_DB_S
-        error = np.square(off_db - louder_db[:, None, None]).sum(axis=(1, 2)) + np.square(lead)
-        best = int(error.argmin())
-        return {
-            "azimuth_deg": float(self.azimuth_deg[best]),
-            "elevation_deg": float(self.elevation_deg[best]),
-            "distance_m": float(1.4 * 10 ** (-louder_db[best] / 20)),
-        }
 
 
 def moments(timeline: Timeline, duration_s: float) -> list[tuple[str, str, float, float, bool]]:
@@ -168,7 +105,8 @@ def measure(folder: Path, scene: Path, source: Path | None) -> dict[str, Any]:
     names = [stem.object for stem in result.stems]
     duration_s = ears.shape[1] / rate_hz
     segments = timeline.resolved(duration_s).segments
-    observer, rows = Observer(rate_hz), []
+    observer = SphereObserver(load_kemar(), rate_hz, as_rendered=True)
+    rows, size = [], frame_samples(rate_hz)
     for text, name, start_s, end_s, moving in moments(timeline, duration_s):
         part = slice(round(start_s * rate_hz), round(end_s * rate_hz))
         # What does not sound says nothing; what was heard of it in a room before would be taken for something else.
@@ -177,24 +115,28 @@ def measure(folder: Path, scene: Path, source: Path | None) -> dict[str, Any]:
         if number not in sounding:
             continue
         stems, own = every[sounding], sounding.index(number)
-        pieces = np.lib.stride_tricks.sliding_window_view(every[number, part], SIZE)[::HOP]
-        times_s = start_s + (np.arange(len(pieces)) * HOP + SIZE / 2) / rate_hz
+        pieces = np.lib.stride_tricks.sliding_window_view(every[number, part], size)[:: size // 8]
+        times_s = start_s + (np.arange(len(pieces)) * (size // 8) + size / 2) / rate_hz
         tracks = timeline.tracks(times_s, duration_s)
         want = asked(next(track for track in tracks if track.object == name), np.square(pieces).mean(axis=1) + 1e-12)
-        responses, power = paths_to_ears(stems[:, part], ears[:, part])
+        x, y = frames(stems[:, part], rate_hz), frames(ears[:, part], rate_hz)
+        responses, power = paths_to_ears(x, y)
         room = next(segment.room for segment in segments if segment.start_s <= start_s < (segment.end_s or 1e9))
-        if room is None or room.size_m is None:
-            heard = observer(responses[own], power[own])
-        else:
-            response = first_wave(responses[own], power[own], rate_hz)
-            heard = observer(response, power[own])
-            if len(sounding) == 1:
-                ratio_db = reverberance(response, power[own], ears[:, part])
-                critical_m = 0.057 * np.sqrt(np.prod(room.size_m) / (room.rt60_s or 1.0))
-                heard["direct_to_reverberant_db"] = round(ratio_db, 1)
-                heard["distance_by_reverberation_m"] = round(float(critical_m * 10 ** (-ratio_db / 20)), 2)
-        a, b = (direction_vectors(np.array(at["azimuth_deg"]), np.array(at["elevation_deg"])) for at in (want, heard))
-        off_deg = float(np.degrees(np.arccos(np.clip(a @ b, -1, 1)))) if want["spread"] < 0.5 else None
+        inside = room is not None and room.size_m is not None
+        response = first_wave(responses[own], power[own], rate_hz) if inside else responses[own]
+        sound = observer(response, power[own])
+        heard = {
+            "azimuth_deg": sound.azimuth_deg,
+            "elevation_deg": sound.elevation_deg,
+            "distance_m": REFERENCE_M * 10 ** (-sound.louder_db / 20),
+        }
+        if room is not None and room.size_m is not None and len(sounding) == 1:
+            ratio_db = reverberance(response, power[own], y)
+            critical_m = 0.057 * np.sqrt(np.prod(room.size_m) / (room.rt60_s or 1.0))
+            heard["direct_to_reverberant_db"] = round(ratio_db, 1)
+            heard["distance_by_reverberation_m"] = round(float(critical_m * 10 ** (-ratio_db / 20)), 2)
+        there = direction_vectors(np.array(want["azimuth_deg"]), np.array(want["elevation_deg"]))
+        off_deg = great_circle_deg(there, sound.direction) if want["spread"] < 0.5 else None
         level_dbfs = 10 * np.log10(np.square(every[number, part]).mean() + 1e-20)
         rows.append(
             {

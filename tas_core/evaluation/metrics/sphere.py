@@ -26,6 +26,7 @@ import numpy as np
 
 from tas_core.acoustics.hrtf import HrirSet, direction_vectors
 from tas_core.acoustics.rooms import Room
+from tas_core.acoustics.sphere.head import sphere_head
 from tas_core.acoustics.sphere.measured import measured_head
 from tas_core.conventions import LEFT_EAR, REFERENCE_M, RIGHT_EAR, db_to_power, power_to_db
 
@@ -131,16 +132,24 @@ class SphereObserver:
     Args:
         head: whose ears, measured all around.
         rate_hz: of the sound.
+        as_rendered: whether it knows what this program renders in the measured directions, which is equally loud in
+            all of them, in place of what was measured there: for distances of outputs by level.
     """
 
-    def __init__(self, head: HrirSet, rate_hz: int) -> None:
+    def __init__(self, head: HrirSet, rate_hz: int, *, as_rendered: bool = False) -> None:
         known = measured_head(head, rate_hz)
+        responses = known.responses
+        if as_rendered:
+            x, y, z = known.vectors.T
+            responses = sphere_head(head, rate_hz).response(
+                np.degrees(np.arctan2(y, x)), np.degrees(np.arcsin(np.clip(z, -1, 1)))
+            )
         there = np.degrees(np.arcsin(np.clip(known.vectors[:, 2], -1, 1))) > _LOWEST_DEG
         self.vectors = known.vectors[there]
         self._size = frame_samples(rate_hz)
         self._rate_hz = rate_hz
         self._freqs_hz = np.fft.rfftfreq(self._size, 1 / rate_hz)
-        self._responses = np.fft.rfft(known.responses[there], self._size)
+        self._responses = np.fft.rfft(responses[there], self._size)
         self._open = _Known.of(self._responses, self.vectors)
         self._measured, self._rows = known, np.flatnonzero(there)
         self._known_in = lru_cache(maxsize=_ROOMS_KEPT)(self._within_room)
