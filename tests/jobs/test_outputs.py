@@ -313,7 +313,7 @@ def test_a_sample_encoding_acts_on_formats_that_have_a_choice(job: Job, tmp_path
     assert soundfile.info(tmp_path / "made" / "x.stereo.wav").subtype == "PCM_16"
 
 
-@pytest.mark.parametrize("name", ["scene.json", "1-dog.csv", "1-dog.wav"])
+@pytest.mark.parametrize("name", ["scene.json", "1-tone.csv", "1-tone.wav"])
 def test_links_in_a_folder_of_objects_lead_nothing_out_of_it(job: Job, tmp_path: Path, name: str) -> None:
     folder = tmp_path / "made" / "x.objects"
     folder.mkdir(parents=True)
