@@ -109,9 +109,12 @@ def decode_by_ffmpeg(source: Path | BinaryIO, name: str, why: str, track: int | 
         target.seek(0)
         subtype = contents.tracks[chosen].subtype if contents.tracks else "PCM_24"
         return Decoded(target, subtype, chosen + 1, max(1, len(contents.tracks)))
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):  # what did not fit once does not fit again
             target.close()
+        if isinstance(error, soundfile.LibsndfileError):
+            what = f"what it made is no sound ({error.error_string.strip()})"
+            raise AudioError(f"{name}: not an audio file that can be read: {_both(why, what)}") from error
         raise
 
 

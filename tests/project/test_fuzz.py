@@ -133,3 +133,13 @@ def test_every_door_has_seeds_that_the_program_takes(tmp_path: Path) -> None:
         assert taken, name
     with pytest.raises(KeyError):
         door("window")
+
+
+def test_what_ffmpeg_makes_may_be_no_sound(tmp_path: Path) -> None:
+    attacked = door("decoded")
+    told, made, said = attacked.seeds()[0].split(b"\xfe\xfe")
+    broken = made.replace(b"fmt ", b"fmx ")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with pytest.raises(InputError, match=r"in\.mp4: not an audio file that .*: ffmpeg: what it made is no sound"):
+            attacked.enter(b"\xfe\xfe".join((told, broken, said)), tmp_path)
