@@ -11,6 +11,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -32,6 +33,9 @@ _NOT_STARTED: Final = (
 
 _PATIENCE_S: Final = 10.0
 """How long a process may take to leave; compiled code hears signals only between two calls."""
+
+_LONGEST_TEMPORARY: Final = 107 - len("/pymp-01234567/listener-01234567")
+"""Bytes of the folder for temporary files: the socket below it has a path of at most 107."""
 
 TaskT = TypeVar("TaskT")
 ResultT = TypeVar("ResultT")
@@ -202,10 +206,12 @@ def process_context(modules: Sequence[str]) -> ForkServerContext | SpawnContext:
     Args:
         modules: names of modules of other packages that they need and that take long to load. They are loaded once, by
             the process that all are forked from; the first call decides, for there is one such process. Where there is
-            none (Windows), each process loads what it needs. None of this package's: that process does not know the
+            none (Windows, or a path for temporary files that is too long for its socket), each process loads what it
+            needs. None of this package's: that process does not know the
             owner's search path, and could load another version.
     """
-    if "forkserver" not in get_all_start_methods():
+    there = len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TEMPORARY
+    if "forkserver" not in get_all_start_methods() or not there:
         return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload(list(modules))

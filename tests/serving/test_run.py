@@ -5,10 +5,12 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -64,13 +66,14 @@ def own_children(pid: int) -> list[int]:
 def start(tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[subprocess.Popen[str], Path]]]:
     """Starts a server with options; gives its process and its socket, once it listens."""
     started: list[subprocess.Popen[str]] = []
-    (tmp_path / "tmp").mkdir()
+    # A short path: below a long one each process would load torch for itself.
+    (tmp_path / "tmp").symlink_to(tempfile.mkdtemp(prefix="t"), target_is_directory=True)
 
     def begin(*words: str) -> tuple[subprocess.Popen[str], Path]:
         path = tmp_path / "socket"
         command = [str(TAS), "serve", "--listen", f"unix:{path}", "--model", str(tiny_model), "--device", "cpu", *words]
         process = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(tmp_path / "tmp")}
+            command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": os.readlink(tmp_path / "tmp")}
         )
         started.append(process)
         assert process.stderr is not None
@@ -84,6 +87,7 @@ def start(tiny_model: Path, tmp_path: Path) -> Iterator[Callable[..., tuple[subp
         process.wait()
         assert process.stderr is not None
         process.stderr.close()
+    shutil.rmtree(os.readlink(tmp_path / "tmp"))
 
 
 @pytest.mark.slow

@@ -244,6 +244,14 @@ def test_no_module_of_the_working_folder_is_loaded(tmp_path: Path) -> None:
     assert not (tmp_path / "was run").exists()
 
 
+def test_temporary_files_may_be_at_a_long_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Longer than the address of a socket may be, which is what processes are asked for at."""
+    long = tmp_path / ("t" * 100)
+    long.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(long))
+    assert dict(in_processes(_double, range(3), 2)) == {0: 0, 1: 2, 2: 4}
+
+
 def _variable(name: str) -> str | None:
     return os.environ.get(name)
 
