@@ -9,7 +9,7 @@ onset on. There the distance is also by the direct-to-reverberant ratio, from th
 0.057 sqrt(V / RT60).
 
 `--estimated` renders a mix instead, `examples/duet.flac`, whose stems the shipped model estimates, and measures the
-same of these.
+same of these. `--mixed` does so with the six sounds mixed to mono, under the same words.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
+import yaml
 
 import tas_core
 from tas_core.acoustics.hrtf import direction_vectors, load_kemar
@@ -164,6 +166,16 @@ def measure(folder: Path, scene: Path, source: Path | None) -> dict[str, Any]:
     }
 
 
+def mixed(scene: Path, folder: Path) -> tuple[Path, Path]:
+    """The sounds that a scene names mixed to one of one channel, and the scene without them, in a folder."""
+    words = yaml.safe_load(scene.read_text("utf-8"))
+    sounds = [read_audio(scene.parent / file) for file in words.pop("sources").values()]
+    mix = np.sum([sound.samples.mean(axis=0) for sound in sounds], axis=0)
+    soundfile.write(folder / "mix.wav", mix, sounds[0].sample_rate_hz, subtype="FLOAT")
+    (folder / "scene.yaml").write_text(yaml.safe_dump(words), "utf-8")
+    return folder / "scene.yaml", folder / "mix.wav"
+
+
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
     """Asked and heard places seen from above, the listener in the middle: what is overhead is there, too."""
     import matplotlib
@@ -209,11 +221,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     parser.add_argument("--figure", type=Path, help="draw asked and heard places, seen from above")
     parser.add_argument("--estimated", action="store_true", help="of stems that the shipped model estimates")
+    parser.add_argument("--mixed", action="store_true", help="of stems estimated from the sum of the six sounds")
     arguments = parser.parse_args()
     scene, source = EXAMPLES / "scenes" / "around.yaml", None
     if arguments.estimated:
         scene, source = EXAMPLES / "scenes" / "duet_around.yaml", EXAMPLES / "duet.flac"
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as given:
+        if arguments.mixed:
+            scene, source = mixed(scene, Path(given))
         found = measure(Path(folder), scene, source)
     for row in found["rows"]:
         want, heard = row["asked"], row["heard"]
