@@ -207,8 +207,8 @@ def process_context(modules: Sequence[str]) -> ForkServerContext | SpawnContext:
         modules: names of modules of other packages that they need and that take long to load. They are loaded once, by
             the process that all are forked from; the first call decides, for there is one such process. Where there is
             none (Windows, or a path for temporary files that is too long for its socket), each process loads what it
-            needs. None of this package's: that process does not know the
-            owner's search path, and could load another version.
+            needs. None of this package's: that process does not know the owner's search path, and could load another
+            version.
     """
     there = len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TEMPORARY
     if "forkserver" not in get_all_start_methods() or not there:

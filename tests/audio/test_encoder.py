@@ -29,7 +29,7 @@ from tas_core.audio.formats import (
 from tas_core.audio.tracks import Film, probe
 from tas_core.audio.writer import AudioWriter, write_audio
 from tas_core.errors import InputError, TasError
-from tests.jobs.batch.test_processes import wait_for_end
+from tests.support.processes import wait_for_end
 
 pytestmark = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
 

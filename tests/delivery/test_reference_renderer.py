@@ -21,6 +21,7 @@ from tas_core.conventions import REFERENCE_M
 from tas_core.delivery.formats import FORMATS, check_encoder_of
 from tas_core.delivery.layouts import LAYOUTS
 from tas_core.delivery.mixes import mix_panner
+from tas_core.delivery.scene import Scene, SceneBlock
 from tas_core.errors import InputError
 from tests.conftest import TAS
 from tests.delivery.conftest import RATE_HZ, Deliver, scene_of, sounds_of, still
@@ -46,19 +47,22 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "bin"
 
 
+def both(environment: Path, made: Path, name: str, scene: Scene, sounds: SceneBlock) -> tuple[np.ndarray, np.ndarray]:
+    """What the reference renders of an ADM file for a layout, and what we do, (channel, time) in its order."""
+    out = made.with_name("rendered.wav")
+    command = [environment / "ear-render", "--strict", "-s", LAYOUTS[name].itu_name, made, out]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return soundfile.read(out)[0].T, mix_panner(name, scene).channels(sounds)[list(ITU_ORDER[name])]
+
+
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_reference_renderer_hears_what_we_render(environment: Path, deliver: Deliver, name: str) -> None:
     """To rounding where nothing moves, to -45 dB where it does; where it jumps, both fade for 10 ms."""
     scene = scene_of()
     scene = replace(scene, objects=(*scene.objects, still(-100.0, name="dog", gain_db=-6.0)))
     sounds = sounds_of(scene)
-    made = Path(deliver("adm", scene, sounds).path)
-    out = made.with_name("rendered.wav")
-    command = [environment / "ear-render", "--strict", "-s", LAYOUTS[name].itu_name, made, out]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    theirs = soundfile.read(out)[0].T
-    ours = mix_panner(name, scene).channels(sounds)[list(ITU_ORDER[name])]
+    theirs, ours = both(environment, Path(deliver("adm", scene, sounds).path), name, scene, sounds)
     parts = {"moves": (0.02, 0.39, -45), "gap": (0.42, 0.49, -90), "stays": (0.52, 0.89, -90), "end": (0.92, 1, -90)}
     for what, (start_s, end_s, most_db) in parts.items():
         part = slice(round(start_s * RATE_HZ), round(end_s * RATE_HZ))
@@ -71,13 +75,7 @@ def test_the_reference_renderer_hears_scenes_all_around(environment: Path, deliv
     """Circles, overhead, behind, near and far: as good as in front, but for what jumps at borders of prompts."""
     scene = replace(scene_of(AROUND, RATE_HZ, SECONDS), loud_m=REFERENCE_M)
     sounds = sounds_of(scene)
-    made = Path(deliver("adm", scene, sounds).path)
-    out = made.with_name("rendered.wav")
-    command = [environment / "ear-render", "--strict", "-s", LAYOUTS[name].itu_name, made, out]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    theirs = soundfile.read(out)[0].T
-    ours = mix_panner(name, scene).channels(sounds)[list(ITU_ORDER[name])]
+    theirs, ours = both(environment, Path(deliver("adm", scene, sounds).path), name, scene, sounds)
     for second in range(round(SECONDS)):
         part = slice(round((second + 0.05) * RATE_HZ), round((second + 0.95) * RATE_HZ))
         off = 10 * np.log10(((theirs - ours)[:, part] ** 2).mean() / (ours[:, part] ** 2).mean())

@@ -23,8 +23,8 @@ from tas_core.serving import run
 from tas_core.serving.run import listening
 from tas_core.serving.settings import Address
 from tests.conftest import TAS, Finished, tone
-from tests.jobs.batch.test_processes import children, wait_for_end
 from tests.support.asgi import FORM, form
+from tests.support.processes import children, wait_for_end
 
 PROMPT = json.dumps({"prompt": "a tone on the left"})
 

@@ -21,6 +21,7 @@ from tas_core.system.processes import (
     in_order,
     in_processes,
 )
+from tests.support.processes import wait_for_end
 
 _started_with: str | None = None
 
@@ -209,12 +210,6 @@ if __name__ == "__main__":
 """
 
 
-def _computes(pid: int) -> bool:
-    """Whether a process is there, and not only because nobody has asked how it ended."""
-    said = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout
-    return bool(said.strip()) and not said.startswith("Z")
-
-
 def test_processes_whose_owner_is_killed_do_not_go_on_for_nobody(tmp_path: Path) -> None:
     (tmp_path / "owner.py").write_text(_OWNER)
     owner = subprocess.Popen([sys.executable, "owner.py"], cwd=tmp_path)
@@ -224,11 +219,7 @@ def test_processes_whose_owner_is_killed_do_not_go_on_for_nobody(tmp_path: Path)
         time.sleep(0.02)
     owner.kill()
     owner.wait()
-    left = {int(path.stem) for path in tmp_path.glob("*.pid")}
-    while left:
-        assert time.monotonic() - began < 120, left
-        left = {pid for pid in left if _computes(pid)}
-        time.sleep(0.02)
+    wait_for_end(int(path.stem) for path in tmp_path.glob("*.pid"))
 
 
 def test_no_module_of_the_working_folder_is_loaded(tmp_path: Path) -> None:

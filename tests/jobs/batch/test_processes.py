@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from tas_core.jobs.spatialize import JobSettings
 from tas_core.system.processes import usable_cores
 from tests.conftest import TAS
 from tests.jobs.batch.conftest import PROMPT, write_sounds
+from tests.support.processes import children, wait_for_end
 
 LONG = 12
 """Files of a batch that is ended half-way."""
@@ -75,17 +75,6 @@ def long_batch(tiny_model: Path, tmp_path: Path) -> list[str]:
     ]
 
 
-def children(pid: int) -> Iterator[int]:
-    """Processes that a process has started, and those that these have."""
-    for folder in Path("/proc").iterdir():
-        try:
-            if folder.name.isdigit() and int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == pid:
-                yield int(folder.name)
-                yield from children(int(folder.name))
-        except (OSError, IndexError):  # it has ended meanwhile
-            continue
-
-
 def run_until_half(command: list[str], out: Path) -> tuple[subprocess.Popen[str], list[int]]:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     began = time.monotonic()
@@ -97,13 +86,6 @@ def run_until_half(command: list[str], out: Path) -> tuple[subprocess.Popen[str]
     process.kill()
     process.communicate()
     raise AssertionError("the batch did not get half-way")
-
-
-def wait_for_end(pids: list[int]) -> None:
-    began = time.monotonic()
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        assert time.monotonic() - began < 60, "a process goes on"
-        time.sleep(0.05)
 
 
 def check_whole(folder: Path) -> None:
