@@ -18,7 +18,7 @@ import soundfile
 from tas_core.audio.headers import copy_stream, find_samples
 from tas_core.audio.tracks import AudioTrack, Contents, address, probe, stream_input
 from tas_core.errors import Advice, AudioError
-from tas_core.system.programs import END_WITH_OWNER
+from tas_core.system.programs import running
 from tas_core.system.write_errors import temporary_file_error
 
 _SHOWN_CHARACTERS: Final = 300
@@ -172,34 +172,24 @@ def run_ffmpeg(
     Returns:
         Its exit code, negative for a signal; what it said, by level; and why that could not be written.
     """
+    said: list[tuple[str, str]] = []
+    problem: OSError | None = None
+    piped = subprocess.PIPE
     try:
-        process = subprocess.Popen(
-            command,
-            stdin=stream_input(source),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=-1,
-            preexec_fn=END_WITH_OWNER,
-        )
+        with running(command, stdin=stream_input(source), stdout=piped, stderr=piped) as process:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
+            listener.start()
+            try:
+                copy_stream(process.stdout, target)
+            except OSError as error:
+                problem = error
+                process.kill()
+            status = process.wait()
+            listener.join()
     except OSError as error:
         return 1, [("fatal", f"it does not run: {error.strerror}")], None
-    said: list[tuple[str, str]] = []
-    with process:
-        assert process.stdout is not None
-        assert process.stderr is not None
-        listener = threading.Thread(target=_listen, args=(process.stderr, said), daemon=True)
-        listener.start()
-        problem: OSError | None = None
-        try:
-            copy_stream(process.stdout, target)
-        except OSError as error:
-            problem = error
-            process.kill()
-        except BaseException:
-            process.kill()
-            raise
-        status = process.wait()
-        listener.join()
     return status, said, problem
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from tas_core.system.json_values import json_value
+from tas_core.system.programs import captured
 
 _ENTRIES: Final = (
     "format=format_name,start_time,duration",
@@ -121,7 +122,7 @@ def probe(source: Path | BinaryIO) -> Contents:
     arguments = ["-v", "error", "-protocol_whitelist", "file", "-of", "json"]
     arguments += ["-show_entries", ":".join(_ENTRIES), "-i", address(source)]
     try:
-        done = subprocess.run([ffprobe, *arguments], stdin=stream_input(source), capture_output=True, check=False)
+        done = captured([ffprobe, *arguments], stdin=stream_input(source))
         return _contents(json_value(done.stdout))
     except (OSError, AttributeError, LookupError, TypeError, ValueError):
         return _by_ffmpeg(source)
@@ -198,7 +199,7 @@ def _by_ffmpeg(source: Path | BinaryIO) -> Contents:
         return Contents()
     arguments = ["-hide_banner", "-nostdin", "-protocol_whitelist", "file", "-i", address(source)]
     try:
-        done = subprocess.run([ffmpeg, *arguments], stdin=stream_input(source), capture_output=True, check=False)
+        done = captured([ffmpeg, *arguments], stdin=stream_input(source))
     except OSError:
         return Contents()
     said = done.stderr.decode(errors="replace")

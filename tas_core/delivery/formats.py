@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from tas_core.audio.formats import WRITABLE
 from tas_core.delivery.layouts import LAYOUTS
 from tas_core.errors import InputError
 from tas_core.system.files import STANDARD_STREAM
+from tas_core.system.programs import captured
 
 BINAURAL: Final = "binaural"
 _WAV: Final = (".wav",)
@@ -198,7 +198,7 @@ def check_encoder_of(form: Format) -> None:
     program = shutil.which("ffmpeg")
     if program is None:
         raise InputError(f"iamf is written by ffmpeg, which is not installed; {expected}")
-    said = subprocess.run([program, "-hide_banner", "-muxers"], capture_output=True, text=True, check=False).stdout
+    said = captured([program, "-hide_banner", "-muxers"]).stdout.decode(errors="replace")
     if not re.search(r"^\s*E\s+iamf\b", said, re.MULTILINE):
         raise InputError(f"iamf is not written by {program}, which has no such container; {expected}")
 

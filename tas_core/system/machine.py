@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from importlib import metadata
 
 from tas_core.errors import TasError
+from tas_core.system.programs import captured
 
 _FFMPEG_TIMEOUT_S = 10.0
 
@@ -57,13 +58,14 @@ def ffmpeg_version() -> str | None:
     if program is None:
         return None
     try:
-        said = subprocess.run([program, "-version"], capture_output=True, text=True, timeout=_FFMPEG_TIMEOUT_S)
+        done = captured([program, "-version"], timeout_s=_FFMPEG_TIMEOUT_S)
     except OSError as error:
         raise TasError(f"{program}: is installed but does not run ({error.strerror})") from error
     except subprocess.SubprocessError as error:
         raise TasError(f"{program}: is installed but does not answer within {_FFMPEG_TIMEOUT_S:g} s") from error
-    match = re.match(r"ffmpeg version (\S+)", said.stdout)
-    if match is None or said.returncode:
-        reason = (said.stderr.strip().splitlines() or [f"exit code {said.returncode}"])[-1]
+    match = re.match(r"ffmpeg version (\S+)", done.stdout.decode(errors="replace"))
+    if match is None or done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = (lines or [f"exit code {done.returncode}"])[-1]
         raise TasError(f"{program}: is installed but does not run ({reason})")
     return match[1]

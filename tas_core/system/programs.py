@@ -11,9 +11,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from types import FrameType
+from typing import Any, BinaryIO, Final
 
 from tas_core.errors import InputError
 from tas_core.system.partial_files import PartialFolder
@@ -23,6 +25,7 @@ _C_LIBRARY: Final = ctypes.CDLL(None)
 """Loaded here, since the moment between a fork and a program is none for it."""
 _PR_SET_PDEATHSIG: Final = 1
 """Asks the kernel of Linux for a signal at the death of whoever started this process."""
+_INTERRUPTS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _LAST_BYTES: Final = 4096
 _QUOTED: Final = 200
 
@@ -37,8 +40,7 @@ def run_program(
 ) -> None:
     """Run a program to its end, and stop it with whatever it started if it has to be.
 
-    Its standard input is empty, and what it prints is kept back. On Linux it ends with the thread that runs it, also
-    where this process is killed; what it started in turn does not.
+    Its standard input is empty, and what it prints is kept back.
 
     Args:
         words: the program and its arguments.
@@ -57,30 +59,74 @@ def run_program(
     except OSError as problem:
         raise write_error(log, problem) from problem
     with said:
+        how = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": subprocess.STDOUT}
         try:
             # A session of its own, so that what it starts in turn can be stopped with it.
-            process = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                env=os.environ | (variables or {}),
-                preexec_fn=END_WITH_OWNER,
-            )
-        except (OSError, ValueError) as problem:
-            raise error(f"{program} does not run: {problem}") from problem
-        try:
-            code = process.wait(timeout_s)
+            with running(words, start_new_session=True, env=os.environ | (variables or {}), **how) as process:
+                code = process.wait(timeout_s)
         except subprocess.TimeoutExpired as problem:
             raise error(f"{program} was stopped after {timeout_s:g} s, its limit{_last_line(log)}") from problem
-        finally:
-            if process.returncode is None:
-                _stop(process)
+        except (OSError, ValueError) as problem:
+            raise error(f"{program} does not run: {problem}") from problem
     if code < 0:
         raise error(f"{program} was ended by signal {-code}{_last_line(log)}")
     if code:
         raise error(f"{program} failed with exit code {code}{_last_line(log)}")
+
+
+def captured(
+    words: Sequence[str],
+    *,
+    stdin: BinaryIO | int = subprocess.DEVNULL,
+    said: bytes | None = None,
+    timeout_s: float | None = None,
+) -> subprocess.CompletedProcess[bytes]:
+    """What a program writes, once it has ended.
+
+    Args:
+        words: the program and its arguments.
+        stdin: its standard input; empty by default.
+        said: what its standard input holds instead.
+        timeout_s: how long it may take; None is without end.
+
+    Raises:
+        OSError: it does not run.
+        subprocess.TimeoutExpired: it took too long, and was stopped.
+    """
+    taken = stdin if said is None else subprocess.PIPE
+    with running(words, stdin=taken, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        out, err = process.communicate(said, timeout_s)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+@contextlib.contextmanager
+def running(words: Sequence[str], *, start_new_session: bool = False, **how: Any) -> Iterator[subprocess.Popen[bytes]]:
+    """A program while somebody waits for it: it is stopped if that is left before its end, or by an error.
+
+    An interrupt that comes while it is being started is raised as soon as it can be stopped. On Linux it ends with
+    the thread that runs it, also where this process is killed; what it started in turn does not.
+
+    Args:
+        words: the program and its arguments.
+        start_new_session: it leads a session, so that what it starts can be stopped with it.
+        how: as of :class:`subprocess.Popen`: its streams and environment.
+
+    Raises:
+        OSError: it does not run.
+    """
+    process = None
+    try:
+        with _interrupts_later():
+            process = subprocess.Popen(words, start_new_session=start_new_session, preexec_fn=_END_WITH_OWNER, **how)
+        yield process
+    finally:
+        if process is not None:
+            if process.poll() is None:
+                _stop(process, with_group=start_new_session)
+            for stream in (process.stdin, process.stdout, process.stderr):
+                if stream is not None:
+                    with contextlib.suppress(OSError):  # what could not be written to a program that has ended
+                        stream.close()
 
 
 @contextlib.contextmanager
@@ -117,14 +163,42 @@ def _end_with_owner() -> None:
     _C_LIBRARY.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-END_WITH_OWNER: Final = _end_with_owner if sys.platform.startswith("linux") else None
+_END_WITH_OWNER: Final = _end_with_owner if sys.platform.startswith("linux") else None
 """For ``preexec_fn`` of a program that is waited for by the thread that starts it."""
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    """End a program that leads a session, and what it started."""
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Have signals that Python handles wait: an exception inside ``Popen`` would lose what it has just started."""
+    if threading.current_thread() is not threading.main_thread():  # signals are handled in the main thread
+        yield
+        return
+    came: list[int] = []
+    waits = True
+    before = {number: handler for number in _INTERRUPTS if callable(handler := signal.getsignal(number))}
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        if waits:
+            came.append(number)
+        else:  # an interrupt came while the handlers were being put back
+            before[signal.Signals(number)](number, frame)
+
+    for number in before:
+        signal.signal(number, hear)
+    try:
+        yield
+    finally:
+        waits = False
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            before[signal.Signals(came[0])](came[0], None)
+
+
+def _stop(process: subprocess.Popen[bytes], *, with_group: bool) -> None:
+    """End a program, and what it started if it leads a session."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
+        if with_group and hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()

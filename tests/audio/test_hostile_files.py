@@ -142,7 +142,7 @@ def test_whatever_ffprobe_says_is_a_description_or_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: bytes
 ) -> None:
     done = subprocess.CompletedProcess([], 0, said, b"Duration: 1, start: 1.2.3\n  Stream #0:0: Audio: aac\n")
-    monkeypatch.setattr(tracks.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(tracks, "captured", lambda *_, **__: done)
     monkeypatch.setattr(tracks.shutil, "which", str)
     found = tracks.probe(tmp_path / "a.mp4")
     assert found.start_s == 0.0
@@ -153,7 +153,7 @@ def test_times_that_are_no_numbers_are_none(tmp_path: Path, monkeypatch: pytest.
     track = {"codec_type": "audio", "start_time": "nan", "duration": "1e999", "tags": {"DURATION": "inf:0:0"}}
     said = json.dumps({"streams": [track], "format": {"start_time": "-inf", "format_name": "mov"}})
     done = subprocess.CompletedProcess([], 0, said.encode(), b"")
-    monkeypatch.setattr(tracks.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(tracks, "captured", lambda *_, **__: done)
     monkeypatch.setattr(tracks.shutil, "which", str)
     (found,) = tracks.probe(tmp_path / "a.mp4").tracks
     assert (found.start_s, found.end_s) == (0.0, None)

@@ -141,7 +141,7 @@ def test_iamf_is_refused_where_nothing_writes_it(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match="iamf is written by ffmpeg, which is not installed; expected ffmpeg 7"):
         check_encoder_of(FORMATS["iamf"])
     monkeypatch.setattr("shutil.which", lambda _: "/bin/ffmpeg")
-    old = subprocess.CompletedProcess([], 0, stdout=" E  mp4   MP4\n")
-    monkeypatch.setattr("subprocess.run", lambda *_, **__: old)
+    old = subprocess.CompletedProcess([], 0, stdout=b" E  mp4   MP4\n")
+    monkeypatch.setattr("tas_core.delivery.formats.captured", lambda *_, **__: old)
     with pytest.raises(InputError, match="iamf is not written by /bin/ffmpeg, which has no such container"):
         check_encoder_of(FORMATS["iamf"])

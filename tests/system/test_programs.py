@@ -8,10 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tas_core.system.programs import temporary_folder
+from tas_core.system import programs
+from tas_core.system.programs import captured, temporary_folder
+from tests.support.processes import wait_for_end
 
 OWNER = (
     "import sys, tempfile\n"
@@ -52,3 +55,41 @@ def test_of_a_killed_process_its_program_ends_and_the_next_removes_its_folder(
         (folder / "deep").mkdir()
         (folder / "deep" / "file").touch()
     assert os.listdir(tmp_path) == ["pid"]
+
+
+def test_an_interrupt_while_a_program_is_being_started_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes when the program runs, and before anybody has been told its number."""
+    start = subprocess.Popen
+    pids = []
+
+    def started(*words: Any, **how: Any) -> subprocess.Popen[bytes]:
+        process = start(*words, **how)
+        pids.append(process.pid)
+        signal.raise_signal(signal.SIGINT)
+        return process
+
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(programs.subprocess, "Popen", started)
+    with pytest.raises(KeyboardInterrupt):
+        captured(["sleep", "600"])
+    assert len(pids) == 1
+    wait_for_end(pids)
+    assert signal.getsignal(signal.SIGINT) == handler
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_a_program_that_is_left_before_its_end_is_ended(error: type[BaseException]) -> None:
+    with pytest.raises(error), programs.running(["sleep", "600"], stdout=subprocess.PIPE) as process:  # noqa: PT012
+        raise error
+    assert process.returncode == -signal.SIGKILL
+    assert process.stdout is not None
+    assert process.stdout.closed
+
+
+def test_what_a_program_writes_is_captured_and_one_that_takes_long_is_stopped() -> None:
+    done = captured(["sh", "-c", "cat; echo no >&2; exit 3"], said=b"yes" * 100_000)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"yes" * 100_000, b"no\n")
+    with pytest.raises(subprocess.TimeoutExpired):
+        captured(["sleep", "600"], timeout_s=0.05)
+    with pytest.raises(FileNotFoundError):
+        captured(["a program that is not there"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import soxr
 
 from tas_core.datasets.sources.catalogue import Split
 from tas_core.errors import TasError
+from tas_core.system.programs import captured
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,11 @@ def run_synthesizer(command: Sequence[str], fault: str, stdin: bytes | None = No
         TasError: it is not installed, or fails.
     """
     try:
-        return subprocess.run(command, input=stdin, capture_output=True, check=True).stdout
+        done = captured(command, said=stdin)
     except OSError as error:
         raise missing_material(f"{fault} ({error})") from error
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines()
-        reason = f"exit code {error.returncode}" + (f": {lines[-1].strip()}" if lines else "")
-        raise missing_material(f"{fault} ({reason})") from error
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        reason = f"exit code {done.returncode}" + (f": {lines[-1].strip()}" if lines else "")
+        raise missing_material(f"{fault} ({reason})")
+    return done.stdout

@@ -52,7 +52,7 @@ def _probe(data: bytes, folder: Path) -> None:
         mock.patch(
             "tas_core.audio.tracks.shutil.which", lambda name: None if by_people and name == "ffprobe" else name
         ),
-        mock.patch("tas_core.audio.tracks.subprocess.run", return_value=done),
+        mock.patch("tas_core.audio.tracks.captured", return_value=done),
     ):
         probe(folder / "in.mp4")
 
@@ -87,8 +87,8 @@ def _decoded(data: bytes, folder: Path) -> None:
         _Finished(made, said) as program,
         mock.patch("tas_core.audio.tracks.shutil.which", str),
         mock.patch("tas_core.audio.ffmpeg.shutil.which", str),
-        mock.patch("tas_core.audio.tracks.subprocess.run", return_value=done),
-        mock.patch("tas_core.audio.ffmpeg.subprocess.Popen", return_value=program),
+        mock.patch("tas_core.audio.tracks.captured", return_value=done),
+        mock.patch("tas_core.audio.ffmpeg.running", return_value=program),
     ):
         decode_by_ffmpeg(folder / "in.mp4", "in.mp4", "").file.close()
 
