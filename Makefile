@@ -15,9 +15,10 @@ $(STAMP): pyproject.toml scripts/install.sh $(wildcard constraints/*.txt)
 demo: install
 	$(BIN)/python examples/demo.py
 
+# What tests and their many processes import is compiled once, whatever the environment says.
 test: install
 	bash scripts/install-material.sh
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
 check: install
 	$(BIN)/ruff check .

@@ -110,7 +110,10 @@ def _usage_line(error: Any) -> str:
     said = str(error.format_message())
     if said.startswith("Usage: "):
         return said
-    said = visible(said.rstrip(".").replace("Value error, ", ""))
+    said = re.sub(
+        r"\. Choose from:((?:\n\t[\w-]+,?)+)$", lambda found: f": expected{found[1]}".replace("\n\t", " "), said
+    )
+    said = visible(said.rstrip(".").replace("Value error, ", "")).replace("\n", "<U+000A>")
     if re.match(r"No such option: -[\d.>]", said):  # "-p dog at -30 degrees", "-p car left -> right"
         said += "; put the prompt in quotes: -p 'dog at -30 degrees'"
     return f"tas: error: {said}" + (f"; see {error.ctx.command_path} -h" if error.ctx else "")

@@ -108,6 +108,19 @@ def tas_process() -> Callable[..., Finished]:
     return run
 
 
+@pytest.fixture(scope="session")
+def warm_tas(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A program that does what ``tas`` does in processes of their own, much sooner, for tests that start many."""
+    from tests.support.warm_tas import WarmTas
+
+    if not hasattr(os, "pidfd_open"):
+        yield TAS
+        return
+    warm = WarmTas(tmp_path_factory.mktemp("warm"))
+    yield warm.program
+    warm.stop()
+
+
 def tone(seconds: float = 1.0, rate_hz: int = 16_000, level: float = 0.25, channels: int = 1) -> np.ndarray:
     """(channel, time): a decaying harmonic tone under noise, another one in every channel."""
     rng = np.random.default_rng(3)

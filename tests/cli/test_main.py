@@ -469,6 +469,24 @@ def test_an_unknown_command_exits_with_two(tas_process: Run) -> None:
     assert "spatialise" in done.error_line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ("plot", "x.wav"),
+            "Missing option '--kind' / '-k': expected spl, envelope, spectrogram, azimuth, places; see tas plot -h",
+        ),
+        (("plot", "x.wav", "--kind", "a\nb"), "Invalid value for '--kind' / '-k': 'a\\nb' is not one of"),
+        (("spa\nt",), "No such command 'spa\\nt'"),
+        (("plot", "--a\nb"), "No such option: --a\\x0ab"),
+    ],
+)
+def test_what_the_parser_refuses_is_one_line(tas: Run, arguments: tuple[str, ...], line: str) -> None:
+    done = tas(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.error_line.startswith(line)
+
+
 def test_an_existing_output_is_kept_unless_forced(
     tas: Run, make_audio: Make, make_timeline: Make, tiny_model: Path, tmp_path: Path
 ) -> None:

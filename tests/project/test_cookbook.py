@@ -6,15 +6,17 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.conftest import TAS, tone
+from tests.conftest import tone
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +34,7 @@ Cook = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def cook(tmp_path: Path, tiny_model: Path) -> Cook:
+def cook(tmp_path: Path, tiny_model: Path, warm_tas: Path) -> Cook:
     """Runs a recipe in the test's folder, with the small model; skips where a program of it is not installed."""
 
     def run(heading: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +45,7 @@ def cook(tmp_path: Path, tiny_model: Path) -> Cook:
         if language == "make":
             (tmp_path / "Makefile").write_text(text)
             text = "make all"
-        path = f"{TAS.parent}{os.pathsep}{os.environ['PATH']}"
+        path = f"{warm_tas.parent}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text],
             cwd=tmp_path,
@@ -84,6 +86,24 @@ def test_every_recipe_is_tested() -> None:
     text = Path(__file__).read_text()
     assert len(RECIPES) == PAGE.read_text().count("\n## ") == PAGE.read_text().count("\n```\n")
     assert all(f'cook("{heading}")' in text for heading in RECIPES)
+
+
+def test_the_program_of_these_recipes_ends_as_tas_does(warm_tas: Path, tmp_path: Path) -> None:
+    def run(*words: str) -> tuple[int, str, str]:
+        done = subprocess.run([warm_tas, *words], capture_output=True, text=True, cwd=tmp_path, timeout=60, check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    assert run("--version") == (0, f"tas {version('tas')}\n", "")
+    assert run("spatialize", "none.wav", "-p", "dog left")[:2] == (2, "")
+    command = ["bash", "-c", f"exec {warm_tas} spatialize - -p 'drum left' -o x.wav"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as waits:
+        with pytest.raises(subprocess.TimeoutExpired):  # it waits for its standard input
+            waits.wait(0.5)
+        waits.send_signal(signal.SIGINT)
+        assert waits.wait(60) == 130
+        assert waits.stderr is not None
+        assert waits.stderr.read() == b"tas: interrupted\n"
+    assert names(tmp_path) == []
 
 
 def test_between_two_programs(cook: Cook, tmp_path: Path) -> None:

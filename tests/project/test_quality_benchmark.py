@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.fairplay import LENGTHS, write_fairplay, write_timelines
+from tests.support.fairplay import LENGTHS, RATE_HZ, write_fairplay, write_timelines
 from tests.support.scripts import load_script
 
 SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "quality.py"
@@ -44,7 +44,7 @@ def test_every_row_of_the_paper_has_a_twin_that_predicts_v(quality: ModuleType) 
 
 @pytest.mark.slow
 def test_folds_of_recordings(quality: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = write_fairplay(tmp_path / "fairplay")
+    data = write_fairplay(tmp_path / "fairplay", 2 * RATE_HZ)
     write_timelines(data, {clip: ('start: 0, text: "cello on the left, piano on the right"',) for clip in LENGTHS})
     rows = ["MONO2BINAURAL, text", "slots, this budget"]
     command = ["quality.py", "--material", "none", "--data", str(data), "--runs", str(tmp_path / "runs"), "--folds"]

@@ -40,10 +40,10 @@ def write_parts(root: Path, parts: Mapping[str, Sequence[str]], number: int = 1,
                 file.create_dataset("audio", data=paths, dtype=h5py.string_dtype("utf-8"))
 
 
-def write_fairplay(root: Path) -> Path:
+def write_fairplay(root: Path, num_frames: int | None = None) -> Path:
     """Five clips, split 1 of bytes and split 2 of text; no timelines. Returns the folder."""
-    for clip, num_frames in LENGTHS.items():
-        write_clip(root, clip, num_frames)
+    for clip, of_the_original in LENGTHS.items():
+        write_clip(root, clip, num_frames or of_the_original)
     write_parts(root, SPLIT)
     write_parts(
         root, {"train": SPLIT["val"] + SPLIT["test"], "val": ("000001",), "test": ("000003", "000005")}, 2, False

@@ -24,7 +24,7 @@ from tas_core.timeline.sphere import SpherePath, SpherePoint
 from tests.support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
-READINGS: list[dict[str, Any]] = yaml.safe_load((ROOT / "tests/data/readings.yaml").read_text("utf-8"))
+READINGS: list[dict[str, Any]] = yaml.load((ROOT / "tests/data/readings.yaml").read_text("utf-8"), yaml.CSafeLoader)
 
 
 def both(value: Any) -> list[float]:

@@ -13,9 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
-from tas_core.timeline.vocabulary import words_file
+from tas_core.timeline.vocabulary import words_data
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -69,13 +67,11 @@ class Category:
         return "everyday" if self.program in _EFFECT_PROGRAMS else "music"
 
 
-@lru_cache(maxsize=4)
-def load_categories(path: Path | None = None) -> tuple[Category, ...]:
+@lru_cache(maxsize=1)
+def load_categories() -> tuple[Category, ...]:
     """Read every category of ``prompts/objects.yaml``, in file order."""
-    source = path or words_file("objects.yaml")
-    entries = yaml.safe_load(Path(str(source)).read_text(encoding="utf-8"))
     categories = []
-    for name, entry in entries.items():
+    for name, entry in words_data("objects.yaml").items():
         if "program" in entry:
             kind: Kind = "melodic"
         elif "key" in entry:
