@@ -16,13 +16,15 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from multiprocessing import connection, get_all_start_methods, get_context, parent_process
+from multiprocessing import connection, current_process, get_all_start_methods, get_context, parent_process
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any, Final, Generic, NoReturn, TypeVar
 
 from tas_core.errors import TasError
+from tas_core.system.partial_files import PartialFolder
 
 KILLED: Final = "the process that worked on it was killed (out of memory?), try fewer processes"
 """What to say of a task whose process did not live to give a result."""
@@ -34,7 +36,7 @@ _NOT_STARTED: Final = (
 _PATIENCE_S: Final = 10.0
 """How long a process may take to leave; compiled code hears signals only between two calls."""
 
-_LONGEST_TEMPORARY: Final = 107 - len("/pymp-01234567/listener-01234567")
+_LONGEST_TEMPORARY: Final = 107 - len("/.tas-0123456789ab.parts/listener-01234567")
 """Bytes of the folder for temporary files: the socket below it has a path of at most 107."""
 
 TaskT = TypeVar("TaskT")
@@ -215,7 +217,19 @@ def process_context(modules: Sequence[str]) -> ForkServerContext | SpawnContext:
         return get_context("spawn")
     context = get_context("forkserver")
     context.set_forkserver_preload(list(modules))
+    _keep_sockets_in_a_folder_that_goes()
     return context
+
+
+def _keep_sockets_in_a_folder_that_goes() -> None:
+    """Give multiprocessing a folder for its sockets that goes with the next run where this one is killed.
+
+    Its own, ``pymp-...``, is removed by nobody then. Where none can be made, it tries for itself.
+    """
+    config: dict[str, Any] = current_process()._config  # type: ignore[attr-defined]
+    if config.get("tempdir") is None:
+        with contextlib.suppress(OSError):
+            config["tempdir"] = str(PartialFolder(Path(tempfile.gettempdir()), 0o700).path)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tas_core.errors import InputError, TasError
+from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import (
     KILLED,
     KeptProcess,
@@ -210,16 +211,23 @@ if __name__ == "__main__":
 """
 
 
-def test_processes_whose_owner_is_killed_do_not_go_on_for_nobody(tmp_path: Path) -> None:
+def test_processes_whose_owner_is_killed_do_not_go_on_for_nobody(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     (tmp_path / "owner.py").write_text(_OWNER)
-    owner = subprocess.Popen([sys.executable, "owner.py"], cwd=tmp_path)
+    temporary = tmp_path_factory.mktemp("t")  # short, as the address of a socket has to be
+    owner = subprocess.Popen([sys.executable, "owner.py"], cwd=tmp_path, env=os.environ | {"TMPDIR": str(temporary)})
     began = time.monotonic()
     while len(list(tmp_path.glob("*.pid"))) < 2:
         assert time.monotonic() - began < 120
         time.sleep(0.02)
+    assert remove_stale(temporary) == 0  # what it uses is its own
     owner.kill()
     owner.wait()
     wait_for_end(int(path.stem) for path in tmp_path.glob("*.pid"))
+    assert len(list(temporary.iterdir())) == 1  # with the socket at which it asked for processes
+    assert remove_stale(temporary) == 1
+    assert not list(temporary.iterdir())
 
 
 def test_no_module_of_the_working_folder_is_loaded(tmp_path: Path) -> None:
