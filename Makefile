@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PAGE := tools/page
+PAGE_STAMP := $(PAGE)/node_modules/.package-lock.json
 
-.PHONY: install demo test check clean
+.PHONY: install demo test check check-page clean
 
 install: $(STAMP)
 
@@ -20,11 +22,20 @@ test: install
 	bash scripts/install-material.sh
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
 
-check: install
+check: install check-page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# Scripts of the pages: types, which TypeScript reads from their comments, and a linter; nothing is compiled.
+check-page: $(PAGE_STAMP)
+	cd $(PAGE) && npm run --silent types && npm run --silent lint
+
+$(PAGE_STAMP): $(PAGE)/package.json $(PAGE)/package-lock.json
+	@command -v npm >/dev/null || { echo "error: no npm here, and it brings what checks the scripts of the pages; expected Node.js 20 or newer" >&2; exit 1; }
+	cd $(PAGE) && npm ci --no-audit --no-fund
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist demo-output
+	rm -rf $(VENV) $(PAGE)/node_modules build dist demo-output

@@ -1,24 +1,27 @@
 
 // The page: what it shows of the player, and what hands do with it.
 (() => {
+  /** @type {Reported} */
   const report = readData("report");
   const duration = report.duration_s;
+  /** @type {Record<string, Track>} */
   const trackOf = Object.fromEntries(report.tracks.map((track) => [track.id, track]));
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const pictures = makePictures(report);
-  const player = makePlayer(report, () => show(), () => animating || animate());
+  const player = makePlayer(report, () => show(), () => { if (!animating) animate(); });
 
   // What is played begins at 0; what is shown are times of the file that it is a passage of.
-  const clock = (seconds) => {
+  const clock = (/** @type {number} */ seconds) => {
     const tenths = Math.floor(10 * (report.start_s + seconds) + 1e-6);
     return `${Math.floor(tenths / 600)}:${((tenths % 600) / 10).toFixed(1).padStart(4, "0")}`;
   };
-  const decibels = (value) => `${value.toFixed(1).replace("-", "\u2212").replace("\u22120.0", "0.0")} dB`;
-  const say = (text) => { byId("status").textContent = text; };
+  const decibels = (/** @type {number} */ value) => `${value.toFixed(1).replace("-", "\u2212").replace("\u22120.0", "0.0")} dB`;
+  const say = (/** @type {string} */ text) => { byId("status").textContent = text; };
 
   // ---------------------------------------------------------------- what is shown
 
   const TITLES = { input: "the input", output: "the output", hrtf: "the plain HRTF" };
+  /** @type {number | null} */
   let shownSegment = null;
   const move = () => {
     const at = player.position();
@@ -31,20 +34,23 @@
     const segment = report.segments.findIndex((each) => each.start_s <= at && at < each.end_s);
     if (segment !== shownSegment) {
       shownSegment = segment;
-      all("#lane .prompt").forEach((element, i) => element.classList.toggle("current", i === segment));
+      for (const [i, element] of all("#lane .prompt").entries()) element.classList.toggle("current", i === segment);
       byId("now").textContent = segment < 0 ? "No prompt here: everything is in the center." : report.segments[segment].text;
     }
   };
+  /** Which track a button is for. @type {(button: HTMLElement) => Track["id"]} */
+  const idOf = (button) => /** @type {Track["id"]} */ (button.dataset.track);
   let shownTrack = player.selected;
   const show = () => {
     if (player.selected !== shownTrack) pictures.drawWave(player.selected);
     shownTrack = player.selected;
     for (const button of all("[data-track]")) {
-      const id = button.dataset.track;
+      const id = idOf(button);
       button.setAttribute("aria-pressed", String(id === player.selected));
       const { match_db: gain, loudness_lufs: loudness } = trackOf[id];
       const level = loudness === null ? "loudness unknown" : `${loudness.toFixed(1).replace("-", "\u2212")} LUFS`;
-      button.querySelector(".match").textContent = player.matched ? `${level}, matched by ${decibels(gain)}` : level;
+      const words = /** @type {Element} */ (button.querySelector(".match"));
+      words.textContent = player.matched ? `${level}, matched by ${decibels(gain)}` : level;
     }
     byId("wave-name").textContent = TITLES[player.selected];
     byId("play").disabled = !player.ready;
@@ -74,8 +80,8 @@
 
   // ---------------------------------------------------------------- hands
 
-  for (const button of all("[data-track]")) button.addEventListener("click", () => player.select(button.dataset.track));
-  for (const button of all("[data-tone]")) button.addEventListener("click", () => player.playTone(button.dataset.tone, button));
+  for (const button of all("[data-track]")) button.addEventListener("click", () => player.select(idOf(button)));
+  for (const button of all("[data-tone]")) button.addEventListener("click", () => player.playTone(button.dataset.tone ?? "", button));
   for (const button of all("[data-segment]")) {
     button.addEventListener("click", () => player.seek(report.segments[Number(button.dataset.segment)].start_s));
   }
@@ -89,18 +95,19 @@
   byId("loop-start").addEventListener("click", player.startHere);
   byId("loop-end").addEventListener("click", player.endHere);
   byId("loop-clear").addEventListener("click", player.clearRegion);
-  byId("position").addEventListener("input", (event) => player.seek(Number(event.target.value) * duration));
+  byId("position").addEventListener("input", () => player.seek(Number(byId("position").value) * duration));
 
   // After a click the focus goes back to the page, so that Space plays and does not press the button again.
   addEventListener("click", (event) => {
     const button = event.target instanceof Element && event.target.closest("button");
-    if (button && event.detail > 0) button.blur();
+    if (button instanceof HTMLElement && event.detail > 0) button.blur();
   });
 
   for (const area of all(".area")) {
+    /** @type {{x: number, at: number} | null} */
     let from = null;
     let dragging = false;
-    const at = (event) => pictures.toSeconds(event.clientX - area.getBoundingClientRect().left);
+    const at = (/** @type {PointerEvent} */ event) => pictures.toSeconds(event.clientX - area.getBoundingClientRect().left);
     area.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
       from = { x: event.clientX, at: at(event) };
@@ -111,7 +118,7 @@
       if (!from) return;
       dragging = dragging || Math.abs(event.clientX - from.x) > 5;
       if (!dragging) return;
-      player.markRegion(...[from.at, at(event)].sort((x, y) => x - y));
+      player.markRegion(Math.min(from.at, at(event)), Math.max(from.at, at(event)));
     });
     area.addEventListener("pointerup", (event) => {
       if (!from) return;
@@ -122,6 +129,7 @@
     area.addEventListener("pointercancel", () => { from = null; });
   }
 
+  /** @type {Record<string, (event: KeyboardEvent) => void>} */
   const keys = {
     " ": player.toggle,
     arrowleft: (event) => player.seek(player.position() - (event.shiftKey ? 5 : 1)),

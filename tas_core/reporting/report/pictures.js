@@ -2,34 +2,39 @@
 /**
  * The pictures of the report over time: waveform, level difference, azimuth, and the lane of prompts.
  *
- * @param report the page's data
+ * @param {Reported} report  the page's data
  */
 const makePictures = (report) => {
   const duration = report.duration_s;
   const start = report.start_s;
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  const colour = (/** @type {string} */ name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
   const wide = () => byId("plots").clientWidth;
   const LEFT = 44;
   const RIGHT = 8;
-  const toX = (seconds) => LEFT + (seconds / duration) * (wide() - LEFT - RIGHT);
-  const toSeconds = (x) => Math.min(duration, Math.max(0, ((x - LEFT) / (wide() - LEFT - RIGHT)) * duration));
+  const toX = (/** @type {number} */ seconds) => LEFT + (seconds / duration) * (wide() - LEFT - RIGHT);
+  const toSeconds = (/** @type {number} */ x) => Math.min(duration, Math.max(0, ((x - LEFT) / (wide() - LEFT - RIGHT)) * duration));
   const STEPS = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300];
 
-  const canvas = (id) => {
+  const canvas = (/** @type {string} */ id) => {
+    /** @type {HTMLCanvasElement} */
     const element = byId(id);
     const height = element.clientHeight;
     const scale = devicePixelRatio || 1;
     element.width = Math.round(wide() * scale);
     element.height = Math.round(height * scale);
-    const pen = element.getContext("2d");
+    const pen = /** @type {CanvasRenderingContext2D} */ (element.getContext("2d"));
     pen.scale(scale, scale);
     pen.font = "12px system-ui, sans-serif";
     pen.lineJoin = "round";
     return { pen, height };
   };
 
-  /** Lines and labels of both axes; ticks are [value, label] and toY says where a value is. */
-  const frame = (pen, top, bottom, ticks, toY, times) => {
+  /**
+   * Lines and labels of both axes.
+   * @type {(pen: CanvasRenderingContext2D, span: [top: number, bottom: number], ticks: [value: number, label: string][],
+   *   toY: (value: number) => number, times: boolean) => void} `toY` says where a value is
+   */
+  const frame = (pen, [top, bottom], ticks, toY, times) => {
     const step = STEPS.find((each) => toX(each) - LEFT >= 64) || 600;
     pen.lineWidth = 1;
     pen.strokeStyle = colour("faint");
@@ -64,7 +69,10 @@ const makePictures = (report) => {
     }
   };
 
-  /** A line through values, broken where there are none. */
+  /**
+   * A line through values, broken where there are none.
+   * @type {(pen: CanvasRenderingContext2D, times: number[], values: (number | null)[], toY: (value: number) => number) => void}
+   */
   const trace = (pen, times, values, toY) => {
     pen.beginPath();
     let before = false;
@@ -76,15 +84,15 @@ const makePictures = (report) => {
   };
 
   const loudest = Math.max(1e-6, ...report.tracks.flatMap((track) => track.peaks).map((ear) => ear.reduce((a, b) => Math.max(a, b), 0)));
-  const drawWave = (id) => {
+  const drawWave = (/** @type {string} */ id) => {
     const { pen, height } = canvas("wave");
     const middle = height / 2;
     const reach = middle - 3;
-    const toY = (value) => middle - value * reach;
-    frame(pen, 0, height, [[0, ""]], toY, false);
+    const toY = (/** @type {number} */ value) => middle - value * reach;
+    frame(pen, [0, height], [[0, ""]], toY, false);
     pen.fillText("left", LEFT - 6, middle - reach / 2);
     pen.fillText("right", LEFT - 6, middle + reach / 2);
-    report.tracks.find((track) => track.id === id).peaks.forEach((peaks, ear) => {
+    report.tracks.find((track) => track.id === id)?.peaks.forEach((peaks, ear) => {
       pen.fillStyle = colour(ear === 0 ? "wave" : "wave-2");
       const width = (wide() - LEFT - RIGHT) / peaks.length;
       peaks.forEach((peak, i) => {
@@ -99,9 +107,9 @@ const makePictures = (report) => {
     const known = [...report.spl.output, ...report.spl.hrtf].filter((value) => value !== null).map(Math.abs).sort((a, b) => a - b);
     const most = known.length ? known[Math.floor(0.995 * (known.length - 1))] : 0;
     const limit = Math.min(30, Math.max(6, 6 * Math.ceil(most / 6)));
-    const toY = (value) => height / 2 - (Math.max(-limit, Math.min(limit, value)) / limit) * (height / 2 - 6);
-    const label = (value) => (value > 0 ? "+" : "\u2212") + Math.abs(value);
-    frame(pen, 0, height, [[limit, label(limit)], [limit / 2, label(limit / 2)], [0, "0 dB"], [-limit / 2, label(-limit / 2)], [-limit, label(-limit)]], toY, false);
+    const toY = (/** @type {number} */ value) => height / 2 - (Math.max(-limit, Math.min(limit, value)) / limit) * (height / 2 - 6);
+    const label = (/** @type {number} */ value) => (value > 0 ? "+" : "\u2212") + Math.abs(value);
+    frame(pen, [0, height], [[limit, label(limit)], [limit / 2, label(limit / 2)], [0, "0 dB"], [-limit / 2, label(-limit / 2)], [-limit, label(-limit)]], toY, false);
     pen.strokeStyle = colour("soft");
     pen.lineWidth = 1.5;
     pen.setLineDash([5, 4]);
@@ -114,15 +122,15 @@ const makePictures = (report) => {
 
   const REQUESTED_COLOURS = 8;
   const DASHES = [[], [9, 5], [2, 5]];
-  const dashOf = (index) => Math.floor(index / REQUESTED_COLOURS + index) % DASHES.length;
+  const dashOf = (/** @type {number} */ index) => Math.floor(index / REQUESTED_COLOURS + index) % DASHES.length;
   const drawAzimuth = () => {
     const { pen, height } = canvas("azimuth");
     const bottom = height - 20;
-    const toY = (value) => bottom / 2 - (value / 90) * (bottom / 2 - 6);
-    frame(pen, 0, bottom, [[90, "90\u00b0 L"], [45, "45\u00b0"], [0, "0\u00b0"], [-45, "45\u00b0"], [-90, "90\u00b0 R"]], toY, true);
+    const toY = (/** @type {number} */ value) => bottom / 2 - (value / 90) * (bottom / 2 - 6);
+    frame(pen, [0, bottom], [[90, "90\u00b0 L"], [45, "45\u00b0"], [0, "0\u00b0"], [-45, "45\u00b0"], [-90, "90\u00b0 R"]], toY, true);
     // Lines of equal places at one time lie side by side.
     const groups = new Map();
-    const groupOf = ([from, to, first, last]) => [from, to, Math.round(first), Math.round(last)].join();
+    const groupOf = (/** @type {Line} */ [from, to, first, last]) => [from, to, Math.round(first), Math.round(last)].join();
     for (const line of report.azimuth.asked.flatMap((track) => track.lines)) {
       groups.set(groupOf(line), [...(groups.get(groupOf(line)) || []), line]);
     }
@@ -151,15 +159,16 @@ const makePictures = (report) => {
   };
 
   /** Where objects are at a time, seen from above: what is above or below lies nearer to the middle. */
-  const placesAt = (at) => {
-    if (report.around) {
+  const placesAt = (/** @type {number} */ at) => {
+    const { around } = report;
+    if (around) {
       // Colours are those of the azimuths; what has none there comes after.
       const drawn = report.azimuth.asked.map(({ object }) => object);
-      const others = report.around.objects.map(({ object }) => object).filter((object) => !drawn.includes(object));
+      const others = around.objects.map(({ object }) => object).filter((object) => !drawn.includes(object));
       const order = [...drawn, ...others];
-      return report.around.objects.flatMap((track) => {
+      return around.objects.flatMap((track) => {
         const index = order.indexOf(track.object);
-        const moment = Math.min(track.azimuth_deg.length - 1, Math.max(0, Math.round(at / report.around.step_s)));
+        const moment = Math.min(track.azimuth_deg.length - 1, Math.max(0, Math.round(at / around.step_s)));
         const degrees = track.azimuth_deg[moment];
         if (degrees === null) return [];
         const height = track.elevation_deg[moment];
@@ -180,15 +189,17 @@ const makePictures = (report) => {
   };
 
   /** The requested places at a time, on a circle around the listener; of one place, one lies inside of the other. */
-  const drawRing = (at) => {
+  const drawRing = (/** @type {number} */ at) => {
     const { pen, height } = canvas("ring");
+    /** @type {Spot} */
     const middle = [wide() / 2, height / 2];
     const radius = Math.max(10, height / 2 - 24);
+    /** @type {(degrees: number, reach: number) => Spot} */
     const place = (degrees, reach) => {
       const angle = (degrees / 180) * Math.PI; // positive is left, 0 is up
       return [middle[0] - reach * Math.sin(angle), middle[1] - reach * Math.cos(angle)];
     };
-    const circle = ([x, y], reach, paint) => {
+    const circle = (/** @type {Spot} */ [x, y], /** @type {number} */ reach, /** @type {"fill" | "stroke"} */ paint) => {
       pen.beginPath();
       pen.arc(x, y, reach, 0, 2 * Math.PI);
       pen[paint]();
@@ -203,6 +214,7 @@ const makePictures = (report) => {
     pen.stroke();
     pen.fillStyle = colour("soft");
     pen.textBaseline = "middle";
+    /** @type {[degrees: number, text: string, align: CanvasTextAlign][]} */
     const names = [[0, "front", "center"], [90, "left", "right"], [-90, "right", "left"]];
     if (report.around) names.push([180, "behind", "center"]);
     for (const [degrees, text, align] of names) {
@@ -263,7 +275,7 @@ const makePictures = (report) => {
       entry.append(swatch, name);
       byId("azimuth-legend").append(entry);
     });
-    const rangeOf = (values) => {
+    const rangeOf = (/** @type {(number | null)[]} */ values) => {
       const known = values.filter((value) => value !== null);
       return known.length ? `${known.reduce((a, b) => Math.min(a, b))} to ${known.reduce((a, b) => Math.max(a, b))}` : "silence";
     };
@@ -272,7 +284,7 @@ const makePictures = (report) => {
     byId("azimuth").setAttribute("aria-label", `Azimuth over time, degrees, positive left: measured from ${rangeOf(report.azimuth.heard)}; lines are the requested places. The table below has the numbers.`);
   };
 
-  const draw = (id) => {
+  const draw = (/** @type {string} */ id) => {
     drawWave(id);
     drawSpl();
     drawAzimuth();

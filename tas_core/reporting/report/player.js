@@ -1,13 +1,28 @@
 
 /**
+ * What the scripts of the report read: times from the beginning of what it plays, `start_s` of the source.
+ * @typedef {{id: "input" | "output" | "hrtf", match_db: number, loudness_lufs: number | null, peaks: number[][]}} Track
+ * @typedef {[start_s: number, end_s: number, first_deg: number, last_deg: number]} Line
+ * @typedef {{object: string, azimuth_deg: (number | null)[], elevation_deg: number[], distance_m: number[],
+ *   spread: number[]}} Around
+ * @typedef {{rate_hz: number, start_s: number, duration_s: number, tracks: Track[],
+ *   spl: {time_s: number[], output: (number | null)[], hrtf: (number | null)[]},
+ *   azimuth: {time_s: number[], heard: (number | null)[], asked: {object: string, lines: Line[]}[]},
+ *   segments: {start_s: number, end_s: number, text: string}[],
+ *   around?: {step_s: number, objects: Around[]}}} Reported
+ * @typedef {[x: number, y: number]} Spot
+ */
+
+/**
  * What the report plays: all tracks at once from one moment, one of them heard; a loop, and tones to check headphones.
  *
- * @param report the page's data
- * @param changed called when something has changed that the page shows
- * @param started called when playing has begun
+ * @param {Reported} report  the page's data
+ * @param {() => void} changed  called when something has changed that the page shows
+ * @param {() => void} started  called when playing has begun
  */
 const makePlayer = (report, changed, started) => {
   const duration = report.duration_s;
+  /** @type {Record<string, Track>} */
   const trackOf = Object.fromEntries(report.tracks.map((track) => [track.id, track]));
   const ids = report.tracks.map((track) => track.id);
 
@@ -15,24 +30,34 @@ const makePlayer = (report, changed, started) => {
   const SOON_S = 0.02;
   const MIN_LOOP_S = 0.05;
 
+  /** @typedef {Track["id"]} Id */
+  /** @type {Id} */
   let selected = "output";
   let matched = report.tracks.every((track) => track.match_db !== null);
   let looping = false;
-  let region = null; // [start, end] in seconds
+  /** @type {[start_s: number, end_s: number] | null} */
+  let region = null;
   let paused = 0; // position while nothing plays
+  /** @type {any} an AudioContext, once something was played */
   let context = null;
+  /**
+   * @type {{sources: AudioBufferSourceNode[], gains: Record<string, GainNode>, fade: GainNode, began: number,
+   *   from: number, loop: [number, number] | null} | null}
+   */
   let running = null;
+  /** @type {OscillatorNode | null} */
   let tone = null;
   let ready = false;
+  /** @type {Record<string, AudioBuffer>} */
   const buffers = {};
 
-  const gainOf = (id) => (matched ? 10 ** (trackOf[id].match_db / 20) : 1);
+  const gainOf = (/** @type {Id} */ id) => (matched ? 10 ** (trackOf[id].match_db / 20) : 1);
   const audio = () => {
     context = context || new AudioContext({ sampleRate: report.rate_hz, latencyHint: "interactive" });
     context.resume();
     return context;
   };
-  const ramp = (parameter, value) => {
+  const ramp = (/** @type {AudioParam} */ parameter, /** @type {number} */ value) => {
     const at = context.currentTime;
     parameter.cancelScheduledValues(at);
     parameter.setValueAtTime(parameter.value, at);
@@ -59,9 +84,10 @@ const makePlayer = (report, changed, started) => {
   };
 
   // All three play all the time, started at one moment; which one is heard is a matter of gains.
-  const start = (from) => {
+  const start = (/** @type {number} */ from) => {
     halt();
     endTone();
+    /** @type {[number, number] | null} */
     const loop = looping ? region || [0, duration] : null;
     if (loop && (from < loop[0] || from >= loop[1])) from = loop[0];
     if (from > duration - 0.005) from = loop ? loop[0] : 0;
@@ -71,6 +97,7 @@ const makePlayer = (report, changed, started) => {
     fade.gain.setValueAtTime(0, began);
     fade.gain.linearRampToValueAtTime(1, began + FADE_S);
     fade.connect(sound.destination);
+    /** @type {Record<string, GainNode>} */
     const gains = {};
     const sources = ids.map((id) => {
       const source = new AudioBufferSourceNode(sound, { buffer: buffers[id], loop: Boolean(loop) });
@@ -93,17 +120,18 @@ const makePlayer = (report, changed, started) => {
 
   const toggle = () => {
     if (!ready) return;
-    running ? halt() : start(paused);
+    if (running) halt();
+    else start(paused);
     changed();
   };
-  const seek = (to) => {
+  const seek = (/** @type {number} */ to) => {
     const at = Math.min(Math.max(0, to), duration);
     if (running) start(at);
     else paused = at;
     changed();
   };
   const restart = () => { if (running) start(position()); };
-  const select = (id) => {
+  const select = (/** @type {Id} */ id) => {
     selected = id;
     if (running) for (const each of ids) ramp(running.gains[each].gain, each === id ? gainOf(each) : 0);
     changed();
@@ -112,12 +140,12 @@ const makePlayer = (report, changed, started) => {
     matched = !matched;
     select(selected);
   };
-  const setLoop = (on) => {
+  const setLoop = (/** @type {boolean} */ on) => {
     looping = on;
     restart();
     changed();
   };
-  const setRegion = (from, to) => {
+  const setRegion = (/** @type {number} */ from, /** @type {number} */ to) => {
     const [a, b] = [Math.max(0, Math.min(from, to)), Math.min(duration, Math.max(from, to))];
     region = b - a >= MIN_LOOP_S ? [a, b] : null;
     looping = looping || Boolean(region);
@@ -125,7 +153,7 @@ const makePlayer = (report, changed, started) => {
     changed();
   };
   /** Mark a part without playing it yet. */
-  const markRegion = (from, to) => {
+  const markRegion = (/** @type {number} */ from, /** @type {number} */ to) => {
     if (to - from >= MIN_LOOP_S) region = [from, to];
     changed();
   };
@@ -140,7 +168,7 @@ const makePlayer = (report, changed, started) => {
   const endTone = () => {
     if (tone) tone.stop();
   };
-  const playTone = (side, button) => {
+  const playTone = (/** @type {string} */ side, /** @type {HTMLElement} */ button) => {
     halt();
     endTone();
     const sound = audio();

@@ -1,12 +1,16 @@
 
 (() => {
   // What can be asked of a sound: answers with their names and keys.
+  /** @type {Record<string, [place: string, name: string, key: string][]>} */
   const ANSWERS = {
     side: [["left", "Left", "l"], ["center", "Center", "c"], ["right", "Right", "r"]],
     depth: [["front", "In front", "f"], ["behind", "Behind", "b"]],
     height: [["below", "Below", "d"], ["level", "Ear level", "e"], ["above", "Above", "u"]],
   };
+  /** Keys of the headphone check. @type {Record<string, string>} */
+  const EARS = { l: "left", arrowleft: "left", r: "right", arrowright: "right" };
   const CHECK_TONES = ["left", "left", "right", "right"];
+  /** @type {Study} */
   const study = readData("study");
   const FORMAT = study.format || 1;
   const around = study.items.some((item) => item.asks);
@@ -17,6 +21,13 @@
 
   // ---------------------------------------------------------------- state
 
+  /**
+   * @typedef {{answers: (string | null)[], plays: number, listened_s: number}} Kept
+   * @typedef {{session: string, participant: string, started: string, finished: string | null, checked: boolean,
+   *   check: {passed: boolean, attempts: number}, at: number, items: Kept[]}} State
+   */
+
+  /** @returns {State} */
   const newState = () => ({
     session: Array.from(crypto.getRandomValues(new Uint8Array(8)), (b) => b.toString(16).padStart(2, "0")).join(""),
     participant: "",
@@ -35,27 +46,28 @@
       localStorage.setItem(storageKey + "-test", "1");
       localStorage.removeItem(storageKey + "-test");
       storageWorks = true;
-      const saved = JSON.parse(localStorage.getItem(storageKey));
+      const saved = JSON.parse(localStorage.getItem(storageKey) ?? "null");
       return saved && saved.items.length === study.items.length ? saved : null;
-    } catch (error) {
+    } catch {
       return null;
     }
   };
   const save = () => {
     try {
       localStorage.setItem(storageKey, JSON.stringify(state));
-    } catch (error) {
+    } catch {
       storageWorks = false;
     }
   };
   const forget = () => {
     try {
       localStorage.removeItem(storageKey);
-    } catch (error) {
+    } catch {
       storageWorks = false;
     }
   };
 
+  /** @type {any} a State from the first page on, and null before */
   let state = load();
   let running = false; // whether answers would be lost with the page
   addEventListener("beforeunload", (event) => {
@@ -64,11 +76,13 @@
 
   // ---------------------------------------------------------------- showing
 
-  const say = (text) => {
+  const say = (/** @type {string} */ text) => {
     status.textContent = text;
   };
   const player = makePlayer(audio, say);
+  /** Whether a key was for what is shown. @type {(key: string) => boolean} */
   let onKey = () => false;
+  /** @type {(title: string, children: (heading: HTMLElement) => HTMLElement[], handleKey?: (key: string) => boolean) => void} */
   const show = (title, children, handleKey) => {
     player.stop();
     say("");
@@ -79,8 +93,9 @@
     scrollTo(0, 0);
     heading.focus();
   };
-  const shuffled = (list) => {
+  const shuffled = (/** @type {string[]} */ list) => {
     const rest = [...list];
+    /** @type {string[]} */
     const out = [];
     while (rest.length) out.push(...rest.splice(crypto.getRandomValues(new Uint32Array(1))[0] % rest.length, 1));
     return out;
@@ -102,7 +117,7 @@
       running = true;
       state.checked ? recording() : check();
     };
-    const point = (text) => element("li", { textContent: text });
+    const point = (/** @type {string} */ text) => element("li", { textContent: text });
     show("Where is the sound?", (heading) => {
       const parts = [
         heading,
@@ -135,7 +150,7 @@
         );
       }
       if (resumed) {
-        const done = resumed.items.filter((item) => !item.answers.includes(null)).length;
+        const done = resumed.items.filter((/** @type {Kept} */ item) => !item.answers.includes(null)).length;
         parts.push(
           element("p", {
             className: "note",
@@ -173,7 +188,7 @@
     let right = 0;
     const tone = () => {
       let heard = false;
-      const answer = (place) => {
+      const answer = (/** @type {string} */ place) => {
         if (!heard) {
           say("Play the tone first.");
           return;
@@ -194,7 +209,7 @@
         element("div", { className: "row ears", role: "group", "aria-label": "Ear" }, ...choices),
         keyLine([[["Space"], "play"], [["L"], "left"], [["R"], "right"]]),
       ], (key) => {
-        const place = { l: "left", arrowleft: "left", r: "right", arrowright: "right" }[key.toLowerCase()];
+        const place = EARS[key.toLowerCase()];
         if (place) answer(place);
         return Boolean(place);
       });
@@ -244,6 +259,7 @@
       return;
     }
     const item = study.items[state.at];
+    /** @type {Kept} */
     const record = state.items[state.at];
     let current = 0;
 
@@ -262,9 +278,9 @@
       save();
       state.finished ? end(true) : recording();
     };
-    const choices = item.questions.map((question, row) => ANSWERS[item.asks ? item.asks[row] : "side"]);
+    const choices = item.questions.map((_, row) => ANSWERS[item.asks ? item.asks[row] : "side"]);
     const places = choices.map((each) => each.map(([place]) => place));
-    const firstDigits = choices.map((each, row) => 1 + choices.slice(0, row).reduce((sum, other) => sum + other.length, 0));
+    const firstDigits = choices.map((_, row) => 1 + choices.slice(0, row).reduce((sum, other) => sum + other.length, 0));
     const rows = item.questions.map((question, row) => {
       const inputs = places[row].map((place, column) =>
         element("input", {
@@ -296,12 +312,12 @@
       return { box, inputs };
     });
     const nextButton = button(state.at + 1 < study.items.length ? "Next" : "Finish", next, "main");
-    const mark = (row) => {
+    const mark = (/** @type {number} */ row) => {
       current = row;
-      rows.forEach((each, index) => each.box.classList.toggle("current", rows.length > 1 && index === row));
+      for (const [index, each] of rows.entries()) each.box.classList.toggle("current", rows.length > 1 && index === row);
     };
     const update = () => nextButton.setAttribute("aria-disabled", String(Boolean(missing())));
-    const choose = (row, column) => {
+    const choose = (/** @type {number} */ row, /** @type {number} */ column) => {
       record.answers[row] = places[row][column];
       rows[row].inputs[column].checked = true;
       mark(row);
@@ -309,16 +325,16 @@
       save();
       update();
     };
-    const focusRow = (row) => {
+    const focusRow = (/** @type {number} */ row) => {
       mark(row);
-      const column = Math.max(0, places[row].indexOf(record.answers[row]));
+      const column = Math.max(0, places[row].indexOf(record.answers[row] ?? ""));
       rows[row].inputs[column].focus();
     };
     const toNextOpen = () => {
       const open = record.answers.indexOf(null);
       focusRow(open < 0 ? current : open);
     };
-    const handleKey = (key) => {
+    const handleKey = (/** @type {string} */ key) => {
       const low = key.toLowerCase();
       if (/^[1-9]$/.test(key)) {
         const row = firstDigits.filter((first) => first <= Number(key)).length - 1;
@@ -334,7 +350,7 @@
         return true;
       }
       if (low === "arrowleft" || low === "arrowright") {
-        const was = places[current].indexOf(record.answers[current]);
+        const was = places[current].indexOf(record.answers[current] ?? "");
         const step = low === "arrowleft" ? -1 : 1;
         const last = places[current].length - 1;
         choose(current, was < 0 ? (step < 0 ? 0 : last) : Math.min(last, Math.max(0, was + step)));
@@ -369,13 +385,13 @@
       player.view("recording " + item.item),
       ...rows.map((row) => row.box),
       element("div", { className: "row" }, nextButton, button("Save the answers so far", download, "plain")),
-      keyLine([
+      keyLine(/** @type {KeyHint[]} */ ([
         [["Space"], "play or pause"],
         [["L", "C", "R"], several && !around ? "answer the marked question" : "answer"],
         ...(around ? [[["F", "B"], "front, behind"], [["U", "E", "D"], "above, ear level, below"]] : []),
         ...(several ? [[["\u2191", "\u2193"], "other question"]] : []),
         [["Enter"], "next"],
-      ]),
+      ])),
     ], handleKey);
     mark(Math.max(0, record.answers.indexOf(null)));
     update();
@@ -395,9 +411,9 @@
 
   const download = () => {
     const { session, participant, started, finished, check: tones } = state;
-    const items = state.items.map((each, i) => ({ item: study.items[i].item, ...each }));
+    const items = state.items.map((/** @type {Kept} */ each, /** @type {number} */ i) => ({ item: study.items[i].item, ...each }));
     // What is marked but not confirmed by Next is no answer yet.
-    items.forEach((each, i) => { if (i >= state.at) each.answers = each.answers.map(() => null); });
+    for (const each of items.slice(state.at)) each.answers = each.answers.map(() => null);
     const report = { format: FORMAT, study: study.study, session, participant, started, finished, check: tones, items };
     const name = participant.replace(/[^A-Za-z0-9_-]+/g, "_").replace(/^_+|_+$/g, "") || session;
     const url = URL.createObjectURL(new Blob([JSON.stringify(report, null, 1) + "\n"], { type: "application/json" }));
@@ -409,7 +425,7 @@
     say(`Saved as answers-${name}.json among your downloads.`);
   };
 
-  const end = (now) => {
+  const end = (/** @type {boolean} */ now) => {
     running = false;
     const again = () => {
       if (!confirm("Is the file with the answers saved? They are deleted here.")) return;
@@ -448,6 +464,6 @@
     }
   });
 
-  if (state && state.finished) end(false);
+  if (state?.finished) end(false);
   else welcome();
 })();

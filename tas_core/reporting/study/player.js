@@ -2,18 +2,19 @@
 /**
  * One recording at a time, played by an audio element, and for how long it was listened to.
  *
- * @param audio the element
- * @param say shows a message
+ * @param {HTMLAudioElement} audio  the element
+ * @param {(text: string) => void} say  shows a message
  */
 const makePlayer = (audio, say) => {
-  const clock = (seconds) => Math.floor(seconds / 60) + ":" + String(Math.floor(seconds % 60)).padStart(2, "0");
+  const clock = (/** @type {number} */ seconds) => Math.floor(seconds / 60) + ":" + String(Math.floor(seconds % 60)).padStart(2, "0");
 
   const player = {
-    url: null,
-    startedAt: null,
-    onListened: () => {},
+    url: /** @type {string | null} */ (null),
+    startedAt: /** @type {number | null} */ (null),
+    onListened: (/** @type {number} */ _seconds) => {},
     onEnded: () => {},
 
+    /** @type {(name: string, onListened: (seconds: number) => void, onEnded: () => void) => void} */
     load(name, onListened, onEnded) {
       this.stop();
       if (this.url) URL.revokeObjectURL(this.url);
@@ -36,6 +37,7 @@ const makePlayer = (audio, say) => {
       this.startedAt = null;
       this.onListened(Math.max(0, listened));
     },
+    /** @type {(label: string) => HTMLElement} */
     view(label) {
       const position = element("progress", { max: 1, value: 0, "aria-label": "Position in the recording" });
       const time = element("p", { className: "clock", textContent: "0:00" });

@@ -69,7 +69,7 @@ function draw() {
   const made = scene.export;
   const running = made.state === "running";
   const percent = Math.round(100 * made.fraction);
-  const lines = made.state === "none" ? [] : [say(/** @type {"done"} */ (made.state), { ...made, percent })];
+  const lines = made.state === "none" ? [] : [say(/** @type {"done"} */ (made.state), { out: made.out, error: made.error, percent })];
   replace(
     body,
     html(

@@ -211,7 +211,8 @@ function draw() {
   const colour = (/** @type {Clause} */ clause) => store.scene?.objects.indexOf(clause.object) ?? 0;
   const placed = segment.clauses.filter((clause) => clause.is_placed);
   const dots = placed.flatMap((clause) => {
-    const both = /** @type {const} */ (ends(clause).moves ? ["end", "start"] : ["start"]);
+    /** @type {("start" | "end")[]} */
+    const both = ends(clause).moves ? ["end", "start"] : ["start"];
     return both.map((which) => dot(number, clause, which, colour(clause)));
   });
   drawing.setAttribute("aria-label", say("space"));
