@@ -87,7 +87,7 @@ addEventListener("keydown", (event) => {
     if (key === "b") return compare("input");
     if (key === "c") return compare("head");
     if (key === "s" && store.number >= 0)
-      return store.change({ kind: "split", segment: store.number, at_s: store.cursor });
+      return store.change(() => ({ kind: "split", segment: store.number, at_s: store.cursor }));
     if (key === "arrowleft" || key === "arrowright") return store.go(store.cursor + (key === "arrowleft" ? -0.5 : 0.5));
     return null;
   };

@@ -59,6 +59,8 @@ class Store {
   object = "";
   /** @type {Set<() => void>} */
   #watchers = new Set();
+  /** Ends when all that was asked for has been answered. @type {Promise<any>} */
+  #turn = Promise.resolve();
   /** @type {(message: string, kind?: string) => void} */
   complain = () => {};
 
@@ -125,12 +127,19 @@ class Store {
   }
 
   /**
-   * Change something; what is wrong is said, and returned.
+   * Change something, after all that was asked for before has been answered; what is wrong is said, and returned.
    * @param {string} name
-   * @param {object} [body]
+   * @param {object | (() => object)} [body]  a function says it when its turn comes, of the scene as it is then
    * @returns {Promise<Refusal | null>}
    */
-  async send(name, body = {}) {
+  send(name, body = {}) {
+    const answer = this.#turn.then(() => this.#ask(name, typeof body === "function" ? body() : body));
+    this.#turn = answer.catch(() => null);
+    return answer;
+  }
+
+  /** @param {string} name  @param {object} body  @returns {Promise<Refusal | null>} */
+  async #ask(name, body) {
     try {
       this.#take(await (await ask(name, body)).json());
       return null;
@@ -143,16 +152,22 @@ class Store {
   }
 
   /**
-   * Change the scene.
-   * @param {object} change
+   * Change the scene. What is said at once is of the scene that is shown, and refused if that is no more when its turn
+   * comes; what a function says then is of the scene as it is then, so that keys may be pressed faster than answered.
+   * @param {object | (() => object)} change
    */
   change(change) {
-    return this.send("change", { revision: this.scene?.revision ?? 0, change });
+    if (typeof change === "function") return this.send("change", () => ({ revision: this.#revision, change: change() }));
+    return this.send("change", { revision: this.#revision, change });
   }
 
   /** @param {"undo" | "redo"} which */
   step(which) {
-    return this.send(which, { revision: this.scene?.revision ?? 0 });
+    return this.send(which, () => ({ revision: this.#revision }));
+  }
+
+  get #revision() {
+    return this.scene?.revision ?? 0;
   }
 
   /** @param {string} text  @returns {Promise<any>} what a prompt says */

@@ -60,11 +60,36 @@ function ends(clause) {
  * @param {Partial<Point>} changes
  */
 function put(segment, clause, which, changes) {
+  return store.change(moved(segment, clause, which, changes));
+}
+
+/**
+ * Put a sound elsewhere by a step from where it is when the steps before are done.
+ * @param {number} segment
+ * @param {Clause} clause
+ * @param {"start" | "end"} which
+ * @param {(place: Point) => Partial<Point>} step
+ */
+function nudge(segment, clause, which, step) {
+  return store.change(() => {
+    const now = store.segments[segment]?.clauses.find((each) => each.object === clause.object) ?? clause;
+    return moved(segment, now, which, step(ends(now)[which]));
+  });
+}
+
+/**
+ * The change that puts a sound elsewhere.
+ * @param {number} segment
+ * @param {Clause} clause
+ * @param {"start" | "end"} which
+ * @param {Partial<Point>} changes
+ */
+function moved(segment, clause, which, changes) {
   const { start, end, moves } = ends(clause);
   const places = { start, end };
   places[which] = { ...places[which], ...changes };
   const change = { kind: "put", segment, object: clause.object, start: plain(places.start) };
-  return store.change(moves ? { ...change, end: plain(places.end) } : change);
+  return moves ? { ...change, end: plain(places.end) } : change;
 }
 
 /** The drawing, whose dots follow the pointer. */
@@ -107,9 +132,11 @@ function dot(segment, clause, which, colour) {
     const step = event.shiftKey ? 1 : STEP_DEG;
     const turns = { ArrowLeft: step, ArrowRight: -step }[event.key];
     const rises = { ArrowUp: step, ArrowDown: -step }[event.key];
-    if (turns !== undefined) put(segment, clause, which, { azimuth_deg: place.azimuth_deg + turns });
+    if (turns !== undefined) nudge(segment, clause, which, (now) => ({ azimuth_deg: now.azimuth_deg + turns }));
     else if (rises !== undefined)
-      put(segment, clause, which, { elevation_deg: Math.min(90, Math.max(-90, place.elevation_deg + rises)) });
+      nudge(segment, clause, which, (now) => ({
+        elevation_deg: Math.min(90, Math.max(-90, now.elevation_deg + rises)),
+      }));
     else return;
     event.preventDefault();
     event.stopPropagation();

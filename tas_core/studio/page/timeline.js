@@ -73,11 +73,29 @@ function drag(event, follow, end) {
   addEventListener("pointercancel", stop);
 }
 
+/** @param {number} seconds */
+function rounded(seconds) {
+  return Math.round(seconds * 1000) / 1000;
+}
+
+/**
+ * A segment that keys move: all of it, with Shift its end, with Alt its start.
+ * @param {number} number
+ * @param {number} step  seconds
+ * @param {KeyboardEvent} event
+ */
+function stepped(number, step, event) {
+  const { start_s, end_s, closed_end_s } = store.segments[number] ?? { start_s: 0, end_s: null, closed_end_s: 0 };
+  const start = event.shiftKey ? start_s : rounded(Math.max(0, start_s + step));
+  const last = event.shiftKey ? rounded(closed_end_s + step) : end_s === null || event.altKey ? end_s : rounded(end_s + step);
+  return { kind: "times", segment: number, start_s: start, end_s: last };
+}
+
 /** @param {import("./scene.js").Segment} segment  @param {number} number */
 function block(segment, number) {
   const { start_s, closed_end_s, end_s } = segment;
   const times = (/** @type {number} */ start, /** @type {number | null} */ end) =>
-    store.change({ kind: "times", segment: number, start_s: Math.round(start * 1000) / 1000, end_s: end });
+    store.change({ kind: "times", segment: number, start_s: rounded(start), end_s: end });
   const values = { number: number + 1, start: shown(start_s), end: shown(closed_end_s), text: segment.text };
   const element = html(
     "div",
@@ -99,10 +117,7 @@ function block(segment, number) {
   element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
     if (event.key === "Enter") store.go(start_s);
-    else if (step !== undefined && event.shiftKey) times(start_s, Math.round((closed_end_s + step) * 1000) / 1000);
-    else if (step !== undefined && event.altKey) times(Math.max(0, start_s + step), end_s);
-    else if (step !== undefined)
-      times(Math.max(0, start_s + step), end_s === null ? null : Math.round((end_s + step) * 1000) / 1000);
+    else if (step !== undefined) store.change(() => stepped(number, step, event));
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -126,7 +141,7 @@ function block(segment, number) {
       if (!moved) {
         element.focus();
         store.go(grabbed);
-      } else times(start, end_s === null && edge === "start" ? null : Math.round(end * 1000) / 1000);
+      } else times(start, end_s === null && edge === "start" ? null : rounded(end));
     });
   });
   return element;
@@ -169,7 +184,7 @@ function draw() {
   replace(
     tools,
     labelled(say("cursor"), at),
-    button(say("split"), () => store.change({ kind: "split", segment: number, at_s: store.cursor }), {
+    button(say("split"), () => store.change(() => ({ kind: "split", segment: store.number, at_s: store.cursor })), {
       disabled: !there,
       "data-key": "split",
     }),

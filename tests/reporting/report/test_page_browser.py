@@ -18,6 +18,7 @@ from matplotlib.image import imread
 from tas_core.reporting.report.page import ReportedOutput, write_report
 from tas_core.timeline.files import parse_timeline
 from tas_core.timeline.segments import Timeline
+from tests.support.accessibility import barriers
 from tests.support.browser import ATTENTION_S, Browser, needs_chromium
 
 pytestmark = [
@@ -403,6 +404,7 @@ def test_all_text_can_be_read_and_nothing_is_wider_than_the_screen(
     count, (worst, text) = listener.js(CONTRAST)
     assert count > 80
     assert worst >= 4.5, text
+    assert barriers(listener) == []
     assert listener.js("return document.documentElement.scrollWidth") <= width
     for table in ("#places .scroll", "#levels .scroll", "#provenance .scroll"):
         assert listener.js(

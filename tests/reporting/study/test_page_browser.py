@@ -16,6 +16,7 @@ import soundfile
 from tas_core.reporting.study.page import make_study, question, render_page
 from tas_core.reporting.study.records import read_answers, read_key
 from tests.conftest import Finished
+from tests.support.accessibility import barriers
 from tests.support.browser import ATTENTION_S, Browser, needs_chromium
 
 pytestmark = [
@@ -372,8 +373,11 @@ def test_nothing_is_wider_than_the_screen(listener: Listener, study: Path, width
     listener.open(study / "study.html")
     wide = "return document.documentElement.scrollWidth"
     assert listener.js(wide) <= width
+    assert barriers(listener) == []
     listener.press("\ue007")
     assert listener.js(wide) <= width
+    assert barriers(listener) == []
     listener.pass_check()
     listener.press("\ue007")
     assert listener.js(wide) <= width
+    assert barriers(listener) == []

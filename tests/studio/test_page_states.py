@@ -1,0 +1,214 @@
+"""The page in each of its states, in a real browser: whom it shuts out, what it says, and all of it by keyboard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tas_core.studio.exports import ExportState
+from tests.studio.served import Served, served
+from tests.support.accessibility import barriers
+from tests.support.browser import ATTENTION_S, Browser, needs_chromium
+
+pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.slow]
+
+SCENE = """prompts:
+  - {start: 0, end: 1, text: "trumpet on the left, drums from the right to the left"}
+  - {start: 1, text: "cello behind me"}
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = Browser("", "autoplay-policy=no-user-gesture-required")
+    yield found
+    found.driver.quit()
+
+
+class Page:
+    """A page that is open on a studio of this process."""
+
+    def __init__(self, browser: Browser, there: Served) -> None:
+        self.browser, self.studio, self.address = browser, there.studio, there.address
+
+    def open(self) -> None:
+        self.browser.driver.get(self.address)
+        self.until("return document.documentElement.dataset.ready === 'true'")
+
+    def until(self, code: str, *arguments: object) -> Any:
+        end = time.monotonic() + ATTENTION_S
+        while not (found := self.browser.js(code, *arguments)):
+            assert time.monotonic() < end, (code, self.browser.js("return document.body.innerText")[:2000])
+            time.sleep(0.05)
+        return found
+
+    @property
+    def notice(self) -> str:
+        """The line that the page says, empty if it says none."""
+        return str(
+            self.browser.js(
+                "const n = document.querySelector('#notice'); return n.hidden ? '' : n.firstChild.textContent"
+            )
+        )
+
+    def press_button(self, key: str) -> None:
+        self.until('const b = document.querySelector(`[data-key="${arguments[0]}"]`); return b && !b.disabled', key)
+        self.browser.js('document.querySelector(`[data-key="${arguments[0]}"]`).click()', key)
+
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def open_page(browser: Browser, tiny_model: Path, make_audio: Callable[..., Path], tmp_path: Path) -> Iterator[Open]:
+    """Opens the page of a studio on 2 s of sound with a scene, or none."""
+    with ExitStack() as stack:
+
+        def make(scene: str = SCENE, **more: Any) -> Page:
+            audio = make_audio(seconds=2.0)
+            if scene:
+                (tmp_path / "in.yaml").write_text(scene)
+            page = Page(browser, stack.enter_context(served(audio, more.pop("model", tiny_model), **more)))
+            page.open()
+            return page
+
+        yield make
+        browser.driver.get("about:blank")
+        browser.complaints()
+        browser.cdp("Emulation.clearDeviceMetricsOverride")
+        browser.cdp("Emulation.setEmulatedMedia", features=[])
+
+
+# ------------------------------------------------------------------ whom it shuts out
+
+
+def mistaken(page: Page) -> None:
+    area = "document.querySelector('[data-key=segment-0]')"
+    page.browser.js(f"{area}.focus(); {area}.setSelectionRange(999, 999)")
+    page.browser.press(", dog sideways")
+    page.browser.js(f"{area}.blur()")
+    page.until("return document.querySelector('#segment-0-said mark')")
+    assert page.notice
+
+
+def chosen(page: Page) -> None:
+    page.browser.js("document.querySelector('[data-object=drums]').focus()")
+    page.until("return document.querySelector('[data-key=move]')")
+
+
+def exporting(page: Page) -> None:
+    page.studio.exporter._state = ExportState("running", "in.wav", 0.4)
+    page.until("return document.querySelector('progress')")
+
+
+def changed(page: Page) -> None:
+    page.studio.session.path.write_text(SCENE.replace("cello", "dog"))
+    page.until("return !document.querySelector('#notice').hidden")
+
+
+def dark(page: Page) -> None:
+    page.browser.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark"}])
+    chosen(page)
+
+
+def narrow(page: Page) -> None:
+    size = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.cdp("Emulation.setDeviceMetricsOverride", **size)
+    mistaken(page)
+
+
+@pytest.mark.parametrize(
+    "state", [chosen, mistaken, exporting, changed, dark, narrow], ids=lambda state: state.__name__
+)
+def test_no_state_of_the_page_shuts_anybody_out(open_page: Open, state: Callable[[Page], None]) -> None:
+    page = open_page()
+    state(page)
+    assert barriers(page.browser) == []
+
+
+def test_a_page_without_a_scene_shuts_nobody_out(open_page: Open) -> None:
+    assert barriers(open_page("").browser) == []
+
+
+def test_what_shuts_people_out_is_found(open_page: Open) -> None:
+    page = open_page("")
+    page.browser.js(
+        "const field = document.createElement('input'), words = document.createElement('p');"
+        "words.textContent = 'pale'; words.style.color = '#ddd'; document.querySelector('main').append(field, words)"
+    )
+    assert sorted({each.partition(":")[0] for each in barriers(page.browser)}) == ["color-contrast", "label"]
+
+
+# ------------------------------------------------------------------ all of it by keyboard
+
+TAB, SHIFT, CONTROL, LEFT, RIGHT, END, ENTER = (
+    *("\ue004", "\ue008", "\ue009", "\ue012", "\ue014", "\ue010", "\ue007"),
+)
+
+
+def tab_to(page: Page, key: str) -> None:
+    """Press Tab until what has a key is in focus; every stop on the way can be seen, and has a name."""
+    for _ in range(80):
+        page.browser.press(TAB)
+        at = page.browser.js(
+            "const e = document.activeElement, box = e.getBoundingClientRect();"
+            "const name = e.ariaLabel || e.labels?.[0]?.textContent || e.textContent;"
+            "return [e.dataset.key ?? '', e.tagName, box.width > 0 && box.height > 0, name.trim()]"
+        )
+        assert at[1] == "BODY" or (at[2] and at[3]), at
+        if at[0] == key:
+            return
+    raise AssertionError(f"Tab does not reach {key}")
+
+
+def chord(page: Page, key: str, *, shift: bool = False) -> None:
+    modifiers = 2 + (8 if shift else 0)
+    for kind in ("keyDown", "keyUp"):
+        page.browser.cdp("Input.dispatchKeyEvent", type=kind, key=key, modifiers=modifiers)
+
+
+def test_keys_alone_move_write_split_take_back_save_and_make(open_page: Open, tmp_path: Path) -> None:
+    page = open_page('prompts:\n  - {start: 0, text: "trumpet on the left, drums on the right"}\n')
+    browser, scene = page.browser, tmp_path / "in.yaml"
+    texts = "return tasStudio.store.segments.map((each) => each.text).join('|') === arguments[0]"
+    # The trumpet to the right, by keys that are pressed faster than they are answered.
+    tab_to(page, "dot-trumpet-start")
+    browser.press(*[RIGHT] * 20)
+    page.until(texts, "trumpet 45° right, drums on the right")
+    assert page.notice == ""
+    # Hear it.
+    tab_to(page, "play")
+    browser.press(" ")
+    page.until("return tasStudio.levelDifference() !== null")
+    browser.press(" ")
+    # A third clause, with a name that is completed.
+    tab_to(page, "segment-0")
+    browser.press(END, ", bird behind me")
+    browser.press(TAB)
+    page.until(texts, "trumpet 45° right, drums on the right, bird behind me")
+    # Split at the cursor, and take both back and one of them again; faster than they are answered.
+    tab_to(page, "cursor")
+    chord(page, "a")
+    browser.press("1", TAB)
+    page.until("return tasStudio.store.cursor === 1")
+    browser.press("s")
+    page.until("return tasStudio.store.segments.length === 2")
+    chord(page, "z")
+    chord(page, "z")
+    chord(page, "z", shift=True)
+    page.until(texts, "trumpet 45° right, drums on the right, bird behind me")
+    # Save, and make the file.
+    chord(page, "s")
+    page.until("return tasStudio.store.scene.saved")
+    assert 'text: "trumpet 45° right, drums on the right, bird behind me"' in scene.read_text()
+    tab_to(page, "make")
+    browser.press(ENTER)
+    page.until("return tasStudio.store.scene.export.state === 'done'")
+    assert (tmp_path / "in.binaural.wav").stat().st_size > 100_000
+    assert page.notice == ""
+    assert browser.complaints() == []
