@@ -12,15 +12,14 @@ read again, and only kept if everything else has stayed as it was.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
-from functools import lru_cache
 
-from tas_core.conventions import LEFT_SIGN
 from tas_core.errors import InputError, PromptError
 from tas_core.timeline.levels import format_level
+from tas_core.timeline.plain_words import path_in_words
 from tas_core.timeline.prompts import Clause, Reading, format_prompt, read_prompt
-from tas_core.timeline.sphere import SpherePath, SpherePoint
-from tas_core.timeline.sphere_words import digits, format_point, sphere_template
+from tas_core.timeline.sphere import SpherePath
 from tas_core.timeline.vocabulary import vocabulary
 
 
@@ -58,69 +57,43 @@ def prompt_in_words(clauses: tuple[Clause, ...], like: Reading) -> str:
 
 
 def clause_in_words(clause: Clause) -> str:
-    """A clause as a person would write it: "cello 35° left", "dog from the left to the center"; it is read the same."""
-    place = f" {path_in_words(clause.path)}" if clause.is_placed else ""
+    """A clause as a person would write it: "cello 35° left", "dog moves from the left to the center"; read the same."""
+    places = [f" {words}" for words in _wordings(clause.path)] if clause.is_placed else [""]
     level = f" {format_level(clause.gain)}" if clause.gain.changes_level or not clause.is_placed else ""
-    for name in (clause.object, f'"{clause.object}"'):
+    for name, place in itertools.product((clause.object, f'"{clause.object}"'), places):
         written = f"{name}{place}{level}"
         if _reads_as(written, (clause,)):
             return written
     return format_prompt((clause,))
 
 
-def path_in_words(path: SpherePath) -> str:
-    """A place, or a way from one to another: "on the left", "35° left", "from the left to 20° right"."""
-    if path.is_circle or (path.via and path.in_plane is None):
-        template, ends = sphere_template(path)
-        return _with_signs(template.format(object="", **ends).strip())
-    changes = {
-        "distance": path.start.distance_m != path.end.distance_m,
-        "spread": path.start.spread != path.end.spread,
-    }
-    if not path.is_moving:
-        return _point_in_words(path.start, bare=True, changes=changes)
-    start, end = (_point_in_words(point, bare=False, changes=changes) for point in (path.start, path.end))
-    return f"from {start} to {end}"
-
-
-def _point_in_words(point: SpherePoint, *, bare: bool, changes: dict[str, bool]) -> str:
-    """A place; behind "from" and "to", "the left" stands for "on the left"."""
-    if not point.is_frontal or any(changes.values()):
-        words = format_point(point, changes)
-        if not point.azimuth_deg:
-            words = words.replace("0 degrees", "straight ahead", 1)
-        return _with_signs(words)
-    if not point.azimuth_deg:
-        return "in the center" if bare else "the center"
-    side = "left" if point.azimuth_deg * LEFT_SIGN > 0 else "right"
-    angle_deg = abs(point.azimuth_deg)
-    if angle_deg == vocabulary().plain_deg:
-        return f"on the {side}" if bare else f"the {side}"
-    return f"{_strengths()[angle_deg]} {side}" if angle_deg in _strengths() else f"{digits(angle_deg)}° {side}"
-
-
-@lru_cache(maxsize=1)
-def _strengths() -> dict[float, str]:
-    """Words for angles that are plainer than a number of degrees."""
-    return {vocabulary().strengths[word,]: word for word in ("slightly", "far", "hard")}
-
-
-def _with_signs(words: str) -> str:
-    return words.replace(" degrees", "°")
-
-
 def _candidates(said: Reading, before: Clause, clauses: tuple[Clause, ...], path: SpherePath) -> Iterator[str]:
     """Prompts that may say what is wanted, the one with the fewest new words first."""
     span, text = said.spans.get(before.object), said.text
     if span is not None:
-        (first, stop), (begin, end), place = span.words, span.place, path_in_words(path)
-        yield f"{text[:begin]}{place}{text[end:]}"
-        for name in (before.object, f'"{before.object}"'):
-            if stop <= begin:
-                yield f"{text[:first]}{name} {place}{text[end:]}"
-            else:
-                yield f"{text[:begin]}{place} {name}{text[stop:]}"
+        (first, stop), (begin, end) = span.words, span.place
+        for place in _wordings(path, behind_verb=before.path.is_moving or _ends_with_verb(before.object)):
+            yield f"{text[:begin]}{place}{text[end:]}"
+            for name in (before.object, f'"{before.object}"'):
+                if stop <= begin:
+                    yield f"{text[:first]}{name} {place}{text[end:]}"
+                else:
+                    yield f"{text[:begin]}{place} {name}{text[stop:]}"
     yield prompt_in_words(clauses, said)
+
+
+def _wordings(path: SpherePath, *, behind_verb: bool = False) -> Iterator[str]:
+    """Words for a place, the likeliest first; behind a verb of a movement, a way needs none of its own."""
+    for verb in (False, True) if behind_verb else (True,):
+        words = path_in_words(path, verb=verb)
+        yield words
+        if ", " in words:  # before a level, a comma may end the clause
+            yield words.replace(", ", " ")
+
+
+def _ends_with_verb(name: str) -> bool:
+    """Whether a name has taken a verb of a movement: "bird flies"."""
+    return (name.split()[-1],) in vocabulary().lists["moves_kept"]
 
 
 def _says(text: str, clauses: tuple[Clause, ...], like: Reading) -> bool:

@@ -183,7 +183,7 @@ def test_the_keyboard_alone_drags_splits_and_takes_back(page: Page) -> None:
     page.until("return tasStudio.store.scene.segments[0].text.startsWith('trumpet 50° left')")
     assert browser.js("return document.activeElement.dataset.object") == "trumpet"
     browser.press("\ue013")  # up
-    page.until("return tasStudio.store.scene.segments[0].text.startsWith('trumpet 50° left 5° up')")
+    page.until("return tasStudio.store.scene.segments[0].text.startsWith('trumpet 50° left, 5° up')")
     browser.js("document.activeElement.blur(); tasStudio.store.go(1)")
     browser.press("s")
     page.until("return tasStudio.store.scene.segments.length === 2")

@@ -60,10 +60,15 @@ def test_a_drag_changes_the_words_of_its_place_alone(scene: Path) -> None:
             "a bird circles clockwise around me every 4 seconds",
             90,
             0,
-            "bird circles clockwise every 4 seconds from 90° left",
+            "a bird circles around clockwise every 4 seconds, starting hard left",
         ),
         ("a bird circles clockwise around me every 4 seconds", 90, None, "a bird hard left"),
-        ("a plane flies overhead from the left to the right", 80, -55, " from 80° left via "),
+        (
+            "a plane flies overhead from the left to the right",
+            80,
+            -55,
+            "a plane flies overhead from 80° left to the right",
+        ),
         ("a bird flies from the left to the right", 80, -55, "a bird flies from 80° left to the right"),
     ],
 )
@@ -100,8 +105,8 @@ def test_a_split_goes_on_where_it_was(scene: Path) -> None:
     text = do(session, "split", segment=1, at_s=4.1)
     assert text == SCENE.replace(
         "    text: |\n      the cello moves from the left to the right\n",
-        '    end: 4.1\n    text: "cello from the left to 34.4° left"\n'
-        '  - {start: 4.1, text: "cello from 34.4° left to the right"}\n',
+        '    end: 4.1\n    text: "cello moves from the left to 34.4° left"\n'
+        '  - {start: 4.1, text: "cello moves from 34.4° left to the right"}\n',
     )
     assert session.document.timeline is not None
     times_s = np.linspace(3.2, 7.99, 200)

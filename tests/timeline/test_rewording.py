@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tas_core.conventions import REFERENCE_M
 from tas_core.errors import InputError, PromptError
-from tas_core.timeline.prompts import Clause, parse_prompt, read_prompt
-from tas_core.timeline.rewording import clause_in_words, path_in_words, reworded
+from tas_core.timeline.plain_words import path_in_words
+from tas_core.timeline.prompts import Clause, mirror_prompt_text, parse_prompt, read_prompt
+from tas_core.timeline.rewording import clause_in_words, reworded
 from tas_core.timeline.sphere import SpherePath, SpherePoint
 
 
@@ -18,12 +20,24 @@ def way(start_deg: float, end_deg: float) -> SpherePath:
     return SpherePath(SpherePoint(start_deg), SpherePoint(end_deg))
 
 
+def nearer(start_m: float, end_m: float) -> SpherePath:
+    return SpherePath(SpherePoint(55, 0, start_m), SpherePoint(55, 0, end_m))
+
+
+def circle(turn_s: float, *point: float) -> SpherePath:
+    start = SpherePoint(*(point or (0.0,)))
+    return SpherePath(start, start, turn_s=turn_s)
+
+
+OVER = SpherePath(SpherePoint(55), SpherePoint(-20), SpherePoint(0, 90))
+OVERHEAD = "dog passes overhead from front to back, cat right"
+ROUND_THE_LEFT = SpherePath(SpherePoint(0), SpherePoint(180), SpherePoint(90))
 WRITTEN = [
     ("cello on the left, soft piano on the right", "cello", at(35), "cello 35° left, soft piano on the right"),
     ("cello and piano on the left", "piano", at(-35), "cello on the left, piano 35° right"),
     ("the car moves from the left to the right", "car", at(20), "car 20° left"),
     ("the car moves from the left to the right", "car", way(55, -20), "the car moves from the left to 20° right"),
-    ("cello on the left", "cello", way(0, -90), "cello from the center to hard right"),
+    ("cello on the left", "cello", way(0, -90), "cello moves from the center to hard right"),
     ("on the left a cello and a viola", "viola", at(0), "cello on the left, viola in the center"),
     ("LEFT: cello, piano\nRIGHT: drums", "drums", at(75), "LEFT: cello, piano\nfar left: drums"),
     (
@@ -46,9 +60,26 @@ WRITTEN = [
     ("cello left, in a church", "cello", at(10), "cello 10° left, in a church"),
     ("a bird circles clockwise around me every 4 seconds", "bird", at(-90), "a bird hard right"),
     ("cello left", "cello", at(37.5), "cello 37.5° left"),
-    ("cello left", "cello", at(180), "cello 180° left"),
-    ("cello left", "cello", at(0, 45), "cello straight ahead 45° up"),
-    ("cello left", "cello", at(30, 0, 1.4, 0.5), "cello 30° left spread 0.5"),
+    ("cello left", "cello", at(180), "cello behind me"),
+    ("cello left", "cello", at(0, 45), "cello straight ahead, 45° up"),
+    ("cello left", "cello", at(30, 0, 1.4, 0.5), "cello 30° left, wide"),
+    ("cello left, piano right", "cello", at(55, 20), "cello on the left, 20° up, piano right"),
+    ("cello left, piano right", "piano", at(-35, 0, 2), "cello left, piano 35° right, 2 m away"),
+    ("cello left", "cello", at(0, 90), "cello above me"),
+    ("cello left", "cello", at(0, 0, 1.4, 1), "cello all around"),
+    ("a bird flies on the left", "bird flies", OVER, "a bird flies overhead from the left to 20° right"),
+    ("dog left, cat right", "dog", SpherePath.gliding(SpherePoint(0), SpherePoint(180)), OVERHEAD),
+    ("dog left", "dog", nearer(20, 1), "dog comes closer on the left"),
+    ("dog left", "dog", nearer(3, 1), "dog comes closer from 3 m to 1 m on the left"),
+    ("dog left", "dog", nearer(1.4, 40), "dog moves away on the left"),
+    ("dog left", "dog", circle(-8), "dog circles around clockwise every 8 seconds"),
+    (
+        "dog left",
+        "dog",
+        circle(2.5, 125, 10),
+        "dog circles around counterclockwise every 2.5 seconds, 10° up, starting behind me on the left",
+    ),
+    ("dog left", "dog", ROUND_THE_LEFT, "dog moves from the center via hard left to behind me"),
     ("cello left\u200b, piano right", "piano", at(-8), "cello left, piano 8° right"),
 ]
 
@@ -66,6 +97,28 @@ def test_a_hand_writes_as_a_person_would(text: str, name: str, path: SpherePath,
     assert moved.path.end == path.end
     assert (after.rest, after.room) == (before.rest, before.room)
     assert written == expected
+
+
+@pytest.mark.parametrize(("text", "name", "path"), [case[:3] for case in WRITTEN])
+def test_a_mirrored_hand_writes_mirrored_words(text: str, name: str, path: SpherePath) -> None:
+    mirrored = reworded(mirror_prompt_text(text), name, path.mirrored())
+    (here,) = (clause for clause in parse_prompt(reworded(text, name, path)) if clause.object == name)
+    (there,) = (clause for clause in parse_prompt(mirrored) if clause.object == name)
+    assert there == here.mirrored()
+
+
+def test_all_around_what_is_written_is_read_as_it_was_meant() -> None:
+    directions = ((0, 0), (55, 0), (-90, 20), (125, -5), (180, 0), (0, 90))
+    points = [SpherePoint(*d, m, s) for d in directions for m in (REFERENCE_M, 0.5) for s in (0, 0.3, 0.5, 1)][::3]
+    paths = [SpherePath.fixed(point) for point in points]
+    paths += [SpherePath.gliding(a, b) for a, b in zip(points, points[::-1], strict=True) if a != b]
+    paths += [SpherePath(point, point, turns=turns) for point in points[::5] for turns in (1, -2, 3.5)]
+    for path in paths:
+        clause = Clause.on_sphere("cello", path)
+        words = path_in_words(path)
+        assert parse_prompt(clause_in_words(clause)) == (clause,), words
+        assert parse_prompt(f"cello {words}")[0].path.start == path.start, words
+    assert path_in_words(SpherePath.fixed(points[0]).mirrored()) == "in the center"
 
 
 def test_every_degree_of_the_circle_can_be_said() -> None:
@@ -102,7 +155,7 @@ def test_clauses_in_words_say_the_same(text: str) -> None:
 def test_words_of_a_place_are_plain() -> None:
     assert path_in_words(at(55)) == "on the left"
     assert path_in_words(at(-40)) == "40° right"
-    assert path_in_words(way(90, 25)) == "from hard left to slightly left"
+    assert path_in_words(way(90, 25)) == "moves from hard left to slightly left"
     assert clause_in_words(Clause.on_sphere("left", at(35))) == '"left" 35° left'
 
 
