@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Debian packages that rendering sound needs (instruments, voices, recordings) and that tests need (a browser): 950 MB
+# Debian packages that rendering sound needs (instruments, voices, recordings) and that tests and checks need (a browser, npm): 950 MB
 # to fetch. Only what is missing is installed, and only as root where there is apt-get.
 set -euo pipefail
 packages=(
@@ -11,6 +11,7 @@ packages=(
   sox parallel zsh
   chromium chromium-driver
 )
+command -v npm >/dev/null || packages+=(nodejs npm)  # for the checks of the pages' scripts
 missing=()
 if command -v dpkg-query >/dev/null; then
   for package in "${packages[@]}"; do
