@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import functools
 import ipaddress
+import logging
 import shutil
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -65,6 +66,9 @@ from tas_core.system.write_errors import write_error
 
 _TEXT_BYTES: Final = 2**20
 _DRAIN_S: Final = 2.0
+
+# Or whoever sends what is no form writes lines to the server's standard error.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,8 @@ from tas_core.timeline.formats.lines import MAX_TIMELINE_BYTES, read_timeline_te
 
 AUTOSAVE_ENDING: Final = ".tas-autosave.yaml"
 _LARGEST_AUTOSAVE: Final = 4 * MAX_TIMELINE_BYTES
+_KEPT: Final = ("file", "text")
+"""What is said of a scene that was not saved."""
 
 
 class StaleError(InputError):
@@ -279,7 +281,8 @@ class Session:
         if self.is_saved:
             _remove(path)
             return
-        kept = yaml.safe_dump({"file": self.path.name, "text": self.document.text}, allow_unicode=True, sort_keys=True)
+        said = dict(zip(_KEPT, (self.path.name, self.document.text), strict=True))
+        kept = yaml.safe_dump(said, allow_unicode=True, sort_keys=True)
         try:
             write_files({path: kept.encode()})
         except TasError as error:
@@ -290,17 +293,41 @@ def _read_autosave(path: Path) -> str | None:
     """The text of a scene that was not saved; None if there is none, an error if it cannot be read."""
     if not os.path.lexists(path):
         return None
+    said: dict[str, str] = {}
     try:
-        with open(path, "rb") as file:
-            data = file.read(_LARGEST_AUTOSAVE + 1)
-        said = yaml.safe_load(data) if len(data) <= _LARGEST_AUTOSAVE else None
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+        if path.is_file():  # nothing that is waited for, such as a pipe
+            with open(path, "rb") as file:
+                data = file.read(_LARGEST_AUTOSAVE + 1)
+            said = _texts(data) if len(data) <= _LARGEST_AUTOSAVE else {}
+    except (OSError, yaml.YAMLError, ValueError, OverflowError) as error:  # the last two: characters that are none
         raise InputError(
             f"{path}: a scene that was not saved cannot be read; expected it elsewhere, or none"
         ) from error
-    if not isinstance(said, dict) or not isinstance(said.get("text"), str):
+    if "text" not in said:
         raise InputError(f"{path}: not what was kept of a scene; expected it elsewhere, or none")
-    return str(said["text"])
+    return said["text"]
+
+
+def _texts(data: bytes) -> dict[str, str]:
+    """The texts of a YAML mapping of texts; nothing at the first sign that it is more than that, or something else."""
+    loader = yaml.SafeLoader(data)
+    expected: list[type] = [yaml.StreamStartEvent, yaml.DocumentStartEvent, yaml.MappingStartEvent]
+    try:
+        if any(not isinstance(loader.get_event(), kind) for kind in expected):
+            return {}
+        texts: list[str] = []
+        while loader.check_event(yaml.ScalarEvent):
+            event = loader.get_event()
+            tag = loader.resolve(yaml.ScalarNode, event.value, event.implicit) if event.tag is None else event.tag
+            if tag != loader.DEFAULT_SCALAR_TAG or len(texts) == 2 * len(_KEPT):
+                return {}
+            texts.append(event.value)
+        expected = [yaml.MappingEndEvent, yaml.DocumentEndEvent, yaml.StreamEndEvent]
+        if any(not isinstance(loader.get_event(), kind) for kind in expected):
+            return {}
+        return dict(zip(texts[::2], texts[1::2], strict=True))
+    finally:
+        loader.dispose()
 
 
 def _remove(path: Path) -> None:

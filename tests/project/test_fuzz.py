@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import warnings
@@ -18,7 +19,15 @@ from tools.fuzz.door import Door
 from tools.fuzz.doors import DOOR_NAMES, door
 from tools.fuzz.guard import Guard
 
-SLOW = {"checkpoint-config": 5, "checkpoint-weights": 5, "sofa": 15, "config": 20, "variables": 15, "names": 20}
+SLOW = {
+    "checkpoint-config": 5,
+    "checkpoint-weights": 5,
+    "studio": 10,
+    "sofa": 15,
+    "config": 20,
+    "variables": 15,
+    "names": 20,
+}
 """Inputs of doors that take long for each."""
 BY_PROGRAMS = ("film", "adts")
 """Doors that start ffmpeg for each input."""
@@ -143,3 +152,18 @@ def test_what_ffmpeg_makes_may_be_no_sound(tmp_path: Path) -> None:
         warnings.simplefilter("ignore")
         with pytest.raises(InputError, match=r"in\.mp4: not an audio file that .*: ffmpeg: what it made is no sound"):
             attacked.enter(b"\xfe\xfe".join((told, broken, said)), tmp_path)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_files_that_are_named_from_an_open_folder_are_known_by_it(inside: bool, tmp_path: Path) -> None:
+    """As shutil.rmtree names them."""
+    (tmp_path / "in" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "b").mkdir(parents=True)
+
+    def enter(data: bytes, folder: Path) -> None:
+        del data
+        shutil.rmtree(folder / "a" if inside else folder.parent / "a")
+
+    guard = Guard(Door("a test", enter, lambda: [b""]), tmp_path / "in", bounded=False)
+    guard._allowed = (str(tmp_path / "in"),)
+    assert bool(guard.attack(b"")) != inside

@@ -256,6 +256,17 @@ def test_forms_that_are_wrong(served: Build, parts: list[Any], line: str) -> Non
     assert here.left() == []
 
 
+@pytest.mark.parametrize("body", [b"--line", b"--line\r\nx y: z\r\n\r\n", b"\xff" * 300, b"--line\r\n" * 50])
+def test_who_sends_what_is_no_form_writes_nothing_to_the_server(
+    served: Build, body: bytes, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here = served()
+    answer = asyncio.run(ask(here.app, body=body, headers={"content-type": "multipart/form-data; boundary=line"}))
+    assert answer.status == 400
+    assert "\n" not in answer.error
+    assert (caplog.records, here.said, capfd.readouterr().err) == ([], [], "")
+
+
 @pytest.mark.parametrize(
     ("content", "line"),
     [(b"no sound", "in.wav: "), (b"", "in.wav: the file is empty"), (b"RIFF\xff\xff\xff\xffWAVEfmt ", "in.wav: ")],

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from tas_core.errors import InputError, TasError
 from tas_core.studio import session as module
@@ -293,12 +294,36 @@ def test_what_was_not_saved_and_does_not_fit_the_sound_is_refused_and_still_ther
     assert again.document.text == SCENE
 
 
-@pytest.mark.parametrize("kept", [b"\xff", b"[1]", b"text: 3", b"text: [", b"!!python/object:os.system {}"])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        *(b"\xff", b"[1]", b"text: 3", b"text: [", b"!!python/object:os.system {}", b"", b"text", b"- text\n- a\n"),
+        *(b"[" * 400, b"text: " + b"[" * 400, b"{text: a, file: 2001-99-99}", b"text: a\nfile: " + b"9" * 5000),
+        *(b'text: "\\UFFFFFFFF"', b'text: "\\U00110000"', b"text: !!binary aGk=", b"text: a\n---\ntext: b"),
+        *(b"text: {a: b}", b"&a {text: *a}", b"{text: a, b: c, d: e}", b"? [a]\n: b", b"text: a\nfile: null"),
+        pytest.param(b"a: b\n" * 700_000, id="many keys"),
+    ],
+)
 def test_an_autosave_that_cannot_be_read_is_an_error_and_stays(scene: Path, kept: bytes) -> None:
     autosave_path(scene).write_bytes(kept)
     with pytest.raises(InputError, match=r"scene\.yaml\.tas-autosave\.yaml: "):
         Session(scene, 8.0)
     assert autosave_path(scene).read_bytes() == kept
+
+
+def test_an_autosave_that_is_no_file_is_not_waited_for(scene: Path) -> None:
+    os.mkfifo(autosave_path(scene))
+    with pytest.raises(InputError, match=r"scene\.yaml\.tas-autosave\.yaml: "):
+        Session(scene, 8.0)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3", "null", "a: b\n", SCENE, "\u00e9\u2028 \U0001f415 \t\\x\n", "- 'x'\r\n", "x " * 99]
+)
+def test_an_autosave_says_what_it_was_told(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "kept"
+    path.write_bytes(yaml.safe_dump({"file": "a b.yaml", "text": text}, allow_unicode=True, sort_keys=True).encode())
+    assert module._read_autosave(path) == text
 
 
 def test_a_file_that_another_program_changed_is_replaced_only_when_asked(scene: Path) -> None:

@@ -26,9 +26,10 @@ MOST_BYTES = 2**30
 LONGEST_MESSAGE = 12_000
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGES = {
-    *("os.mkdir", "os.remove", "os.rmdir", "os.rename", "os.link", "os.symlink", "os.truncate", "os.chmod"),
-    *("shutil.rmtree", "shutil.move", "shutil.copyfile"),
+    **{name: () for name in ("os.truncate", "os.symlink", "shutil.rmtree", "shutil.move", "shutil.copyfile")},
+    **{"os.remove": (1,), "os.rmdir": (1,), "os.mkdir": (2,), "os.chmod": (2,), "os.rename": (2, 3), "os.link": (2, 3)},
 }
+"""Where in its arguments each has the folders, as descriptors, that its paths are relative to."""
 _PROGRAMS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.spawn"}
 _CODE = {"pickle.find_class", "ctypes.dlopen"}
 
@@ -112,8 +113,12 @@ class Guard:
             if wanted and not isinstance(path, int) and not self._is_inside(path):
                 self._seen.append(f"written outside: {os.fsdecode(path)}")
         elif event in _CHANGES:
-            if not all(self._is_inside(path) for path in arguments[:2] if isinstance(path, str | bytes | os.PathLike)):
-                self._seen.append(f"{event} outside: {arguments[:2]}")
+            paths = [path for path in arguments[:2] if isinstance(path, str | bytes | os.PathLike)]
+            bases = [_folder_of(arguments[at]) for at in _CHANGES[event] if at < len(arguments)]
+            bases += [""] * (len(paths) - len(bases))
+            named = [os.path.join(*pair) for pair in zip(bases, map(os.fsdecode, paths), strict=False)]
+            if not all(map(self._is_inside, named)):
+                self._seen.append(f"{event} outside: {paths}")
         elif event in _PROGRAMS:
             if not self._door.runs_programs:
                 self._seen.append(f"a program started: {event}")
@@ -129,6 +134,11 @@ class Guard:
             or any(where.startswith(folder + os.sep) for folder in self._allowed)
             or where in self._allowed
         )
+
+
+def _folder_of(descriptor: Any) -> str:
+    """The path of an open folder; nothing for none, which is the working folder."""
+    return os.readlink(f"/proc/self/fd/{descriptor}") if isinstance(descriptor, int) and descriptor >= 0 else ""
 
 
 def _audit(event: str, arguments: tuple[Any, ...]) -> None:

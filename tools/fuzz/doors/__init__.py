@@ -14,7 +14,8 @@ _MODULES = {
     "checkpoints": ("checkpoint-config", "checkpoint-weights", "calibration", "training-state"),
     "banks": ("bank", "coded-bank", "rooms", "phrases"),
     "batches": ("manifest", "list", "template", "names"),
-    "requests": ("request", "upload"),
+    "requests": ("request", "upload", "server"),
+    "pages": ("studio", "studio-request", "autosave"),
     "records": ("config", "variables", "answers", "key", "ledger", "log", "provenance"),
     "data_sets": ("annotations-jsonl", "annotations-csv", "dataset", "scene"),
 }
