@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tas_core.errors import InputError
+from tas_core.errors import InputError, TasError
 from tas_core.inference.engine import LoadedModel
 from tas_core.jobs.batch.worker import FileOutcome, FileTask, attempt
 from tas_core.jobs.request import FileRequest
 from tas_core.jobs.spatialize import FileWorker, JobSettings
+from tas_core.system.configs import one_line
 
 
 class _CancelledError(BaseException):
@@ -93,8 +94,11 @@ class Exporter:
             outcome = attempt(FileWorker(self._settings, self._load), task, self._progress)
         except _CancelledError:
             self._state = replace(self._state, state="cancelled")
-            return
-        self._state = _ended(self._state, outcome)
+        except Exception as error:  # such as a model that cannot be used: it must not look as if it went on
+            said = "" if isinstance(error, TasError) else f"unexpected {type(error).__name__}: "
+            self._state = replace(self._state, state="failed", error=said + one_line(error))
+        else:
+            self._state = _ended(self._state, outcome)
 
 
 def _ended(state: ExportState, outcome: FileOutcome) -> ExportState:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import socket
 import warnings
@@ -20,12 +21,14 @@ from tas_core.studio.exports import Exporter
 from tas_core.studio.session import Session
 from tas_core.studio.sounds import Listening
 from tas_core.system.files import STANDARD_STREAM
+from tas_core.system.locks import holding
 from tas_core.timeline.files import EXTENSIONS, is_timeline
 from tas_core.timeline.sources import SourceFile
 
 if TYPE_CHECKING:
     from tas_core.studio.app import Command, Studio
 
+LOCK_ENDING: Final = ".tas-studio.lock"
 _HOST: Final = "127.0.0.1"
 _END_S: Final = 2
 
@@ -90,18 +93,36 @@ def opened(request: StudioRequest, settings: JobSettings, command: Callable[[Pat
     """What a page works on; at the end what is being made is cancelled, and nothing of it stays.
 
     Raises:
-        InputError: sound or scene cannot be read.
+        InputError: sound or scene cannot be read, or another studio has the scene open.
     """
     from tas_core.studio.app import Studio
 
     path = request.scene or _scene_beside(request)
-    with Listening(request.audio, request.objects, settings.model_name, settings.device) as listening:
+    with (
+        _alone(path),
+        Listening(request.audio, request.objects, settings.model_name, settings.device) as listening,
+    ):
         session = Session(path, listening.duration_s)
         exporter = Exporter(settings, listening.load)
         try:
             yield Studio(session, listening, exporter, request.audio, request.objects, command(path))
         finally:
             exporter.cancel(wait_s=_END_S)
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Work on a scene that no other studio works on: two would replace what each other keeps beside the file.
+
+    Raises:
+        InputError: another one does.
+    """
+    place = Path(os.path.realpath(path))
+    with holding(place.with_name(f".{place.name}{LOCK_ENDING}")) as holder:
+        if holder is not None:
+            who = f" (process {holder})" if holder else ""
+            raise InputError(f"{path}: another studio{who} has it open, expected that one to be used, or to be ended")
+        yield
 
 
 def _scene_beside(request: StudioRequest) -> Path:

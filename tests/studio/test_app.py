@@ -393,3 +393,20 @@ def test_passages_are_checked() -> None:
     with pytest.raises(InputError):
         Passage(float("nan"), 1.0)
     assert json.loads(json.dumps(StudioRequest(None).port)) == 0
+
+
+@pytest.mark.parametrize("what", [InputError("the model is bent\nand more"), RuntimeError("out of memory"), OSError(5)])
+def test_a_model_that_cannot_be_used_is_a_file_that_failed(
+    client: Client, monkeypatch: pytest.MonkeyPatch, what: Exception
+) -> None:
+    def load() -> None:
+        raise what
+
+    monkeypatch.setattr(client.studio.exporter, "_load", load)
+    client.post("export", out="o.wav")
+    state = finished(client)
+    assert state["state"] == "failed"
+    assert str(what).splitlines()[0] in state["error"]
+    assert "\n" not in state["error"]
+    assert client.post("export", out="o.wav").status == 200  # the next one begins
+    finished(client)

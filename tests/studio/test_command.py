@@ -95,3 +95,20 @@ def test_what_cannot_be_opened_is_said(
         port = taken.getsockname()[1]
         finished = tas("studio", audio, "-t", tmp_path / "new.yaml", "--port", port)
     assert (finished.code, "cannot listen there" in finished.error_line) == (2, True)
+
+
+def test_a_second_studio_on_a_scene_is_refused_until_the_first_has_ended(
+    start: Start, tas: Callable[..., Finished], make_audio: Callable[..., Path]
+) -> None:
+    audio = make_audio(seconds=0.5)
+    scene = audio.with_name("scene.yaml")
+    scene.write_text("prompts:\n  - {start: 0, text: cello on the left}\n")
+    link = audio.with_name("link.yaml")
+    link.symlink_to(scene)
+    process, _ = start(audio, "-t", scene)
+    for name in (scene, link):
+        said = f"{name}: another studio (process {process.pid}) has it open, expected that one to be used"
+        assert said in tas("studio", audio, "-t", name, "--no-browser").error_line
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert sorted(path.name for path in audio.parent.iterdir()) == ["in.wav", "link.yaml", "scene.yaml"]

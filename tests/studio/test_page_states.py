@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -69,10 +71,10 @@ def open_page(browser: Browser, tiny_model: Path, make_audio: Callable[..., Path
     """Opens the page of a studio on 2 s of sound with a scene, or none."""
     with ExitStack() as stack:
 
-        def make(scene: str = SCENE, **more: Any) -> Page:
+        def make(said: str = SCENE, **more: Any) -> Page:
             audio = make_audio(seconds=2.0)
-            if scene:
-                (tmp_path / "in.yaml").write_text(scene)
+            if said:
+                (tmp_path / "in.yaml").write_text(said)
             page = Page(browser, stack.enter_context(served(audio, more.pop("model", tiny_model), **more)))
             page.open()
             return page
@@ -212,3 +214,142 @@ def test_keys_alone_move_write_split_take_back_save_and_make(open_page: Open, tm
     assert (tmp_path / "in.binaural.wav").stat().st_size > 100_000
     assert page.notice == ""
     assert browser.complaints() == []
+
+
+# ------------------------------------------------------------------ nothing is lost, and all of it is said in a line
+
+
+def write_words(page: Page, words: str) -> None:
+    """Write at the end of the first segment, without taking them."""
+    page.browser.js(
+        "const a = document.querySelector('[data-key=segment-0]'); a.focus(); a.setSelectionRange(999, 999)"
+    )
+    page.browser.press(words)
+    page.until("return document.querySelector('[data-key=segment-0]').value.endsWith(arguments[0])", words)
+
+
+def first_text(page: Page) -> str:
+    return str(page.studio.scene()["segments"][0]["text"])
+
+
+def test_two_tabs_see_each_other_and_neither_writes_over_the_other(open_page: Open) -> None:
+    page = open_page()
+    driver = page.browser.driver
+    first = driver.current_window_handle
+    driver.switch_to.new_window("tab")
+    try:
+        page.open()
+        write_words(page, ", dog left")
+        driver.switch_to.window(first)
+        page.browser.js("return tasStudio.store.change({kind: 'text', segment: 0, text: 'cat on the right'})")
+        assert first_text(page) == "cat on the right"
+        driver.close()
+        (second,) = driver.window_handles
+        driver.switch_to.window(second)
+        # The other change is there, what is being written is still there, and taking it says so instead.
+        page.until("return tasStudio.store.segments[0].text === 'cat on the right'")
+        chord(page, "Enter")
+        page.until("return document.querySelector('#segment-0-said').textContent.includes('cat on the right')")
+        assert first_text(page) == "cat on the right"
+        area = "document.querySelector('[data-key=segment-0]')"
+        assert page.browser.js(f"return {area}.value").endswith(", dog left")
+        assert page.browser.js(f"return document.activeElement === {area}")
+        chord(page, "Enter")
+        page.until("return tasStudio.store.segments[0].text.endsWith(', dog left')")
+        # Words of a segment that is gone are said.
+        write_words(page, ", bird left")
+        page.studio.session.undo(page.studio.session.revision)
+        page.studio.session.write(SCENE.replace("start: 0,", "start: 0.5,"), page.studio.session.revision)
+        page.until("return tasStudio.store.segments[0].start_s === 0.5")
+        assert page.browser.js(f"return {area}.value").endswith(", bird left")
+        page.browser.js(f"{area}.value = tasStudio.store.segments[0].text; {area}.dispatchEvent(new Event('input'))")
+    finally:
+        driver.switch_to.window(driver.window_handles[-1])
+
+
+def test_a_studio_that_ends_is_said_and_the_next_one_has_what_was_changed(
+    open_page: Open, browser: Browser, tiny_model: Path, make_audio: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "in.yaml").write_text(SCENE)
+    with served(make_audio(seconds=2.0), tiny_model) as there:
+        page = Page(browser, there)
+        page.open()
+        browser.js("return tasStudio.store.change({kind: 'text', segment: 0, text: 'cat on the right'})")
+    page.until("return !document.querySelector('#notice').hidden")
+    assert page.notice.startswith("The studio does not answer")
+    browser.js("return tasStudio.store.change({kind: 'text', segment: 0, text: 'lost'})")
+    assert page.notice.startswith("The studio does not answer")
+    browser.complaints()
+    again = open_page("")
+    assert again.notice.startswith("A scene that was not saved is there")
+    assert first_text(again).startswith("trumpet")
+    browser.js("document.querySelector('#notice button').click()")
+    again.until("return tasStudio.store.segments[0].text === 'cat on the right'")
+    assert again.notice == ""
+
+
+def test_a_file_that_another_program_broke_is_said_and_the_scene_stays(open_page: Open, tmp_path: Path) -> None:
+    page = open_page()
+    (tmp_path / "in.yaml").write_text("prompts: [")
+    page.until("return !document.querySelector('#notice').hidden")
+    assert page.notice == "Another program has changed the file."
+    page.browser.js("document.querySelector('#notice button').click()")
+    page.until("return document.querySelector('#notice').textContent.includes('in.yaml:1')")
+    assert first_text(page).startswith("trumpet")
+    page.browser.js("return tasStudio.store.change({kind: 'text', segment: 0, text: 'cat on the right'})")
+    page.press_button("save")
+    page.until("return document.querySelectorAll('#notice button').length === 3")
+    assert (tmp_path / "in.yaml").read_text() == "prompts: ["
+    page.browser.js("document.querySelectorAll('#notice button')[1].click()")
+    page.until("return tasStudio.store.scene.saved")
+    assert "cat on the right" in (tmp_path / "in.yaml").read_text()
+
+
+def test_a_model_that_is_missing_is_said(open_page: Open, tmp_path: Path) -> None:
+    page = open_page(model=tmp_path / "no-model")
+    page.press_button("play")
+    page.until("return !document.querySelector('#notice').hidden")
+    assert "no-model" in page.notice
+    assert "\n" not in page.notice
+    page.press_button("make")
+    page.until("return document.querySelector('#export .failed')?.textContent.includes('no-model')")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a disk of its own, of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", folder], capture_output=True).returncode:
+        pytest.skip("only root can mount a disk")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_disk_that_is_full_is_said_and_what_was_changed_is_saved_when_there_is_room(
+    open_page: Open, small_disk: Path
+) -> None:
+    scene = small_disk / "scene.yaml"
+    scene.write_text(SCENE)
+    page = open_page("", scene=scene)
+    filling = small_disk / "filling"
+    with contextlib.suppress(OSError), open(filling, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    page.browser.js("return tasStudio.store.change({kind: 'text', segment: 0, text: 'cat on the right'})")
+    assert page.notice.startswith("the scene is changed and not kept beside its file")
+    assert "No space left on device" in page.notice
+    assert page.browser.js("return tasStudio.store.segments[0].text") == "cat on the right"
+    page.browser.js("return tasStudio.store.send('save')")
+    assert "No space left on device" in page.notice
+    assert scene.read_text() == SCENE
+    filling.unlink()
+    page.press_button("save")
+    page.until("return tasStudio.store.scene.saved")
+    assert "cat on the right" in scene.read_text()
+    with contextlib.suppress(OSError), open(filling, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    page.press_button("make")
+    page.until("return document.querySelector('#export .failed')?.textContent.includes('No space left on device')")
+    assert sorted(path.name for path in small_disk.iterdir() if path.suffix != ".lock") == ["filling", "scene.yaml"]

@@ -62,15 +62,17 @@ export function labelled(label, field) {
 }
 
 /**
- * Puts other children in an element, and the focus back to where it was: to what has the same `data-key`.
+ * Puts other children in an element, and focus and caret back to where they were: to what has the same `data-key`.
  * @param {Element} parent
  * @param {(Node | string)[]} children
  */
 export function replace(parent, ...children) {
   const held = document.activeElement;
   const key = held instanceof Element && parent.contains(held) ? held.getAttribute("data-key") : null;
+  const caret = held instanceof HTMLTextAreaElement ? held.selectionStart : null;
   parent.replaceChildren(...children);
   if (key === null) return;
   const again = [...parent.querySelectorAll("[data-key]")].find((each) => each.getAttribute("data-key") === key);
   if (again instanceof HTMLElement || again instanceof SVGElement) again.focus({ preventScroll: true });
+  if (again instanceof HTMLTextAreaElement && caret !== null) again.setSelectionRange(caret, caret);
 }

@@ -66,7 +66,7 @@ export const STRINGS = {
   done: "{out} is made",
   cancelled: "{out}: cancelled, and nothing of it is there",
   failed: "{error}",
-  leftOver: "A scene that was not saved is there, of a studio that ended or that still runs.",
+  leftOver: "A scene that was not saved is there, of a studio that ended before.",
   takeUp: "Take it up",
   leave: "Leave it",
   another: "Another program has changed the file.",
@@ -75,6 +75,9 @@ export const STRINGS = {
   dismiss: "Close",
   gone: "The studio does not answer: has it ended? What was changed is kept beside the file.",
   stale: "The scene was changed elsewhere; this is how it is now.",
+  overtaken: "Changed meanwhile to: {text} - what you wrote is still here, and replaces that when it is taken again.",
+  overtakenFile: "The scene was changed meanwhile; what you wrote is still here, and replaces it when you apply it again.",
+  orphaned: "The segment of these words is gone; you had written: {text}",
   cursor: "Cursor",
   raw: "The file as text",
 };

@@ -5,7 +5,7 @@ import { button, html, labelled, replace } from "./elements.js";
 import { shown, store } from "./scene.js";
 import { say } from "./strings.js";
 
-/** Words that are not the scene's yet, by the words that they would replace. @type {Map<string, string>} */
+/** Words that are not the scene's yet, and those that they would replace. @type {Map<string, {text: string, of: string}>} */
 const drafts = new Map();
 /** @type {Map<string, any>} what is wrong with them */
 const wrong = new Map();
@@ -52,14 +52,20 @@ function complaint(facts) {
  * @param {(text: string) => Promise<boolean>} apply  whether the words became the scene's
  */
 function field(key, text, label, apply) {
+  const draft = drafts.get(key);
+  if (draft && draft.of !== text) {
+    draft.of = text;
+    wrong.set(key, { error: say("overtaken", { text }) });
+  }
+  const written = draft?.text ?? text;
   const area = html("textarea", {
     "data-key": key,
     "aria-label": label,
     "aria-describedby": `${key}-said`,
-    rows: Math.min(6, (drafts.get(key) ?? text).split("\n").length + 1),
+    rows: Math.min(6, written.split("\n").length + 1),
     dir: "auto",
     spellcheck: "false",
-    value: drafts.get(key) ?? text,
+    value: written,
   });
   const offers = html("div", { class: "offers" });
   const said = html("div", { id: `${key}-said`, class: "said", "aria-live": "polite" });
@@ -73,9 +79,9 @@ function field(key, text, label, apply) {
     drafts.delete(key);
     wrong.delete(key);
     if (await apply(meant)) return;
-    drafts.set(key, meant);
+    drafts.set(key, { text: meant, of: text });
     drawn = "";
-    draw();
+    draw(true);
   };
   const offer = () => {
     const before = area.value.slice(0, area.selectionStart);
@@ -90,7 +96,7 @@ function field(key, text, label, apply) {
   };
   area.addEventListener("input", () => {
     if (area.value === text) drafts.delete(key);
-    else drafts.set(key, area.value);
+    else drafts.set(key, { text: area.value, of: text });
     offer();
     clearTimeout(waiting);
     waiting = setTimeout(async () => {
@@ -121,7 +127,8 @@ function understood(facts) {
 /** The text whose rows are there: they are made anew for another alone, so that nobody's caret moves. */
 let drawn = "";
 
-function draw() {
+/** @param {boolean} [anyhow]  also while somebody writes */
+function draw(anyhow = false) {
   const { scene, segments } = store;
   if (!scene) return;
   const body = /** @type {Element} */ (document.querySelector("#text .body"));
@@ -130,11 +137,12 @@ function draw() {
       row.classList.toggle("current", number === store.number);
     return;
   }
-  if (body.contains(document.activeElement) && document.activeElement?.matches("textarea") && drafts.size) return;
+  if (!anyhow && body.contains(document.activeElement) && document.activeElement?.matches("textarea") && drafts.size) return;
   const rows = segments.map((segment, number) => {
     const label = say("words", { start: shown(segment.start_s), end: shown(segment.closed_end_s) });
     const key = `segment-${number}`;
     const { area, offers, said } = field(key, segment.text, label, async (text) => {
+      if (store.segments[number]?.text !== segment.text) return false; // by others, and the field says so
       const refused = await store.change({ kind: "text", segment: number, text });
       if (refused) wrong.set(key, refused.facts);
       return !refused;
@@ -158,21 +166,53 @@ function draw() {
     area.setAttribute("placeholder", say("addHint"));
     rows.push(html("div", { class: "row" }, html("span", { class: "times", text: say("add") }), area, offers, said));
   }
-  const raw = html("textarea", { "data-key": "raw", rows: 8, spellcheck: "false", dir: "auto", value: scene.text });
+  const raw = html("textarea", {
+    "data-key": "raw",
+    rows: 8,
+    spellcheck: "false",
+    dir: "auto",
+    value: drafts.get("raw")?.text ?? scene.text,
+  });
+  raw.addEventListener("input", () => {
+    if (raw.value === scene.text) drafts.delete("raw");
+    else drafts.set("raw", { text: raw.value, of: drafts.get("raw")?.of ?? scene.text });
+  });
   const whole = html(
     "details",
     { open: body.querySelector("details")?.open ?? false },
     html("summary", { text: say("raw") }),
     labelled(scene.file, raw),
-    button(say("apply"), () => store.send("text", { revision: scene.revision, text: raw.value })),
+    button(say("apply"), applyWhole, { "data-key": "apply" }),
   );
   drawn = scene.text;
   replace(body, ...rows, whole);
+  const there = new Set([...body.querySelectorAll("textarea")].map((each) => each.dataset.key));
+  for (const [key, { text }] of drafts)
+    if (!there.has(key)) {
+      drafts.delete(key);
+      wrong.delete(key);
+      store.complain(say("orphaned", { text }));
+    }
+}
+
+/** Take the file as it was written here, unless it has been changed since. */
+async function applyWhole() {
+  const draft = drafts.get("raw");
+  const now = store.scene?.text ?? "";
+  if (!draft) return;
+  if (draft.of !== now) {
+    draft.of = now;
+    store.complain(say("overtakenFile"));
+    return;
+  }
+  drafts.delete("raw");
+  const refused = await store.send("text", () => ({ revision: store.scene?.revision ?? 0, text: draft.text }));
+  if (refused) drafts.set("raw", draft);
 }
 
 /** Show the words. */
 export async function showText() {
-  store.watch(draw);
+  store.watch(() => draw());
   addEventListener("beforeunload", (event) => {
     if (drafts.size) event.preventDefault();
   });
