@@ -36,6 +36,8 @@ _PAGE: Final = Path(__file__).with_name("page")
 _TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 _MOST_BYTES: Final = 2 * MAX_TIMELINE_BYTES
 _BINS: Final = 4000
+_WAVEFORM_S: Final = 0.5
+"""How long an answer waits for the whole waveform."""
 _CONFLICTS: Final = (StaleError, ChangedFileError, UndecidedError)
 
 _Endpoint = Callable[[Request], Awaitable[Response]]
@@ -89,12 +91,13 @@ class Studio:
             self._said[:] = [said]
         return dict(said[1])
 
-    def waveform(self) -> list[list[float]]:
-        """The sound as it is drawn, measured once."""
+    def waveform(self) -> dict[str, Any]:
+        """The sound as it is drawn, as far as it is measured."""
         with self._drawing:
             if not self._drawn:
                 self._drawn.append(self.listening.waveform(_BINS))
-            return list(self._drawn[0])
+        found: dict[str, Any] = self._drawn[0].so_far(_WAVEFORM_S)
+        return found
 
     def timeline(self) -> Timeline:
         """What the scene says.

@@ -27,6 +27,7 @@ from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, mono_pieces
 from tas_core.jobs.sources import SourceMix, open_sources
 from tas_core.models.pretrained import DEFAULT_MODEL
+from tas_core.studio.waveform import Waveform
 from tas_core.system.progress import ignore
 from tas_core.timeline.levels import REMOVED
 from tas_core.timeline.matching import REST
@@ -147,22 +148,14 @@ class Listening:
                     self._kept.pop(next(iter(self._kept)))
             return self._kept[key]
 
-    def waveform(self, bins: int) -> list[list[float]]:
-        """Lowest and highest sample of each of so many equal parts of the mono sum, full scale 1."""
-        edges = np.linspace(0, self._num_samples, bins + 1).astype(np.int64)
-        low, high = np.zeros(bins), np.zeros(bins)
-        at = 0
-        with self._own_reader() as reader:  # its own, so that it does not wait for what is heard
-            for piece in mono_pieces(reader, None):
-                first = int(np.searchsorted(edges, at, side="right")) - 1
-                last = int(np.searchsorted(edges, at + len(piece), side="left"))
-                for number in range(first, min(last, bins)):
-                    part = piece[max(0, edges[number] - at) : edges[number + 1] - at]
-                    if len(part):
-                        low[number] = min(low[number], part.min())
-                        high[number] = max(high[number], part.max())
-                at += len(piece)
-        return np.stack([low, high], axis=1).round(4).tolist()
+    def waveform(self, parts: int) -> Waveform:
+        """The sound as it is drawn, in so many parts."""
+        return Waveform(self._own_pieces, self._num_samples, parts)
+
+    def _own_pieces(self) -> Iterator[np.ndarray]:
+        """The mono sum (time) piece by piece, by a reader of its own, so that it does not wait for what is heard."""
+        with self._own_reader() as reader:
+            yield from mono_pieces(reader, None)
 
     def _own_reader(self) -> AudioReader:
         if self._audio is not None:

@@ -210,7 +210,9 @@ def test_words_complete_prompts(client: Client) -> None:
 
 
 def test_the_waveform_is_that_of_the_sound(client: Client, tmp_path: Path) -> None:
-    drawn = np.array(client.get("waveform"))
+    found = client.get("waveform")
+    assert (found["parts"], found["done"]) == (4000, True)
+    drawn = np.array(found["peaks"])
     samples, _ = soundfile.read(tmp_path / "in.wav")
     np.testing.assert_allclose(
         drawn[:, 1], [max(0, each.max()) for each in np.array_split(samples, len(drawn))], atol=1e-4

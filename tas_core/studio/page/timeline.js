@@ -9,8 +9,8 @@ import { passage } from "./sound.js";
 const STEP_S = 0.1;
 const GRAB_PX = 10;
 
-/** @type {[number, number][]} */
-let waveform = [];
+/** The sound as it is drawn, as far as it is measured. @type {{parts: number, peaks: [number, number][], done: boolean}} */
+let waveform = { parts: 1, peaks: [], done: false };
 const canvas = html("canvas", { "aria-hidden": "true" });
 const track = html("div", { class: "track" });
 const tools = html("div", { class: "bar" });
@@ -33,15 +33,16 @@ function drawWaveform() {
   canvas.width = Math.max(1, box.width * ratio);
   canvas.height = Math.max(1, box.height * ratio);
   const pen = canvas.getContext("2d");
-  if (!pen || !waveform.length) return;
+  const { parts, peaks } = waveform;
+  if (!pen || !peaks.length) return;
   pen.fillStyle = getComputedStyle(canvas).color;
   const { width, height } = canvas;
-  const loudest = Math.max(0.01, ...waveform.map(([low, high]) => Math.max(-low, high)));
+  const loudest = Math.max(0.01, ...peaks.map(([low, high]) => Math.max(-low, high)));
   for (let x = 0; x < width; x++) {
-    const first = Math.floor((x * waveform.length) / width);
-    const stop = Math.max(first + 1, Math.floor(((x + 1) * waveform.length) / width));
+    const first = Math.floor((x * parts) / width);
+    const stop = Math.max(first + 1, Math.floor(((x + 1) * parts) / width));
     let [low, high] = [0, 0];
-    for (const [down, up] of waveform.slice(first, stop)) [low, high] = [Math.min(low, down), Math.max(high, up)];
+    for (const [down, up] of peaks.slice(first, stop)) [low, high] = [Math.min(low, down), Math.max(high, up)];
     const top = (height / 2) * (1 - high / loudest);
     pen.fillRect(x, top, 1, Math.max(1, (height / 2) * ((high - low) / loudest)));
   }
@@ -199,7 +200,19 @@ function draw() {
   );
 }
 
-/** Show the time; the sound is drawn when it has been read, which takes a while for hours of it. */
+/** Draw the sound as it is read, which takes a while for hours of it. */
+async function readWaveform() {
+  try {
+    while (!waveform.done) {
+      waveform = await store.json("waveform");
+      drawWaveform();
+    }
+  } catch (error) {
+    store.complain(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** Show the time. */
 export function showTimeline() {
   const body = /** @type {Element} */ (document.querySelector("#timeline .body"));
   body.append(track, tools);
@@ -207,11 +220,5 @@ export function showTimeline() {
   addEventListener("resize", drawWaveform);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawWaveform);
   store.watch(draw);
-  store
-    .json("waveform")
-    .then((found) => {
-      waveform = found;
-      drawWaveform();
-    })
-    .catch((/** @type {Error} */ error) => store.complain(error.message));
+  readWaveform();
 }
