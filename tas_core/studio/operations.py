@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, Protocol
 
 from tas_core.conventions import REFERENCE_M
 from tas_core.errors import InputError
+from tas_core.studio.drawing import Kind, View, straight_way, way_of_kind, way_of_line
 from tas_core.system.configs import config_from_dict
 from tas_core.timeline.places import AzimuthPath
 from tas_core.timeline.prompts import Clause, read_prompt
@@ -151,8 +152,7 @@ class PutObject:
 
     def on(self, timeline: Timeline | None, duration_s: float) -> Timeline:  # noqa: ARG002, D102
         old = _segment(timeline, self.segment)
-        before = next((c.path for c in read_prompt(old.text).clauses if c.object == self.object), None)
-        return _with(timeline, self.segment, _said(old, reworded(old.text, self.object, self._path(before))))
+        return _put(timeline, self.segment, self.object, self._path(_path_of(old, self.object)))
 
     def _path(self, before: SpherePath | None) -> SpherePath:
         """Where it is to be: what circles, or passes something on its way, still does unless it is to stay."""
@@ -161,9 +161,37 @@ class PutObject:
         if before is not None and self.end is not None and before.in_plane is None:
             if before.is_circle or before.via is not None:
                 return replace(before, start=start, end=end)
-        if start.is_frontal and end.is_frontal:
-            return SpherePath.frontal(AzimuthPath(start.azimuth_deg, end.azimuth_deg))
-        return SpherePath.gliding(start, end)
+        return straight_way(start, end)
+
+
+@dataclass(frozen=True)
+class DrawWay:
+    """A line that a hand has drawn for an object, see :mod:`tas_core.studio.drawing`, as the nearest sentence."""
+
+    segment: int
+    object: str
+    line: tuple[tuple[float, float], ...]
+    view: View = "above"
+
+    def on(self, timeline: Timeline | None, duration_s: float) -> Timeline:  # noqa: D102
+        old = _segment(timeline, self.segment)
+        length_s = _end(timeline, self.segment, duration_s) - old.start_s
+        before = _path_of(old, self.object) or SpherePath.fixed(SpherePoint(0.0))
+        path = way_of_line(self.line, self.view, before, length_s)
+        return _put(timeline, self.segment, self.object, path)
+
+
+@dataclass(frozen=True)
+class ChooseWay:
+    """A way of a kind for an object, from where it begins now."""
+
+    segment: int
+    object: str
+    way: Kind
+
+    def on(self, timeline: Timeline | None, duration_s: float) -> Timeline:  # noqa: ARG002, D102
+        before = _path_of(_segment(timeline, self.segment), self.object) or SpherePath.fixed(SpherePoint(0.0))
+        return _put(timeline, self.segment, self.object, way_of_kind(self.way, before))
 
 
 KINDS: Final[Mapping[str, type]] = {
@@ -174,6 +202,8 @@ KINDS: Final[Mapping[str, type]] = {
     "add": Add,
     "remove": Remove,
     "put": PutObject,
+    "draw": DrawWay,
+    "way": ChooseWay,
 }
 """By the names that a page has for them."""
 
@@ -213,6 +243,17 @@ def _with(timeline: Timeline | None, number: int, *segments: Segment, replaced: 
     assert timeline is not None
     there = timeline.segments
     return replace(timeline, segments=(*there[:number], *segments, *there[number + replaced :]))
+
+
+def _path_of(segment: Segment, name: str) -> SpherePath | None:
+    """Where an object of a segment is; None if it is none of it."""
+    return next((clause.path for clause in read_prompt(segment.text).clauses if clause.object == name), None)
+
+
+def _put(timeline: Timeline | None, number: int, name: str, path: SpherePath) -> Timeline:
+    """A timeline with an object of a segment elsewhere."""
+    old = _segment(timeline, number)
+    return _with(timeline, number, _said(old, reworded(old.text, name, path)))
 
 
 def _said(segment: Segment, text: str) -> Segment:

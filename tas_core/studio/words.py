@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 
 from tas_core.errors import PromptError, TasError
 from tas_core.studio.document import Document
+from tas_core.studio.drawing import Kind, kind_of, scale_facts
 from tas_core.timeline.prompts import Clause, read_prompt
 from tas_core.timeline.rewording import clause_in_words
 from tas_core.timeline.segments import Timeline
@@ -52,7 +53,12 @@ def _clause(clause: Clause, length_s: float) -> dict[str, Any]:
     steps = np.linspace(0.0, 1.0, _STEPS if clause.path.is_moving else 1)
     trace = clause.path.at(steps, length_s)
     way = np.stack(trace, axis=1).round(3).tolist()
-    return clause.as_dict() | {"words": clause_in_words(clause), "way": way, "is_placed": clause.is_placed}
+    return clause.as_dict() | {
+        "words": clause_in_words(clause),
+        "way": way,
+        "way_kind": kind_of(clause.path),
+        "is_placed": clause.is_placed,
+    }
 
 
 def prompt_facts(text: str) -> dict[str, Any]:
@@ -76,10 +82,14 @@ def error_facts(error: TasError) -> dict[str, Any]:
     return facts
 
 
-def known_words() -> dict[str, list[str]]:
-    """Words to complete a prompt with: names of sounds, and places."""
+def known_words() -> dict[str, Any]:
+    """What a page knows of all scenes: words to complete a prompt with, ways to choose from, the scale of drawings."""
     known = vocabulary()
     strengths = [*dict.fromkeys(" ".join(words) for words in known.strengths)]
     sides = [f"{strength} {side}" for strength in strengths for side in ("left", "right") if len(strength) < 9]
-    places = ["on the left", "on the right", "in the center", "behind me", "above me", "from left to right", *sides]
-    return {"objects": sorted(catalogue_names()), "places": places}
+    places = ["on the left", "on the right", "in the center", "behind me", "behind me on the left", "above me"]
+    places += ["behind me on the right", "close to me", "far away", "all around", "from left to right", *sides]
+    places += ["moves from the left to the right", "moves from the right to the left", "comes closer", "moves away"]
+    places += ["circles around clockwise every 8 seconds", "passes overhead from front to back"]
+    ways = [kind for kind in get_args(Kind) if kind != "other"]
+    return {"objects": sorted(catalogue_names()), "places": places, "ways": ways, "scale": scale_facts()}

@@ -106,7 +106,8 @@ def _from_to(path: SpherePath, via: SpherePoint | None = None) -> str:
             return _direction(point, bare=False)
         if not point.azimuth_deg:
             return " ".join(["straight ahead", *_beside_direction(point, always, exact=True)])
-        return " ".join([f"{digits(point.azimuth_deg)}° {_side(point)}", *more])
+        behind = point.azimuth_deg == 180
+        return " ".join(["behind me" if behind else f"{digits(point.azimuth_deg)}° {_side(point)}", *more])
 
     passing = f" via {_direction(via, bare=False)}" if via is not None else ""
     return f"from {end(path.start, first=True)}{passing} to {end(path.end)}"
