@@ -22,6 +22,8 @@ from tas_core.system.json_values import json_value
 
 _MOST_TAPS = 2**29
 """Of all responses, for each ear; 500 rooms as training has them take a twentieth."""
+_MOST_RESPONSES = 2**17
+"""However short they are: each is simulated, and a bank of the usual length is limited by its taps before."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,11 @@ class RoomRecipe:
     def __post_init__(self) -> None:
         if min(self.rooms, self.sources) < 1 or not 8_000 <= self.rate_hz <= 48_000 or not 0 < self.length_s <= 4:
             raise InputError(f"{self.rooms} rooms of {self.sources} places, {self.length_s} s at {self.rate_hz} Hz")
-        if self.rooms * self.sources * self.length_s * self.rate_hz > _MOST_TAPS:
+        most = min(_MOST_RESPONSES, int(_MOST_TAPS / (self.length_s * self.rate_hz)))
+        if self.rooms * self.sources > most:
             raise InputError(
                 f"{self.rooms} rooms of {self.sources} places are more than are simulated, expected at most"
-                f" {int(_MOST_TAPS / (self.sources * self.length_s * self.rate_hz))} rooms"
+                f" {most // self.sources} rooms"
             )
 
     def save(self, path: Path) -> None:
