@@ -43,9 +43,10 @@ class RoomRecipe:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.rooms, self.sources) < 1 or not 8_000 <= self.rate_hz <= 48_000 or not 0 < self.length_s <= 4:
+        taps = self.length_s * self.rate_hz
+        if min(self.rooms, self.sources) < 1 or not 8_000 <= self.rate_hz <= 48_000 or not 1 <= taps <= 4 * self.rate_hz:
             raise InputError(f"{self.rooms} rooms of {self.sources} places, {self.length_s} s at {self.rate_hz} Hz")
-        most = min(_MOST_RESPONSES, int(_MOST_TAPS / (self.length_s * self.rate_hz)))
+        most = min(_MOST_RESPONSES, int(_MOST_TAPS / taps))
         if self.rooms * self.sources > most:
             raise InputError(
                 f"{self.rooms} rooms of {self.sources} places are more than are simulated, expected at most"

@@ -57,6 +57,7 @@ def test_a_recipe_is_read_as_the_rooms_it_describes(tmp_path: Path) -> None:
         '{"rooms": 1, "sources": 1, "seed": -1}',
         '{"rooms": 1, "sources": 1, "rate_hz": -5}',
         '{"rooms": 1, "sources": 1, "length_s": 1e300}',
+        '{"rooms": 1, "sources": 1, "length_s": 1e-5}',
     ],
 )
 def test_an_unusable_recipe_is_an_input_error(tmp_path: Path, recipe: str) -> None:
