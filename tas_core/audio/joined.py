@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import mmap
 import re
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final, NamedTuple
+
+from tas_core.audio.ogg_pages import page_checksum
 
 _OGG_PAGE_BYTES: Final = 27
 _OGG_FIRST: Final = 2
 _OGG_LAST: Final = 4
 _NO_GRANULE: Final = 2**64 - 1
 """Of a page on which no packet ends."""
-_MIRRORED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 """The bits of a byte in the other order."""
 _MOST_SUMS: Final = 8
 """A file of wrong pages is not summed up more often than so."""
@@ -187,18 +187,11 @@ def _ogg_pages(data: mmap.mmap, size: int) -> Iterator[_Page]:
         numbers = (int.from_bytes(data[a:b], "little") for a, b in ((at + 6, at + 14), (at + 14, at + 18)))
         granule, serial = numbers
         number = int.from_bytes(data[at + 18 : at + 22], "little")
-        is_right = end <= size and _ogg_checksum(data[at:end]) == data[at + 22 : at + 26]
+        is_right = end <= size and page_checksum(data[at:end]) == data[at + 22 : at + 26]
         summed += end - at  # more than the file has only where pages are wrong, which lie within each other
         yield _Page(at, data[at + 5], granule, serial, number, end <= size, is_right)
         following = data.find(b"OggS", at + 4)
         at = end if is_right or end == following else at + 4
-
-
-def _ogg_checksum(page: bytes) -> bytes:
-    """RFC 3533: CRC-32 with the highest bit first, without inversions; zlib's is the mirror image, inverted twice."""
-    mirrored = (page[:22] + bytes(4) + page[26:]).translate(_MIRRORED)
-    found = zlib.crc32(mirrored, 0xFFFF_FFFF) ^ 0xFFFF_FFFF
-    return found.to_bytes(4, "big").translate(_MIRRORED)
 
 
 def _flac_frame(head: bytes, block: int) -> tuple[int, int] | None:

@@ -1,4 +1,4 @@
-"""What libsndfile does not write of WAVE files: the channel mask, and chunks behind the samples (ITU-R BS.2088).
+"""What libsndfile does not write of WAVE files: the channel mask, chunks behind the samples (ITU-R BS.2088), no time.
 
 A file is four letters (RIFF, or RF64 above 4 GiB), its size and "WAVE", and then chunks, each of four letters, its size
 in 32 bits and its contents, which end on an even byte. In a large one the sizes in 32 bits are all ones, and the chunk
@@ -41,6 +41,26 @@ def set_channel_mask(path: Path, mask: int) -> None:
                 return
 
 
+def clear_peak_time(path: Path) -> None:
+    """Take out when a file of floating point was written, so that the same sound is the same bytes.
+
+    libsndfile notes it beside the highest sample, in the chunk ``PEAK`` of WAVE and AIFF: four bytes of a version, and
+    then four of seconds since 1970.
+
+    Args:
+        path: of a sound; one without that chunk stays as it is.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with open(path, "rb+") as file:
+        for name, at, size in _chunks(file):
+            if name == b"PEAK" and size >= 8:
+                file.seek(at + 4)
+                file.write(bytes(4))
+                return
+
+
 def append_chunks(path: Path, contents: Mapping[bytes, bytes]) -> None:
     """Put chunks behind those of a WAVE file, and correct its size; RF64 becomes BW64.
 
@@ -76,17 +96,21 @@ def append_chunks(path: Path, contents: Mapping[bytes, bytes]) -> None:
 
 
 def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Letters, place and size of the chunks before the samples; nothing of other kinds of files."""
+    """Letters, place and size of the chunks before the samples, of WAVE and AIFF; nothing of other kinds of files."""
     file.seek(0)
     head = file.read(_HEADER_BYTES)
-    if head[:4] not in (b"RIFF", b"RF64", b"BW64") or head[8:] != b"WAVE":
+    if head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+        of_size, samples = ">I", b"SSND"
+    elif head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:] == b"WAVE":
+        of_size, samples = "<I", b"data"
+    else:
         return
     at = _HEADER_BYTES
     while True:
         file.seek(at)
         head = file.read(_CHUNK_BYTES)
-        if len(head) < _CHUNK_BYTES or head[:4] == b"data":
+        if len(head) < _CHUNK_BYTES or head[:4] == samples:
             return
-        (size,) = struct.unpack("<I", head[4:])
+        (size,) = struct.unpack(of_size, head[4:])
         yield head[:4], at + _CHUNK_BYTES, size
         at += _CHUNK_BYTES + size + size % 2

@@ -33,7 +33,8 @@ from tas_core.audio.formats import (
     output_rate_hz,
     output_subtype,
 )
-from tas_core.audio.wave_chunks import append_chunks, set_channel_mask
+from tas_core.audio.ogg_pages import set_stream_number
+from tas_core.audio.wave_chunks import append_chunks, clear_peak_time, set_channel_mask
 from tas_core.errors import InputError, TasError
 from tas_core.system.files import STANDARD_STREAM, file_exists, partial_file
 from tas_core.system.partial_files import PartialFile
@@ -57,6 +58,8 @@ class Appendix(Protocol):
 _BEST_MP3: Final = {"bitrate_mode": "VARIABLE", "compression_level": 0.0}
 """What LAME calls V0, some 245 kb/s for music."""
 _BLOCK_FRAMES: Final = 2**16
+_OGG: Final = (".ogg", ".opus")
+_OGG_STREAM: Final = 1
 _PROBE_BYTES: Final = 2**20
 _SYSTEM_ERROR: Final = 2
 """What libsndfile calls all that the system refuses."""
@@ -203,6 +206,8 @@ class AudioWriter:
             check.seek(max(0, check.frames - 1))
             if check.frames and not len(check.read(1)):
                 self._fail(None)
+        if self.form.subtype in ("FLOAT", "DOUBLE"):
+            clear_peak_time(self._partial.path)
         if self.form.layout is not None:
             set_channel_mask(self._partial.path, self.form.layout.mask)
         if self._appendix is not None:
@@ -211,10 +216,12 @@ class AudioWriter:
             encoded = partial_file(self.path, self._target.parent)
             try:
                 encode(self._partial.path, encoded.path, self.name, self.form, self._encoding)
+                self._take_out_chance(encoded.path)
                 self._place(encoded, self._target)
             finally:
                 encoded.remove()
         elif self._target is not None:
+            self._take_out_chance(self._partial.path)
             self._place(self._partial, self._target)
         else:
             with open(self._partial.path, "rb") as file:
@@ -226,6 +233,11 @@ class AudioWriter:
                     raise
                 except OSError as error:  # not of the folder that the sound waited in
                     raise write_error(self.name, error, "the sound") from error
+
+    def _take_out_chance(self, path: Path) -> None:
+        """The number that a stream of Ogg is given by lot: the same sound is the same bytes."""
+        if self.path.suffix.lower() in _OGG:
+            set_stream_number(path, _OGG_STREAM)
 
     def _place(self, partial: PartialFile, target: Path) -> None:
         """Give a complete file its name."""

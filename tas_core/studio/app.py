@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from tas_core.delivery.formats import NAMES, read_formats
+from tas_core.delivery.formats import NAMES, read_formats, renamed
 from tas_core.errors import InputError, TasError
 from tas_core.jobs.request import FileRequest
 from tas_core.serving.answers import Json, parsed_json
@@ -80,7 +80,13 @@ class Studio:
             **self._facts(),
             "sound": self.audio.name if self.audio else ", ".join(item.name for item in self.objects),
             "formats": list(NAMES),
+            "names": self._names(),
         }
+
+    def _names(self) -> dict[str, str]:
+        """Names of files to make, by format."""
+        sound = self.audio.stem if self.audio else self.objects[0].name
+        return {name: renamed(Path(f"{sound}.binaural.wav"), name).name for name in NAMES}
 
     def _facts(self) -> dict[str, Any]:
         """What the scene says, worked out once for each."""

@@ -56,6 +56,7 @@ function draw() {
   formats.value = format;
   formats.addEventListener("change", () => {
     format = formats.value;
+    if (format && Object.values(scene.names).includes(out)) out = scene.names[format];
     look();
   });
   const over = html("input", { type: "checkbox", "data-key": "overwrite", checked: overwrite });
@@ -101,8 +102,7 @@ function draw() {
 
 /** Show what makes the file. */
 export async function showExport() {
-  const sound = store.scene?.sound ?? "scene";
-  out = `${sound.split(", ")[0].replace(/\.[^.]*$/, "")}.binaural.wav`;
+  out = store.scene?.names.binaural ?? "";
   copy = `${(store.scene?.file ?? "scene").replace(/\.[^.]*$/, "")}.srt`;
   store.watch(draw);
   await look();

@@ -9,7 +9,7 @@ import { say } from "./strings.js";
  *   notes: string[]}} Segment
  * @typedef {{revision: number, file: string, exists: boolean, saved: boolean, undo: number, redo: number,
  *   left: boolean, changed_by_another: boolean, note: string, duration_s: number, text: string, segments: Segment[],
- *   objects: string[], sound: string, formats: string[],
+ *   objects: string[], sound: string, formats: string[], names: Record<string, string>,
  *   export: {state: string, out: string, fraction: number, error: string, warnings: string[]}}} Scene
  * @typedef {{azimuth_deg: number, elevation_deg: number, distance_m: number, spread: number}} Point
  */
