@@ -22,6 +22,8 @@ OPTIONS: Final = {
     "pipe": "'-o - | ffmpeg -i - OUT' encodes elsewhere",
     "prompt": "--timeline FILE or --prompt TEXT",
     "provenance": "'tas spatialize --json' prints one",
+    "ray_packages": "pip install 'tas[ray]'",
+    "s3_packages": "pip install 'tas[s3]'",
     "skip_existing": "--skip-existing or --force",
     "speech_packages": "pip install 'tas[eval]'",
     "system_name": "--model NAME=SYSTEM",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from tas_cli.options import ClipMode, Device, Renderer, Stereo, Subtype, choice,
 
 if TYPE_CHECKING:
     from tas_core.jobs.batch.plan import BatchPlan
+    from tas_core.jobs.batch.worker import FileOutcome
     from tas_core.jobs.spatialize import JobSettings
 
 _INPUT, _OUTPUT, _RENDERING, _LEVELS, _MANY = "Input", "Output", "Rendering", "Levels", "Many files"
@@ -210,7 +212,15 @@ def spatialize(
         "--jobs",
         "-j",
         min=1,
-        help="Processes, at most one per core; each takes the memory of a model.",
+        help="Processes, at most one per core; each takes the memory of a model. With --ray, workers.  [default: 1;"
+        " with --ray, one per CPU or GPU]",
+        show_default=False,
+        rich_help_panel=_MANY,
+    ),
+    ray: str | None = typer.Option(
+        None,
+        metavar="local|HOST:PORT",
+        help="Make the files on a Ray cluster, one of its own or one that runs; needs 'tas[ray]'.",
         rich_help_panel=_MANY,
     ),
 ) -> None:
@@ -221,11 +231,15 @@ def spatialize(
     from tas_core.delivery.formats import read_formats
     from tas_core.errors import InputError
     from tas_core.inference.settings import RenderSettings
+    from tas_core.jobs.batch.cluster import RayCluster
+    from tas_core.jobs.batch.in_stores import Stores
     from tas_core.jobs.batch.inputs import find_inputs
     from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch, plan_requests
+    from tas_core.jobs.batch.run import run_batch
     from tas_core.jobs.request import FileOptions, FileRequest
     from tas_core.jobs.sources import named_sources
     from tas_core.jobs.spatialize import JobSettings
+    from tas_core.system.programs import temporary_folder
 
     if prompt is not None:
         _check_prompt(prompt, sources or [])
@@ -253,9 +267,9 @@ def spatialize(
     if out is not None:
         no_input = not sources and not any((input_list, manifest, out_dir)) and bool(given or timeline)
         source = None if no_input else _only_input(sources, out, named_elsewhere=any((input_list, manifest, out_dir)))
-        for name, flag in (("output_template", "--output-template"), ("fail_fast", "--fail-fast"), ("jobs", "--jobs")):
+        for name in ("output_template", "fail_fast", "jobs", "ray"):
             if was_given(context, name):
-                raise InputError(f"{flag} is for many files, and --out names one")
+                raise InputError(f"--{name.replace('_', '-')} is for many files, and --out names one")
         if source is None:
             for name, flag in (("model", "--model"), ("device", "--device")):
                 if was_given(context, name):
@@ -269,21 +283,29 @@ def spatialize(
         one = plan_requests([request], sidecar=sidecar, skip_existing=True) if skip_existing else BatchPlan((request,))
         _make_one(one, settings, context.obj, json_output)
         return
-    destinations = Destinations(out_dir, output_template, stems, report, asked)
-    if out_dir is None and manifest is None:
-        if not sources and input_list is None:
-            raise InputError("no input, expected IN, --input-list FILE or --manifest FILE")
-        raise InputError("no output, expected --out FILE for one input, or --out-dir DIR for any number")
-    plan = plan_batch(
-        find_inputs(sources, input_list=input_list, manifest=manifest, without=destinations.all()),
-        destinations,
-        timeline_path=timeline,
-        prompt=prompt,
-        sidecar=sidecar,
-        overwrite=force,
-        skip_existing=skip_existing,
-    )
-    _make_many(plan, settings, context.obj, json_output, jobs=jobs, fail_fast=fail_fast)
+    own_number = context.get_parameter_source("jobs")
+    actors = None if own_number is None or own_number.name == "DEFAULT" else jobs
+    cluster = None if ray is None else RayCluster.read(ray, actors)
+    with contextlib.ExitStack() as stack:
+        # What a manifest has in object stores gets local names in a folder of its own.
+        stores = None if manifest is None else Stores(stack.enter_context(temporary_folder()))
+        destinations = Destinations(out_dir, output_template, stems, report, asked, stores)
+        if out_dir is None and manifest is None:
+            if not sources and input_list is None:
+                raise InputError("no input, expected IN, --input-list FILE or --manifest FILE")
+            raise InputError("no output, expected --out FILE for one input, or --out-dir DIR for any number")
+        without = destinations.all()
+        plan = plan_batch(
+            find_inputs(sources, input_list=input_list, manifest=manifest, without=without, stores=stores),
+            destinations,
+            timeline_path=timeline,
+            prompt=prompt,
+            sidecar=sidecar,
+            overwrite=force,
+            skip_existing=skip_existing,
+        )
+        run = partial(run_batch, plan, settings, jobs=jobs, fail_fast=fail_fast, cluster=cluster)
+        _make_many(run, len(plan.requests), context.obj, json_output)
 
 
 def _formats() -> list[str]:
@@ -308,22 +330,18 @@ def _make_one(plan: BatchPlan, settings: JobSettings, progress: str, as_json: bo
     print_result(result, as_json)
 
 
-def _make_many(
-    plan: BatchPlan, settings: JobSettings, progress: str, as_json: bool, *, jobs: int, fail_fast: bool
-) -> None:
-    """Make all files of a plan: a line for each as it ends; what is wrong with one leaves the others.
+def _make_many(run: Callable[..., Sequence[FileOutcome]], total: int, progress: str, as_json: bool) -> None:
+    """Make many files: a line for each as it ends; what is wrong with one leaves the others.
 
     Raises:
         typer.Exit: with 1, a file failed.
     """
     from tas_cli.output.progress import progress_bar
     from tas_cli.output.spatialize import print_counts, print_outcome
-    from tas_core.jobs.batch.run import run_batch
 
-    total = len(plan.requests)
     tell = partial(print_outcome, as_json=as_json)
     with progress_bar(f"{total} file{'s' * (total != 1)}", progress) as report_progress:
-        outcomes = run_batch(plan, settings, jobs=jobs, fail_fast=fail_fast, progress=report_progress, on_outcome=tell)
+        outcomes = run(progress=report_progress, on_outcome=tell)
     print_counts(outcomes, total)
     if any(outcome.error for outcome in outcomes):
         raise typer.Exit(1)

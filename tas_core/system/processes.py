@@ -319,7 +319,7 @@ def _serve(
                     setup = None
                 answer = work(task), None
             except Exception as error:
-                answer = None, _sendable(error)
+                answer = None, sendable(error)
             pipe.send(answer)
 
 
@@ -331,7 +331,7 @@ def _end_with_owner() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _sendable(error: Exception) -> Exception:
+def sendable(error: Exception) -> Exception:
     """An exception that another process can raise, with a note that says where it came from."""
     where = "".join(traceback.format_exception(error)).rstrip()
     try:

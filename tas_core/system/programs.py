@@ -130,15 +130,18 @@ def running(words: Sequence[str], *, start_new_session: bool = False, **how: Any
 
 
 @contextlib.contextmanager
-def temporary_folder() -> Iterator[Path]:
+def temporary_folder(place: Path | None = None) -> Iterator[Path]:
     """A folder for one run that nobody else can read; that of a killed run goes when another one comes.
 
     What a program still writes there as it goes away does not matter.
 
+    Args:
+        place: where it is made; None is where temporary files are.
+
     Raises:
-        TasError: no folder can be made where temporary files are.
+        TasError: no folder can be made there.
     """
-    place = Path(tempfile.gettempdir())
+    place = place or Path(tempfile.gettempdir())
     try:
         folder = PartialFolder(place, 0o700)
     except OSError as error:

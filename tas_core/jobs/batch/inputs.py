@@ -7,16 +7,21 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tas_core.audio.formats import is_readable
 from tas_core.errors import InputError, PromptError
+from tas_core.jobs.batch.stores import is_url
 from tas_core.system.configs import config_from_dict
 from tas_core.system.files import STANDARD_STREAM, input_name, same_file
 from tas_core.system.json_values import json_value
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sources import SourceFile
+
+if TYPE_CHECKING:
+    from tas_core.jobs.batch.in_stores import Stores
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,7 @@ def find_inputs(
     input_list: Path | None = None,
     manifest: Path | None = None,
     without: Sequence[Path] = (),
+    stores: Stores | None = None,
 ) -> tuple[BatchInput, ...]:
     """All inputs, in the order in which they are named; those of a folder sorted by name.
 
@@ -61,6 +67,7 @@ def find_inputs(
         input_list: text file with such a path on each line; ``-`` is standard input.
         manifest: see :func:`read_manifest`; in place of the two others.
         without: folders that are passed over where they lie in a folder, such as that of the outputs.
+        stores: see :func:`read_manifest`.
 
     Raises:
         InputError: no input, standard input among them, a folder without audio files, a list or manifest that cannot
@@ -69,7 +76,7 @@ def find_inputs(
     if manifest is not None:
         if sources or input_list is not None:
             raise InputError("a manifest and other inputs were given, expected one of them")
-        return read_manifest(manifest)
+        return read_manifest(manifest, stores)
     named = [*sources, *([] if input_list is None else read_list(input_list))]
     found: list[BatchInput] = []
     for source in named:
@@ -131,12 +138,17 @@ def _check_name(name: str) -> None:
         raise ValueError(f"{name!a} is the name of no file") from error
 
 
-def read_manifest(path: Path) -> tuple[BatchInput, ...]:
+def read_manifest(path: Path, stores: Stores | None = None) -> tuple[BatchInput, ...]:
     """Inputs of a file of JSON objects, one on each line.
 
     An object has ``audio``, or ``objects``, files by the names of the objects whose sounds they are, or both; and
     optionally ``timeline`` or ``prompt``, and ``out``. A timeline may name sources in place of ``objects``. Relative
-    paths are relative to the manifest's folder, for standard input to the working folder.
+    paths are relative to the manifest's folder, for standard input to the working folder; names may be addresses in
+    object stores.
+
+    Args:
+        path: the manifest; ``-`` is standard input.
+        stores: gives addresses local names; None takes no addresses.
 
     Raises:
         InputError: "path:line: what", also for an unknown key and for a prompt that cannot be understood.
@@ -156,25 +168,44 @@ def read_manifest(path: Path) -> tuple[BatchInput, ...]:
                 Timeline.from_prompt(entry.prompt)
             except PromptError as error:
                 raise InputError(f"{where}: {error}") from error
-        within = lambda name: None if name is None else folder / name  # noqa: E731
-        objects = tuple(SourceFile(name, folder / file) for name, file in (entry.objects or {}).items())
+        within = partial(_located, folder, where, stores)
+        objects = tuple(SourceFile(name, within(file)) for name, file in (entry.objects or {}).items())
         first = entry.audio or next((str(item.file) for item in objects), None) or entry.timeline
         assert first is not None
         found.append(
             BatchInput(
-                source=folder / first if entry.audio or not objects else Path(first),
+                source=within(first) if entry.audio or not objects else Path(first),
                 objects=objects,
                 has_input=entry.audio is not None,
-                timeline_path=within(entry.timeline),
+                timeline_path=None if entry.timeline is None else within(entry.timeline),
                 prompt=entry.prompt,
-                out=within(entry.out),
-                out_folder=None if entry.out is None else folder,
+                out=None if entry.out is None else within(entry.out),
+                out_folder=_out_folder(folder, entry.out, stores),
                 where=where,
             )
         )
     if not found:
         raise InputError(f"{input_name(path)}: no entries, expected a JSON object with 'audio' on each line")
     return tuple(found)
+
+
+def _located(folder: Path, where: str, stores: Stores | None, name: str) -> Path:
+    """The path of a name in a manifest: below its folder, or the local name of an address."""
+    if not is_url(name):
+        return folder / name
+    if stores is None:
+        raise InputError(f"{where}: {name}: an address, expected a path")
+    try:
+        return stores.local(name)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+
+
+def _out_folder(folder: Path, name: str | None, stores: Stores | None) -> Path | None:
+    """What an output that a manifest names may not lead out of."""
+    if name is None:
+        return None
+    return stores.folder if stores is not None and is_url(name) else folder
 
 
 def _find_audio(root: Path, without: Sequence[Path]) -> list[BatchInput]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from tas_core.delivery.formats import renamed
 from tas_core.delivery.texts import SCENE_FILE
@@ -15,6 +17,9 @@ from tas_core.jobs.batch.naming import DEFAULT_TEMPLATE, NameTemplate
 from tas_core.jobs.request import FileRequest, read_prompts, sidecar_path
 from tas_core.system.files import STANDARD_STREAM, check_within
 from tas_core.timeline.segments import REST
+
+if TYPE_CHECKING:
+    from tas_core.jobs.batch.in_stores import Stores
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,7 @@ class Destinations:
         pages: folder of report pages.
         formats: what is made of each, see :class:`tas_core.jobs.request.FileRequest`; where it is not binaural alone,
             outputs that do not name themselves have the names of their formats before their endings.
+        stores: local names of what inputs have in object stores, if they have.
     """
 
     folder: Path | None = None
@@ -38,6 +44,7 @@ class Destinations:
     stems: Path | None = None
     pages: Path | None = None
     formats: tuple[str, ...] = ()
+    stores: Stores | None = None
 
     def all(self) -> tuple[Path, ...]:
         """The folders."""
@@ -54,6 +61,7 @@ class BatchPlan:
         again: numbers of those that are there in part and may be replaced.
         refused: numbers of those whose own names make none for an output, and why.
         skips_existing: whether what is complete when its turn comes is left out, too, since another run has made it.
+        stores: local names of what requests have in object stores, if they have.
     """
 
     requests: tuple[FileRequest, ...]
@@ -61,6 +69,7 @@ class BatchPlan:
     again: frozenset[int] = frozenset()
     refused: Mapping[int, str] = field(default_factory=dict)
     skips_existing: bool = False
+    stores: Stores | None = None
 
     def folders(self) -> tuple[Path, ...]:
         """Folders that have to exist, those above others first."""
@@ -103,7 +112,7 @@ def plan_batch(
     Raises:
         InputError: a timeline or prompt for all that cannot be read, a template that cannot be filled in or leads out
             of the folder, a name in a manifest or a link that does, two inputs with one output, an output that is an
-            input, or one that exists.
+            input, or one that exists; a store that cannot be asked, or what cannot go to one.
     """
     if timeline_path is not None and prompt is not None:
         raise InputError("a timeline and a prompt were given, expected one of them")
@@ -117,9 +126,17 @@ def plan_batch(
     requests = [request for request, _ in found]
     for number, request in enumerate(requests):
         if number not in refused:
-            _check_within(request, inputs[number], destinations, sidecar)
-    _check_apart(requests, refused, sidecar)
-    return plan_requests(requests, refused=refused, sidecar=sidecar, overwrite=overwrite, skip_existing=skip_existing)
+            with contextlib.nullcontext() if destinations.stores is None else destinations.stores.in_messages():
+                _check_within(request, inputs[number], destinations, sidecar)
+    stores = destinations.stores
+    with contextlib.nullcontext() if stores is None else stores.in_messages():
+        _check_apart(requests, refused, sidecar)
+        if stores is not None:
+            stores.look(requests, sidecar=sidecar)
+        made = plan_requests(
+            requests, refused=refused, sidecar=sidecar, overwrite=overwrite, skip_existing=skip_existing
+        )
+    return replace(made, stores=stores)
 
 
 def plan_requests(

@@ -26,10 +26,8 @@ def compute_in_processes(
     Raises:
         InputError: the model cannot be used.
     """
-    threads = max(1, usable_cores() // jobs)
-    if (allowed := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
-        threads = max(1, min(threads, int(allowed)))
-    work, setup = partial(attempt, worker), partial(_use_threads, threads)
+    threads = share_of_cores(jobs)
+    work, setup = partial(attempt, worker), partial(use_threads, threads)
     return in_processes(work, tasks, jobs, killed=_killed, setup=setup, threads=threads, modules=["torch"])
 
 
@@ -37,7 +35,16 @@ def _killed(task: FileTask) -> FileOutcome:
     return FileOutcome(task.request, error=f"{task.request.source}: {KILLED}", remedy="jobs")
 
 
-def _use_threads(threads: int) -> None:
+def share_of_cores(jobs: int) -> int:
+    """Threads for each of some processes, no more than ``OMP_NUM_THREADS`` allows."""
+    threads = max(1, usable_cores() // jobs)
+    if (allowed := os.environ.get("OMP_NUM_THREADS", "")).isdecimal():
+        threads = max(1, min(threads, int(allowed)))
+    return threads
+
+
+def use_threads(threads: int) -> None:
+    """Let this process compute with so many."""
     import torch
 
     torch.set_num_threads(threads)

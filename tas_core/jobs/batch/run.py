@@ -1,4 +1,4 @@
-"""Many files with one model, one after the other or by several processes.
+"""Many files with one model, one after the other, by several processes, or by workers of a cluster.
 
 What is wrong with the whole batch is found first, see :func:`tas_core.jobs.batch.plan.plan_batch`. What is wrong with
 one file fails that file, and the others go on. Where all files are to be turned down by one gain, all are measured
@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from tas_core.errors import InputError
+from tas_core.jobs.batch.cluster import RayCluster
 from tas_core.jobs.batch.plan import BatchPlan
 from tas_core.jobs.batch.processes import compute_in_processes
 from tas_core.jobs.batch.shared_gain import compared, shared_gain_db
@@ -23,6 +26,9 @@ from tas_core.system.partial_files import remove_stale
 from tas_core.system.processes import usable_cores
 from tas_core.system.progress import Progress, ignore
 
+_Compute: TypeAlias = Callable[[Sequence[FileTask], FileWorker], Generator[tuple[int, FileOutcome], None, None]]
+"""Gives numbers of tasks and outcomes as they come."""
+
 
 def run_batch(
     plan: BatchPlan,
@@ -32,6 +38,7 @@ def run_batch(
     fail_fast: bool = False,
     progress: Progress = ignore,
     on_outcome: Callable[[FileOutcome], None] = ignore,
+    cluster: RayCluster | None = None,
 ) -> list[FileOutcome]:
     """Make all files of a plan.
 
@@ -45,25 +52,36 @@ def run_batch(
         fail_fast: whether the first failure ends it.
         progress: told the fraction of the files done.
         on_outcome: told how each file ended, as they end; first the files that are skipped or refused.
+        cluster: whose workers make the files, in place of processes; they reach the folders that this one reaches.
 
     Returns:
         Outcomes in the order of the plan, without the files that were not tried after a failure.
 
     Raises:
         InputError: an output that cannot be written, a model or a head that cannot be used; nothing was made then.
+        TasError: the cluster cannot be used.
     """
     settings = settings.with_head()
+    stores, share = plan.stores, settings.options.levels.clip == "rescale-all"
+    in_stores = {n for n, request in enumerate(plan.requests) if stores is not None and stores.concern(request)}
+    if share and in_stores:
+        raise InputError("one gain for all files takes reading each twice, and some are in stores; expected paths")
+    as_named = lambda outcome: outcome if stores is None else stores.told_outcome(outcome)  # noqa: E731
     todo = {
         number: FileTask(
             request,
             settings.options.overwrite or number in plan.again,
             unless_there=plan.skips_existing and number not in plan.again and not settings.options.overwrite,
+            stores=stores if number in in_stores else None,
         )
         for number, request in plan.tasks()
     }
     outcomes = {number: FileOutcome(plan.requests[number], skipped=True) for number in sorted(plan.skipped)}
     outcomes |= {number: FileOutcome(plan.requests[number], error=why) for number, why in plan.refused.items()}
-    with _folders(plan.folders(), plan.stem_folders()):
+    with contextlib.ExitStack() as stack:
+        if stores is not None:
+            stack.enter_context(stores.in_messages())
+        stack.enter_context(_folders(plan.folders(), plan.stem_folders()))
         for task in todo.values():
             inputs = [task.request.source, *(item.file for item in task.request.objects)]
             may_be_there = task.overwrite or task.unless_there
@@ -72,11 +90,15 @@ def run_batch(
             todo = {}
         total = len(plan.requests)
         jobs = max(1, min(jobs, usable_cores(), len(todo)))
-        worker, share = FileWorker(settings), settings.options.levels.clip == "rescale-all"
+        compute: _Compute | None = partial(compute_in_processes, jobs=jobs) if jobs > 1 else None
+        if cluster is not None and todo:
+            device = settings.device
+            compute = stack.enter_context(cluster.joined(len(todo), device, fail_fast=fail_fast)).compute
+        worker = FileWorker(settings)
         if share and todo:
             before = {n: FileTask(plan.requests[n], True, only_measured=True) for n in sorted({*todo, *plan.skipped})}
             ending = todo.keys() if fail_fast else ()
-            measured = _measured(before, worker, jobs, lambda done: progress(done / 2), ending)
+            measured = _measured(before, worker, compute, lambda done: progress(done / 2), ending)
             failed = {n: outcome for n, outcome in measured.items() if outcome.error and n in todo}
             if failed and fail_fast:
                 todo, measured = {}, {}
@@ -85,27 +107,31 @@ def run_batch(
             todo = {n: task for n, task in todo.items() if n not in failed}
             worker = worker.sharing(gain_db)
         for number in sorted(outcomes):
-            on_outcome(outcomes[number])
+            on_outcome(as_named(outcomes[number]))
         half = share / 2
         told = lambda done: progress(half + (1 - half) * done)  # noqa: E731
         within = lambda fraction: told((len(outcomes) + fraction) / total)  # noqa: E731
-        with contextlib.closing(_computed(todo, worker, jobs, within)) as computed:
+        with contextlib.closing(_computed(todo, worker, compute, within)) as computed:
             for number, outcome in computed:
                 outcomes[number] = outcome
-                on_outcome(outcome)
+                on_outcome(as_named(outcome))
                 told(len(outcomes) / total)
                 if outcome.error and fail_fast:
                     break
-    return [outcomes[number] for number in sorted(outcomes)]
+    return [as_named(outcomes[number]) for number in sorted(outcomes)]
 
 
 def _measured(
-    tasks: dict[int, FileTask], worker: FileWorker, jobs: int, progress: Progress, ending: Collection[int]
+    tasks: dict[int, FileTask],
+    worker: FileWorker,
+    compute: _Compute | None,
+    progress: Progress,
+    ending: Collection[int],
 ) -> dict[int, FileOutcome]:
     """How files are before any is made; nothing after the first failure of one of those whose failure ends it."""
     measured: dict[int, FileOutcome] = {}
     within = lambda fraction: progress((len(measured) + fraction) / len(tasks))  # noqa: E731
-    with contextlib.closing(_computed(tasks, worker, jobs, within)) as computed:
+    with contextlib.closing(_computed(tasks, worker, compute, within)) as computed:
         for number, outcome in computed:
             measured[number] = outcome
             progress(len(measured) / len(tasks))
@@ -115,12 +141,12 @@ def _measured(
 
 
 def _computed(
-    todo: dict[int, FileTask], worker: FileWorker, jobs: int, progress: Progress
+    todo: dict[int, FileTask], worker: FileWorker, compute: _Compute | None, progress: Progress
 ) -> Generator[tuple[int, FileOutcome], None, None]:
     """Numbers and outcomes as they come; stopped where it is closed."""
-    if jobs > 1:
+    if compute is not None:
         numbers = list(todo)
-        with contextlib.closing(compute_in_processes(list(todo.values()), worker, jobs)) as computed:
+        with contextlib.closing(compute(list(todo.values()), worker)) as computed:
             for at, outcome in computed:
                 yield numbers[at], outcome
         return

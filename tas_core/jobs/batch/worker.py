@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from tas_core.audio.ear_meter import Reach
 from tas_core.errors import TasError, visible
@@ -13,6 +13,9 @@ from tas_core.jobs.request import FileRequest
 from tas_core.jobs.result import FileResult
 from tas_core.jobs.spatialize import FileWorker
 from tas_core.system.progress import Progress, ignore
+
+if TYPE_CHECKING:
+    from tas_core.jobs.batch.in_stores import Stores
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class FileOutcome:
         warnings: what there is to say about it.
         code: of the error, as :attr:`tas_core.errors.TasError.exit_code` has it: 2 for a request that cannot be carried
             out, 1 for all else, 0 without one.
+        names: what input and output are called where the request has only local names for them.
     """
 
     request: FileRequest
@@ -38,15 +42,15 @@ class FileOutcome:
     remedy: str | None = None
     reach: Reach | None = None
     code: int = 0
+    names: tuple[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON: the result, or ``input`` with ``error`` or ``skipped``."""
         if self.result is not None:
             return self.result.as_dict()
-        given: dict[str, Any] = {"input": str(self.request.source)}
-        return given | (
-            {"output": str(self.request.main_out), "skipped": True} if self.skipped else {"error": self.error}
-        )
+        source, out = self.names or (str(self.request.source), str(self.request.main_out))
+        given: dict[str, Any] = {"input": source}
+        return given | ({"output": out, "skipped": True} if self.skipped else {"error": self.error})
 
 
 @dataclass(frozen=True)
@@ -58,12 +62,14 @@ class FileTask:
         overwrite: whether what there is of its outputs may be replaced.
         only_measured: whether its levels are measured and nothing is made.
         unless_there: whether it is left out where another run has made it by the time of its turn, or of its end.
+        stores: where some of its files are, if they are in object stores.
     """
 
     request: FileRequest
     overwrite: bool
     only_measured: bool = False
     unless_there: bool = False
+    stores: Stores | None = None
 
 
 def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> FileOutcome:
@@ -72,6 +78,9 @@ def attempt(worker: FileWorker, task: FileTask, progress: Progress = ignore) -> 
     Raises:
         InputError: the model cannot be used, which is wrong with the whole batch.
     """
+    if task.stores is not None:
+        here = lambda inner: attempt(worker, inner, progress)  # noqa: E731
+        return task.stores.attempt(replace(task, stores=None), here, sidecar=worker.writes_sidecars)
     if task.unless_there and is_complete(task.request, worker.writes_sidecars):
         return FileOutcome(task.request, skipped=True)
     if task.request.has_input and worker.may_need_model:
