@@ -182,7 +182,10 @@ def blocks_of(spectrogram: np.ndarray, size: int) -> np.ndarray:
 
 
 TAGGERS: dict[str, type[Aisfx] | type[Musicnn]] = {"aisfx": Aisfx, "musicnn": Musicnn}
-NEEDS = {"aisfx": "aisfx 0.1.2, essentia and torch from 2.6 on", "musicnn": "musicnn 0.1.0, tensorflow-cpu 2.15 and librosa"}
+NEEDS = {
+    "aisfx": "aisfx 0.1.2, essentia and torch from 2.6 on",
+    "musicnn": "musicnn 0.1.0, tensorflow-cpu 2.15 and librosa",
+}
 
 
 def open_tagger(name: str) -> Tagger:
