@@ -99,18 +99,22 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 @pytest.fixture
-def corpus(store: Any, tmp_path: Path, tiny_model: Path, tas: Run, one_thread: None) -> Callable[..., Finished]:
+def corpus(
+    store: Any, tmp_path: Path, tiny_model: Path, tas: Run, one_thread: None, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Finished]:
     """Makes what lines say, of four sounds in the store and beside the manifest."""
     del one_thread
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
     for path in write_sounds(tmp_path / "in", 4):
         store.put_file(str(path), f"memory://corpus/in/{path.name}")
 
     def run(*lines: dict[str, Any], options: tuple[object, ...] = ()) -> Finished:
         manifest = tmp_path / "m.jsonl"
         manifest.write_text("".join(json.dumps({"prompt": PROMPT} | line) + "\n" for line in lines))
-        before = set(Path(tempfile.gettempdir()).glob(".tas-*.parts"))
         done = tas("spatialize", "--manifest", manifest, "--model", tiny_model, "--json", *options)
-        assert set(Path(tempfile.gettempdir()).glob(".tas-*.parts")) <= before
+        assert list(temporary.iterdir()) == []
         return done
 
     return run
