@@ -2,8 +2,8 @@
 
     python tools/make_constraints.py
 
-All that ``pip install -e '.[dev,eval]'`` brought into this environment, with its exact version, for this system and
-Python: machines that run the tests have the same, and a new release of some package is met when somebody runs this
+All that ``pip install -e '.[dev,eval,scale]'`` brought into this environment, with its exact version, for this system
+and Python: machines that run the tests have the same, and a new release of some package is met when somebody runs this
 again, not in the middle of other work. Users are not bound by it; for them the ranges of ``pyproject.toml`` hold.
 """
 
@@ -14,7 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from make_licenses import closure, platform_name
 
 FOLDER = Path(__file__).resolve().parents[1] / "constraints"
-HEAD = """# Versions that the tests run with, made by tools/make_constraints.py in an environment of scripts/install.sh.
+HEAD = """# Versions that the tests run with, made by tools/make_constraints.py in an environment of scripts/install.sh
+# and of tas[scale], which few machines need: see docs/SCALE.md.
 # torchvision (needed by open_clip_torch) has to match torch.
 """
 
@@ -23,7 +24,7 @@ def lines() -> list[str]:
     """One per package, by name."""
     return [
         f"{name}=={package.version}"
-        for name, (package, _) in sorted(closure("dev", "eval", "simulate", "logs").items())
+        for name, (package, _) in sorted(closure("dev", "eval", "simulate", "logs", "scale").items())
     ]
 
 

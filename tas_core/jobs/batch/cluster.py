@@ -219,6 +219,7 @@ def _environment(*, own: bool) -> Iterator[None]:
     if own:
         # Ray listens on all addresses of a machine that could be one of several, as which this makes it not count.
         settings |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+        settings |= {"RAY_worker_niceness": "0"}  # else workers give way to all else, unlike processes of a batch
         settings |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
