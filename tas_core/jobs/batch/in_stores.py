@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,7 +56,7 @@ class Stores:
         return f"{kind}://{'/'.join(rest)}"
 
     def look(self, requests: Sequence[FileRequest], *, sidecar: bool) -> None:
-        """Put an empty file for each output that is in its store, and then for its input if that is there.
+        """Put an empty file for each output that is in its store, and for the input of one that is there, if it is.
 
         Args:
             requests: of a batch; those that have nothing in stores do not matter.
@@ -76,7 +77,8 @@ class Stores:
             found = [path for path in self._products(request, sidecar) if there(path)]
             for path in found:
                 _touch(path)
-            if found and self.has(request.source) and there(request.source):
+            made = bool(found) or (not self.has(request.out) and os.path.lexists(request.main_out))
+            if made and self.has(request.source) and there(request.source):
                 _touch(request.source)
 
     def concern(self, request: FileRequest) -> bool:

@@ -100,9 +100,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 @pytest.fixture
 def corpus(
-    store: Any, tmp_path: Path, tiny_model: Path, tas: Run, one_thread: None, monkeypatch: pytest.MonkeyPatch
+    store: Any, tmp_path: Path, tiny_model: Path, tas: Run, monkeypatch: pytest.MonkeyPatch, one_thread: None
 ) -> Callable[..., Finished]:
-    """Makes what lines say, of four sounds in the store and beside the manifest."""
+    """Makes what lines say, of four sounds in the store and beside the manifest; leaves no temporary files."""
     del one_thread
     temporary = tmp_path / "temporary"
     temporary.mkdir()
@@ -144,7 +144,7 @@ def test_a_batch_in_a_store_is_that_in_folders(corpus: Callable[..., Finished], 
     sidecars = [json.loads(store.cat_file("/corpus/out/v00.wav.tas.json"))]
     sidecars.append(json.loads((tmp_path / "here/v02.wav.tas.json").read_text()))
     assert [one["source"] for one in sidecars] == ["memory://corpus/in/v00.wav", "memory://corpus/in/v02.wav"]
-    assert "stores" not in json.dumps([said, sidecars])
+    assert "temporary" not in json.dumps([said, sidecars])
     assert ".parts" not in json.dumps([said, sidecars])
 
     done = corpus(*({"audio": f"in/v{n:02}.wav", "out": f"local/v{n:02}.wav"} for n in range(4)))
@@ -177,6 +177,20 @@ def test_what_is_there_is_refused_left_out_made_again_or_replaced(corpus: Callab
     done = corpus(line(0), line(1), options=("--force",))
     assert (done.code, done.err) == (0, "2 of 2 done\n")
     assert there(store)["/corpus/out/v01.wav"] == whole["/corpus/out/v01.wav"]
+
+
+def test_a_file_that_was_made_of_one_in_a_store_is_left_out(corpus: Callable[..., Finished], tmp_path: Path) -> None:
+    here = {"audio": "memory://corpus/in/v00.wav", "out": "here/v00.wav"}
+    gone = {"audio": "memory://corpus/in/none.wav", "out": "here/none.wav"}
+    (tmp_path / "here").mkdir()
+    for name in ("v00.wav", "none.wav"):
+        (tmp_path / "here" / name).write_bytes(b"theirs")
+    done = corpus(here, gone, options=("--skip-existing",))
+    assert (done.code, done.err) == (
+        1,
+        "tas: error: memory://corpus/in/none.wav: no such file\n0 of 2 done, 1 skipped, 1 failed\n",
+    )
+    assert [path.read_bytes() for path in (tmp_path / "here").iterdir()] == [b"theirs"] * 2
 
 
 def test_what_is_wrong_with_one_leaves_the_others(corpus: Callable[..., Finished], store: Any) -> None:
