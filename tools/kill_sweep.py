@@ -17,9 +17,11 @@ import argparse
 import contextlib
 import ctypes
 import hashlib
+import importlib
 import json
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -55,6 +57,8 @@ from tas_core.jobs.spatialize import JobSettings
 from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.registry import PRESETS
 from tas_core.models.slots.model import SlotsModel
+from tas_core.studio.operations import Add, Operation, SetText
+from tas_core.studio.session import Session
 from tas_core.system import processes
 from tas_core.training.settings import TrainingConfig
 from tas_core.training.state import TRAINING_FILE, load_training_state
@@ -66,6 +70,9 @@ from tests.support.warm import warm_up
 PATIENCE_S: Final = 20.0
 GROUP: Final = 5
 """Moments of one piece of work."""
+CHANGES: Final = 150
+MADE: Final = "made.txt"
+"""Of a scene: the number of each change that was made, a line for each."""
 _SUBREAPER: Final = 36
 Contents = dict[str, Any]
 
@@ -263,6 +270,94 @@ def evaluations(root: Path, files: int) -> dict[str, Scenario]:
     return {"eval": Scenario(work, contents)}
 
 
+def pages(root: Path, files: int) -> dict[str, Scenario]:
+    """What commands write at once: scores of files, a picture with its table, a listening study, a report."""
+    del files
+    rng = np.random.default_rng(0)
+    given = root / "given"
+    for name in ("ears", "truth", "timelines"):
+        (given / name).mkdir(parents=True)
+    soundfile.write(given / "a.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+    for name in "ab":
+        for kind in ("ears", "truth"):
+            soundfile.write(given / kind / f"{name}.wav", 0.1 * rng.standard_normal((16_000, 2)), 16_000)
+        text = "prompts:\n  - {start: 0, end: 1, text: a tone on the left}\n"
+        (given / "timelines" / f"{name}.yaml").write_text(text)
+    for module in ("matplotlib.backends.backend_agg", "matplotlib.figure"):
+        importlib.import_module(module)
+    timeline = f"{given}/timelines/a.yaml"
+    commands = {
+        "scores.json": f"eval files {given}/ears {given}/truth --save",
+        "p.png": f"plot {given}/ears/a.wav -k spl --force --csv OUT/p.csv -o",
+        "study": f"study make --system one={given}/ears --system two={given}/truth --timelines {given}/timelines -o",
+        "r.html": f"report {given}/ears/a.wav -s {given}/a.wav -t {timeline} -o",
+    }
+
+    def work(out: Path) -> None:
+        from tas_cli.main import main
+
+        out.mkdir(exist_ok=True)
+        for name, words in commands.items():
+            if (out / name).exists():  # whole, as is looked at after each kill
+                continue
+            sys.argv = ["tas", *words.replace("OUT", str(out)).split(), str(out / name)]
+            try:
+                main()
+            except SystemExit as stop:
+                if stop.code:
+                    raise
+
+    def contents(out: Path) -> Contents:
+        found = digests(out)
+        for name in found:
+            if name == "scores.json":
+                said = without(
+                    json.loads((out / name).read_text()), frozenset({"date", "seconds", "command", "machine"})
+                )
+                found[name] = json.dumps(said, sort_keys=True).replace(str(out), "OUT")
+        return found
+
+    return {"pages": Scenario(work, contents)}
+
+
+def studios(root: Path, files: int) -> dict[str, Scenario]:
+    """A scene that is changed by hand 150 times and saved at every tenth; of all changes, the latest may be lost."""
+    del root, files
+
+    def work(out: Path) -> None:
+        out.mkdir(exist_ok=True)
+        session = Session(out / "scene.yaml", 10.0)
+        if session.left is not None:
+            session.decide(take_up=True)
+        with open(out / MADE, "a") as made:
+            for number in range(_number(session.document.text) + 1, CHANGES + 1):
+                said = f"a tone {number / 2:g} degrees to the left"
+                change: Operation = Add(0.0, None, said) if number == 1 else SetText(0, said)
+                session.change(change, session.revision)
+                made.write(f"{number}\n")
+                made.flush()
+                if number % 10 == 0:
+                    session.save()
+
+    def contents(out: Path) -> Contents:
+        session = Session(out / "scene.yaml", 10.0)
+        text = session.document.text if session.left is None else session.left
+        made = (out / MADE).read_text().split("\n")[:-1] if (out / MADE).exists() else []
+        at = int(made[-1]) if made else 0
+        if not at <= _number(text) <= at + 1:
+            raise AssertionError(f"change {at} was made, and {_number(text)} is what is there")
+        names = {name: what for name, what in digests(out).items() if name != MADE}
+        return {"change": _number(text), **names}
+
+    return {"studio": Scenario(work, contents, whole=False)}
+
+
+def _number(text: str) -> int:
+    """Which change of :func:`studios` a scene shows."""
+    found = re.search(r"tone ([\d.]+) degrees", text)
+    return round(2 * float(found[1])) if found else 0
+
+
 # ---------------------------------------------------------------------------- killing
 
 
@@ -400,6 +495,8 @@ MAKERS: Final[dict[str, Callable[..., dict[str, Scenario]]]] = {
     "bank": banks,
     "simulate": simulations,
     "eval": evaluations,
+    "pages": pages,
+    "studio": studios,
 }
 GROUPS: Final = {"processes": "batch", "worker": "batch"}
 """Scenarios that another one's maker makes."""

@@ -1,6 +1,6 @@
 """Every command that writes, with the n-th call of the system failing, for every n; and on disks that are too small.
 
-    python tools/write_sweep.py                           # EIO at the n-th call alone, ENOSPC from it on; disks
+    python tools/write_sweep.py                           # EIO at the n-th call, ENOSPC or EDQUOT from it on; disks
     python tools/write_sweep.py wav beside --most 5 --seed 3
     python tools/write_sweep.py --disk                    # 24 disks of each, and one that can only be read
 
@@ -15,6 +15,7 @@ All runs are forks of this process, which has imported everything and started no
 """
 
 import argparse
+import asyncio
 import contextlib
 import ctypes
 import errno
@@ -33,10 +34,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHIM: Final = ROOT / "tests" / "support" / "failing_calls.c"
@@ -46,12 +47,13 @@ os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), "tas
 sys.path.insert(0, str(ROOT))
 
 DISK_SIZES: Final = 24
-FAILURES: Final = ((errno.EIO, False), (errno.ENOSPC, True))
+FAILURES: Final = ((errno.EIO, False), (errno.ENOSPC, True), (errno.EDQUOT, True))
 """Errors, and whether all later calls fail, too."""
 VOLATILE: Final = frozenset(
     ("seconds", "real_time_factor", "date", "machine", "hours", "clock_s", "digest", "command", "load", "overwrite")
 )
 SOUNDS: Final = (".wav", ".flac", ".ogg", ".aiff", ".caf", ".w64", ".mp3")
+KEPT: Final = "a scene that was not saved"
 _PR_SET_PDEATHSIG: Final = 1
 _CONTROL: Final = struct.Struct("qqii4096s64s")
 
@@ -111,7 +113,113 @@ def doors() -> dict[str, Door]:
         ("study make", "study make --seed 1"),
     )
     found["convert"] = Door("timeline convert {in}/a.yaml -o {out}/a.srt", force=False)
+    for ending in ("mp4", "mkv"):
+        found[ending] = Door(f"{base.replace('a.wav', 'film.mkv')} -o {{out}}/o.{ending}")
+    words = "{out} {in} 'a tone on the left, rain on the right'"
+    found["studio"] = Door(f"STUDIO {words}")
+    found["serve"] = Door(f"SERVE {words}")
+    found["serve-upload"] = Door(f"UPLOAD {words}", force=False)
     return found
+
+
+# ---------------------------------------------------------------------------- what a page and a client ask for
+
+
+def _studio(out: str, given: str, prompt: str, *more: str) -> None:
+    """A scene written, saved, copied, and made a file of."""
+    from tas_core.jobs.spatialize import JobSettings
+    from tas_core.studio.app import build_app
+    from tas_core.studio.server import StudioRequest, opened
+
+    token, host, force = "x" * 43, "127.0.0.1:4711", bool(more)
+    page = {"host": host, "origin": f"http://{host}", "cookie": f"tas-studio-4711={token}"}
+    request = StudioRequest(Path(given, "a.wav"), Path(out, "scene.yaml"))
+    settings = JobSettings(model_name=f"{given}/model", device="cpu")
+    with opened(request, settings, lambda path: lambda name, formats: f"{path} {name} {formats}") as studio:
+        app = build_app(studio, token, 4711)
+
+        def post(asked_for: str, /, **fields: Any) -> None:
+            answer = _asked(app, f"/api/{asked_for}", json.dumps(fields).encode(), page)
+            if answer.status >= 400:
+                _end(answer.json()["error"])
+
+        text = f"prompts:\n- {{start: 0, text: '{prompt}'}}\n"
+        post("text", revision=0, text=text)
+        post("save", overwrite=force)
+        post("copy", name="copy.srt", overwrite=force)
+        post("export", out="o.wav", formats=[], overwrite=force)
+        while (state := studio.exporter.state).state == "running":
+            time.sleep(0.002)
+        if state.state != "done":
+            _end(state.error)
+
+
+def _serve(out: str, given: str, prompt: str, *more: str) -> None:
+    """A sound that is made for a client, in a folder that it may write to."""
+    said = {"sound": f"{given}/a.wav", "output": f"{out}/o.wav", "prompt": prompt, "force": bool(more)}
+    with _server(out, given) as app:
+        answer = _asked(app, "/spatialize", json.dumps(said).encode(), {"content-type": "application/json"})
+        if answer.status >= 400:
+            _end(answer.error)
+
+
+def _upload(out: str, given: str, prompt: str) -> None:
+    """A sound that a client sends, and what is sent back; which folder it lay in is not the client's to know."""
+    from tests.support.asgi import FORM, form
+
+    body = form(("sound", "a.wav", Path(given, "a.wav")), ("options", None, json.dumps({"prompt": prompt})))
+    with _server(out, given) as app:
+        answer = _asked(app, "/spatialize", body, FORM)
+    if answer.status >= 400:
+        _end(f"{answer.error} [standard output]")
+    sys.stdout.write(hashlib.sha256(answer.body).hexdigest())
+
+
+@contextlib.contextmanager
+def _server(out: str, given: str) -> Iterator[Any]:
+    """What answers, and works in a thread of this process."""
+    from tas_core.jobs.request import FileOptions
+    from tas_core.jobs.spatialize import JobSettings
+    from tas_core.serving.app import Service, build_app
+    from tas_core.serving.maker import Loaded, Maker
+    from tas_core.serving.queue import JobQueue
+    from tas_core.serving.run import _temporary_folder
+    from tas_core.serving.settings import Folders, Limits
+
+    class Here:
+        def __init__(self) -> None:
+            self._make = Maker(JobSettings(FileOptions(), f"{given}/model", "cpu"))
+
+        def do(self, task: Any, limit_s: float | None = None) -> Any:
+            del limit_s
+            return self._make(task)
+
+        def close(self) -> None:
+            pass
+
+    queue = JobQueue(Here, 1, 1)
+    try:
+        with _temporary_folder() as temporary:
+            folders = Folders.of([Path(given)], [Path(out)])
+            yield build_app(Service(queue, Limits(), folders, FileOptions(), Loaded("tiny", "", "cpu"), temporary))
+    finally:
+        queue.close()
+
+
+def _asked(app: Any, path: str, body: bytes, headers: dict[str, str]) -> Any:
+    from tests.support.asgi import ask
+
+    return asyncio.run(ask(app, path, body, headers))
+
+
+def _end(line: str) -> NoReturn:
+    """As the program ends with an error; what is answered is said to people."""
+    print(f"tas: error: {line}", file=sys.stderr, flush=True)
+    raise SystemExit(1)
+
+
+ASKED: Final[dict[str, Callable[..., None]]] = {"STUDIO": _studio, "SERVE": _serve, "UPLOAD": _upload}
+"""Where a command's words are none: what is asked of a process that goes on."""
 
 
 # ---------------------------------------------------------------------------- what is there to work on
@@ -136,6 +244,9 @@ def make_inputs(folder: Path) -> None:
     for name in ("sounds", "ears", "truth", "timelines"):
         (folder / name).mkdir(parents=True)
     soundfile.write(folder / "a.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+    picture = ["-f", "lavfi", "-i", "testsrc=size=32x32:rate=25:duration=1", "-i", str(folder / "a.wav")]
+    coded = ["-c:v", "mpeg4", "-c:a", "flac", str(folder / "film.mkv")]
+    subprocess.run(["ffmpeg", "-v", "error", *picture, *coded], check=True, stdin=subprocess.DEVNULL)
     for name in "ab":
         soundfile.write(folder / "sounds" / f"{name}.wav", 0.1 * rng.standard_normal(4000), 8000)
         for kind in ("ears", "truth"):
@@ -295,7 +406,7 @@ class Sweep:
         elif any(str(self._root / "work") not in line for line in errors) and "standard output" not in errors[0]:
             wrong.append("the line names no place")
         for name, what in there.items():
-            if what not in (self.old.get(name), self.new.get(name)) and not self._grows(name):
+            if what not in (self.old.get(name), self.new.get(name), KEPT) and not self._grows(name):
                 wrong.append(f"{name} is not whole")
         if lost := self.old.keys() - there.keys():
             if where.endswith("outputs"):
@@ -326,6 +437,7 @@ def run(words: Sequence[str], temporary: Path) -> Ended:
 def _be(words: Sequence[str], temporary: Path, write: int) -> None:
     """The life of a forked process: a command, whose words to people go into a pipe."""
     from tas_cli.main import main
+    from tas_core.errors import TasError
 
     code: object = 1
     try:
@@ -338,8 +450,11 @@ def _be(words: Sequence[str], temporary: Path, write: int) -> None:
         tempfile.tempdir = str(temporary)
         sys.argv = ["tas", *words]
         try:
-            main()
+            ASKED[words[0]](*words[1:]) if words[0] in ASKED else main()
             code = 0
+        except TasError as error:  # before there is anybody to ask
+            print(f"tas: error: {error}", file=sys.stderr)
+            code = error.exit_code
         except SystemExit as stop:
             code = stop.code or 0
         from tas_core.system.partial_files import remove_own
@@ -369,6 +484,8 @@ def _content(path: Path) -> str:
     import soundfile
     from safetensors.torch import load_file
 
+    from tas_core.studio.session import AUTOSAVE_ENDING, _read_autosave
+
     if path.suffix in SOUNDS:
         samples, rate_hz = soundfile.read(path)
         return f"{samples.shape} at {rate_hz} Hz, {hashlib.sha256(samples.tobytes()).hexdigest()}"
@@ -380,7 +497,9 @@ def _content(path: Path) -> str:
         return hashlib.sha256(b"".join(value.numpy().tobytes() for _, value in tensors)).hexdigest()
     if path.suffix == ".json":
         return json.dumps(_without(json.loads(path.read_text())), sort_keys=True)
-    if path.suffix in (".opus", ".m4a", ".iamf"):
+    if path.name.endswith(AUTOSAVE_ENDING):  # beside a scene that could not be saved
+        return KEPT if _read_autosave(path) else "nothing is kept"
+    if path.suffix in (".opus", ".m4a", ".iamf", ".mp4", ".mkv"):
         said = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "s16le", "-"]
         done = subprocess.run(said, capture_output=True, check=True, stdin=subprocess.DEVNULL)
         return hashlib.sha256(done.stdout).hexdigest()

@@ -44,8 +44,8 @@ class RoomRecipe:
 
     def __post_init__(self) -> None:
         taps = self.length_s * self.rate_hz
-        some = min(self.rooms, self.sources) >= 1
-        if not (some and 8_000 <= self.rate_hz <= 48_000 and 1 <= taps <= 4 * self.rate_hz):
+        is_heard = 8_000 <= self.rate_hz <= 48_000 and 1 <= taps <= 4 * self.rate_hz
+        if min(self.rooms, self.sources) < 1 or not is_heard:
             raise InputError(f"{self.rooms} rooms of {self.sources} places, {self.length_s} s at {self.rate_hz} Hz")
         most = min(_MOST_RESPONSES, int(_MOST_TAPS / taps))
         if self.rooms * self.sources > most:
