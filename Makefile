@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 PAGE := tools/page
 PAGE_STAMP := $(PAGE)/node_modules/.package-lock.json
 
-.PHONY: install demo test check check-page clean
+.PHONY: install demo test test-scale check check-page clean
 
 install: $(STAMP)
 
@@ -21,6 +21,11 @@ demo: install
 test: install
 	bash scripts/install-material.sh
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+
+# The tests that need a Ray cluster and an object store of their own: 600 MB more to install.
+test-scale: install
+	PYTHON=$(PYTHON) VENV=$(VENV) bash scripts/install.sh scale
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q tests/jobs/batch/test_cluster.py tests/jobs/batch/test_stores.py
 
 check: install check-page
 	$(BIN)/ruff check .

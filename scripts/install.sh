@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the virtual environment and install the package with everything that tests and checks need.
+# Make the virtual environment and install the package with everything that tests and checks need, and the extras given.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PYTHON="${PYTHON:-python3}"
@@ -14,3 +14,6 @@ known="constraints/$("$VENV/bin/python" -c 'import platform as p; print(p.system
 "$VENV/bin/python" -m pip install -q -e '.[dev]'
 # PESQ is compiled as it is installed; without a compiler its tests are skipped, and say so.
 "$VENV/bin/python" -m pip install -q -e '.[eval]' || echo "PESQ cannot be compiled here: 'tas eval --also speech' will not run" >&2
+for extra in "$@"; do
+  "$VENV/bin/python" -m pip install -q -e ".[$extra]"
+done
