@@ -293,18 +293,16 @@ def test_what_appears_meanwhile_stays(
     ],
 )
 def test_whatever_a_store_raises_is_one_line(
-    corpus: Callable[..., Finished], store: Any, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
+    store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, words: str
 ) -> None:
-    get, url = type(store).get_file, "memory://corpus/in/v01.wav"
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
 
-    def fail(self: Any, source: str, *arguments: Any, **how: Any) -> Any:
-        if source == url:
-            raise error
-        return get(self, source, *arguments, **how)
-
+    store.pipe_file("/b/k", b"all of it")
     monkeypatch.setattr(type(store), "get_file", fail)
-    done = corpus(line(1), line(0))
-    assert (done.code, done.err) == (1, f"tas: error: {url}: {words}\n1 of 2 done, 1 failed\n")
+    with pytest.raises(InputError) as caught:
+        download("memory://b/k", tmp_path / "k")
+    assert str(caught.value) == f"memory://b/k: {words}"
 
 
 def test_what_came_or_went_in_part_is_an_error(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
