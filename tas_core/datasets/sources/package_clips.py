@@ -28,6 +28,8 @@ from tas_core.errors import TasError
 
 ENDINGS = (".ogg", ".oga", ".wav", ".flac", ".mp3", ".aiff")
 """Of the sound files that patterns can mean."""
+LEFT_OUT = "!"
+"""Before a pattern of what other patterns mean and should not."""
 _PLACES = 3
 """Places of a long recording that are looked at; the loudest is taken."""
 _SHORTEST_S = 0.05
@@ -73,18 +75,22 @@ def packaged_voices(root: Path) -> tuple[Voice, ...]:
 
 @lru_cache(maxsize=1024)
 def packaged_files(root: Path, package: str, patterns: tuple[str, ...]) -> tuple[Path, ...]:
-    """Recordings of a package that patterns mean, in the order of their names.
+    """Recordings of a package that patterns mean, without those of patterns behind ``!``, in the order of their names.
 
     Raises:
-        TasError: a pattern means none, as in another version of the package.
+        TasError: a pattern means none, as in another version of the package, or all of them are left out.
     """
     found: set[Path] = set()
+    left_out: set[Path] = set()
     for pattern in patterns:
-        files = {p for p in (root / package).rglob(pattern) if p.suffix.lower() in ENDINGS and p.is_file()}
+        wanted = pattern.removeprefix(LEFT_OUT)
+        files = {p for p in (root / package).rglob(wanted) if p.suffix.lower() in ENDINGS and p.is_file()}
         if not files:
-            raise TasError(f"{root / package}: no recordings '{pattern}'; expected some, as prompts/objects.yaml says")
-        found |= files
-    return tuple(sorted(found))
+            raise TasError(f"{root / package}: no recordings '{wanted}'; expected some, as prompts/objects.yaml says")
+        (found if wanted == pattern else left_out).update(files)
+    if not found - left_out:
+        raise TasError(f"{root / package}: no recordings but those that are left out; see prompts/objects.yaml")
+    return tuple(sorted(found - left_out))
 
 
 def clips_worth(files: Sequence[Path], most: int, length_s: float) -> int:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import pytest
@@ -23,6 +23,7 @@ from tas_core.datasets.sources import package_clips
 from tas_core.datasets.sources.catalogue import SPLITS, Category, load_categories
 from tas_core.datasets.sources.melodies import kit_pattern
 from tas_core.datasets.sources.package_clips import (
+    LEFT_OUT,
     check_packages,
     clips_worth,
     kit_clip,
@@ -166,6 +167,69 @@ def test_patterns_mean_sound_files_in_the_order_of_their_names(tmp_path: Path, w
     assert [path.name for path in found] == ["bark1.wav", "bark2.wav"]
     with pytest.raises(TasError, match=r"one: no recordings 'a/moo\*'"):
         packaged_files(tmp_path, "one", ("a/bark*", "a/moo*"))
+
+
+def test_patterns_behind_an_exclamation_mark_leave_files_out(write: Write, tmp_path: Path) -> None:
+    for name in ("one/a/bark1.wav", "one/a/bark2.wav", "one/a/speech.wav"):
+        write(name, tone(300, 0.2))
+    found = packaged_files(tmp_path, "one", ("a/*", "!a/speech*"))
+    assert [path.name for path in found] == ["bark1.wav", "bark2.wav"]
+    assert packaged_files(tmp_path, "one", ("!a/speech*", "a/*")) == found, "in whatever order"
+    with pytest.raises(TasError, match=r"one: no recordings 'a/moo\*'"):
+        packaged_files(tmp_path, "one", ("a/*", "!a/moo*"))
+    with pytest.raises(TasError, match="no recordings but those that are left out"):
+        packaged_files(tmp_path, "one", ("a/speech*", "!a/*"))
+
+
+HEARD = {
+    "hydrogen-drumkits": {
+        "ForzeeStereo/AgogoLow-2.wav": "agogo",
+        "ForzeeStereo/AgogoHigh-2.wav": "high agogo",
+        "ForzeeStereo/RideBell-1.wav": "ride bell",
+        "ForzeeStereo/RideBow-1.wav": "ride cymbal",
+        "ForzeeStereo/Ride-1.wav": "ride cymbal",
+        "Colombo/crash20i__ride-cup1.flac": "ride bell",
+        "Colombo/crash16i__ride2.flac": None,
+        "Colombo/crash20i__crash.flac": "crash cymbal",
+        "circAfrique/Dununba1 Bell Mute.wav": None,
+        "circAfrique/Dununba1 Head Hit.wav": "dunun",
+        "ElectricEmpireKit/EE_Whistle.flac": None,
+        "HardElectro1/xFX_6.flac": None,
+        "HardElectro1/emptySample.flac": None,
+        "HardElectro1/CHH_1.flac": "drum machine",
+    },
+    "lmms-common": {
+        "stringsnpads/space_strings02.ogg": "synth strings",
+        "stringsnpads/juno_pad01.ogg": "warm pad",
+    },
+    "lincity-ng-data": {"sounds/Substation3.wav": None, "sounds/SubstationOff.wav": None},
+    "megaglest-data": {
+        "commondata/sounds/guard_attack5.wav": None,
+        "commondata/sounds/stickfighter_attack8.wav": None,
+        "commondata/sounds/stickfighter_attack10.wav": None,
+        "commondata/sounds/stickfighter_attack1.wav": "punch",
+        "commondata/sounds/stickfighter_attack12.wav": "punch",
+    },
+    "unknown-horizons": {"sounds/tavern.ogg": "crowd talking"},
+    "gcompris-qt-data": {"watercycle/resource/harbor2.wav": None, "watercycle/resource/harbor1.wav": "ship horn"},
+    "wesnoth-1.16-data": {"sounds/dagger-swish.wav": "whooshing", "sounds/flail.ogg": None, "sounds/tail.ogg": "whip"},
+    "openarena-data": {"world/new/moan2.wav": None, "world/growl1.wav": "monster"},
+    "torcs-data": {"sound/skid_metal.wav": None, "sound/skid_tyres.wav": "skidding tyres"},
+    "hedgewars-data": {"Sounds/hammer.ogg": None},
+    "freedroidrpg-data": {"bullets/Sword.ogg": None, "bullets/Phaser.ogg": "laser"},
+}
+"""Recordings whose names were doubted by taggers or by their files' names, and what they are; None: left out."""
+
+
+@pytest.mark.parametrize("package", HEARD)
+def test_doubted_recordings_have_the_names_of_what_is_heard_in_them(package: str) -> None:
+    for file, expected in HEARD[package].items():
+        named = set()
+        for category in CATEGORIES:
+            patterns = dict(category.recorded).get(package, ())
+            meant = [p.removeprefix(LEFT_OUT) == p for p in patterns if PurePath(file).match(p.removeprefix(LEFT_OUT))]
+            named |= {category.name} if meant and all(meant) else set()
+        assert named == ({expected} if expected else set()), file
 
 
 @pytest.mark.usefixtures("alone")
