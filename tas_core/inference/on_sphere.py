@@ -167,11 +167,12 @@ class _TrackCurve:
         places: of all objects.
         name: of the object; None is what is always in front.
         side: 1 or -1 for the left or right one of two channels, 0 for one alone.
-        flipped: whether left and right are exchanged.
+        plan: of the rendering, whose left and right may be exchanged, and whose listener may be turned.
     """
 
-    def __init__(self, places: _Places, name: str | None, side: int = 0, *, flipped: bool = False) -> None:
-        self._places, self._name, self._side, self._flipped = places, name, side, flipped
+    def __init__(self, places: _Places, name: str | None, side: int, plan: SpherePlan) -> None:
+        self._places, self._name, self._side, self._flipped = places, name, side, plan.flipped
+        self._turned_deg = plan.settings.listener_deg
 
     def at(self, time_s: np.ndarray) -> Placement:
         """Places at times (time) in seconds since the first sample."""
@@ -183,6 +184,7 @@ class _TrackCurve:
         else:
             azimuth_deg, elevation_deg = track.azimuth_deg, track.elevation_deg
             distance_m, spread = track.distance_m, track.spread
+        azimuth_deg = azimuth_deg - self._turned_deg
         if self._side:
             around_deg = np.abs(azimuth_deg - 360 * np.round(azimuth_deg / 360))
             apart_deg = np.clip(MAX_AZIMUTH_DEG - around_deg, -WIDTH_DEG, WIDTH_DEG)
@@ -224,7 +226,7 @@ class SphereSpatializer:
         curves: list[Curve] = []
         for name, channels in zip(self._names, self._channels, strict=True):
             sides = (1, -1) if channels == 2 else (0,)
-            curves += [_TrackCurve(places, name, side, flipped=plan.flipped) for side in sides]
+            curves += [_TrackCurve(places, name, side, plan) for side in sides]
         streams = {room: one.stream(curves) for room, one in plan.renderers.items()}
         waiting: deque[tuple[int, int, dict[int, np.ndarray]]] = deque()
         ready = np.zeros((2, 0))

@@ -72,6 +72,8 @@ class RenderSettings:
         renderer: "plane" has all places in front, at ear level, and keeps the mono sum; "sphere" has them all around,
             near and far, wide, and in rooms, see :mod:`tas_core.inference.on_sphere`; "auto" is the sphere where the
             timeline asks for more than the plane, see :func:`tas_core.inference.renderer_choice.choose_renderer`.
+        listener_deg: by how much the listener's head is turned, -180 to 180 degrees, positive left, so that all sounds
+            turn the other way, those that nobody placed as well; on the sphere only.
 
     Raises:
         InputError: a value out of range.
@@ -85,6 +87,7 @@ class RenderSettings:
     stems: bool = False
     stereo: Stereo = "mix"
     renderer: Renderer = "auto"
+    listener_deg: float = 0.0
 
     def __post_init__(self) -> None:
         check_width(self.width)
@@ -95,6 +98,11 @@ class RenderSettings:
             raise InputError(f"unknown stereo '{self.stereo}'; expected one of {', '.join(STEREO)}")
         if self.renderer not in RENDERERS:
             raise InputError(f"unknown renderer '{self.renderer}'; expected one of {', '.join(RENDERERS)}")
+
+        if not abs(self.listener_deg) <= 180:
+            raise InputError(f"the head is turned by {self.listener_deg:g} degrees, expected -180 to 180")
+        if self.listener_deg and not self.on_sphere:
+            raise InputError(f"the head is turned, and the renderer is '{self.renderer}'; expected sphere")
 
     @property
     def keeps_stereo(self) -> bool:

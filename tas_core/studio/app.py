@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import functools
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -168,6 +169,21 @@ class _Heard:
     what: str = "output"
     muted: tuple[str, ...] = ()
     solo: tuple[str, ...] = ()
+    turned_deg: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Measured:
+    revision: int
+    start_s: float
+    duration_s: float
+
+
+@dataclass(frozen=True)
+class _Import:
+    name: str
+    data: str
+    revision: int
 
 
 @dataclass(frozen=True)
@@ -217,6 +233,7 @@ def build_app(studio: Studio, token: str, port: int) -> ASGIApp:
     posts: Mapping[str, tuple[Callable[[Any], Any], type]] = {
         "change": (lambda asked: session.change(read_operation(asked.change), asked.revision), _Changed),
         "text": (lambda asked: session.write(asked.text, asked.revision), _Written),
+        "import": (functools.partial(_take_in, session), _Import),
         "undo": (lambda asked: session.undo(asked.revision), _Step),
         "redo": (lambda asked: session.redo(asked.revision), _Step),
         "save": (lambda asked: session.save(overwrite=asked.overwrite), _Save),
@@ -225,6 +242,7 @@ def build_app(studio: Studio, token: str, port: int) -> ASGIApp:
         "decide": (lambda asked: session.decide(take_up=asked.take_up), _Decide),
         "read": (lambda asked: prompt_facts(asked.text), _Read),
         "hear": (functools.partial(_hear, studio), _Heard),
+        "measure": (functools.partial(_measure, studio), _Measured),
         "export": (functools.partial(_export, studio), _Export),
         "command": (functools.partial(_command, studio), _Export),
         "cancel": (lambda asked: studio.exporter.cancel(), _Nothing),
@@ -245,8 +263,24 @@ def build_app(studio: Studio, token: str, port: int) -> ASGIApp:
 def _hear(studio: Studio, asked: _Heard) -> bytes:
     if asked.revision != studio.session.revision:
         raise StaleError("the scene has been changed meanwhile, expected what is now")
-    passage = Passage(asked.start_s, asked.duration_s, asked.what, frozenset(asked.muted), frozenset(asked.solo))  # type: ignore[arg-type]
+    what: Any = asked.what
+    muted, solo = frozenset(asked.muted), frozenset(asked.solo)
+    passage = Passage(asked.start_s, asked.duration_s, what, muted, solo, asked.turned_deg)
     return studio.listening.hear(studio.timeline(), passage)
+
+
+def _measure(studio: Studio, asked: _Measured) -> list[dict[str, Any]]:
+    if asked.revision != studio.session.revision:
+        raise StaleError("the scene has been changed meanwhile, expected what is now")
+    return studio.listening.measure(studio.timeline(), Passage(asked.start_s, asked.duration_s))
+
+
+def _take_in(session: Session, asked: _Import) -> None:
+    try:
+        data = base64.b64decode(asked.data, validate=True)
+    except ValueError as error:
+        raise InputError(f"{asked.name}: what was sent of it is no base64, expected its bytes so") from error
+    session.take_in(asked.name, data, asked.revision)
 
 
 def _copy(session: Session, asked: _Copy) -> None:

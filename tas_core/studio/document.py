@@ -56,6 +56,14 @@ class Document:
             edited = edited_yaml(self.text, str(self.name), self.timeline.segments, timeline.segments)
             if edited is not None and (found := self._read_as(edited, timeline)) is not None:
                 return found
+        return self.written_anew(timeline)
+
+    def written_anew(self, timeline: Timeline) -> Document:
+        """The same file with another timeline and nothing of what was there.
+
+        Raises:
+            InputError: the format cannot hold it.
+        """
         whole = self.read(self.name, self._whole(timeline, self.name))
         lost = "#" in self.text and self.name.suffix.lower() in _YAML
         return replace(whole, note="the file was written anew, without its comments") if lost else whole

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +21,8 @@ from tas_core.errors import InputError, TasError
 from tas_core.studio.document import Document
 from tas_core.studio.operations import Operation
 from tas_core.system.files import check_new_file, file_exists, write_files
-from tas_core.timeline.files import check_extension
-from tas_core.timeline.formats.lines import MAX_TIMELINE_BYTES, read_timeline_text
+from tas_core.timeline.files import check_extension, parse_timeline
+from tas_core.timeline.formats.lines import MAX_TIMELINE_BYTES, read_timeline_text, timeline_text
 
 AUTOSAVE_ENDING: Final = ".tas-autosave.yaml"
 _LARGEST_AUTOSAVE: Final = 4 * MAX_TIMELINE_BYTES
@@ -128,6 +128,32 @@ class Session:
             if document.timeline is None:
                 raise InputError(f"{self.path.name}: nothing is left, expected at least one segment")
             self._put(document)
+
+    def take_in(self, name: str, data: bytes, revision: int) -> None:
+        """Take all segments of another timeline file in any format, in place of those that are there.
+
+        Sounds that the scene names stay where the other names none.
+
+        Args:
+            name: of the other file, whose ending says its format.
+            data: its bytes.
+            revision: as for :meth:`change`.
+
+        Raises:
+            InputError: it cannot be read, does not fit the sound, or the scene's own format cannot hold it.
+            TasError: as for :meth:`change`.
+        """
+        with self._lock:
+            self._check(revision)
+            where = self.path.with_name(Path(name).name or "timeline")
+            check_extension(where)
+            found = parse_timeline(timeline_text(data, where), where)
+            found.resolved(self.duration_s)
+            before = self.document
+            if before.timeline is not None and found.sources in ((), before.timeline.sources):
+                self._put(before.saying(replace(found, sources=before.timeline.sources)))
+            else:
+                self._put(before.written_anew(found))
 
     def undo(self, revision: int) -> None:
         """Take back the latest change; errors as for :meth:`change`."""

@@ -23,20 +23,23 @@ from tas_core.conventions import db_to_amplitude
 from tas_core.errors import InputError
 from tas_core.inference.engine import LoadedModel, load_model
 from tas_core.inference.renderer_choice import choose_renderer, flattened
+from tas_core.inference.result import Block
 from tas_core.inference.settings import RenderSettings
 from tas_core.jobs.request import FileOptions, FileRequest, PreparedFile, mono_pieces
 from tas_core.jobs.sources import SourceMix, open_sources
 from tas_core.models.pretrained import DEFAULT_MODEL
+from tas_core.studio.measuring import Heard, measured
 from tas_core.studio.waveform import Waveform
 from tas_core.system.progress import ignore
 from tas_core.timeline.levels import REMOVED
 from tas_core.timeline.matching import REST
-from tas_core.timeline.segments import Segment, Timeline
+from tas_core.timeline.segments import Segment, Timeline, stem_names
 from tas_core.timeline.sources import SourceFile, sources_by_object
 
 LONGEST_S: Final = 30.0
 """Of a passage that is heard at once."""
 _SHORTEST_S: Final = 0.05
+_HALF_TURN_DEG: Final = 180.0
 _KEPT_SEPARATIONS: Final = 6
 _KEPT_SOUNDS: Final = 12
 
@@ -54,6 +57,8 @@ class Passage:
             filter at the mean of the places; the latter two as loud as the scene.
         muted: objects that are not heard, of the scene.
         solo: objects that alone are heard, of the scene; none is all. "rest" is what no prompt names.
+        turned_deg: by how much the listener's head is turned in the scene, degrees, positive left: a preview, which no
+            file knows of.
     """
 
     start_s: float
@@ -61,6 +66,7 @@ class Passage:
     what: What = "output"
     muted: frozenset[str] = frozenset()
     solo: frozenset[str] = frozenset()
+    turned_deg: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0 <= self.start_s < float("inf") and _SHORTEST_S <= self.duration_s <= LONGEST_S):
@@ -70,6 +76,8 @@ class Passage:
             )
         if self.what not in ("output", "input", "head"):
             raise InputError(f"'{self.what}' cannot be heard, expected output, input or head")
+        if not abs(self.turned_deg) <= _HALF_TURN_DEG:
+            raise InputError(f"a head turned by {self.turned_deg:g} degrees, expected -180 to 180")
 
 
 class Listening:
@@ -148,6 +156,32 @@ class Listening:
                     self._kept.pop(next(iter(self._kept)))
             return self._kept[key]
 
+    def measure(self, timeline: Timeline, passage: Passage) -> list[dict[str, Any]]:
+        """Where sounds are in a passage of the scene, as :class:`tas_core.studio.measuring.Ghost` says it.
+
+        With the number of the segment; arguments and errors as for :meth:`hear`.
+        """
+        rate_hz = self.sample_rate_hz
+        first, stop = self._span(passage)
+        whole = timeline.resolved(self.duration_s)
+        part = whole.cut_out(first / rate_hz, stop / rate_hz)
+        if part is None:
+            return []
+        with self._lock:
+            blocks = list(self._rendered(timeline, (first, stop), RenderSettings(stems=True)))
+            mono = self._mono(first, stop)
+        names = stem_names(whole)
+        stems: dict[str, np.ndarray] = {}
+        if blocks[0].stems is not None:
+            silent = lambda block: np.zeros(block.ears.shape[1])  # noqa: E731
+            rows = {at: [(b.stems or {}).get(at, silent(b)) for b in blocks] for at, _ in enumerate(names)}
+            stems = {name: np.concatenate(rows[at]) for at, name in enumerate(names) if name in whole.objects}
+        ears = np.concatenate([block.ears for block in blocks], axis=1)
+        heard = Heard(ears, mono, stems, rate_hz, whole.needs_sphere)
+        inside = [n for n, segment in enumerate(whole.segments) if _holds(segment, first / rate_hz, stop / rate_hz)]
+        found = zip(inside, measured(heard, part), strict=True)
+        return [{"segment": number, **ghost.as_dict()} for number, ghosts in found for ghost in ghosts]
+
     def waveform(self, parts: int) -> Waveform:
         """The sound as it is drawn, in so many parts."""
         return Waveform(self._own_pieces, self._num_samples, parts)
@@ -164,18 +198,23 @@ class Listening:
 
     def _wave(self, timeline: Timeline, passage: Passage) -> bytes:
         rate_hz = self.sample_rate_hz
-        first = round(passage.start_s * rate_hz)
-        stop = min(self._num_samples, first + round(passage.duration_s * rate_hz))
-        if stop - first < _SHORTEST_S * rate_hz:
-            raise InputError(f"a passage from {passage.start_s:g} s on, and the sound ends at {self.duration_s:g} s")
+        first, stop = self._span(passage)
         ears = self._ears(timeline, passage, (first, stop))
         if passage.what != "output":
-            scene = replace(passage, what="output", muted=frozenset(), solo=frozenset())
+            scene = Passage(passage.start_s, passage.duration_s)
             ears = ears * self._as_loud(ears, self._ears(timeline, scene, (first, stop)))
         peak = float(np.abs(ears).max())
         file = io.BytesIO()
         soundfile.write(file, (ears / max(1.0, peak)).T, rate_hz, format="WAV", subtype="PCM_16")
         return file.getvalue()
+
+    def _span(self, passage: Passage) -> tuple[int, int]:
+        """The first sample of a passage, and the one behind its last."""
+        first = round(passage.start_s * self.sample_rate_hz)
+        stop = min(self._num_samples, first + round(passage.duration_s * self.sample_rate_hz))
+        if stop - first < _SHORTEST_S * self.sample_rate_hz:
+            raise InputError(f"a passage from {passage.start_s:g} s on, and the sound ends at {self.duration_s:g} s")
+        return first, stop
 
     def _as_loud(self, ears: np.ndarray, scene: np.ndarray) -> float:
         """The factor that makes ears (ear, time) as loud as a scene."""
@@ -189,7 +228,9 @@ class Listening:
         """Two ears (ear, time) float64 of a passage."""
         if passage.what == "output":
             heard = audible(timeline, passage.muted, passage.solo)
-            return np.concatenate([block for block in self._rendered(heard, span)], axis=1)
+            turned = RenderSettings(renderer="sphere", listener_deg=passage.turned_deg)
+            rendered = self._rendered(heard, span, turned if passage.turned_deg else RenderSettings())
+            return np.concatenate([block.ears for block in rendered], axis=1)
         mono = self._mono(*span)
         if passage.what == "input":
             return np.stack([mono, mono])
@@ -211,8 +252,8 @@ class Listening:
                 break
         return np.concatenate(found).astype(np.float64)
 
-    def _rendered(self, timeline: Timeline, span: tuple[int, int]) -> Iterator[np.ndarray]:
-        """Two ears of a passage, block by block, as the command makes them."""
+    def _rendered(self, timeline: Timeline, span: tuple[int, int], settings: RenderSettings) -> Iterator[Block]:
+        """A passage, block by block, as the command makes it."""
         from tas_core.jobs.rendering import Rendering
 
         sources = sources_by_object((*timeline.sources, *self._objects), timeline.objects)
@@ -222,7 +263,7 @@ class Listening:
         missing = [name for name in timeline.objects if name not in sources] if self._audio is None else []
         if missing:
             raise InputError(f"'{missing[0]}' has a place and no sound, expected a name of one that is given")
-        whole, render = choose_renderer(timeline.resolved(self.duration_s), RenderSettings(), self.sample_rate_hz)
+        whole, render = choose_renderer(timeline.resolved(self.duration_s), settings, self.sample_rate_hz)
         prepared = PreparedFile(
             request=FileRequest(self._audio or Path("objects"), Path("heard"), has_input=self._audio is not None),
             reader=self._reader,
@@ -235,7 +276,12 @@ class Listening:
             given=given,
         )
         job = Rendering(prepared, None if prepared.separated is None else self.load())
-        return (block.ears for block in job.blocks(ignore))
+        return job.blocks(ignore)
+
+
+def _holds(segment: Segment, start_s: float, end_s: float) -> bool:
+    """Whether a segment with a closed end holds at any moment between two."""
+    return segment.start_s < end_s and (segment.end_s or 0.0) > start_s
 
 
 def audible(timeline: Timeline, muted: Iterable[str], solo: Iterable[str]) -> Timeline:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import time
@@ -412,3 +413,67 @@ def test_a_model_that_cannot_be_used_is_a_file_that_failed(
     assert "\n" not in state["error"]
     assert client.post("export", out="o.wav").status == 200  # the next one begins
     finished(client)
+
+
+# ------------------------------------------------------------------ the head is turned, and places are measured
+
+
+@pytest.fixture
+def noises(open_client: Open, tmp_path: Path) -> Client:
+    """A studio on two noises that are given, so that no model takes part."""
+    rng = np.random.default_rng(0)
+    for name in ("dog", "cat"):
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * rng.standard_normal(16_000), 16_000)
+    (tmp_path / "dog.yaml").write_text('prompts: [{start: 0, text: "dog 150° left, cat behind me"}]\n')
+    return open_client(None, objects=tuple(SourceFile(name, tmp_path / f"{name}.wav") for name in ("dog", "cat")))
+
+
+def test_a_turned_head_hears_all_sounds_turned_the_other_way_and_no_file_knows(noises: Client, tmp_path: Path) -> None:
+    files = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    span = {"start_s": 0.0, "duration_s": 1.0}
+    turned = heard(noises.post("hear", revision=0, turned_deg=30, **span))
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == files
+    assert not np.array_equal(turned, heard(noises.post("hear", revision=0, **span)))
+    noises.change(kind="text", segment=0, text="dog 120° left, cat 150° left")
+    np.testing.assert_allclose(turned, heard(noises.post("hear", revision=1, **span)), atol=2 / 32768)
+    for wrong in (181, -1e9, "left", None):
+        answer = noises.post("hear", revision=1, turned_deg=wrong, **span)
+        assert answer.status == 422
+
+
+def test_measured_places_lie_beside_those_that_were_asked_for(noises: Client) -> None:
+    span = {"start_s": 0.0, "duration_s": 1.0}
+    places = noises.post("measure", revision=0, **span).json
+    assert [(p["object"], p["asked"], p["reason"]) for p in places] == [
+        ("dog", "150° left", ""),
+        ("cat", "behind me", ""),
+    ]
+    for place, azimuth_deg in zip(places, (150, 180), strict=True):
+        off_deg = (place["azimuth_deg"] - azimuth_deg + 180) % 360 - 180
+        assert abs(off_deg) <= 10
+        assert abs(place["elevation_deg"]) <= 10
+    noises.change(kind="text", segment=0, text="dog 40° left, cat from 50° right to 10° left")
+    places = noises.post("measure", revision=1, **span).json
+    assert [(p["part"], p["elevation_deg"]) for p in places] == [
+        ("", None),
+        ("first quarter", None),
+        ("last quarter", None),
+    ]
+    np.testing.assert_allclose([p["azimuth_deg"] for p in places], [40, -42.5, 2.5], atol=6)
+    noises.change(kind="text", segment=0, text="dog wide behind me, cat circles around every 1 second")
+    places = noises.post("measure", revision=2, **span).json
+    assert [p["reason"] for p in places] == ["wide, and in no direction", *["too fast to be measured"] * 2]
+    assert [p["measured"] for p in places] == [None] * 3
+    assert noises.post("measure", revision=1, **span).json["kind"] == "StaleError"
+    assert "expected one of 0.05 to 30 s" in noises.post("measure", revision=2, start_s=0, duration_s=31).json["error"]
+
+
+def test_a_file_is_taken_in_as_the_command_reads_it(client: Client) -> None:
+    label = base64.b64encode(b"0.5\t1.5\tdog left\n").decode()
+    assert client.post("import", name="l.txt", data=label, revision=0).json["segments"][0]["text"] == "dog left"
+    for fields, said in (
+        ({"name": "l.txt", "data": "?", "revision": 1}, "no base64"),
+        ({"name": "l.json", "data": label, "revision": 1}, "expected a timeline"),
+        ({"name": "l.txt", "data": label, "revision": 0}, "changed meanwhile"),
+    ):
+        assert said in client.post("import", **fields).json["error"]

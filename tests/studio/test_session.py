@@ -410,3 +410,69 @@ def test_facts_of_a_prompt_say_what_is_wrong_where() -> None:
     wrong = prompt_facts("dog left, cello")
     assert wrong["error"].startswith("an object without a place")
     assert wrong["text"][slice(*wrong["span"])] == "cello"
+
+
+# ------------------------------------------------------------------ another file is taken in
+
+
+SUBRIP = "1\n00:00:00,500 --> 00:00:02,000\ndog left\n\n2\n00:00:03,000 --> 00:00:04,000\ncat behind me\n"
+OTHERS = [
+    ("x.srt", SUBRIP),
+    ("X.VTT", "WEBVTT\n\n00:00.500 --> 00:02.000\ndog left\n\n00:03.000 --> 00:04.000\ncat behind me\n"),
+    ("a b.txt", "0.5\t2.0\tdog left\n3.0\t4.0\tcat behind me\n"),
+    ("other.yml", "prompts:\n- {start: 0.5, end: 2, text: dog left}\n- {start: 3, end: 4, text: cat behind me}\n"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), OTHERS, ids=[name for name, _ in OTHERS])
+def test_segments_of_another_file_are_taken_and_can_be_given_back(scene: Path, name: str, text: str) -> None:
+    session = Session(scene, 8.0)
+    session.take_in(name, b"\xef\xbb\xbf" + text.encode(), 0)
+    timeline = session.document.timeline
+    assert timeline is not None
+    found = [(segment.start_s, segment.end_s, segment.text) for segment in timeline.segments]
+    assert found == [(0.5, 2.0, "dog left"), (3.0, 4.0, "cat behind me")]
+    assert session.document.text.startswith("# evening\n")  # it is still this file
+    session.undo(session.revision)
+    assert session.document.text == SCENE
+
+
+def test_sounds_that_a_scene_names_stay_where_another_file_names_none(tmp_path: Path) -> None:
+    path = tmp_path / "given.yaml"
+    path.write_text('sources: {cello: c.wav}\nprompts: [{start: 0, text: "cello left"}]\n')
+    session = Session(path, 8.0)
+    session.take_in("x.srt", SUBRIP.replace("dog", "cello").encode(), 0)
+    timeline = session.document.timeline
+    assert timeline is not None
+    assert [item.name for item in timeline.sources] == ["cello"]
+    session.take_in("o.yaml", b'sources: {dog: d.wav}\nprompts: [{start: 1, text: "dog left"}]\n', session.revision)
+    timeline = session.document.timeline
+    assert timeline is not None
+    assert [(item.name, item.file) for item in timeline.sources] == [("dog", tmp_path / "d.wav")]
+
+
+def test_a_new_scene_takes_another_file(tmp_path: Path) -> None:
+    session = Session(tmp_path / "new.yaml", 8.0)
+    session.take_in("../../x.srt", SUBRIP.encode(), 0)
+    assert session.document.text.count("start:") == 2
+    assert os.listdir(tmp_path) == ["new.yaml.tas-autosave.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("x.srt", b"1\n00:00:00,500 --> 00:00:02,000\ndog sideways\n", "x.srt:3"),
+        ("x.srt", b"\xff\xfe1", "x.srt:1:1: not a UTF-8 character"),
+        ("x.srt", b" " * 1_000_001, "more than 1000000 bytes"),
+        ("x.srt", b"", "no segments"),
+        ("x.json", b"{}", "the extension .json, expected a timeline"),
+        ("", b"", "no extension"),
+        ("late.txt", b"9.0\t10.0\tdog left\n", "expected a start before the end"),
+    ],
+)
+def test_another_file_that_cannot_be_taken_leaves_the_scene(scene: Path, name: str, data: bytes, said: str) -> None:
+    session = Session(scene, 8.0)
+    with pytest.raises(InputError) as caught:
+        session.take_in(name, data, 0)
+    assert said in error_facts(caught.value)["error"]
+    assert (session.document.text, session.revision) == (SCENE, 0)

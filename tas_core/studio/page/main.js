@@ -3,8 +3,10 @@
 
 import { button, html, replace } from "./elements.js";
 import { showExport } from "./export.js";
+import { moment } from "./playhead.js";
 import { store } from "./scene.js";
-import { compare, levelDifference, showSound, toggle } from "./sound.js";
+import { showListener } from "./listener.js";
+import { compare, levelDifference, showSound, toggle, turned } from "./sound.js";
 import { showSpace } from "./space.js";
 import { say } from "./strings.js";
 import { showText } from "./text.js";
@@ -88,6 +90,8 @@ addEventListener("keydown", (event) => {
     if (key === "c") return compare("head");
     if (key === "s" && store.number >= 0)
       return store.change(() => ({ kind: "split", segment: store.number, at_s: store.cursor }));
+    if (key === "j" && store.number >= 0)
+      return store.change(() => ({ kind: "join", segment: store.number, words: event.shiftKey ? "second" : "first" }));
     if (key === "arrowleft" || key === "arrowright") return store.go(store.cursor + (key === "arrowleft" ? -0.5 : 0.5));
     return null;
   };
@@ -99,16 +103,19 @@ for (const name of /** @type {const} */ (["space", "text", "timeline", "listen",
 
 store.watch(drawBar);
 store.watch(decide);
-showSpace();
 showSound();
+showListener();
 try {
+  const known = await store.json("words");
   await store.load();
+  showSpace(known);
   showTimeline();
-  await Promise.all([showText(), showExport()]);
+  showText(known);
+  await showExport();
   store.tell();
   store.poll();
   document.documentElement.dataset.ready = "true";
 } catch (error) {
   tell(error instanceof Error ? error.message : String(error));
 }
-Object.assign(globalThis, { tasStudio: { store, levelDifference } });
+Object.assign(globalThis, { tasStudio: { store, levelDifference, turned, moment } });

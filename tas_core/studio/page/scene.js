@@ -4,7 +4,8 @@
 import { say } from "./strings.js";
 
 /**
- * @typedef {{object: string, words: string, is_placed: boolean, way: [number, number, number, number][]}} Clause
+ * @typedef {{object: string, words: string, is_placed: boolean, way: [number, number, number, number][],
+ *   way_kind: string, turns?: number, turn_s?: number}} Clause
  * @typedef {{start_s: number, end_s: number | null, closed_end_s: number, text: string, clauses: Clause[],
  *   notes: string[]}} Segment
  * @typedef {{revision: number, file: string, exists: boolean, saved: boolean, undo: number, redo: number,

@@ -2,10 +2,15 @@
 // @ts-check
 
 import { button, html, labelled, replace } from "./elements.js";
+import { keepMeasured } from "./measured.js";
+import { follow, tick } from "./playhead.js";
 import { Refusal, store } from "./scene.js";
 import { say } from "./strings.js";
 
 const FADE_S = 0.02;
+const TURN_STEP_DEG = 5;
+/** Nothing is measured before the scene has been left alone for so long. */
+const REST_MS = 700;
 
 /** What is heard: seconds. */
 export const passage = { start_s: 0, duration_s: 5 };
@@ -17,11 +22,16 @@ const solo = new Set();
 
 /** @type {AudioContext | null} */
 let context = null;
-/** @type {{source: AudioBufferSourceNode, gain: GainNode, began: number, length: number} | null} */
+/** @type {{source: AudioBufferSourceNode, gain: GainNode, began: number, length: number, start_s: number} | null} */
 let playing = null;
 let wanted = false;
-let asked = "";
+let busy = false;
+let done = "";
 let said = "";
+/** By how much the listener's head is turned in what is heard, degrees, positive left; the file knows nothing of it. */
+let turned_deg = 0;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let resting;
 
 /** What the browser has heard last, for whoever measures it. @type {AudioBuffer | null} */
 let latest = null;
@@ -33,12 +43,13 @@ function stop() {
     playing.source.stop(context.currentTime + FADE_S);
   }
   playing = null;
-  asked = "";
+  done = "";
   draw();
+  tick();
 }
 
-/** @param {AudioBuffer} buffer  goes on where the one before is */
-function play(buffer) {
+/** @param {AudioBuffer} buffer  goes on where the one before is  @param {number} start_s */
+function play(buffer, start_s) {
   if (!context) return;
   const now = context.currentTime;
   const source = context.createBufferSource();
@@ -55,29 +66,50 @@ function play(buffer) {
     playing.gain.gain.linearRampToValueAtTime(0, now + FADE_S);
     playing.source.stop(now + FADE_S);
   }
-  playing = { source, gain, began: now - phase, length: buffer.duration };
+  playing = { source, gain, began: now - phase, length: buffer.duration, start_s };
+  tick();
 }
 
-/** Ask for what is to be heard, if it is another passage than the latest. */
+/** @returns {number | null} seconds, where in the sound it plays */
+function playhead() {
+  if (!playing || !context) return null;
+  return playing.start_s + ((context.currentTime - playing.began) % playing.length);
+}
+
+/** What is to be heard, and what tells it from all else. */
+function wish() {
+  const scene = what === "output" ? { muted: [...muted].sort(), solo: [...solo].sort(), turned_deg } : {};
+  const passed = { ...passage, what, ...scene };
+  return { passed, key: JSON.stringify([store.scene?.text, passed]) };
+}
+
+/** Ask for what is to be heard, until that is what was heard last: one at a time, and only the newest. */
 async function hear() {
-  if (!wanted || !context || !store.segments.length) return;
-  const wish = { ...passage, what, muted: [...muted].sort(), solo: [...solo].sort() };
-  const key = JSON.stringify([store.scene?.text, wish]);
-  if (key === asked) return;
-  asked = key;
+  if (busy) return;
+  busy = true;
+  try {
+    for (let next = wish(); wanted && context && store.segments.length && next.key !== done; next = wish())
+      await listen(next, context);
+  } finally {
+    busy = false;
+  }
+}
+
+/** @param {{passed: typeof passage, key: string}} next  @param {AudioContext} context */
+async function listen({ passed, key }, context) {
   const began = performance.now();
   said = say("rendering");
   draw();
   try {
-    const buffer = await context.decodeAudioData(await store.hear(wish));
-    if (asked !== key || !wanted) return;
+    const buffer = await context.decodeAudioData(await store.hear(passed));
+    if (!wanted) return;
+    done = key;
     latest = buffer;
-    play(buffer);
+    play(buffer, passed.start_s);
     said = say("heard", { ms: Math.round(performance.now() - began) });
+    measureSoon();
   } catch (error) {
-    if (asked !== key) return;
     if (error instanceof Refusal && error.facts.kind === "StaleError") {
-      asked = "";
       await store.load();
       return;
     }
@@ -86,6 +118,35 @@ async function hear() {
     store.complain(error instanceof Error ? error.message : String(error));
   }
   draw();
+}
+
+/** Measure where sounds are in the passage, when the scene is left alone. */
+function measureSoon() {
+  clearTimeout(resting);
+  const text = store.scene?.text ?? "";
+  const { start_s, duration_s } = passage;
+  resting = setTimeout(async () => {
+    if (store.scene?.text !== text || busy) return;
+    try {
+      const revision = store.scene.revision;
+      keepMeasured(text, await store.json("measure", { revision, start_s, duration_s }));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error; // what is wrong with the scene is said where it is heard
+    }
+  }, REST_MS);
+}
+
+/** @returns {number} by how much the head is turned in what is heard, degrees, positive left */
+export function turned() {
+  return turned_deg;
+}
+
+/** @param {number} degrees  that the head is to be turned by, in what is heard alone */
+export function turnHead(degrees) {
+  const rounded = TURN_STEP_DEG * Math.round(Math.min(180, Math.max(-180, degrees)) / TURN_STEP_DEG);
+  if (rounded === turned_deg) return;
+  turned_deg = rounded === 0 ? 0 : rounded;
+  store.tell();
 }
 
 /** Begin to play, or stop. */
@@ -100,6 +161,12 @@ export function toggle() {
   hear();
   draw();
 }
+
+const turner = html("input", { type: "range", min: -180, max: 180, step: TURN_STEP_DEG, "data-key": "turn", value: 0 });
+const turnSaid = html("output", { "aria-live": "polite" });
+const panel = html("div");
+const turning = html("div", { class: "turning" }, labelled(say("turn"), turner), turnSaid);
+turner.addEventListener("input", () => turnHead(-Number(turner.value)));
 
 /** @param {"output" | "input" | "head"} which */
 export function compare(which) {
@@ -128,7 +195,12 @@ function toggleOf(set, name, label, key) {
 function draw() {
   const { scene } = store;
   if (!scene) return;
-  const body = /** @type {Element} */ (document.querySelector("#listen .body"));
+  const state = turned_deg
+    ? say(turned_deg > 0 ? "turnedLeft" : "turnedRight", { degrees: Math.abs(turned_deg) })
+    : say("turnedNot");
+  if (turnSaid.textContent !== state) turnSaid.textContent = state;
+  if (Number(turner.value) !== -turned_deg) turner.value = String(-turned_deg);
+  turner.setAttribute("aria-valuetext", state);
   const number = (/** @type {"start_s" | "duration_s"} */ name, /** @type {"from" | "length"} */ label) => {
     const [min, max] = name === "start_s" ? [0, scene.duration_s] : [0.1, 30];
     const field = html("input", { type: "number", min, max, step: 0.1, "data-key": name, value: String(passage[name]) });
@@ -155,7 +227,7 @@ function draw() {
     ),
   );
   replace(
-    body,
+    panel,
     html(
       "div",
       { class: "bar" },
@@ -171,10 +243,13 @@ function draw() {
 
 /** Show what is heard. */
 export function showSound() {
+  /** @type {Element} */ (document.querySelector("#listen .body")).append(panel, turning);
+  follow(playhead);
   store.watch(() => {
     for (const set of [muted, solo])
       for (const name of set) if (name !== "rest" && !store.scene?.objects.includes(name)) set.delete(name);
     draw();
     hear();
+    tick();
   });
 }

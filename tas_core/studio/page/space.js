@@ -1,204 +1,95 @@
-// Where sounds are at the cursor, seen from above: dots that are dragged, ways that are drawn.
+// Where sounds are, seen from above and from the side: dots that are dragged, ways that are drawn.
 // @ts-check
 
+import { dot, ghost, handlesOf, labelRows, moving, way } from "./dots.js";
 import { button, html, labelled, replace, svg } from "./elements.js";
-import { point, store } from "./scene.js";
+import { ends, pointed, put, thinned } from "./hands.js";
+import { measuredIn, measuredWords } from "./measured.js";
+import { moment, onMoment } from "./playhead.js";
+import { RING, setScale } from "./projection.js";
+import { store } from "./scene.js";
+import { turned } from "./sound.js";
 import { say } from "./strings.js";
 
 /** @typedef {import("./scene.js").Clause} Clause */
 /** @typedef {import("./scene.js").Point} Point */
+/** @typedef {import("./projection.js").View} View */
+/** @typedef {import("./dots.js").Shown} Shown */
 
-const USUAL_M = 1.4;
-const RADIUS = 100;
-const PER_DOUBLE = 22;
-const NEAREST = 30;
-const FARTHEST = 145;
-const STEP_DEG = 5;
+const MANY = 16;
+const BOX = { viewBox: "-160 -160 320 320" };
+const drawings = { above: svg("svg", { ...BOX, role: "group" }), side: svg("svg", { ...BOX, role: "img" }) };
+/** @type {string[]} kinds of ways */
+let kinds = [];
+let sideAsked = false;
+let drawsNext = false;
+/** @type {{seconds: number, start: number, each: {go: (share: number) => void}[]}} what moves at the moment */
+let movers = { seconds: 1, start: 0, each: [] };
 
-/** @param {number} metres */
-function radius(metres) {
-  return Math.min(FARTHEST, Math.max(NEAREST, RADIUS + PER_DOUBLE * Math.log2(metres / USUAL_M)));
-}
-
-/** @param {Point} place  @returns {[number, number]} on the drawing: front is up, left is left */
-function drawn(place) {
-  const angle = (place.azimuth_deg * Math.PI) / 180;
-  const far = radius(place.distance_m);
-  return [-far * Math.sin(angle), -far * Math.cos(angle)];
-}
-
-/** @param {number} degrees  @returns {number} -180 to 180 */
-function wrapped(degrees) {
-  const turned = ((((degrees + 180) % 360) + 360) % 360) - 180;
-  return turned === -180 ? 180 : turned;
-}
-
-/** @param {Point} place */
-function plain(place) {
-  return {
-    azimuth_deg: wrapped(Math.round(place.azimuth_deg * 10) / 10),
-    elevation_deg: Math.round(place.elevation_deg),
-    distance_m: place.distance_m,
-    spread: Math.round(place.spread * 100) / 100,
-  };
-}
-
-/**
- * @param {Clause} clause
- * @returns {{start: Point, end: Point, moves: boolean}}
- */
-function ends(clause) {
-  const last = clause.way.length - 1;
-  return { start: point(clause.way[0]), end: point(clause.way[last]), moves: last > 0 };
-}
-
-/**
- * Put a sound elsewhere.
- * @param {number} segment
- * @param {Clause} clause
- * @param {"start" | "end"} which
- * @param {Partial<Point>} changes
- */
-function put(segment, clause, which, changes) {
-  return store.change(moved(segment, clause, which, changes));
-}
-
-/**
- * Put a sound elsewhere by a step from where it is when the steps before are done.
- * @param {number} segment
- * @param {Clause} clause
- * @param {"start" | "end"} which
- * @param {(place: Point) => Partial<Point>} step
- */
-function nudge(segment, clause, which, step) {
-  return store.change(() => {
-    const now = store.segments[segment]?.clauses.find((each) => each.object === clause.object) ?? clause;
-    return moved(segment, now, which, step(ends(now)[which]));
-  });
-}
-
-/**
- * The change that puts a sound elsewhere.
- * @param {number} segment
- * @param {Clause} clause
- * @param {"start" | "end"} which
- * @param {Partial<Point>} changes
- */
-function moved(segment, clause, which, changes) {
-  const { start, end, moves } = ends(clause);
-  const places = { start, end };
-  places[which] = { ...places[which], ...changes };
-  const change = { kind: "put", segment, object: clause.object, start: plain(places.start) };
-  return moves ? { ...change, end: plain(places.end) } : change;
-}
-
-/** The drawing, whose dots follow the pointer. */
-const drawing = svg("svg", { viewBox: "-160 -160 320 320", role: "group" });
-
-/**
- * @param {number} segment
- * @param {Clause} clause
- * @param {"start" | "end"} which
- * @param {number} colour
- */
-function dot(segment, clause, which, colour) {
-  const { start, end } = ends(clause);
-  const place = which === "start" ? start : end;
-  const [x, y] = drawn(place);
-  const label = say(which === "start" ? "place" : "placeEnd", { object: clause.object, words: clause.words });
-  const chosen = store.object === clause.object;
-  const group = svg(
-    "g",
-    {
-      class: `dot colour-${colour % 6}${chosen ? " chosen" : ""}`,
-      transform: `translate(${x} ${y})`,
-      tabindex: 0,
-      role: "slider",
-      "data-key": `dot-${clause.object}-${which}`,
-      "data-object": clause.object,
-      "data-end": which,
-      "aria-label": label,
-      "aria-valuemin": -180,
-      "aria-valuemax": 180,
-      "aria-valuenow": Math.round(wrapped(place.azimuth_deg)),
-      "aria-valuetext": clause.words,
-    },
-    svg("circle", { r: 9 + 26 * place.spread, class: "spread" }),
-    svg("circle", { r: which === "start" ? 9 : 6 }),
-    svg("text", { y: y > 0 ? 24 : -14, "text-anchor": "middle", text: clause.object }),
-  );
-  group.addEventListener("focus", () => store.choose(clause.object));
-  group.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
-    const step = event.shiftKey ? 1 : STEP_DEG;
-    const turns = { ArrowLeft: step, ArrowRight: -step }[event.key];
-    const rises = { ArrowUp: step, ArrowDown: -step }[event.key];
-    if (turns !== undefined) nudge(segment, clause, which, (now) => ({ azimuth_deg: now.azimuth_deg + turns }));
-    else if (rises !== undefined)
-      nudge(segment, clause, which, (now) => ({
-        elevation_deg: Math.min(90, Math.max(-90, now.elevation_deg + rises)),
-      }));
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  group.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
-    event.preventDefault();
-    let at = place;
-    let moved = false;
-    const follow = (/** @type {PointerEvent} */ now) => {
-      const box = drawing.getBoundingClientRect();
-      const scale = 320 / Math.min(box.width, box.height);
-      const dx = (now.clientX - box.left - box.width / 2) * scale;
-      const dy = (now.clientY - box.top - box.height / 2) * scale;
-      if (!moved && Math.hypot(dx - x, dy - y) < 4) return;
-      moved = true;
-      at = { ...place, azimuth_deg: Math.round((Math.atan2(-dx, -dy) * 180) / Math.PI) };
-      if (now.shiftKey) {
-        const metres = USUAL_M * 2 ** ((Math.hypot(dx, dy) - RADIUS) / PER_DOUBLE);
-        at.distance_m = Math.min(100, Math.max(0.1, Math.round(metres * 10) / 10));
-      }
-      const [nowX, nowY] = drawn(at);
-      group.setAttribute("transform", `translate(${nowX} ${nowY})`);
-    };
-    const end = () => {
-      removeEventListener("pointermove", follow);
-      removeEventListener("pointerup", end);
-      removeEventListener("pointercancel", end);
-      if (moved) put(segment, clause, which, at);
-      else group.focus();
-    };
-    addEventListener("pointermove", follow);
-    addEventListener("pointerup", end);
-    addEventListener("pointercancel", end);
-  });
-  return group;
-}
-
-/** @param {Clause} clause  @param {number} colour */
-function way(clause, colour) {
-  const points = clause.way.map((step) => drawn(point(step)).join(",")).join(" ");
-  return svg("polyline", { points, class: `way colour-${colour % 6}` });
-}
-
-/** Ears, nose and what is where. */
-function head() {
-  const mark = (/** @type {number} */ x, /** @type {number} */ y, /** @type {"front"|"left"|"right"|"behind"} */ name) =>
-    svg("text", { x, y, "text-anchor": "middle", class: "where", text: say(name) });
+/** Ears, nose and what is where. @param {View} view */
+function head(view) {
+  const mark = (
+    /** @type {number} */ x,
+    /** @type {number} */ y,
+    /** @type {"front"|"left"|"right"|"behind"|"up"|"down"} */ name,
+  ) => svg("text", { x, y, "text-anchor": "middle", class: "where", text: say(name) });
+  const ring = svg("circle", { r: RING, class: "ring" });
+  const level = svg("line", { x1: -RING, x2: RING, y1: 0, y2: 0, class: "ring" });
+  if (view === "side") {
+    const profile = "M 12 -13 A 17 20 0 1 0 12 13 L 13 6 L 18 3 L 14 -3 Z M -4 -4 q -5 4 1 9";
+    const marks = [mark(0, -149, "up"), mark(0, 155, "down"), mark(136, 4, "front"), mark(-136, 4, "behind")];
+    return [ring, level, svg("path", { d: profile, class: "head" }), ...marks];
+  }
+  const face = "M -18 0 a 18 21 0 1 0 36 0 a 18 21 0 1 0 -36 0 M -5 -20 L 0 -30 L 5 -20";
+  const ears = "M -18 -5 q -8 5 0 11 M 18 -5 q 8 5 0 11";
   return [
-    svg("circle", { r: RADIUS, class: "ring" }),
-    svg("line", { x1: -RADIUS, x2: RADIUS, y1: 0, y2: 0, class: "ring" }),
-    svg("path", { d: "M -18 0 a 18 21 0 1 0 36 0 a 18 21 0 1 0 -36 0 M -5 -20 L 0 -30 L 5 -20", class: "head" }),
-    svg("path", { d: "M -18 -5 q -8 5 0 11 M 18 -5 q 8 5 0 11", class: "head" }),
-    mark(0, -148, "front"),
+    ring,
+    level,
+    svg("path", { d: `${face} ${ears}`, class: "head", transform: `rotate(${-turned()})` }),
+    mark(0, -149, "front"),
     mark(-140, 4, "left"),
     mark(140, 4, "right"),
-    mark(0, 156, "behind"),
+    mark(0, 155, "behind"),
   ];
 }
 
+/**
+ * Lets a line be drawn on a drawing for the chosen sound.
+ * @param {View} view
+ */
+function drawsLines(view) {
+  const drawing = drawings[view];
+  drawing.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
+    const segment = store.number;
+    const object = store.object;
+    if (!drawsNext || !object || segment < 0) return;
+    event.preventDefault();
+    const line = [pointed(drawing, event)];
+    const ink = svg("polyline", { class: "ink" });
+    drawing.append(ink);
+    const step = (/** @type {PointerEvent} */ now) => {
+      line.push(pointed(drawing, now));
+      ink.setAttribute("points", line.map((each) => each.join(",")).join(" "));
+    };
+    const end = (/** @type {PointerEvent} */ now) => {
+      removeEventListener("pointermove", step);
+      removeEventListener("pointerup", end);
+      removeEventListener("pointercancel", end);
+      ink.remove();
+      if (!drawsNext || now.type === "pointercancel") return;
+      drawsNext = false;
+      const points = thinned(line).map(([x, y]) => [x / RING, -y / RING]);
+      store.change({ kind: "draw", segment, object, view, line: points }).then(draw);
+    };
+    addEventListener("pointermove", step);
+    addEventListener("pointerup", end);
+    addEventListener("pointercancel", end);
+  });
+}
+
 /** @param {number} segment  @param {Clause} clause */
-function handles(segment, clause) {
-  const { start, end, moves } = ends(clause);
+function fields(segment, clause) {
+  const { start } = ends(clause);
   const number = (
     /** @type {string} */ label,
     /** @type {keyof Point} */ name,
@@ -208,23 +99,67 @@ function handles(segment, clause) {
     field.addEventListener("change", () => put(segment, clause, "start", { [name]: Number(field.value) }));
     return labelled(label, field);
   };
-  const move = () =>
-    store.change({
-      kind: "put",
-      segment,
-      object: clause.object,
-      start: plain(start),
-      ...(moves ? {} : { end: plain({ ...end, azimuth_deg: start.azimuth_deg + (start.azimuth_deg > 0 ? -40 : 40) }) }),
-    });
-  return html(
-    "div",
-    { class: "bar" },
-    html("strong", { dir: "auto", text: clause.words }),
-    number(say("elevation"), "elevation_deg", { min: -90, max: 90, step: 5 }),
-    number(say("distance"), "distance_m", { min: 0.1, max: 100, step: 0.1 }),
-    number(say("spread"), "spread", { min: 0, max: 1, step: 0.1 }),
-    button(say(moves ? "stay" : "move"), move, { "data-key": "move" }),
+  const all = kinds.includes(clause.way_kind) ? kinds : [...kinds, clause.way_kind];
+  const choice = html(
+    "select",
+    { "data-key": "move" },
+    ...all.map((kind) => html("option", { value: kind, text: say(/** @type {"way-stays"} */ (`way-${kind}`)) })),
   );
+  choice.value = clause.way_kind;
+  choice.addEventListener("change", () =>
+    store.change({ kind: "way", segment, object: clause.object, way: choice.value }),
+  );
+  return [
+    html("p", { class: "words" }, html("strong", { dir: "auto", text: clause.words })),
+    html(
+      "div",
+      { class: "bar" },
+      number(say("elevation"), "elevation_deg", { min: -90, max: 90, step: 5 }),
+      number(say("distance"), "distance_m", { min: 0.1, max: 100, step: 0.1 }),
+      number(say("spread"), "spread", { min: 0, max: 1, step: 0.1 }),
+      labelled(say("way"), choice),
+    ),
+  ];
+}
+
+/** Buttons of the views: the side, and drawing a way. @param {boolean} side  @param {boolean} chosen */
+function tools(side, chosen) {
+  const pen = button(
+    say("drawWay"),
+    () => {
+      drawsNext = !drawsNext;
+      draw();
+    },
+    { "data-key": "draw", "aria-pressed": drawsNext ? "true" : "false", disabled: !chosen },
+  );
+  const fromSide = button(
+    say("fromSide"),
+    () => {
+      sideAsked = !side;
+      draw();
+    },
+    { "data-key": "side", "aria-pressed": side ? "true" : "false" },
+  );
+  return html("div", { class: "bar" }, fromSide, pen, ...(drawsNext ? [html("span", { text: say("drawHint") })] : []));
+}
+
+/** What was measured beside what was asked for, as text. @param {import("./measured.js").Measured[]} places */
+function measuredList(places) {
+  if (!places.length) return [];
+  const lines = places.map((each) => html("li", { dir: "auto", text: measuredWords(each) }));
+  return [
+    html(
+      "details",
+      { class: "measured", open: true },
+      html("summary", { text: say("measured") }),
+      html("ul", {}, ...lines),
+    ),
+  ];
+}
+
+/** Whether any of the sounds has a height at any time. @param {Clause[]} clauses */
+function haveHeight(clauses) {
+  return clauses.some((clause) => clause.way.some((step) => step[1] !== 0));
 }
 
 function draw() {
@@ -232,26 +167,86 @@ function draw() {
   const { number } = store;
   const segment = store.segments[number];
   if (!segment) {
+    movers.each = [];
     replace(body, html("p", { text: say("noSpace") }));
     return;
   }
   const colour = (/** @type {Clause} */ clause) => store.scene?.objects.indexOf(clause.object) ?? 0;
   const placed = segment.clauses.filter((clause) => clause.is_placed);
-  const dots = placed.flatMap((clause) => {
-    /** @type {("start" | "end")[]} */
-    const both = ends(clause).moves ? ["end", "start"] : ["start"];
-    return both.map((which) => dot(number, clause, which, colour(clause)));
-  });
-  drawing.setAttribute("aria-label", say("space"));
-  const ways = placed.filter((clause) => clause.way.length > 1).map((clause) => way(clause, colour(clause)));
-  replace(drawing, ...head(), ...ways, ...dots);
   const chosen = placed.find((clause) => clause.object === store.object);
-  const below = chosen ? handles(number, chosen) : html("p", { text: say("noPlace") });
-  if (body.firstElementChild !== drawing) body.replaceChildren(drawing, html("div"));
-  replace(/** @type {Element} */ (body.lastElementChild), below);
+  if (!chosen) drawsNext = false;
+  const side = sideAsked || haveHeight(placed);
+  const seconds = segment.closed_end_s - segment.start_s;
+  const measured = measuredIn(number);
+  /** @type {{go: (share: number) => void}[]} */
+  const each = [];
+  for (const view of /** @type {View[]} */ (side ? ["above", "side"] : ["above"])) {
+    const drawing = drawings[view];
+    const rows = labelRows(placed, view);
+    /** @type {Shown[]} */
+    const shown = placed.map((clause, at) => ({ drawing, view, number, clause, colour: colour(clause), row: rows[at] }));
+    const moves = shown.filter(({ clause }) => ends(clause).moves);
+    const live = moves.map((one) => moving(one, seconds));
+    each.push(...live);
+    const ghosts = measured.flatMap((found) => {
+      const clause = placed.find((one) => one.object === found.object);
+      const hidden = view === "side" && found.elevation_deg === null;
+      if (!clause || found.azimuth_deg === null || hidden) return [];
+      const { start, end } = ends(clause);
+      return [ghost(view, found, (found.part === "last quarter" ? end : start).distance_m, colour(clause))];
+    });
+    const dots = shown.flatMap((one) => {
+      const turns = one.clause.turns || one.clause.turn_s;
+      return ends(one.clause).moves && !turns ? [dot(one, "end"), dot(one, "start")] : [dot(one, "start")];
+    });
+    const grips = view === "above" && chosen ? handlesOf({ drawing, view, number, clause: chosen, colour: 0, row: 0 }) : [];
+    drawing.setAttribute("aria-label", view === "above" ? say("space") : say("sideOf", { words: heights(placed) }));
+    drawing.classList.toggle("crowded", placed.length > MANY);
+    drawing.classList.toggle("drawn-on", drawsNext);
+    const ways = moves.map((one) => way(one, seconds));
+    replace(drawing, ...head(view), ...ways, ...ghosts, ...live.map(({ element }) => element), ...dots, ...grips);
+  }
+  movers = { seconds, start: segment.start_s, each };
+  if (!body.querySelector(".views")) body.replaceChildren(html("div", { class: "views" }, drawings.above), html("div"));
+  const views = /** @type {Element} */ (body.firstElementChild);
+  if (side !== views.contains(drawings.side)) side ? views.append(drawings.side) : drawings.side.remove();
+  const below = chosen ? fields(number, chosen) : [html("p", { text: say("noPlace") })];
+  replace(
+    /** @type {Element} */ (body.lastElementChild),
+    tools(side, Boolean(chosen)),
+    ...below,
+    ...measuredList(measured),
+  );
+  go(moment());
 }
 
-/** Show the space. */
-export function showSpace() {
+/** Heights in words, for who does not see them. @param {Clause[]} clauses */
+function heights(clauses) {
+  const high = (/** @type {Clause} */ clause) => Math.round(ends(clause).start.elevation_deg);
+  return clauses.map((clause) => say("height", { object: clause.object, degrees: high(clause) })).join("; ");
+}
+
+/** Move what moves to where it is at a moment. @param {number} seconds */
+function go(seconds) {
+  const share = (seconds - movers.start) / movers.seconds;
+  for (const one of movers.each) one.go(Math.min(1, Math.max(0, share)));
+}
+
+/** Show the space. @param {{ways: string[], scale: import("./projection.js").Scale}} known */
+export function showSpace(known) {
+  kinds = known.ways;
+  setScale(known.scale);
+  drawsLines("above");
+  drawsLines("side");
+  addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !drawsNext) return;
+    drawsNext = false;
+    draw();
+  });
+  onMoment((seconds) => {
+    const { number } = store;
+    const at = store.segments.findIndex((one) => one.start_s <= seconds && seconds < one.closed_end_s);
+    if (at === number) go(seconds);
+  });
   store.watch(draw);
 }

@@ -210,11 +210,11 @@ async function applyWhole() {
   if (refused) drafts.set("raw", draft);
 }
 
-/** Show the words. */
-export async function showText() {
+/** Show the words. @param {{objects: string[], places: string[]}} words  to complete with */
+export function showText(words) {
+  known = words;
   store.watch(() => draw());
   addEventListener("beforeunload", (event) => {
     if (drafts.size) event.preventDefault();
   });
-  known = await store.json("words");
 }

@@ -2,6 +2,7 @@
 // @ts-check
 
 import { button, html, labelled, replace } from "./elements.js";
+import { isHeard, onMoment } from "./playhead.js";
 import { shown, store } from "./scene.js";
 import { say } from "./strings.js";
 import { passage } from "./sound.js";
@@ -14,6 +15,8 @@ let waveform = { parts: 1, peaks: [], done: false };
 const canvas = html("canvas", { "aria-hidden": "true" });
 const track = html("div", { class: "track" });
 const tools = html("div", { class: "bar" });
+const playhead = html("div", { class: "playhead" });
+const picker = html("input", { type: "file", accept: ".yaml,.yml,.srt,.vtt,.txt", "data-key": "import" });
 
 /** @param {number} seconds */
 function percent(seconds) {
@@ -118,6 +121,9 @@ function block(segment, number) {
   element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
     if (event.key === "Enter") store.go(start_s);
+    else if (event.key === "Delete") store.change(() => ({ kind: "remove", segment: number }));
+    else if (event.key.toLowerCase() === "j" && !event.ctrlKey && !event.metaKey && !event.altKey)
+      store.change(() => ({ kind: "join", segment: number, words: event.shiftKey ? "second" : "first" }));
     else if (step !== undefined) store.change(() => stepped(number, step, event));
     else return;
     event.preventDefault();
@@ -170,7 +176,8 @@ function draw() {
   heard.style.left = percent(passage.start_s);
   heard.style.width = percent(Math.min(passage.duration_s, scene.duration_s - passage.start_s));
   const blocks = html("div", { class: "blocks" }, ...segments.map(block));
-  replace(track, canvas, heard, blocks, ...scene.objects.map(lane), cursor);
+  const lanes = html("div", { class: "lanes" }, ...scene.objects.map(lane));
+  replace(track, canvas, heard, blocks, lanes, cursor, playhead);
   drawWaveform();
   const at = html("input", {
     type: "number",
@@ -212,10 +219,46 @@ async function readWaveform() {
   }
 }
 
+/** Take the segments of another file. @param {File} file */
+async function takeIn(file) {
+  const data = await new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(String(reader.result).replace(/^[^,]*,/, ""));
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  }).catch((/** @type {Error} */ error) => store.complain(error.message));
+  if (data === undefined) return;
+  await store.send("import", () => ({ name: file.name, data, revision: store.scene?.revision ?? 0 }));
+}
+
+/** Files are taken from a dialog, or dropped anywhere on the page. */
+function takesFiles() {
+  picker.addEventListener("change", async () => {
+    const [file] = picker.files ?? [];
+    if (file) await takeIn(file);
+    picker.value = "";
+  });
+  addEventListener("dragover", (event) => {
+    if (event.dataTransfer?.types.includes("Files")) event.preventDefault();
+  });
+  addEventListener("drop", (event) => {
+    const [file] = event.dataTransfer?.files ?? [];
+    if (!file) return;
+    event.preventDefault();
+    takeIn(file);
+  });
+}
+
 /** Show the time. */
 export function showTimeline() {
   const body = /** @type {Element} */ (document.querySelector("#timeline .body"));
-  body.append(track, tools);
+  body.append(track, tools, html("div", { class: "bar" }, labelled(say("import"), picker)));
+  takesFiles();
+  onMoment((seconds) => {
+    const there = isHeard();
+    playhead.hidden = !there;
+    if (there) playhead.style.left = percent(seconds);
+  });
   track.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => store.go(secondsAt(event)));
   addEventListener("resize", drawWaveform);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawWaveform);

@@ -28,14 +28,27 @@ def read_timeline_text(path: str | Path) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise TimelineError(f"{path}: cannot read the timeline: {reason}") from error
+    return timeline_text(data, path)
+
+
+def timeline_text(data: bytes, name: str | Path) -> str:
+    """The text of a timeline of any format from the bytes of a file, without a byte order mark.
+
+    Args:
+        data: the bytes.
+        name: for messages.
+
+    Raises:
+        TimelineError: it is larger than 1 MB, or is not UTF-8.
+    """
     if len(data) > MAX_TIMELINE_BYTES:
-        raise TimelineError(f"{path}: more than {MAX_TIMELINE_BYTES} bytes, expected a short text file")
+        raise TimelineError(f"{name}: more than {MAX_TIMELINE_BYTES} bytes, expected a short text file")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
-        raise TimelineError(f"{path}:{line}:{column}: not a UTF-8 character, expected UTF-8 text") from error
+        raise TimelineError(f"{name}:{line}:{column}: not a UTF-8 character, expected UTF-8 text") from error
 
 
 def file_lines(text: str) -> list[str]:
