@@ -198,7 +198,7 @@ export function handlesOf({ drawing, number, clause }) {
     );
     return { distance_m: metres };
   });
-  const wide = (/** @type {number} */ share) => SPREAD_FROM + SPREAD_PER * share + 7;
+  const wide = (/** @type {number} */ share) => SPREAD_FROM + SPREAD_PER * share + 12;
   const along = (/** @type {number} */ share) => `translate(${x - outY * wide(share)} ${y + outX * wide(share)})`;
   const spread = slider(
     "spread",

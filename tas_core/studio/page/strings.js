@@ -22,6 +22,8 @@ export const STRINGS = {
   addHint: "for example: cello on the left, piano on the right",
   words: "Words of the segment from {start} to {end}",
   understood: "understood",
+  offers: "Words that it may become",
+  offerHint: "{count} offered: arrow down chooses, Enter takes",
   apply: "Apply",
   start: "Start, s",
   end: "End, s",

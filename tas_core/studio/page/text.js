@@ -1,6 +1,7 @@
 // The words: one field for each segment, what was understood beside it, and what was not, with a caret.
 // @ts-check
 
+import { offersFor } from "./completion.js";
 import { button, html, labelled, replace } from "./elements.js";
 import { shown, store } from "./scene.js";
 import { say } from "./strings.js";
@@ -11,20 +12,6 @@ const drafts = new Map();
 const wrong = new Map();
 /** @type {{objects: string[], places: string[]}} */
 let known = { objects: [], places: [] };
-
-const MOST = 6;
-
-/**
- * What a half-written last word may become.
- * @param {string} text
- * @returns {string[]}
- */
-export function completions(text) {
-  const begun = /(?:^|[,;\n]\s*|\s)([^\s,;]{2,})$/.exec(text)?.[1]?.toLowerCase();
-  if (!begun) return [];
-  const fits = (/** @type {string} */ each) => each.startsWith(begun) && each !== begun;
-  return [...known.places.filter(fits), ...known.objects.filter(fits)].slice(0, MOST);
-}
 
 /** @param {any} facts  @returns {Node[]} */
 function complaint(facts) {
@@ -67,9 +54,11 @@ function field(key, text, label, apply) {
     spellcheck: "false",
     value: written,
   });
-  const offers = html("div", { class: "offers" });
+  const offers = offersFor(area, key, () => known);
   const said = html("div", { id: `${key}-said`, class: "said", "aria-live": "polite" });
+  const mark = () => area.setAttribute("aria-invalid", wrong.has(key) ? "true" : "false");
   if (wrong.has(key)) replace(said, ...complaint(wrong.get(key)));
+  mark();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let waiting;
   const finish = async () => {
@@ -82,28 +71,18 @@ function field(key, text, label, apply) {
     drafts.set(key, { text: meant, of: text });
     drawn = "";
     draw(true);
-  };
-  const offer = () => {
-    const before = area.value.slice(0, area.selectionStart);
-    const pick = (/** @type {string} */ word) => () => {
-      const begun = /[^\s,;]*$/.exec(before)?.index ?? before.length;
-      area.value = before.slice(0, begun) + word + area.value.slice(area.selectionStart);
-      area.dispatchEvent(new Event("input"));
-      area.focus();
-      area.setSelectionRange(begun + word.length, begun + word.length);
-    };
-    replace(offers, ...completions(before).map((word) => button(word, pick(word), { class: "offer" })));
+    point(key);
   };
   area.addEventListener("input", () => {
     if (area.value === text) drafts.delete(key);
     else drafts.set(key, { text: area.value, of: text });
-    offer();
     clearTimeout(waiting);
     waiting = setTimeout(async () => {
       const facts = await store.read(area.value).catch(() => null);
       if (!facts) return;
       if (facts.error && drafts.has(key)) wrong.set(key, facts);
       else wrong.delete(key);
+      mark();
       replace(said, ...(facts.error ? complaint(facts) : understood(facts)));
     }, 250);
   });
@@ -115,6 +94,14 @@ function field(key, text, label, apply) {
     }
   });
   return { area, offers, said };
+}
+
+/** Select what is wrong in a field, if somebody is in it. @param {string} key */
+function point(key) {
+  const area = document.activeElement;
+  const facts = wrong.get(key);
+  if (!(area instanceof HTMLTextAreaElement) || area.dataset.key !== key || facts?.text !== area.value) return;
+  area.setSelectionRange(facts.span[0], Math.max(facts.span[1], facts.span[0] + 1));
 }
 
 /** @param {{clauses: any[], notes: string[]}} facts  @returns {Node[]} */
