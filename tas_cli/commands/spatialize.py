@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -232,14 +233,13 @@ def spatialize(
     from tas_core.errors import InputError
     from tas_core.inference.settings import RenderSettings
     from tas_core.jobs.batch.cluster import RayCluster
-    from tas_core.jobs.batch.in_stores import Stores
+    from tas_core.jobs.batch.in_stores import StoresOnDemand
     from tas_core.jobs.batch.inputs import find_inputs
     from tas_core.jobs.batch.plan import BatchPlan, Destinations, plan_batch, plan_requests
     from tas_core.jobs.batch.run import run_batch
     from tas_core.jobs.request import FileOptions, FileRequest
     from tas_core.jobs.sources import named_sources
     from tas_core.jobs.spatialize import JobSettings
-    from tas_core.system.programs import temporary_folder
 
     if prompt is not None:
         _check_prompt(prompt, sources or [])
@@ -287,17 +287,17 @@ def spatialize(
     actors = None if own_number is None or own_number.name == "DEFAULT" else jobs
     cluster = None if ray is None else RayCluster.read(ray, actors)
     with contextlib.ExitStack() as stack:
-        # What a manifest has in object stores gets local names in a folder of its own.
-        stores = None if manifest is None else Stores(stack.enter_context(temporary_folder()))
-        destinations = Destinations(out_dir, output_template, stems, report, asked, stores)
+        stores = StoresOnDemand(stack)  # of what a manifest names
+        destinations = Destinations(out_dir, output_template, stems, report, asked)
         if out_dir is None and manifest is None:
             if not sources and input_list is None:
                 raise InputError("no input, expected IN, --input-list FILE or --manifest FILE")
             raise InputError("no output, expected --out FILE for one input, or --out-dir DIR for any number")
         without = destinations.all()
+        inputs = find_inputs(sources, input_list=input_list, manifest=manifest, without=without, stores=stores)
         plan = plan_batch(
-            find_inputs(sources, input_list=input_list, manifest=manifest, without=without, stores=stores),
-            destinations,
+            inputs,
+            replace(destinations, stores=stores.made),
             timeline_path=timeline,
             prompt=prompt,
             sidecar=sidecar,

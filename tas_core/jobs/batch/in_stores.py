@@ -222,6 +222,36 @@ class Stores:
         write_files({sidecar: text.encode()}, overwrite=True)
 
 
+class StoresOnDemand:
+    """Local names for addresses, below a temporary folder that is made for the first of them.
+
+    Args:
+        stack: at whose end the folder goes.
+
+    Attributes:
+        made: the names; None where nothing was in a store.
+    """
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
+        self.made: Stores | None = None
+
+    def local(self, url: str) -> Path:
+        """As :meth:`Stores.local`."""
+        url_parts(url)
+        return self._stores().local(url)
+
+    @property
+    def folder(self) -> Path:
+        """As of :class:`Stores`."""
+        return self._stores().folder
+
+    def _stores(self) -> Stores:
+        if self.made is None:
+            self.made = Stores(self._stack.enter_context(temporary_folder()))
+        return self.made
+
+
 def _touch(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()

@@ -21,7 +21,7 @@ from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sources import SourceFile
 
 if TYPE_CHECKING:
-    from tas_core.jobs.batch.in_stores import Stores
+    from tas_core.jobs.batch.in_stores import Stores, StoresOnDemand
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def find_inputs(
     input_list: Path | None = None,
     manifest: Path | None = None,
     without: Sequence[Path] = (),
-    stores: Stores | None = None,
+    stores: Stores | StoresOnDemand | None = None,
 ) -> tuple[BatchInput, ...]:
     """All inputs, in the order in which they are named; those of a folder sorted by name.
 
@@ -138,7 +138,7 @@ def _check_name(name: str) -> None:
         raise ValueError(f"{name!a} is the name of no file") from error
 
 
-def read_manifest(path: Path, stores: Stores | None = None) -> tuple[BatchInput, ...]:
+def read_manifest(path: Path, stores: Stores | StoresOnDemand | None = None) -> tuple[BatchInput, ...]:
     """Inputs of a file of JSON objects, one on each line.
 
     An object has ``audio``, or ``objects``, files by the names of the objects whose sounds they are, or both; and
@@ -189,7 +189,7 @@ def read_manifest(path: Path, stores: Stores | None = None) -> tuple[BatchInput,
     return tuple(found)
 
 
-def _located(folder: Path, where: str, stores: Stores | None, name: str) -> Path:
+def _located(folder: Path, where: str, stores: Stores | StoresOnDemand | None, name: str) -> Path:
     """The path of a name in a manifest: below its folder, or the local name of an address."""
     if not is_url(name):
         return folder / name
@@ -201,7 +201,7 @@ def _located(folder: Path, where: str, stores: Stores | None, name: str) -> Path
         raise InputError(f"{where}: {error}") from error
 
 
-def _out_folder(folder: Path, name: str | None, stores: Stores | None) -> Path | None:
+def _out_folder(folder: Path, name: str | None, stores: Stores | StoresOnDemand | None) -> Path | None:
     """What an output that a manifest names may not lead out of."""
     if name is None:
         return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import socket
@@ -17,7 +18,7 @@ import fsspec
 import pytest
 
 from tas_core.errors import InputError, TasError
-from tas_core.jobs.batch.in_stores import Stores
+from tas_core.jobs.batch.in_stores import Stores, StoresOnDemand
 from tas_core.jobs.batch.inputs import read_manifest
 from tas_core.jobs.batch.rows import Attempts, RowWorker
 from tas_core.jobs.batch.stores import PACKAGES, download, is_url, names_in, upload, url_parts
@@ -81,6 +82,21 @@ def test_a_manifest_names_the_line_of_an_address_that_is_none(tmp_path: Path, en
         read_manifest(manifest, Stores(tmp_path / "stores"))
     with pytest.raises(InputError, match=r"m\.jsonl:1: s3://b/x\.wav: an address, expected a path"):
         read_manifest(manifest)
+
+
+def test_a_manifest_of_paths_alone_takes_no_temporary_folder(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"audio": "x.wav", "out": "y.wav"}\n')
+    with contextlib.ExitStack() as stack:
+        named = StoresOnDemand(stack)
+        read_manifest(manifest, named)
+        assert named.made is None
+        manifest.write_text('{"audio": "s3://b/x.wav", "out": "y.wav"}\n')
+        [found] = read_manifest(manifest, named)
+        assert named.made is not None
+        assert (named.made.url(found.source), found.out_folder) == ("s3://b/x.wav", tmp_path)
+        assert named.folder.is_dir()
+    assert not named.folder.exists()
 
 
 # ------------------------------------------------------------------ a store in memory
