@@ -17,6 +17,7 @@ import socket
 import tempfile
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -153,7 +154,7 @@ class RayEngine:
         rows = [{"number": number, "task": task} for number, task in enumerate(tasks)]
         outcomes = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             RowWorker,
-            fn_constructor_args=(worker, os.getcwd(), pool.threads, _Begin(attempts)),
+            fn_constructor_args=(worker, os.getcwd(), pool.threads, _Begin(attempts), version("tas")),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(
                 min_size=1,
@@ -174,7 +175,9 @@ class RayEngine:
                         missing.remove(number)
                         yield number, answer
         except ray.exceptions.RayError as error:
-            raise TasError(f"the Ray cluster cannot go on: {_first_line(error)}") from error
+            said = _first_line(error)
+            hint = "; its nodes need tas of this version, with its packages" if "No module named" in said else ""
+            raise TasError(f"the Ray cluster cannot go on: {said}{hint}") from error
         finally:
             ray.kill(attempts)
         if missing:
@@ -235,8 +238,11 @@ def _environment(*, own: bool) -> Iterator[None]:
 
 
 def _import_ray() -> Any:
-    import ray
-    import ray.data
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise TasError(f"Ray is installed, and does not work ({_first_line(error)})") from error
 
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
@@ -344,4 +350,7 @@ def _without_stderr() -> Iterator[None]:
 
 
 def _first_line(error: BaseException) -> str:
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    """What an error says in one line; the one in a worker that it quotes, if it quotes one."""
+    lines = [line.strip() for line in re.sub(r"\x1b\[[0-9;]*m", "", str(error)).splitlines() if line.strip()]
+    quoted = (line for line in reversed(lines) if re.match(r"[\w.]+(Error|Exception): ", line))
+    return next(quoted, lines[0] if lines else type(error).__name__)

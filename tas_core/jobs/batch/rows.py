@@ -10,6 +10,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from typing import Any, Final
 
 import numpy as np
@@ -51,10 +52,14 @@ class RowWorker:
         folder: that relative names are relative to.
         threads: to compute with.
         begin: told the number of each file before it is made; gives how often it was begun, with this time.
+        wanted: the version of this package where the run was started; None is any.
     """
 
-    def __init__(self, worker: FileWorker, folder: str, threads: int, begin: Callable[[int], int]) -> None:
+    def __init__(
+        self, worker: FileWorker, folder: str, threads: int, begin: Callable[[int], int], wanted: str | None = None
+    ) -> None:
         self._worker, self._folder, self._threads, self._begin = worker, folder, threads, begin
+        self._wanted = wanted
         self._is_set_up = False
 
     def __call__(self, rows: Mapping[str, Sequence[Any]]) -> dict[str, np.ndarray]:
@@ -87,6 +92,8 @@ class RowWorker:
         return attempt(self._worker, task)
 
     def _set_up(self) -> None:
+        if self._wanted is not None and (here := version("tas")) != self._wanted:
+            raise InputError(f"a worker of the cluster has version {here} of tas, expected {self._wanted} as here")
         try:
             os.chdir(self._folder)
         except OSError as error:

@@ -203,14 +203,34 @@ def test_a_row_without_an_answer_is_said(computed: Callable[..., list[tuple[int,
         computed(pretended(lambda blocks: list(blocks)[1:]))
 
 
-def test_what_the_cluster_says_is_one_line(computed: Callable[..., list[tuple[int, FileOutcome]]]) -> None:
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("\n  The node died.\nTraceback ...", "The node died."),
+        ("", "RayError"),
+        (
+            "The actor died: \x1b[36mray::W\x1b[39m\n  File x\nModuleNotFoundError: No module named 'tas_core'",
+            "ModuleNotFoundError: No module named 'tas_core'; its nodes need tas of this version, with its packages",
+        ),
+    ],
+)
+def test_what_the_cluster_says_is_one_line(
+    computed: Callable[..., list[tuple[int, FileOutcome]]], said: str, expected: str
+) -> None:
     def fail(blocks: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        yield next(iter(blocks))
-        raise RayError("\n  The node died.\nTraceback ...")
+        del blocks
+        raise RayError(said)
+        yield
 
     with pytest.raises(TasError) as caught:
         computed(pretended(fail))
-    assert str(caught.value) == "the Ray cluster cannot go on: The node died."
+    assert str(caught.value) == f"the Ray cluster cannot go on: {expected}"
+
+
+def test_ray_that_does_not_work_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(TasError, match="Ray is installed, and does not work"):
+        cluster._import_ray()
 
 
 def test_a_model_that_cannot_be_used_is_said_once(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -141,3 +142,10 @@ def test_a_folder_that_a_worker_does_not_have_ends_the_batch(settings: JobSettin
     [answer] = answers(worker, (0, task))
     assert isinstance(answer, InputError)
     assert str(answer).startswith(f"{here / 'elsewhere'}: a worker of the cluster cannot work there (No such file")
+
+
+def test_a_worker_of_another_version_ends_the_batch(settings: JobSettings, here: Path) -> None:
+    [task] = tasks(write_sounds(here / "in", 1), here / "out")
+    [answer] = answers(RowWorker(FileWorker(settings), str(here), 1, Attempts().begin, "0.0.1"), (0, task))
+    assert isinstance(answer, InputError)
+    assert str(answer) == f"a worker of the cluster has version {version('tas')} of tas, expected 0.0.1 as here"
