@@ -47,7 +47,7 @@ class Page:
 
     def pointer(self, view: int, points: list[tuple[float, float]]) -> None:
         """Press, move along points and lift, in the units of a drawing: 90 is the ring, x to the right, y down."""
-        self.browser.js("document.querySelectorAll('#space svg')[0].scrollIntoView({block: 'start'})")
+        self.browser.js("document.querySelectorAll('#space svg')[arguments[0]].scrollIntoView({block: 'center'})", view)
         script = """
             const drawing = document.querySelectorAll('#space svg')[arguments[0]], matrix = drawing.getScreenCTM();
             return arguments[1].map(([x, y]) => new DOMPoint(x, y).matrixTransform(matrix)).map(({x, y}) => [x, y]);

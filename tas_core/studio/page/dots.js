@@ -243,6 +243,16 @@ function drags(drawing, handle, number, clause, follow) {
 }
 
 /**
+ * A ring around the chosen sound, which is seen among many.
+ * @param {View} view
+ * @param {Clause} clause
+ */
+export function halo(view, clause) {
+  const [x, y] = drawn(ends(clause).start, view);
+  return svg("circle", { class: "halo", r: 12, transform: `translate(${x} ${y})` });
+}
+
+/**
  * A way, with an arrow that says which way it goes.
  * @param {Shown} shown
  * @param {number} seconds

@@ -1,7 +1,7 @@
 // Where sounds are, seen from above and from the side: dots that are dragged, ways that are drawn.
 // @ts-check
 
-import { dot, ghost, handlesOf, labelRows, moving, way } from "./dots.js";
+import { dot, ghost, halo, handlesOf, labelRows, moving, way } from "./dots.js";
 import { button, html, labelled, replace, svg } from "./elements.js";
 import { ends, pointed, put, thinned } from "./hands.js";
 import { measuredIn, measuredWords } from "./measured.js";
@@ -182,9 +182,10 @@ function draw() {
   const each = [];
   for (const view of /** @type {View[]} */ (side ? ["above", "side"] : ["above"])) {
     const drawing = drawings[view];
-    const rows = labelRows(placed, view);
+    const crowded = placed.length > MANY;
+    const rows = crowded ? [] : labelRows(placed, view);
     /** @type {Shown[]} */
-    const shown = placed.map((clause, at) => ({ drawing, view, number, clause, colour: colour(clause), row: rows[at] }));
+    const shown = placed.map((clause, at) => ({ drawing, view, number, clause, colour: colour(clause), row: rows[at] ?? 0 }));
     const moves = shown.filter(({ clause }) => ends(clause).moves);
     const live = moves.map((one) => moving(one, seconds));
     each.push(...live);
@@ -200,11 +201,12 @@ function draw() {
       return ends(one.clause).moves && !turns ? [dot(one, "end"), dot(one, "start")] : [dot(one, "start")];
     });
     const grips = view === "above" && chosen ? handlesOf({ drawing, view, number, clause: chosen, colour: 0, row: 0 }) : [];
+    const rings = crowded && chosen ? [halo(view, chosen)] : [];
     drawing.setAttribute("aria-label", view === "above" ? say("space") : say("sideOf", { words: heights(placed) }));
-    drawing.classList.toggle("crowded", placed.length > MANY);
+    drawing.classList.toggle("crowded", crowded);
     drawing.classList.toggle("drawn-on", drawsNext);
     const ways = moves.map((one) => way(one, seconds));
-    replace(drawing, ...head(view), ...ways, ...ghosts, ...live.map(({ element }) => element), ...dots, ...grips);
+    replace(drawing, ...head(view), ...ways, ...ghosts, ...live.map(({ element }) => element), ...dots, ...rings, ...grips);
   }
   movers = { seconds, start: segment.start_s, each };
   if (!body.querySelector(".views")) body.replaceChildren(html("div", { class: "views" }, drawings.above), html("div"));

@@ -110,6 +110,7 @@ export const STRINGS = {
   overtakenFile: "The scene was changed meanwhile; what you wrote is still here, and replaces it when you apply it again.",
   orphaned: "The segment of these words is gone; you had written: {text}",
   cursor: "Cursor",
+  lanes: "When which sound is placed",
   raw: "The file as text",
 };
 

@@ -9,6 +9,8 @@ import { passage } from "./sound.js";
 
 const STEP_S = 0.1;
 const GRAB_PX = 10;
+/** Lanes that are more than so many are scrolled, by keys too. */
+const MANY = 12;
 
 /** The sound as it is drawn, as far as it is measured. @type {{parts: number, peaks: [number, number][], done: boolean}} */
 let waveform = { parts: 1, peaks: [], done: false };
@@ -176,7 +178,8 @@ function draw() {
   heard.style.left = percent(passage.start_s);
   heard.style.width = percent(Math.min(passage.duration_s, scene.duration_s - passage.start_s));
   const blocks = html("div", { class: "blocks" }, ...segments.map(block));
-  const lanes = html("div", { class: "lanes" }, ...scene.objects.map(lane));
+  const reached = scene.objects.length > MANY ? { tabindex: 0, role: "group", "aria-label": say("lanes"), "data-key": "lanes" } : {};
+  const lanes = html("div", { class: "lanes", ...reached }, ...scene.objects.map(lane));
   replace(track, canvas, heard, blocks, lanes, cursor, playhead);
   drawWaveform();
   const at = html("input", {
