@@ -138,7 +138,7 @@ def test_a_drawn_line_and_a_chosen_way_become_sentences(page: Page) -> None:
     angle = np.radians(np.linspace(60, -50, 12))
     page.pointer(0, [(-90 * float(np.sin(a)), -90 * float(np.cos(a))) for a in angle])
     page.says("dog moves from the left to the right, cat right")
-    assert page.browser.js("return document.querySelectorAll('#space svg .way').length") == 1
+    assert page.browser.js("return document.querySelector('#space svg').querySelectorAll('.way').length") == 1
     choice = "const s = document.querySelector('[data-key=move]'); s.value = arguments[0];"
     page.browser.js(f"{choice} s.dispatchEvent(new Event('change'))", "clockwise")
     page.says("dog circles around clockwise every 8 seconds, starting on the left, cat right")
