@@ -9,8 +9,8 @@ import { say } from "./strings.js";
  *   asked: string, measured: string | null, reason: string}} Measured
  */
 
-/** @type {{text: string, places: Measured[]}} */
-let latest = { text: "", places: [] };
+/** @type {{text: string, places: Measured[], said: string}} */
+let latest = { text: "", places: [], said: "" };
 
 /**
  * Places that were measured of the scene as it is.
@@ -27,8 +27,17 @@ export function measuredWords({ object, part, asked, measured, reason }) {
   return measured === null ? say("unmeasured", { name, reason }) : say("measuredAt", { name, measured, asked });
 }
 
-/** @param {string} text  of the scene that was measured  @param {Measured[]} places */
-export function keepMeasured(text, places) {
-  latest = { text, places };
+/** @returns {string} why nothing could be measured of the scene as it is, or nothing */
+export function notMeasured() {
+  return latest.text === store.scene?.text ? latest.said : "";
+}
+
+/**
+ * @param {string} text  of the scene that was measured
+ * @param {Measured[]} places
+ * @param {string} [said]  why there are none
+ */
+export function keepMeasured(text, places, said = "") {
+  latest = { text, places, said };
   store.tell();
 }

@@ -131,7 +131,8 @@ function measureSoon() {
       const revision = store.scene.revision;
       keepMeasured(text, await store.json("measure", { revision, start_s, duration_s }));
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error; // what is wrong with the scene is said where it is heard
+      if (!(error instanceof Refusal)) throw error;
+      if (error.facts.kind !== "StaleError") keepMeasured(text, [], error.message);
     }
   }, REST_MS);
 }

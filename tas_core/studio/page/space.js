@@ -4,7 +4,7 @@
 import { dot, ghost, halo, handlesOf, labelRows, moving, way } from "./dots.js";
 import { button, html, labelled, replace, svg } from "./elements.js";
 import { ends, pointed, put, thinned } from "./hands.js";
-import { measuredIn, measuredWords } from "./measured.js";
+import { measuredIn, measuredWords, notMeasured } from "./measured.js";
 import { moment, onMoment } from "./playhead.js";
 import { RING, setScale } from "./projection.js";
 import { store } from "./scene.js";
@@ -145,6 +145,8 @@ function tools(side, chosen) {
 
 /** What was measured beside what was asked for, as text. @param {import("./measured.js").Measured[]} places */
 function measuredList(places) {
+  const why = notMeasured();
+  if (why) return [html("p", { class: "note", dir: "auto", text: say("notMeasured", { why }) })];
   if (!places.length) return [];
   const lines = places.map((each) => html("li", { dir: "auto", text: measuredWords(each) }));
   return [

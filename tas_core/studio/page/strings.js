@@ -57,6 +57,7 @@ export const STRINGS = {
   "way-away": "moves away",
   "way-other": "by another way",
   measured: "Measured in what was heard (hollow dots)",
+  notMeasured: "Places were not measured: {why}",
   measuredFirst: "{object}, first quarter of its way",
   measuredLast: "{object}, last quarter of its way",
   measuredAt: "{name}: {measured}; asked for {asked}",
