@@ -37,6 +37,9 @@ FARTHEST_M: Final = 10_000.0
 """Distances lie from one to the other, metres; what is nearer is inside the head or touches it."""
 
 
+LATEST_S: Final = 1e9
+"""Times lie before it, seconds (31 years): a later one is a slip, and would overflow where samples are counted."""
+
 Side = Literal["left", "center", "right"]
 
 CENTER_DEG: Final = 15.0

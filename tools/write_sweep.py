@@ -47,7 +47,7 @@ os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), "tas
 sys.path.insert(0, str(ROOT))
 
 DISK_SIZES: Final = 24
-FAILURES: Final = ((errno.EIO, False), (errno.ENOSPC, True), (errno.EDQUOT, True))
+FAILURES: Final = {"EIO": (errno.EIO, False), "ENOSPC": (errno.ENOSPC, True), "EDQUOT": (errno.EDQUOT, True)}
 """Errors, and whether all later calls fail, too."""
 VOLATILE: Final = frozenset(
     ("seconds", "real_time_factor", "date", "machine", "hours", "clock_s", "digest", "command", "load", "overwrite")
@@ -517,16 +517,17 @@ def _without(value: Any) -> Any:
 # ---------------------------------------------------------------------------- sweeps
 
 
-def sweep_calls(sweep: Sweep, calls: Calls, most: int | None, draws: random.Random) -> None:
+def sweep_calls(sweep: Sweep, calls: Calls, given: argparse.Namespace) -> None:
     """Every call, or some of them."""
+    most, draws = given.most, random.Random(f"{given.seed} {sweep.name}")
     for with_old in (False, True) if sweep.old else (False,):
         count = sweep.calls(calls, with_old)
         chosen = list(range(1, count + 1))
         if most is not None and count > most:
             chosen = sorted(draws.sample(chosen, most))
-        for how in FAILURES:
+        for name in given.errors:
             for at in chosen:
-                sweep.fail(calls, at, how, with_old)
+                sweep.fail(calls, at, FAILURES[name], with_old)
 
 
 def sweep_disk(sweep: Sweep, sizes: int) -> None:
@@ -570,6 +571,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--disk", action="store_true", help="only small disks")
     parser.add_argument("--calls", action="store_true", help="only failing calls")
+    parser.add_argument("--errors", nargs="+", choices=FAILURES, default=[*FAILURES], help="of calls; all by default")
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.root is None:
@@ -597,7 +599,7 @@ def swept(given: argparse.Namespace) -> int:
         began = time.monotonic()
         sweep = Sweep(name, known[name], root)
         if not given.disk:
-            sweep_calls(sweep, calls, given.most, random.Random(f"{given.seed} {name}"))
+            sweep_calls(sweep, calls, given)
         failed = sweep.runs
         if not given.calls:
             sweep_disk(sweep, min(given.most or DISK_SIZES, DISK_SIZES))

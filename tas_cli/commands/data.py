@@ -110,7 +110,7 @@ def pack(
     context: typer.Context,
     source: Path = typer.Argument(..., metavar="SRC", help="Folder made by 'tas data bank'."),
     out: Path = typer.Option(..., "--out", "-o", metavar="DIR", help="Folder to make."),
-    megabytes: float = typer.Option(30.0, min=0.1, help="Largest size of everything in it."),
+    megabytes: float = typer.Option(30.0, min=0.1, max=1e9, help="Largest size of everything in it."),
     excerpt: float = typer.Option(4.0, min=0.5, max=60.0, help="Length of a clip in seconds."),
     rooms: int = typer.Option(500, min=4, help="Rooms to simulate where the folder is opened."),
     seed: int = typer.Option(0, min=0, help="Seed of the rooms."),

@@ -34,7 +34,7 @@ def serve(
     waiting: int = typer.Option(
         8, min=0, help="Further requests that wait; more are refused with 503.", rich_help_panel=_LIMITS
     ),
-    max_megabytes: float = typer.Option(256.0, min=0.01, help="Size of a request.", rich_help_panel=_LIMITS),
+    max_megabytes: float = typer.Option(256.0, min=0.01, max=1e9, help="Size of a request.", rich_help_panel=_LIMITS),
     max_minutes: float = typer.Option(10.0, min=0.001, help="Length of a sound.", rich_help_panel=_LIMITS),
     max_seconds: float = typer.Option(
         600.0, min=0.1, help="Seconds that a request may be worked on.", rich_help_panel=_LIMITS

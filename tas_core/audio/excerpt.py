@@ -51,10 +51,12 @@ class Excerpt:
         if self.channel is not None and self.channel > reader.num_channels:
             raise InputError(f"{reader.name}: there is no channel {self.channel}, expected 1 to {reader.num_channels}")
         rate_hz = reader.sample_rate_hz
-        start = round(self.start_s * rate_hz)
+        start = round(min(self.start_s, num_frames / rate_hz + 1) * rate_hz)
         if start >= num_frames:
             raise InputError(
                 f"{reader.name}: the start is {self.start_s:g} s, expected less than {num_frames / rate_hz:g} s"
             )
-        length = num_frames if self.duration_s is None else max(1, round(self.duration_s * rate_hz))
+        length = num_frames
+        if self.duration_s is not None and self.duration_s * rate_hz < num_frames:
+            length = max(1, round(self.duration_s * rate_hz))
         return start, min(num_frames, start + length)

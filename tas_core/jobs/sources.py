@@ -99,8 +99,8 @@ class OpenedSource:
     def samples(self, first: int, rate_hz: int) -> Iterator[np.ndarray]:
         """Its samples (channel, time) float64 from number ``first`` of the whole on, and silence without end."""
         begin = round(self.source.start_s * rate_hz)
-        if first < begin:
-            yield np.zeros((self.channels, begin - first))
+        for at in range(first, begin, _BLOCK_FRAMES):
+            yield np.zeros((self.channels, min(_BLOCK_FRAMES, begin - at)))
         gain = db_to_amplitude(self.source.gain_db)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said when it was looked into

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
 
+from tas_core.conventions import LATEST_S
 from tas_core.errors import InputError
 
 DEFAULT_ADDRESS: Final = "127.0.0.1:8765"
@@ -98,10 +99,15 @@ class Limits:
             value, least = getattr(self, field.name), _LEAST.get(field.name, _LEAST_SECONDS)
             if not least <= value < math.inf:
                 raise InputError(f"{field.name} of a server is {value:g}; expected {least:g} or more")
+            most = _MOST if field.name in _LEAST else LATEST_S
+            if value > most:
+                raise InputError(f"{field.name} of a server is {value:g}; expected {most:g} or less")
 
 
 _LEAST: Final = {"jobs": 1, "waiting": 0, "request_bytes": 1024, "memory_bytes": 64 * 2**20}
 _LEAST_SECONDS: Final = 0.01
+_MOST: Final = 2**50
+"""Bytes, and anything else that is counted; the system knows no limits beyond."""
 
 
 @dataclass(frozen=True)

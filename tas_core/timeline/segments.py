@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tas_core.conventions import REFERENCE_M
+from tas_core.conventions import LATEST_S, REFERENCE_M
 from tas_core.errors import TimelineError
 from tas_core.timeline.gains import AS_IT_IS, GainPath, between_db
 from tas_core.timeline.matching import REST
@@ -75,6 +75,9 @@ class Segment:
             object.__setattr__(self, "end_s", float(self.end_s))
             if not self.start_s < self.end_s < math.inf:
                 raise self.error(f"the end is {self.end_s:g} s, expected a time after the start at {self.start_s:g} s")
+        for name, time_s in (("start", self.start_s), ("end", self.end_s)):
+            if time_s is not None and time_s >= LATEST_S:
+                raise self.error(f"the {name} is {time_s:g} s, expected less than {LATEST_S:g} s")
 
     @classmethod
     def from_prompt(cls, start_s: float, end_s: float | None, text: str, where: str = "") -> Segment:

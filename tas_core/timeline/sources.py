@@ -11,6 +11,9 @@ from tas_core.errors import InputError, TimelineError, visible
 from tas_core.timeline.gains import LOUDEST_DB, QUIETEST_DB
 from tas_core.timeline.matching import match_name
 
+_LATEST_H = 100
+"""As for subtitles: all that is before the first sound is written as silence."""
+
 
 @dataclass(frozen=True)
 class SourceFile:
@@ -38,6 +41,10 @@ class SourceFile:
             raise self.error("the name of a source is empty, expected that of an object")
         if not 0 <= self.start_s < math.inf:
             raise self.error(f"source '{visible(self.name)}' starts at {self.start_s:g} s, expected 0 or more")
+        if self.start_s >= _LATEST_H * 3600:
+            raise self.error(
+                f"source '{visible(self.name)}' starts at {self.start_s:g} s, expected less than {_LATEST_H} hours"
+            )
         if not QUIETEST_DB <= self.gain_db <= LOUDEST_DB:
             raise self.error(
                 f"source '{visible(self.name)}' has a gain of {self.gain_db:g} dB, expected {QUIETEST_DB:g} to"

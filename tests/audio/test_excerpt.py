@@ -32,6 +32,7 @@ def file(tmp_path: Path) -> Path:
         (Excerpt(start_s=0.5, duration_s=1.0), (RATE // 2, RATE + RATE // 2)),
         (Excerpt(start_s=0.5, duration_s=100.0), (RATE // 2, 2 * RATE)),
         (Excerpt(start_s=1.0, duration_s=1e-9), (RATE, RATE + 1)),
+        (Excerpt(start_s=0.5, duration_s=1e308), (RATE // 2, 2 * RATE)),
     ],
 )
 def test_an_excerpt_is_a_span_of_frames(file: Path, excerpt: Excerpt, expected: tuple[int, int]) -> None:
@@ -43,6 +44,7 @@ def test_an_excerpt_is_a_span_of_frames(file: Path, excerpt: Excerpt, expected: 
     ("excerpt", "message"),
     [
         (Excerpt(start_s=2.0), r"two\.wav: the start is 2 s, expected less than 2 s"),
+        (Excerpt(start_s=1e308), r"two\.wav: the start is 1e\+308 s, expected less than 2 s"),
         (Excerpt(channel=3), r"two\.wav: there is no channel 3, expected 1 to 2"),
     ],
 )

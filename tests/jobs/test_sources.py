@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import subprocess
@@ -284,8 +285,28 @@ def test_a_name_that_may_be_two_is_refused() -> None:
         match_name("the dogs", ["dog", "a dog"])
 
 
+def test_silence_before_a_late_sound_is_made_piece_by_piece(write: Callable[..., np.ndarray], tmp_path: Path) -> None:
+    """Hours of it do not fit into memory at once."""
+    write("cello.wav", noise(0.1))
+    source = SourceFile("cello", tmp_path / "cello.wav", start_s=40.0)
+    opened = open_sources({"cello": source}).by_object["cello"]
+    before = round(40.0 * opened.sample_rate_hz)
+    sizes = [
+        piece.shape[1]
+        for piece in itertools.takewhile(lambda piece: not piece.any(), opened.samples(7, opened.sample_rate_hz))
+    ]
+    assert sum(sizes) == before - 7
+    assert len(sizes) > 1
+    assert max(sizes) <= 2**19
+
+
 def test_bad_values_of_sources_are_refused(tmp_path: Path) -> None:
-    for fields, what in (({"start_s": -1.0}, "starts at -1 s"), ({"gain_db": 60.0}, "a gain of 60 dB")):
+    for fields, what in (
+        ({"start_s": -1.0}, "starts at -1 s"),
+        ({"start_s": 1e308}, r"starts at 1e\+308 s, expected less than 100 hours"),
+        ({"start_s": 360_000.0}, "starts at 360000 s, expected less than 100 hours"),
+        ({"gain_db": 60.0}, "a gain of 60 dB"),
+    ):
         with pytest.raises(InputError, match=what):
             SourceFile("cello", tmp_path / "cello.wav", **fields)
     with pytest.raises(InputError, match="not a regular file"):

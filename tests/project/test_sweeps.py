@@ -32,7 +32,7 @@ def swept(tool: str, *words: str) -> list[dict[str, Any]]:
 @linux
 @pytest.mark.slow
 def test_what_is_killed_goes_on_to_the_same_bytes() -> None:
-    names = ["batch", "simulate"]
+    names = ["batch", "simulate", "studio"]
     found = swept("kill_sweep.py", *names, "--moments", "1", "--files", "4", "--seed", "1")
     assert [line["scenario"] for line in found] == names
     assert all(line["moments"] == 1 and line["found"] == [] for line in found)
@@ -43,7 +43,7 @@ def test_what_is_killed_goes_on_to_the_same_bytes() -> None:
 @pytest.mark.skipif(shutil.which("cc") is None, reason="the calls that fail are compiled by cc, which is not installed")
 def test_where_a_call_fails_old_outputs_are_whole_and_a_line_says_so() -> None:
     names = ["beside", "convert"]
-    found = swept("write_sweep.py", *names, "--most", "1", "--seed", "2")
+    found = swept("write_sweep.py", *names, "--most", "1", "--seed", "2", "--errors", "EIO", "ENOSPC")
     assert [line["door"] for line in found] == names
     assert all(line["calls"] >= 2 and line["wrong"] == 0 for line in found)
 

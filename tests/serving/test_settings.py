@@ -66,6 +66,8 @@ def test_addresses_that_are_none(text: str) -> None:
         ({"work_s": float("nan")}, "work_s of a server is nan; expected 0.01 or more"),
         ({"sound_s": float("inf")}, "sound_s of a server is inf; expected 0.01 or more"),
         ({"memory_bytes": 1}, "memory_bytes of a server is 1; expected 6"),
+        ({"memory_bytes": 2**70}, "memory_bytes of a server is 1.18059e+21; expected 1.1259e+15 or less"),
+        ({"sound_s": 1e300}, "sound_s of a server is 1e+300; expected 1e+09 or less"),
     ],
 )
 def test_limits_that_make_no_sense(change: dict[str, Any], line: str) -> None:

@@ -392,9 +392,13 @@ def test_an_unexpected_error_is_a_line(client: Client, monkeypatch: pytest.Monke
     assert (answer.status, answer.json) == (500, {"error": "unexpected ZeroDivisionError: division by zero"})
 
 
-def test_passages_are_checked() -> None:
+def test_passages_are_checked(client: Client) -> None:
     with pytest.raises(InputError):
         Passage(float("nan"), 1.0)
+    for start_s in (2.0, 1e9, 1e308):
+        answer = client.post("hear", revision=0, start_s=start_s, duration_s=1.0)
+        assert answer.status == 422
+        assert answer.json["error"] == f"a passage from {start_s:g} s on, and the sound ends at 2 s"
     assert json.loads(json.dumps(StudioRequest(None).port)) == 0
 
 

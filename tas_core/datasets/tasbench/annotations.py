@@ -198,7 +198,7 @@ class _Frames:
             self.problem(line, str(error))
             return
         duration_s = self.duration_s(clip)
-        frame = max(0, math.ceil(time_s * FRAMES_PER_S - 0.5 - 1e-6))
+        frame = max(0, math.ceil(min(time_s, duration_s + 1) * FRAMES_PER_S - 0.5 - 1e-6))
         if time_s < 0 or frame / FRAMES_PER_S >= duration_s + FRAME_S:
             self.problem(line, f"the time is {time_s:g} s, expected 0 to {duration_s:g} s, the length of clip {clip}")
         elif frame / FRAMES_PER_S >= duration_s:

@@ -277,6 +277,7 @@ BAD_LINES: dict[str, tuple[str, str]] = {
         r"the time is -0\.01 s, expected 0 to 1 s, the length of clip 000001",
     ),
     "after the clip": ('{"clip": "2", "time": 1.1, "text": ""}', r"the time is 1\.1 s, expected 0 to 0\.984 s"),
+    "beyond all numbers": ('{"clip": "2", "time": 1e308, "text": ""}', r"the time is 1e\+308 s, expected 0 to"),
     "far after the clip": ('{"clip": "2", "time": 1e300, "text": ""}', r"the time is 1e\+300 s, expected 0 to"),
     "endless time": ('{"clip": "1", "time": 1e999, "text": ""}', r"`time` is Infinity, expected seconds"),
     "huge time": ('{"clip": "1", "time": 1' + "0" * 400 + ', "text": ""}', r"`time` is 10+…, expected seconds"),

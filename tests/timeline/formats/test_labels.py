@@ -52,6 +52,8 @@ REFUSED_LABELS = [
     (f"0\t\t{LEFT}\n", "1:3", "is not a time in seconds"),
     (f"0\t1e400\t{LEFT}\n", "1:1", "expected a time after the start"),
     (f"-1\t1\t{LEFT}\n", "1:1", "the start is -1 s, expected 0 or more"),
+    (f"0\t{'9' * 308}\t{LEFT}\n", "1:1", "the end is 1e+308 s, expected less than 1e+09 s"),
+    (f"1000000000\t1000000001\t{LEFT}\n", "1:1", "the start is 1e+09 s, expected less than 1e+09 s"),
     (f"2\t1\t{LEFT}\n", "1:1", "expected a time after the start at 2 s"),
     (f"0\t1\t{LEFT}\n1\t2\t  piano\n", "2:7", "an object without a place"),
 ]

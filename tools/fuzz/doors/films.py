@@ -121,7 +121,20 @@ def _adts() -> Sequence[bytes]:
 
 
 def _tokens(*more: Any) -> tuple[bytes, ...]:
-    return (b'"streams"', b'"tags"', b"null", b"[]", b"{}", b"1e999", b"-1", b'"nan"', b'"inf:0:0"', b"\xfe\xfe", *more)
+    return (
+        b'"streams"',
+        b'"tags"',
+        b"null",
+        b"[]",
+        b"{}",
+        b"1e999",
+        b"1e308",
+        b"-1",
+        b'"nan"',
+        b'"inf:0:0"',
+        b"\xfe\xfe",
+        *more,
+    )
 
 
 def _scripts() -> list[bytes]:

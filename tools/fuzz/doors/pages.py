@@ -226,7 +226,21 @@ _TOKENS = tuple(
     word.encode()
     for word in (
         *('"revision": @R@', '"segment"', '"start_s"', '"kind": "put"', "\n", "undo", "redo", "save", "export"),
-        *("NaN", "1e999", "-1", "1e-9", "null", "9" * 30, "9" * 400, "[" * 50, "\\ud800", "\\u0000", "\\u202e", "../"),
+        *(
+            "NaN",
+            "1e999",
+            "1e308",
+            "-1",
+            "1e-9",
+            "null",
+            "9" * 30,
+            "9" * 400,
+            "[" * 50,
+            "\\ud800",
+            "\\u0000",
+            "\\u202e",
+            "../",
+        ),
         *(" and ", "moves from", "behind", "all around", '\\"', "'", "#", "{", "}", ": ", "- ", "\\n", "&a", "*a"),
     )
 )

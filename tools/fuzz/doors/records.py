@@ -95,6 +95,7 @@ _TOKENS = tuple(
         *(
             "NaN",
             "1e999",
+            "1e308",
             "-1",
             "null",
             "true",

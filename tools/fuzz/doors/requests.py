@@ -141,7 +141,21 @@ _TOKENS = tuple(
     word.encode()
     for word in (
         *("@HERE@/", "/../", "..", "/etc/x.wav", "\\ud800", "\\u0000", '"sound"', '"output"', '"timeline"', '"stems"'),
-        *('"format"', "objects", "adm", "rpp", '"report"', "NaN", "1e999", "-1", "null", "9" * 30, "9" * 400, "[[[["),
+        *(
+            '"format"',
+            "objects",
+            "adm",
+            "rpp",
+            '"report"',
+            "NaN",
+            "1e999",
+            "1e308",
+            "-1",
+            "null",
+            "9" * 30,
+            "9" * 400,
+            "[[[[",
+        ),
     )
 )
 DOORS = (

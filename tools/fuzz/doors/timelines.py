@@ -39,7 +39,19 @@ _WORDS = (
         "text:",
         "1e309",
     ),
-    *("99999999999999999999", "sources:", "room:", "rt60", "&", "*", "!!python/object:os.system", "<<:", "\t", "\\"),
+    *(
+        "99999999999999999999",
+        "9" * 308,
+        "sources:",
+        "room:",
+        "rt60",
+        "&",
+        "*",
+        "!!python/object:os.system",
+        "<<:",
+        "\t",
+        "\\",
+    ),
 )
 _YAML = (
     "prompts:\n  - {start: 0, end: 3.2, text: 'cello on the left, piano on the right'}\n"
