@@ -199,8 +199,9 @@ class AudioReader:
             self._file = open_sound(self.source, self.track, self._stack).sound
 
     def close(self) -> None:
-        """Close the file."""
-        self._stack.close()
+        """Close the file; it was only read, so nothing is lost where that fails, and what was said before stays so."""
+        with contextlib.suppress(OSError):
+            self._stack.close()
 
     def __enter__(self) -> AudioReader:
         return self

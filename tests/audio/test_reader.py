@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -165,3 +167,22 @@ def test_standard_input_that_is_no_audio_is_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(AudioError, match="^standard input: a terminal, expected"):
         read_audio("-")
+
+
+def test_a_file_that_cannot_be_closed_hides_nothing(tmp_path: Path) -> None:
+    """As a network drive without space left says of a temporary file."""
+
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write_audio(tmp_path / "a.wav", tone(0.1), 16_000, "PCM_16")
+    closed: list[bool] = []
+    with pytest.raises(AudioError, match="said before"), AudioReader(tmp_path / "a.wav") as reader:
+        _say_before(reader, closed, fail)
+    assert closed == [True]
+
+
+def _say_before(reader: AudioReader, closed: list[bool], fail: Callable[[], None]) -> None:
+    reader._stack.callback(closed.append, True)
+    reader._stack.callback(fail)
+    raise AudioError("said before")
