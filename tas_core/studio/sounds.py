@@ -210,7 +210,7 @@ class Listening:
 
     def _span(self, passage: Passage) -> tuple[int, int]:
         """The first sample of a passage, and the one behind its last."""
-        first = round(passage.start_s * self.sample_rate_hz)
+        first = round(min(passage.start_s, self.duration_s) * self.sample_rate_hz)
         stop = min(self._num_samples, first + round(passage.duration_s * self.sample_rate_hz))
         if stop - first < _SHORTEST_S * self.sample_rate_hz:
             raise InputError(f"a passage from {passage.start_s:g} s on, and the sound ends at {self.duration_s:g} s")

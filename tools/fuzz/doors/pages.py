@@ -5,7 +5,9 @@ Nothing is rendered: what is to be heard and to be made is looked at, and left.
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +21,7 @@ from tas_core.studio.app import Studio, build_app
 from tas_core.studio.document import Document
 from tas_core.studio.exports import ExportState
 from tas_core.studio.session import Session, autosave_path
-from tas_core.studio.sounds import Passage, audible
+from tas_core.studio.sounds import Listening, Passage, audible
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sources import SourceFile
 from tools.fuzz.asking import Answer, asked, parted
@@ -29,18 +31,29 @@ _DURATION_S = 8.0
 _TOKEN, _PORT = "Qm9y3cT0kVvJ4aXh2uWd7sLr1eFnZp6iGb8oKjHtYxM", 4711
 _PAGE = {"host": f"127.0.0.1:{_PORT}", "origin": f"http://127.0.0.1:{_PORT}", "cookie": f"tas-studio-{_PORT}={_TOKEN}"}
 _MOST_LINES = 12
+_CODED = re.compile(rb"@\((.*?)\)@")
 _SCENE = (
     "prompts:\n  - {start: 0, end: 3.2, text: 'cello on the left, piano on the right'}  # first\n"
     "  - start: 3.2\n    text: the cello moves from the left to the right\n"
 )
 
 
-class _Silent:
+class _Silent(Listening):
     """Hears nothing, once it is clear what is to be heard."""
 
+    def __init__(self) -> None:
+        self.sample_rate_hz, self.duration_s = 16_000, _DURATION_S
+        self._num_samples = round(_DURATION_S * 16_000)
+
     def hear(self, timeline: Timeline, passage: Passage) -> bytes:
+        self._span(passage)
         audible(timeline, passage.muted, passage.solo).resolved(_DURATION_S)
         return b""
+
+    def measure(self, timeline: Timeline, passage: Passage) -> list[dict[str, Any]]:
+        first, stop = self._span(passage)
+        timeline.resolved(_DURATION_S).cut_out(first / self.sample_rate_hz, stop / self.sample_rate_hz)
+        return []
 
     def waveform(self, bins: int) -> list[list[float]]:
         return [[0.0, 0.0]] * bins
@@ -107,11 +120,15 @@ def _checked(answer: Answer) -> Answer:
 
 
 def _changes(data: bytes, folder: Path) -> None:
-    """Lines with the name of what is asked for and its JSON, in which @R@ is the revision of the scene."""
+    """Lines with the name of what is asked for and its JSON.
+
+    In it @R@ is the revision of the scene, and what stands in @( )@ is sent in base64.
+    """
     session, app = _studio(folder)
     for line in data.split(b"\n")[:_MOST_LINES]:
         name, _, body = line.partition(b" ")
         body = body.replace(b"@R@", str(session.revision).encode())
+        body = _CODED.sub(lambda found: base64.b64encode(found[1]), body)
         method = "POST" if body else "GET"
         _checked(asked(app, method, "/api/" + name.decode("latin-1"), _PAGE, body))
     _check_kept(session)
@@ -199,6 +216,9 @@ def _change_seeds() -> Sequence[bytes]:
             ("export", {"out": "o.wav", "formats": ["binaural", "adm"], "overwrite": True}),
             ("command", {"out": "o.adm.wav", "formats": ["adm"]}),
             ("decide", {"take_up": True}),
+            ("measure", {"revision": "@R@", "start_s": 1, "duration_s": 2}),
+            ("import", {"name": "a.srt", "revision": "@R@", "data": "@(00:00:01,000 --> 00:00:02,000 dog left)@"}),
+            ("import", {"name": "a.yaml", "revision": "@R@", "data": "@(prompts: [{start: 0, text: dog left}])@"}),
             ("cancel", {}),
             ("state", None),
         ),
