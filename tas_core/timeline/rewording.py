@@ -72,13 +72,17 @@ def _candidates(said: Reading, before: Clause, clauses: tuple[Clause, ...], path
     span, text = said.spans.get(before.object), said.text
     if span is not None:
         (first, stop), (begin, end) = span.words, span.place
-        for place in _wordings(path, behind_verb=before.path.is_moving or _ends_with_verb(before.object)):
-            yield f"{text[:begin]}{place}{text[end:]}"
+        # The verb of a movement, where it is part neither of the name nor of the place.
+        last = text[first:stop].lower().replace('"', " ").split()[-1:]
+        verb = before.path.is_moving and last != before.object.split()[-1:]
+        for place in _wordings(path, behind_verb=verb or _ends_with_verb(before.object)):
+            alone = f"{text[:begin]}{place}{text[end:]}"
             for name in (before.object, f'"{before.object}"'):
+                named = f"{text[:begin]}{place} {name}{text[stop:]}"
                 if stop <= begin:
-                    yield f"{text[:first]}{name} {place}{text[end:]}"
-                else:
-                    yield f"{text[:begin]}{place} {name}{text[stop:]}"
+                    named = f"{text[:first]}{name} {place}{text[end:]}"
+                # A verb that stands there already gives way to another one.
+                yield from (named, alone) if verb and _has_verb(place, path) else (alone, named)
     yield prompt_in_words(clauses, said)
 
 
@@ -89,6 +93,11 @@ def _wordings(path: SpherePath, *, behind_verb: bool = False) -> Iterator[str]:
         yield words
         if ", " in words:  # before a level, a comma may end the clause
             yield words.replace(", ", " ")
+
+
+def _has_verb(words: str, path: SpherePath) -> bool:
+    """Whether words for a way begin with a verb."""
+    return path.is_moving and not words.startswith(("from ", "overhead "))
 
 
 def _ends_with_verb(name: str) -> bool:

@@ -18,7 +18,9 @@ from tests.support.browser import ATTENTION_S, Browser, needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.slow]
 
-SCENE = 'prompts:\n  - {start: 0, end: 1, text: "dog on the left, cat right"}\n  - {start: 1, text: "cat behind me"}\n'
+SCENE = (
+    'prompts:\n  - {start: 0, end: 1, text: "dog on the left, cat 20° right"}\n  - {start: 1, text: "cat behind me"}\n'
+)
 UP, DOWN, ALT, SHIFT, ENTER, END = "\ue013", "\ue015", "\ue00a", "\ue008", "\ue007", "\ue010"
 
 
@@ -33,7 +35,8 @@ class Page:
     def until(self, code: str, *arguments: object) -> Any:
         end = time.monotonic() + ATTENTION_S
         while not (found := self.browser.js(code, *arguments)):
-            assert time.monotonic() < end, (code, self.browser.js("return document.body.innerText")[:2000])
+            said = "return tasStudio.store.segments[0]?.text + document.querySelector('#notice').innerText"
+            assert time.monotonic() < end, (self.browser.js(said), code, arguments)
             time.sleep(0.05)
         return found
 
@@ -107,29 +110,31 @@ def test_keys_lift_move_away_and_widen(page: Page) -> None:
     assert page.browser.js("return document.querySelectorAll('#space svg').length") == 1
     page.focus("dot-dog-start")
     page.browser.press(UP, UP)
-    page.says("dog on the left, 10° up, cat right")
+    page.says("dog on the left, 10° up, cat 20° right")
     assert page.browser.js("return document.querySelectorAll('#space svg').length") == 2  # the side is shown
     page.chord(UP, ALT)
-    page.says("dog on the left, 10° up, 2 m away, cat right")
+    page.says("dog on the left, 10° up, 2 m away, cat 20° right")
     page.chord(UP, ALT, SHIFT)
-    page.says("dog on the left, 10° up, 2 m away, spread 0.1, cat right")
+    page.says("dog on the left, 10° up, 2 m away, spread 0.1, cat 20° right")
     page.focus("grip-dog-spread")
     page.browser.press(END)
-    page.says("dog on the left, 10° up, 2 m away, all around, cat right")
+    page.says("dog on the left, 10° up, 2 m away, all around, cat 20° right")
     page.focus("grip-dog-distance")
     page.browser.press(DOWN)
-    page.says("dog on the left, 10° up, all around, cat right")
+    page.says("dog on the left, 10° up, all around, cat 20° right")
     assert barriers(page.browser) == []
 
 
 def test_a_dot_is_lifted_from_the_side_and_its_distance_dragged_from_above(page: Page) -> None:
     page.browser.js("tasStudio.store.choose('dog'); document.querySelector('[data-key=side]').click()")
     page.pointer(1, [(51.6, 0), (51.6, -20), (51.6, -45)])
-    page.says("dog on the left, 30° up, cat right")
+    page.says("dog on the left, 30° up, cat 20° right")
     place = "const t = document.querySelector('.grip.distance').transform.baseVal[0].matrix; return [t.e, t.f]"
     x, y = page.browser.js(place)
     page.pointer(0, [(x, y), (1.1 * x, 1.1 * y), (1.25 * x, 1.25 * y)])
-    page.until("return /^dog on the left, 30° up, [\\d.]+ m away, cat right$/.test(tasStudio.store.segments[0].text)")
+    page.until(
+        "return /^dog on the left, 30° up, [\\d.]+ m away, cat 20° right$/.test(tasStudio.store.segments[0].text)"
+    )
     assert page.browser.js("return tasStudio.store.segments[0].clauses[0].way[0][2]") > 1.4
 
 
@@ -137,11 +142,11 @@ def test_a_drawn_line_and_a_chosen_way_become_sentences(page: Page) -> None:
     page.browser.js("tasStudio.store.choose('dog'); document.querySelector('[data-key=draw]').click()")
     angle = np.radians(np.linspace(60, -50, 12))
     page.pointer(0, [(-90 * float(np.sin(a)), -90 * float(np.cos(a))) for a in angle])
-    page.says("dog moves from the left to the right, cat right")
+    page.says("dog moves from the left to the right, cat 20° right")
     assert page.browser.js("return document.querySelector('#space svg').querySelectorAll('.way').length") == 1
     choice = "const s = document.querySelector('[data-key=move]'); s.value = arguments[0];"
     page.browser.js(f"{choice} s.dispatchEvent(new Event('change'))", "clockwise")
-    page.says("dog circles around clockwise every 8 seconds, starting on the left, cat right")
+    page.says("dog circles around clockwise every 8 seconds, starting on the left, cat 20° right")
     at = "const t = document.querySelector('#space .now').transform.baseVal[0].matrix; return Math.hypot(t.e, t.f)"
     assert page.browser.js(at) == pytest.approx(90, abs=0.5)
     page.browser.js("tasStudio.store.go(0.5)")
@@ -176,7 +181,7 @@ def test_the_head_is_turned_in_the_preview_alone_and_places_are_measured(page: P
     page.browser.js("document.querySelector('[data-key=solo-dog]').click()")
     page.focus("dot-dog-start")
     page.browser.press(UP)
-    page.says("dog on the left, 5° up, cat right")
+    page.says("dog on the left, 5° up, cat 20° right")
     assert page.browser.js("return document.querySelectorAll('.ghost').length") == 0  # they are of another scene
     assert (page.folder / "dog.yaml").read_bytes() == before  # type: ignore[attr-defined]
 
@@ -185,7 +190,7 @@ def test_segments_are_joined_by_a_key_and_another_file_is_taken(page: Page) -> N
     page.focus("block-0")
     page.browser.press("j")
     page.until("return tasStudio.store.segments.length === 1")
-    page.says("dog on the left, cat right")
+    page.says("dog on the left, cat 20° right")
     other = str(page.folder / "other.srt")  # type: ignore[attr-defined]
     page.browser.driver.find_element("css selector", "[data-key=import]").send_keys(other)
     page.says("cat on the left")

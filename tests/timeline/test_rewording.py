@@ -29,6 +29,7 @@ def circle(turn_s: float, *point: float) -> SpherePath:
     return SpherePath(start, start, turn_s=turn_s)
 
 
+ROUND = "circles around clockwise every 8 seconds"
 OVER = SpherePath(SpherePoint(55), SpherePoint(-20), SpherePoint(0, 90))
 OVERHEAD = "dog passes overhead from front to back, cat right"
 ROUND_THE_LEFT = SpherePath(SpherePoint(0), SpherePoint(180), SpherePoint(90))
@@ -72,6 +73,9 @@ WRITTEN = [
     ("dog left", "dog", nearer(20, 1), "dog comes closer on the left"),
     ("dog left", "dog", nearer(3, 1), "dog comes closer from 3 m to 1 m on the left"),
     ("dog left", "dog", nearer(1.4, 40), "dog moves away on the left"),
+    ("dog moves from the left to the right, cat left", "dog", circle(-8), f"dog {ROUND}, cat left"),
+    (f"a dog {ROUND}, cat left", "dog", nearer(20, 1), "a dog comes closer on the left, cat left"),
+    (f"a dog {ROUND}, cat left", "dog", way(55, -55), "a dog moves from the left to the right, cat left"),
     ("dog left", "dog", circle(-8), "dog circles around clockwise every 8 seconds"),
     (
         "dog left",

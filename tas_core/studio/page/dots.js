@@ -18,7 +18,7 @@ const STEEP_DEG = 75;
 const SPREAD_FROM = 9;
 const SPREAD_PER = 26;
 const HANDLE_FAR = 22;
-const LONGEST_LABEL = 20;
+const LONGEST_LABEL = 30;
 const LABEL_ROW = 12;
 
 /** @param {string} name  @returns {string} no longer than a drawing has room for */

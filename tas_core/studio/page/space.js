@@ -198,7 +198,9 @@ function draw() {
       const { start, end } = ends(clause);
       return [ghost(view, found, (found.part === "last quarter" ? end : start).distance_m, colour(clause))];
     });
-    const dots = shown.flatMap((one) => {
+    // From the side, where no key goes from dot to dot, the chosen one lies above those that are drawn at its place.
+    const ordered = view === "above" ? shown : shown.toSorted((a, b) => Number(a.clause === chosen) - Number(b.clause === chosen));
+    const dots = ordered.flatMap((one) => {
       const turns = one.clause.turns || one.clause.turn_s;
       return ends(one.clause).moves && !turns ? [dot(one, "end"), dot(one, "start")] : [dot(one, "start")];
     });

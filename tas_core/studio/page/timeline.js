@@ -17,7 +17,7 @@ let waveform = { parts: 1, peaks: [], done: false };
 const canvas = html("canvas", { "aria-hidden": "true" });
 const track = html("div", { class: "track" });
 const tools = html("div", { class: "bar" });
-const playhead = html("div", { class: "playhead" });
+const playhead = html("div", { class: "playhead", hidden: true });
 const picker = html("input", { type: "file", accept: ".yaml,.yml,.srt,.vtt,.txt", "data-key": "import" });
 
 /** @param {number} seconds */
