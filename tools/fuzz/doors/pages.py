@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from starlette.types import ASGIApp
 
 from tas_core.errors import TasError
@@ -22,6 +23,7 @@ from tas_core.studio.document import Document
 from tas_core.studio.exports import ExportState
 from tas_core.studio.session import Session, autosave_path
 from tas_core.studio.sounds import Listening, Passage, audible
+from tas_core.studio.waveform import Waveform
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sources import SourceFile
 from tools.fuzz.asking import Answer, asked, parted
@@ -55,8 +57,8 @@ class _Silent(Listening):
         timeline.resolved(_DURATION_S).cut_out(first / self.sample_rate_hz, stop / self.sample_rate_hz)
         return []
 
-    def waveform(self, bins: int) -> list[list[float]]:
-        return [[0.0, 0.0]] * bins
+    def waveform(self, parts: int) -> Waveform:
+        return Waveform(lambda: iter([np.zeros(parts)]), parts, parts)
 
 
 class _Idle:
