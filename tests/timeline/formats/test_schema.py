@@ -126,7 +126,7 @@ ONLY_THE_READER_KNOWS = [
     "prompts:\n- {start: 0, end: 2, text: dog left}\n- {start: 1, text: dog left}\n",
     one("start: 1e1, text: cello left"),  # a number like any other once it is read
     one("start: .nan, text: cello left"),
-    one(f"start: 0, end: \"{'9' * 9}:00\", text: cello left"),  # 1e9 s and more, as text
+    one(f'start: 0, end: "{"9" * 9}:00", text: cello left'),  # 1e9 s and more, as text
 ]
 
 
