@@ -108,7 +108,7 @@ def test_single_sounds_are_no_worse_than_the_plain_filter(results: Evaluation, r
     assert ours["azimuth_error_deg"].mean < 5
 
 
-@pytest.mark.filterwarnings("ignore:no '.*' found", "ignore:confidence of only")
+@pytest.mark.filterwarnings("ignore:no '.*' found", "ignore:confidence of only", "ignore:.* of their masks")
 def test_block_borders_cannot_be_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """30 s as a whole and in the blocks that files go through in: what differs is below -80 dB of the ears."""
     files = sorted((FLOOR_SET / "stems").rglob("*.flac"))
