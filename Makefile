@@ -20,7 +20,7 @@ demo: install
 # What tests and their many processes import is compiled once, whatever the environment says.
 test: install
 	bash scripts/install-material.sh
-	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 # The tests that need a Ray cluster and an object store of their own: 600 MB more to install.
 test-scale: install

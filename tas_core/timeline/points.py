@@ -10,6 +10,7 @@ Each word is in ``prompts/sphere.yaml``.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -471,6 +472,18 @@ class PointReader:
         said.spread, said.kinds = hit[0], ["spread"]
         return hit[1]
 
+    def without_height(self, i: int, point: PlanePoint) -> PlanePoint:
+        """The direction at token i without a number that says how high: "on the left 10 degrees up"."""
+        for k in range(i + 1, point.stop):
+            stop = self.elevation_number(k, Said(k, k))
+            number = read_number(self.text, stop) if stop and stop > point.stop else None
+            is_level = number and self.text.key(number[2]) in ("db", "dbs", "decibel", "decibels")
+            if stop and stop > point.stop and not is_level:
+                before = copy.copy(self.text)
+                before.tokens = self.text.tokens[:k]
+                return read_plane_point(before, i) or point
+        return point
+
     def plane(self, i: int, said: Said) -> int | None:
         """A direction as the frontal plane has them, or beyond it in degrees or hours."""
         try:
@@ -479,6 +492,7 @@ class PointReader:
             return None
         if point is None:
             return None
+        point = self.without_height(i, point)
         azimuth_deg = point.azimuth_deg
         if abs(azimuth_deg) > 180:
             if abs(azimuth_deg) > 360 or self.text.known.sides.match(self.text.tokens, point.stop - 1):

@@ -102,11 +102,14 @@ class Listener(Browser):
         self.wait("document.getElementById('audio').ended")
 
     def downloaded(self, count: int = 1) -> list[Path]:
+        """Answers that were saved as a whole: a browser makes an empty file first, and replaces it."""
         until = time.monotonic() + ATTENTION_S
-        while len(found := sorted(self.downloads.glob("answers-*.json"))) < count:
+        while True:
+            found = [path for path in sorted(self.downloads.glob("answers-*.json")) if path.stat().st_size]
+            if len(found) >= count and not list(self.downloads.glob("*.crdownload")):
+                return found
             assert time.monotonic() < until, list(self.downloads.iterdir())
             time.sleep(0.02)
-        return found
 
     def read_logs(self) -> None:
         """Every request and every complaint so far."""
