@@ -219,7 +219,10 @@ def test_nothing_hangs_over_the_edge_and_names_are_only_names(browser: Browser, 
             assert browser.js("return document.documentElement.scrollWidth") <= width
             buttons = "return [...document.querySelectorAll('button')]"
             assert browser.js(f"{buttons}.every((each) => each.getBoundingClientRect().height >= 24)")
+            inside = "each.getBoundingClientRect().right <= each.closest('section').getBoundingClientRect().right"
+            assert browser.js(f"{buttons}.every((each) => !each.closest('section') || {inside})")
             fields = "return [...document.querySelectorAll('input, select, textarea')]"
+            assert browser.js(f"{fields}.every((each) => !each.closest('section') || {inside})")
             assert browser.js(f"{fields}.every((each) => each.labels?.length || each.ariaLabel)")
     assert browser.js("return document.querySelectorAll('img').length") == 0
     names = browser.js("return [...document.querySelectorAll('.dot text')].map((each) => each.textContent)")

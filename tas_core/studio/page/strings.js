@@ -81,7 +81,7 @@ export const STRINGS = {
   compare: "What is heard, all equally loud",
   solo: "Alone",
   mute: "Silent",
-  rest: "everything else",
+  rest: "what is not named",
   rendering: "rendering …",
   heard: "rendered in {ms} ms",
   out: "Name of the file",
