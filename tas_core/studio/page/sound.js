@@ -129,10 +129,11 @@ function measureSoon() {
     if (store.scene?.text !== text || busy) return;
     try {
       const revision = store.scene.revision;
-      keepMeasured(text, await store.json("measure", { revision, start_s, duration_s }));
+      const places = await store.json("measure", { revision, start_s, duration_s });
+      if (places) keepMeasured(text, places);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      if (error.facts.kind !== "StaleError") keepMeasured(text, [], error.message);
+      keepMeasured(text, [], error.message);
     }
   }, REST_MS);
 }
