@@ -269,10 +269,10 @@ def _hear(studio: Studio, asked: _Heard) -> bytes:
     return studio.listening.hear(studio.timeline(), passage)
 
 
-def _measure(studio: Studio, asked: _Measured) -> list[dict[str, Any]] | None:
-    """Measured places; None, and no error, where the scene has been changed meanwhile: nobody waits for them then."""
+def _measure(studio: Studio, asked: _Measured) -> list[dict[str, Any]]:
+    """Measured places; none, and no error, where the scene has been changed meanwhile: nobody waits for them then."""
     if asked.revision != studio.session.revision:
-        return None
+        return []
     return studio.listening.measure(studio.timeline(), Passage(asked.start_s, asked.duration_s))
 
 

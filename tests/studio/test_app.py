@@ -468,7 +468,7 @@ def test_measured_places_lie_beside_those_that_were_asked_for(noises: Client) ->
     places = noises.post("measure", revision=2, **span).json
     assert [p["reason"] for p in places] == ["wide, and in no direction", *["too fast to be measured"] * 2]
     assert [p["measured"] for p in places] == [None] * 3
-    assert noises.post("measure", revision=1, **span).json is None  # of a scene that is no more
+    assert noises.post("measure", revision=1, **span).json == []  # of a scene that is no more
     assert "expected one of 0.05 to 30 s" in noises.post("measure", revision=2, start_s=0, duration_s=31).json["error"]
 
 

@@ -130,7 +130,7 @@ function measureSoon() {
     try {
       const revision = store.scene.revision;
       const places = await store.json("measure", { revision, start_s, duration_s });
-      if (places) keepMeasured(text, places);
+      if (places.length) keepMeasured(text, places);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       keepMeasured(text, [], error.message);
