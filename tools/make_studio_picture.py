@@ -29,12 +29,7 @@ SIZE = {"width": 1280, "height": 1180, "deviceScaleFactor": 1, "mobile": False}
 class StudioPage(Browser):
     """A browser with the page of a studio."""
 
-    def until(self, code: str, *arguments: object) -> None:
-        """Wait until some JavaScript is true."""
-        end = time.monotonic() + 5 * ATTENTION_S
-        while not self.js(code, *arguments):
-            assert time.monotonic() < end, (code, self.complaints())
-            time.sleep(0.05)
+    attention_s = 5 * ATTENTION_S
 
     def picture(self) -> bytes:
         """What is seen, as PNG."""

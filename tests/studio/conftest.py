@@ -15,6 +15,7 @@ from starlette.types import Message
 from tas_core.jobs.spatialize import JobSettings
 from tas_core.studio.app import Studio, build_app
 from tas_core.studio.server import StudioRequest, opened
+from tests.support.browser import Browser
 
 TOKEN, PORT = "the-token", 4711
 HOST = f"127.0.0.1:{PORT}"
@@ -92,3 +93,11 @@ def open_client(tiny_model: Path) -> Iterator[Callable[..., Client]]:
     yield make
     for studio in closing:
         studio.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser that may play what nobody asked it to."""
+    found = Browser("", "autoplay-policy=no-user-gesture-required")
+    yield found
+    found.driver.quit()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +14,8 @@ import yaml
 
 from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tests.conftest import TAS, Finished
-from tests.support.browser import ATTENTION_S, Browser, needs_chromium
+from tests.studio.pages import StudioPage
+from tests.support.browser import Browser, needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.slow]
 
@@ -27,35 +26,16 @@ prompts:
 """
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = Browser("", "autoplay-policy=no-user-gesture-required")
-    yield found
-    found.driver.quit()
-
-
-class Page:
-    """A studio and its page."""
+class Page(StudioPage):
+    """A studio in a process of its own, and its page."""
 
     def __init__(self, browser: Browser, folder: Path, scene: str = SCENE) -> None:
-        self.browser, self.folder = browser, folder
         shutil.copy(EXAMPLES / "duet.flac", folder / "duet.flac")
         (folder / "duet.yaml").write_text(scene)
         words = [str(TAS), "studio", str(folder / "duet.flac"), "--no-browser"]
         self.process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert self.process.stdout is not None
-        self.address = self.process.stdout.readline().strip()
-
-    def open(self) -> None:
-        self.browser.driver.get(self.address)
-        self.until("return document.documentElement.dataset.ready === 'true'")
-
-    def until(self, code: str, *arguments: object) -> Any:
-        end = time.monotonic() + ATTENTION_S
-        while not (found := self.browser.js(code, *arguments)):
-            assert time.monotonic() < end, (code, self.browser.js("return document.body.innerText")[:2000])
-            time.sleep(0.1)
-        return found
+        super().__init__(browser, self.process.stdout.readline().strip())
 
     def texts(self) -> list[str]:
         return [each["text"] for each in self.browser.js("return tasStudio.store.scene.segments")]
@@ -78,10 +58,6 @@ class Page:
             self.browser.cdp(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=buttons, clickCount=1
             )
-
-    def press_button(self, key: str) -> None:
-        self.until('const b = document.querySelector(`[data-key="${arguments[0]}"]`); return b && !b.disabled', key)
-        self.browser.js('document.querySelector(`[data-key="${arguments[0]}"]`).click()', key)
 
     def close(self) -> None:
         self.browser.driver.get("about:blank")  # or it would say that nobody answers any more

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from tas_core.timeline.sources import SourceFile
+from tests.studio.pages import StudioPage
 from tests.studio.served import served
 from tests.support.accessibility import barriers
-from tests.support.browser import ATTENTION_S, Browser, needs_chromium
+from tests.support.browser import Browser, needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.slow]
 
@@ -24,21 +23,8 @@ SCENE = (
 UP, DOWN, ALT, SHIFT, ENTER, END = "\ue013", "\ue015", "\ue00a", "\ue008", "\ue007", "\ue010"
 
 
-class Page:
+class Page(StudioPage):
     """The page of a studio on two noises that are given."""
-
-    def __init__(self, browser: Browser, address: str) -> None:
-        self.browser = browser
-        browser.driver.get(address)
-        self.until("return document.documentElement.dataset.ready === 'true'")
-
-    def until(self, code: str, *arguments: object) -> Any:
-        end = time.monotonic() + ATTENTION_S
-        while not (found := self.browser.js(code, *arguments)):
-            said = "return tasStudio.store.segments[0]?.text + document.querySelector('#notice').innerText"
-            assert time.monotonic() < end, (self.browser.js(said), code, arguments)
-            time.sleep(0.05)
-        return found
 
     def says(self, text: str) -> None:
         """Wait until the first segment says something."""
@@ -76,23 +62,20 @@ class Page:
 
 
 @pytest.fixture(scope="module")
-def page(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def page(browser: Browser, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("space")
     rng = np.random.default_rng(0)
     for name in ("dog", "cat"):
         soundfile.write(folder / f"{name}.wav", 0.1 * rng.standard_normal(32_000), 16_000)
     (folder / "dog.yaml").write_text(SCENE)
     (folder / "other.srt").write_text("1\n00:00:00,000 --> 00:00:01,500\ncat on the left\n")
-    browser = Browser("", "autoplay-policy=no-user-gesture-required")
     given = tuple(SourceFile(name, folder / f"{name}.wav") for name in ("dog", "cat"))
-    try:
-        with served(None, tiny_model, objects=given) as there:
-            found = Page(browser, there.address)
-            found.folder = folder  # type: ignore[attr-defined]
-            yield found
-            browser.driver.get("about:blank")
-    finally:
-        browser.driver.quit()
+    with served(None, tiny_model, objects=given) as there:
+        found = Page(browser, there.address)
+        found.open()
+        found.folder = folder  # type: ignore[attr-defined]
+        yield found
+        browser.driver.get("about:blank")
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any
 import pytest
 
 from tas_core.studio.exports import ExportState
+from tests.studio.pages import StudioPage
 from tests.studio.served import Served, served
 from tests.support.accessibility import barriers
-from tests.support.browser import ATTENTION_S, Browser, needs_chromium
+from tests.support.browser import Browser, needs_chromium
 
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.slow]
 
@@ -25,29 +25,12 @@ SCENE = """prompts:
 """
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = Browser("", "autoplay-policy=no-user-gesture-required")
-    yield found
-    found.driver.quit()
-
-
-class Page:
+class Page(StudioPage):
     """A page that is open on a studio of this process."""
 
     def __init__(self, browser: Browser, there: Served) -> None:
-        self.browser, self.studio, self.address = browser, there.studio, there.address
-
-    def open(self) -> None:
-        self.browser.driver.get(self.address)
-        self.until("return document.documentElement.dataset.ready === 'true'")
-
-    def until(self, code: str, *arguments: object) -> Any:
-        end = time.monotonic() + ATTENTION_S
-        while not (found := self.browser.js(code, *arguments)):
-            assert time.monotonic() < end, (code, self.browser.js("return document.body.innerText")[:2000])
-            time.sleep(0.05)
-        return found
+        super().__init__(browser, there.address)
+        self.studio = there.studio
 
     @property
     def notice(self) -> str:
@@ -57,10 +40,6 @@ class Page:
                 "const n = document.querySelector('#notice'); return n.hidden ? '' : n.firstChild.textContent"
             )
         )
-
-    def press_button(self, key: str) -> None:
-        self.until('const b = document.querySelector(`[data-key="${arguments[0]}"]`); return b && !b.disabled', key)
-        self.browser.js('document.querySelector(`[data-key="${arguments[0]}"]`).click()', key)
 
 
 Open = Callable[..., Page]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,6 +30,8 @@ _FLAGS = (
 class Browser:
     """Chromium; a script runs in every page before its own do."""
 
+    attention_s: float = ATTENTION_S
+
     def __init__(self, first_script: str, *flags: str, preferences: Mapping[str, object] | None = None) -> None:
         from selenium import webdriver
         from selenium.webdriver.chrome.options import Options
@@ -50,6 +53,14 @@ class Browser:
 
     def js(self, code: str, *arguments: object) -> Any:
         return self.driver.execute_script(code, *arguments)
+
+    def until(self, code: str, *arguments: object) -> Any:
+        """Wait until some JavaScript is true; what it is then."""
+        end = time.monotonic() + self.attention_s
+        while not (found := self.js(code, *arguments)):
+            assert time.monotonic() < end, (code, arguments, self.js("return document.body.innerText")[:2000])
+            time.sleep(0.05)
+        return found
 
     def press(self, *keys: str) -> None:
         from selenium.webdriver.common.action_chains import ActionChains
