@@ -7,8 +7,9 @@ and side are scaled by one factor, taken from the *mid* signal: what a model is 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,10 @@ class RecordedScenes:
         """What the batches are made of."""
         return [f"{Path(self.windows.data.root).name}: {self.split} of split {self.fold}, {len(self.windows)} clips"]
 
+    def captions(self, count: int) -> list[str]:
+        """The prompts of the recordings, at most so many."""
+        return list(islice(self.windows.prompts(), count))
+
 
 @dataclass(frozen=True)
 class PromptWindow:
@@ -140,6 +145,15 @@ class PromptWindows:
         mid, side, gain = self._signals(clip, start_s)
         centre_s = start_s + self.window_s / 2
         return PromptWindow(clip, start_s, mid, side, gain, nearest_prompt(self._timeline(clip), centre_s))
+
+    def prompts(self) -> Iterator[str]:
+        """The prompts of all clips.
+
+        Raises:
+            TimelineError: a timeline is missing, or is none, or asks for more than the frontal plane.
+        """
+        for clip in self.clips:
+            yield from (segment.text for segment in self._timeline(clip).segments)
 
     def _timeline(self, clip: str) -> Timeline:
         if clip not in self._timelines:

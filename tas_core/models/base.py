@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self, TypeGuard, TypeVar
@@ -208,6 +209,10 @@ class PromptModel(SpatialModel):
     uses_noise: ClassVar[bool] = False
 
     @abstractmethod
+    def text_layers(self) -> list[nn.Linear]:
+        """The layers by which text features enter, after :func:`spread`; none if they are used as they are."""
+
+    @abstractmethod
     def row_losses(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:
         """Loss of each example, (batch), float32.
 
@@ -264,6 +269,11 @@ class PromptModel(SpatialModel):
                 estimate = self.window_sides(batch.mid, captions, 1, standard_normal(batch.mid, generator))
                 found["side_correlation_from_noise"] = correlation(estimate[placed], batch.side[placed]).mean()
         return found
+
+
+def spread(text_features: Tensor) -> Tensor:
+    """Text features (batch, width), rows of unit length, with values of unit variance, which layers expect."""
+    return text_features * math.sqrt(text_features.shape[-1])
 
 
 def correlation(one: Tensor, other: Tensor) -> Tensor:

@@ -30,6 +30,10 @@ class SceneSource(Protocol):
         """What the scenes are made of."""
         ...
 
+    def captions(self, count: int) -> list[str]:
+        """Prompts such as scenes have, the same at every call: at most so many, as many as there are."""
+        ...
+
 
 class Prefetcher:
     """Makes the next batches while the present one is used.
@@ -113,3 +117,7 @@ class FixedScenes:
     def source_names(self) -> list[str]:
         """What the scenes are made of."""
         return self._source.source_names()
+
+    def captions(self, count: int) -> list[str]:
+        """Prompts such as the scenes have."""
+        return self._source.captions(count)

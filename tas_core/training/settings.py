@@ -22,6 +22,7 @@ _FREE: Final = frozenset(
         "compile",
         "decay_share",
         "workers",
+        "fitted_captions",
     )
 )
 """Settings that an earlier run in the same folder need not have had."""
@@ -45,6 +46,9 @@ class TrainingConfig:
 
     ``workers`` processes draw scenes ahead, or threads read recordings; one is a thread for both. What they give does
     not depend on how many they are.
+
+    At most ``fitted_captions`` captions are what the text layers of a model of whole prompts are fitted to before its
+    first step (:mod:`tas_core.training.text_start`); with 0, or where ``init`` names weights, they are not.
     """
 
     preset: str = "slots"
@@ -70,6 +74,7 @@ class TrainingConfig:
     train_only: tuple[str, ...] = ()
     workers: int = 1
     fold: int = 1
+    fitted_captions: int = 4096
 
     def between(self, what: Literal["log", "validate", "save"]) -> tuple[float, float]:
         """Steps and seconds between two logs, validations or saves, whichever are over first; infinite for no limit."""
@@ -101,6 +106,13 @@ def check_length(config: TrainingConfig) -> None:
     ((name, value),) = given.items()
     if not 0 < value < math.inf:
         raise InputError(f"training would end after {value:g} {name}; expected more than 0", remedy="training_length")
+
+
+def captions_to_fit(config: TrainingConfig) -> int:
+    """How many captions text layers are fitted to: no more than a run of steps is going to see."""
+    if config.steps is None:
+        return config.fitted_captions
+    return min(config.fitted_captions, config.steps * config.batch_size)
 
 
 def learning_rate_at(step: int, config: TrainingConfig, gone: float = 0.0) -> float:

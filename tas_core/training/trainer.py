@@ -27,7 +27,7 @@ from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
 from tas_core.errors import InputError, TasError
-from tas_core.models.base import SpatialModel
+from tas_core.models.base import PromptModel, SpatialModel
 from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.registry import build_preset, load_network
 from tas_core.models.scene_batch import SceneBatch
@@ -38,8 +38,9 @@ from tas_core.training.ema import EMA
 from tas_core.training.group import Group
 from tas_core.training.log import NoLog, Report, RunLog
 from tas_core.training.prefetch import FixedScenes, Prefetcher, SceneSource
-from tas_core.training.settings import TrainingConfig, check_length, check_same_run, learning_rate_at
+from tas_core.training.settings import TrainingConfig, captions_to_fit, check_length, check_same_run, learning_rate_at
 from tas_core.training.state import TRAINING_FILE, TrainingState, load_training_state, save_training_state
+from tas_core.training.text_start import fit_text_layers
 
 CHECKPOINT_FOLDER: Final = "checkpoint"
 """In the folder of a run: the averaged weights."""
@@ -118,7 +119,8 @@ def train(
         for folder in (out, out / CHECKPOINT_FOLDER):
             remove_stale(folder)
     group.wait()
-    run.resume(out)
+    if not run.resume(out) and not config.init and encode is not None:
+        run.begin_text(source, encode)
     group.check_alike(run.model, run.step)
     compute = loss_function(run.model, encode)
     if config.compile:
@@ -190,15 +192,21 @@ class _Run:
         """Whether one operation updates all weights, which saves a graphics processor a thousand."""
         return True if self.device.type == "cuda" else None
 
-    def resume(self, out: Path) -> None:
-        """Go on where an earlier run in a folder was saved, if there is one.
+    def begin_text(self, source: SceneSource, encode: Callable[[list[str]], Tensor]) -> None:
+        """Fit the first layers of text to what captions say of places, before the first step."""
+        if isinstance(self.model, PromptModel) and (count := captions_to_fit(self.config)):
+            fit_text_layers(self.model, source.captions(count), encode)
+            self.ema = EMA(self.model, self.config.ema_decay)
+
+    def resume(self, out: Path) -> bool:
+        """Go on where an earlier run in a folder was saved, if there is one; says whether there was.
 
         Raises:
             InputError: it had other settings.
             CheckpointError: what it left is damaged.
         """
         if not (out / TRAINING_FILE).exists():
-            return
+            return False
         state = load_training_state(out)
         check_same_run(state.extra["config"], self.config, out)
         self.model.load_state_dict(state.tensors["model"])
@@ -209,6 +217,7 @@ class _Run:
         self.step, self.seconds = state.step, float(state.extra["seconds"])
         # Runs from before there was a clock know what their steps took.
         self.clock.earlier_s = float(state.extra.get("clock_s", self.seconds))
+        return True
 
     def update(self, feed: Prefetcher, compute: LossFunction) -> tuple[dict[str, Tensor], Tensor]:
         """Make one optimiser step; returns its losses, and the norm of its gradient before clipping.

@@ -127,6 +127,13 @@ def test_recorded_scenes_are_batches_of_windows(fairplay: TasBench) -> None:
     assert scenes.compose(0, 5).mid.shape == (5, 16000)  # more than there are clips
 
 
+def test_prompts_of_recordings_are_those_of_their_timelines(fairplay: TasBench) -> None:
+    scenes = RecordedScenes(fairplay, "train", 1, 1.0, seed=3)
+    every = [segment.text for clip in scenes.windows.clips for segment in fairplay.timeline(clip).segments]
+    assert scenes.captions(10**6) == every
+    assert scenes.captions(2) == every[:2]
+
+
 def test_bad_input(fairplay: TasBench) -> None:
     with pytest.raises(InputError, match="no clips"):
         PromptWindows(fairplay, ())

@@ -22,6 +22,7 @@ from tas_core.errors import InputError, TasError
 from tas_core.inference.engine import LoadedModel
 from tas_core.inference.settings import RenderSettings
 from tas_core.inference.stream import render
+from tas_core.models.base import spread
 from tas_core.models.checkpoints import load_checkpoint
 from tas_core.models.registry import PRESETS, load_network
 from tas_core.models.slots.model import SlotsModel
@@ -29,6 +30,7 @@ from tas_core.timeline.segments import Timeline
 from tas_core.training import trainer
 from tas_core.training.settings import TrainingConfig, learning_rate_at
 from tas_core.training.state import TRAINING_FILE, load_training_state, save_training_state
+from tas_core.training.text_start import fit_text_layers
 from tas_core.training.trainer import train
 from tests.support.tiny import TINY_PAPER, TINY_SLOTS, HashEncoder, WideHashEncoder, phrase_table, write_material
 
@@ -91,6 +93,34 @@ def _stop_at(wanted: int, error: type[BaseException] = _Stop):
 
 
 # ------------------------------------------------------------------ the run
+
+
+def test_text_layers_are_fitted_once_before_the_first_step_of_weights_that_begin(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PRESETS, "tiny-paper", replace(TINY_PAPER, feature_channels=6))  # needs a layer for its text
+    fitted: list[list[str]] = []
+
+    def fit(model: Any, captions: list[str], encode: Any) -> None:
+        fitted.append(captions)
+        fit_text_layers(model, captions, encode)
+
+    monkeypatch.setattr(trainer, "fit_text_layers", fit)
+    run, settings = tmp_path / "run", {"preset": "tiny-paper", "learning_rate": 0.0}
+    _train(data, run, steps=2, **settings)
+    (captions,) = fitted
+    assert len(captions) == 2 * SETTINGS["batch_size"]  # no more than the run is going to see
+    assert all("left" in c or "right" in c or "cent" in c for c in captions)
+    # The average of the weights, which is what is kept, began with the fitted ones as well.
+    kept = load_network(str(run / "checkpoint"))
+    layer = kept.text_layers()[0]  # type: ignore[operator, union-attr]
+    given = layer(spread(HashEncoder()(captions))).detach()
+    torch.testing.assert_close(given.mean(dim=0), torch.zeros(layer.out_features), rtol=0, atol=1e-5)
+    _train(data, run, steps=3, **settings)
+    _train(data, tmp_path / "from", steps=2, init=str(run / "checkpoint"), **settings)
+    _train(data, tmp_path / "slots", steps=2, preset="tiny-slots")
+    _train(data, tmp_path / "none", steps=2, fitted_captions=0, **settings)
+    assert len(fitted) == 1
 
 
 @pytest.mark.parametrize("preset", ["tiny-slots", "tiny-paper"])

@@ -81,6 +81,10 @@ class SceneComposer:
         """Names of the soundfont presets, voices and recordings that scenes are made of."""
         return self._sources
 
+    def captions(self, count: int) -> list[str]:
+        """Prompts such as scenes have, the same at every call; none where scenes get none."""
+        return list(self.drawer.draw(0, count).prompts)
+
     def compose(self, step: int, batch_size: int) -> SceneBatch:
         """The scenes of one training step, on the composer's device."""
         return self.render(self.draw(step, batch_size))

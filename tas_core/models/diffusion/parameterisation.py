@@ -21,6 +21,8 @@ from torch import Tensor
 from tas_core.models.diffusion.schedule import coefficients
 
 Prediction = Literal["noise", "x0", "v"]
+Loss = Literal["predicted", "signal"]
+"""Whose squared error a network learns by: what it predicts, or the clean signal that this stands for."""
 
 NOISE_SAYS_NOTHING: Final = "a prediction of noise says nothing of the signal where abar is 0"
 """Why such a schedule and such a network do not go together."""
@@ -65,6 +67,21 @@ def to_x0(kind: Prediction, output: Tensor, noisy: Tensor, alpha_bar: Tensor | f
     if kind == "noise":
         return (noisy - sigma * output) / signal
     return signal * noisy - sigma * output
+
+
+def error_weight(kind: Prediction, alpha_bar: Tensor | float) -> Tensor | float:
+    """The squared error of x0 over that of what is predicted, at the same noisy signal.
+
+    1 for x0, 1 - abar for v, (1 - abar) / abar for noise; of the shape of `alpha_bar`.
+
+    Args:
+        kind: what the network predicts.
+        alpha_bar: (batch) or a scalar; above 0 where noise is predicted.
+    """
+    _check(kind)
+    if kind == "x0":
+        return torch.ones_like(torch.as_tensor(alpha_bar))
+    return 1 - alpha_bar if kind == "v" else (1 - alpha_bar) / alpha_bar
 
 
 def noise_from_x0(x0: Tensor, noisy: Tensor, alpha_bar: Tensor | float) -> Tensor:

@@ -11,25 +11,27 @@ Levels: each row of `mid` is scaled to a fixed RMS, and its side signal by the s
 and never the ground truth's; so the output follows the level of the input, and silence gives silence. The
 side signal is then multiplied by `side_scale`, because the diffusion ends in noise of unit variance: at 10, a
 side signal as strong as its mid has unit variance too. Nothing is clamped, since a side signal has no bound.
+The audio encoder is given mid times `mid_scale`; at 10 that has unit variance as well, without which what comes of
+mid and text begins a hundred times weaker than the noise that the network is to look through.
 
 The paper predicts noise and gives neither the number of steps nor their betas. The betas first chosen, DiffWave's, end
 at abar = 0.28, while sampling starts from pure noise, which training never showed. The schedules "rescaled" and
 "cosine" end in noise, where a predicted noise says nothing; with them the network predicts v or x0, and what it says
-at the last step it can only know from mid and text.
+at the last step it can only know from mid and text. A squared error of v or of noise mostly asks for denoising; that
+of the signal (`loss` "signal") counts the steps the more the noisier they are, where mid and text are all there is.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self, get_args
 
 import torch
 from torch import Tensor, nn
 
-from tas_core.models.base import PromptModel, with_variants
+from tas_core.models.base import PromptModel, spread, with_variants
 from tas_core.models.diffusion import samplers
-from tas_core.models.diffusion.parameterisation import NOISE_SAYS_NOTHING, Prediction, target, to_x0
+from tas_core.models.diffusion.parameterisation import NOISE_SAYS_NOTHING, Loss, Prediction, error_weight, target, to_x0
 from tas_core.models.diffusion.schedule import NoiseSchedule, ScheduleName, build_schedule, diffuse
 from tas_core.models.diffwave import ResidualStack, StepEmbedding
 from tas_core.models.level import MID_RMS, SILENCE_RMS, divide, normalise
@@ -68,6 +70,9 @@ class PaperConfig:
             there was a choice do not say; theirs is "linear".
         prediction: what the network predicts, of :data:`tas_core.models.diffusion.parameterisation.Prediction`;
             "noise" (the paper, and checkpoints that do not say) needs the schedule "linear".
+        mid_scale: multiplies the normalised mid; checkpoints that do not say have 1.
+        loss: whose squared error is minimised, of :data:`tas_core.models.diffusion.parameterisation.Loss`;
+            "predicted" is the paper's, and that of checkpoints that do not say.
     """
 
     sample_rate_hz: int = 16_000
@@ -88,6 +93,8 @@ class PaperConfig:
     side_scale: float = 10.0
     schedule: ScheduleName = "linear"
     prediction: Prediction = "noise"
+    mid_scale: float = 1.0
+    loss: Loss = "predicted"
 
     def __post_init__(self) -> None:
         for name in (
@@ -102,6 +109,7 @@ class PaperConfig:
             "text_width",
             "num_steps",
             "side_scale",
+            "mid_scale",
         ):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
@@ -118,6 +126,8 @@ class PaperConfig:
             raise ValueError(f"0 < beta_min <= beta_max < 1 is needed, not {self.beta_min} and {self.beta_max}")
         if self.prediction not in get_args(Prediction):
             raise ValueError(f"prediction must be one of {', '.join(get_args(Prediction))}, not {self.prediction!r}")
+        if self.loss not in get_args(Loss):
+            raise ValueError(f"loss must be one of {', '.join(get_args(Loss))}, not {self.loss!r}")
         if self.noise_schedule().ends_in_noise and self.prediction == "noise":
             raise ValueError(
                 f"{NOISE_SAYS_NOTHING}, as at the last step of the schedule {self.schedule!r}; "
@@ -133,6 +143,9 @@ class PaperConfig:
         return replace(self, feature_channels=32, residual_channels=16, step_width=64, hop_s=0.5)
 
 
+_PLACES: Final = PaperConfig(schedule="rescaled", prediction="v", mid_scale=10.0, loss="signal")
+"""What the presets that learn to place share."""
+
 PRESETS: Final = with_variants(
     {
         "paper": PaperConfig(),
@@ -140,12 +153,12 @@ PRESETS: Final = with_variants(
         "paper-audio-only": PaperConfig(fusion="none"),
         "paper-add": PaperConfig(fusion="add"),
         "paper-conv": PaperConfig(fusion="conv"),
-        "paper-v": PaperConfig(schedule="rescaled", prediction="v"),
-        "paper-v-audio-only": PaperConfig(schedule="rescaled", prediction="v", fusion="none"),
-        "paper-v-add": PaperConfig(schedule="rescaled", prediction="v", fusion="add"),
-        "paper-v-conv": PaperConfig(schedule="rescaled", prediction="v", fusion="conv"),
-        "paper-cosine": PaperConfig(schedule="cosine", prediction="v"),
-        "paper-x0": PaperConfig(schedule="rescaled", prediction="x0"),
+        "paper-v": _PLACES,
+        "paper-v-audio-only": replace(_PLACES, fusion="none"),
+        "paper-v-add": replace(_PLACES, fusion="add"),
+        "paper-v-conv": replace(_PLACES, fusion="conv"),
+        "paper-cosine": replace(_PLACES, schedule="cosine"),
+        "paper-x0": replace(_PLACES, prediction="x0"),
     }
 )
 """Configs by name, for the rows of Tables 1 to 3. "paper" is the one with SAF; "paper-no-saf", the row "Ours" of
@@ -205,11 +218,24 @@ class PaperModel(PromptModel):
         self.stack = ResidualStack(channels, config.num_blocks, config.layers_per_block, width, config.step_width)
         self.output_projection = nn.Conv1d(config.num_blocks * channels, channels, 1)
         self.output = nn.Conv1d(channels, 1, 1)
+        self._keep_variance()
         nn.init.kaiming_normal_(self.input_projection.weight)
         nn.init.kaiming_normal_(self.output_projection.weight)
         nn.init.zeros_(self.output.weight)
         assert self.output.bias is not None
         nn.init.zeros_(self.output.bias)
+
+    def _keep_variance(self) -> None:
+        """Begin with features of the variance that comes in, as the residual layers begin (He et al. 2015)."""
+        for part in (*self.audio_encoder, *self.fusion.modules()):
+            if isinstance(part, nn.Conv1d):
+                nn.init.kaiming_normal_(part.weight)
+                assert part.bias is not None
+                nn.init.zeros_(part.bias)
+
+    def text_layers(self) -> list[nn.Linear]:
+        """See :meth:`PromptModel.text_layers`; none without text, or for text features of the width d."""
+        return [self.text_projection] if isinstance(self.text_projection, nn.Linear) else []
 
     @property
     def max_steps(self) -> int:
@@ -224,9 +250,8 @@ class PaperModel(PromptModel):
             text_features: (batch, text_width), rows of unit length as the text encoders give them.
         """
         normalised, gain = normalise(mid)
-        audio_features = self.audio_encoder(normalised.unsqueeze(1))
-        # Unit length spreads over text_width values; the layers expect values of unit variance.
-        text = self.text_projection(text_features * math.sqrt(self.config.text_width)) if self.uses_text else None
+        audio_features = self.audio_encoder(self.config.mid_scale * normalised.unsqueeze(1))
+        text = self.text_projection(spread(text_features)) if self.uses_text else None
         fused = self.fusion(audio_features, text)
         return Conditioner(self.stack.project_conditioner(fused), gain / self.config.side_scale)
 
@@ -267,8 +292,12 @@ class PaperModel(PromptModel):
         conditioner = self.encode(mid, text_features)
         clean = divide(side, conditioner.gain)
         predicted = self.predict(diffuse(clean, noise, step, self.schedule), step, conditioner)
-        wanted = target(self.config.prediction, clean, noise, self.schedule.alpha_bar_at(step))
-        return ((predicted.float() - wanted).square().mean(dim=1),)
+        alpha_bar = self.schedule.alpha_bar_at(step)
+        wanted = target(self.config.prediction, clean, noise, alpha_bar)
+        errors = (predicted.float() - wanted).square().mean(dim=1)
+        if self.config.loss == "signal":
+            errors = errors * torch.as_tensor(error_weight(self.config.prediction, alpha_bar)).to(errors)
+        return (errors,)
 
     @torch.no_grad()
     def sample(

@@ -20,7 +20,7 @@ from typing import Final, Self
 import torch
 from torch import Tensor, nn
 
-from tas_core.models.base import with_variants
+from tas_core.models.base import spread, with_variants
 from tas_core.models.unets.unet import (
     SpectrogramModel,
     UNetConfig,
@@ -78,7 +78,6 @@ class AssociativePyramid(nn.Module):
     def __init__(self, channels: tuple[int, ...], config: APNetConfig) -> None:
         super().__init__()
         self.kernels = config.kernels
-        self.text_scale = math.sqrt(config.text_width)
         self.text = nn.Linear(config.text_width, config.kernels * config.kernel_channels)
         self.match = nn.ModuleList(nn.Linear(config.kernel_channels, n) for n in channels)
         grown = [config.kernels] + [2 * config.kernels] * (len(channels) - 1)
@@ -96,7 +95,7 @@ class AssociativePyramid(nn.Module):
         Returns:
             (batch, 4, freq, frame) at twice the size of the finest features: real and imaginary part, left first.
         """
-        base = self.text(text_features * self.text_scale).unflatten(1, (self.kernels, -1))
+        base = self.text(spread(text_features)).unflatten(1, (self.kernels, -1))
         level = self._response(0, features[0], base)
         for index, up in enumerate(self.up, start=1):
             level = torch.cat([self._response(index, features[index], base), up(level)], dim=1)
@@ -117,6 +116,10 @@ class APNetModel(SpectrogramModel):
     def __init__(self, config: APNetConfig) -> None:
         super().__init__(config)
         self.pyramid = AssociativePyramid(self.unet.decoder_channels, config)
+
+    def text_layers(self) -> list[nn.Linear]:
+        """See :meth:`PromptModel.text_layers`."""
+        return [self.unet.text, self.pyramid.text]
 
     def core_masks(self, spectrum: Tensor, text_features: Tensor) -> tuple[Tensor, ...]:
         """Numbers for the masks of side, left and right, (batch, 2, freq, frame) each."""

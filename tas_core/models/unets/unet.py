@@ -18,7 +18,6 @@ which training does not need, makes torch look at a value.
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -28,7 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tas_core.acoustics.stft import istft, stft
-from tas_core.models.base import PromptModel
+from tas_core.models.base import PromptModel, spread
 from tas_core.models.level import divide, normalise
 
 _WIDTHS: Final = (1, 2, 4, 8, 8)
@@ -139,7 +138,6 @@ class TextUNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         widths = [n * config.base_channels for n in _WIDTHS]
-        self.text_scale = math.sqrt(config.text_width)
         self.text = nn.Linear(config.text_width, config.text_channels)
         self.down = nn.ModuleList(Down(n, m) for n, m in zip([2, *widths[:-1]], widths, strict=True))
         back = widths[-2::-1]
@@ -164,8 +162,7 @@ class TextUNet(nn.Module):
         for down in self.down:
             skips.append(down(skips[-1]))
         x = skips.pop()
-        # Unit length spreads over text_width values; the layer expects values of unit variance.
-        text = self.text(text_features * self.text_scale).relu()
+        text = self.text(spread(text_features)).relu()
         joined = text[:, :, None, None].expand(-1, -1, *x.shape[2:])
         decoded = []
         for up in self.up:
@@ -239,6 +236,10 @@ class SpectrogramModel(PromptModel):
     @abstractmethod
     def mask_losses(self, masks: tuple[Tensor, ...], spectrum: Tensor, side: Tensor) -> Tensor:
         """Loss of each example, (batch), from masks and the spectrograms of mid and side."""
+
+    def text_layers(self) -> list[nn.Linear]:
+        """See :meth:`PromptModel.text_layers`."""
+        return [self.unet.text]
 
     def row_losses(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
         """See :meth:`PromptModel.row_losses`; nothing is random, so `generator` is not used."""

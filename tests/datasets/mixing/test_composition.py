@@ -424,6 +424,15 @@ def test_captions_say_what_the_batch_holds(rooms: RoomBank, held_out: bool) -> N
             )
 
 
+def test_captions_can_be_had_without_sound(rooms: RoomBank) -> None:
+    composer = _composer(rooms)
+    captions = composer.captions(20)
+    assert captions == composer.captions(20)
+    assert len(captions) == 20
+    assert len(set(captions)) > 10
+    assert all(parse_prompt(caption) for caption in captions)
+
+
 def test_every_phrase_is_understood_as_one_object_at_one_place() -> None:
     """Bare "slap and pop bass" would be two objects, and a bare "ride" a movement: such names come in quotes.
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from tas_core.models.diffusion.parameterisation import noise_from_x0, target, to_x0
+from tas_core.models.diffusion.parameterisation import error_weight, noise_from_x0, target, to_x0
 
 
 def _generator(seed: int = 0) -> torch.Generator:
@@ -30,6 +30,16 @@ def test_every_prediction_gives_back_signal_and_noise(alpha_bar: float, seed: in
         output = target(kind, x0, noise, alpha_bar)
         torch.testing.assert_close(to_x0(kind, output, noisy, alpha_bar), x0, rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(noise_from_x0(x0, noisy, alpha_bar), noise, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha_bar", [0.9, 0.3, torch.tensor([0.2, 0.99], dtype=torch.float64)])
+def test_the_weight_of_an_error_is_what_it_does_to_the_signal(alpha_bar: float | Tensor) -> None:
+    level = torch.as_tensor(alpha_bar, dtype=torch.float64).expand(2)
+    noisy, output, wrong = _normal(2, 5), _normal(2, 5, seed=1), _normal(2, 5, seed=2)
+    for kind in ("noise", "x0", "v"):
+        one, other = (to_x0(kind, each, noisy, level) for each in (output, output + wrong))
+        ratio = (one - other).square().sum(dim=1) / wrong.square().sum(dim=1)
+        torch.testing.assert_close(torch.as_tensor(error_weight(kind, level)).double(), ratio, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("alpha_bar", [0.0, torch.zeros(2, dtype=torch.float64), torch.tensor([0.0, 0.6])])

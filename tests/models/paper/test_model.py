@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from tas_core.errors import CheckpointError
 from tas_core.models.base import correlation
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
-from tas_core.models.diffusion.parameterisation import noise_from_x0, target
+from tas_core.models.diffusion.parameterisation import noise_from_x0, target, to_x0
 from tas_core.models.diffusion.schedule import linear_schedule
 from tas_core.models.paper.fusion import FUSIONS
-from tas_core.models.paper.model import PRESETS, PaperConfig, PaperModel
+from tas_core.models.paper.model import PRESETS, Conditioner, PaperConfig, PaperModel
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.configs import config_from_dict
 from tests.support.tiny import TINY_PAPER
@@ -205,12 +205,48 @@ def test_the_loss_is_of_what_is_predicted(prediction: str) -> None:
     assert float(losses.mean()) == pytest.approx(expected, rel=0.15 if prediction == "v" else 1e-3)
 
 
-def test_the_presets_of_before_are_as_they_were_and_their_twins_differ_in_the_noise_alone() -> None:
+@pytest.mark.parametrize(("schedule", "prediction"), [("linear", "noise"), ("rescaled", "v"), ("cosine", "x0")])
+def test_the_loss_of_the_signal_is_that_of_the_signal_that_is_meant(schedule: str, prediction: str) -> None:
+    model = _model(schedule=schedule, prediction=prediction, loss="signal")
+    mid, side, text = _batch(6)
+    gain = model.encode(mid, text).gain
+    seen: list[tuple[Tensor, Tensor]] = []
+    predict = model.predict
+
+    def watched(noisy: Tensor, step: Tensor, conditioner: Conditioner) -> Tensor:
+        output = predict(noisy, step, conditioner)
+        level = model.schedule.alpha_bar_at(step)
+        seen.append((to_x0(model.config.prediction, output, noisy, level), step))
+        return output
+
+    model.predict = watched  # type: ignore[method-assign]
+    losses = model.row_losses(mid, side, text, _generator())
+    ((estimates, _),) = seen
+    expected = (estimates - side / gain).square().mean(dim=1)
+    torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_features_of_mid_and_text_begin_as_strong_as_the_noise_that_they_are_seen_beside() -> None:
+    """Else what a network says in its first thousands of steps is what the noise is, and nothing of places."""
+    torch.manual_seed(0)
+    model = PaperModel(dataclasses.replace(PRESETS["paper-v-small"], layers_per_block=2))
+    mid = torch.randn(4, 400, generator=_generator())
+    text = nn.functional.normalize(torch.randn(4, 384, generator=_generator(1)), dim=1)
+    conditioner = model.encode(mid, text)
+    sizes = [float(projected.detach().std()) for projected in conditioner.projected]
+    assert all(0.5 < size < 8 for size in sizes), sizes  # at a scale of 1 and torch's own start: 0.03
+    by_text = model.encode(mid, text.roll(1, 0))
+    moved = [float((a - b).detach().std()) for a, b in zip(conditioner.projected, by_text.projected, strict=True)]
+    assert all(size > 0.2 for size in moved), moved
+
+
+def test_the_presets_of_before_are_as_they_were_and_their_twins_differ_in_noise_levels_and_loss() -> None:
+    before = {"schedule": "linear", "prediction": "noise", "mid_scale": 1.0, "loss": "predicted"}
     for name in ("paper", "paper-audio-only", "paper-add", "paper-conv", "paper-clip-small"):
         assert (PRESETS[name].schedule, PRESETS[name].prediction) == ("linear", "noise")
         assert float(PRESETS[name].noise_schedule().alpha_bars[-1]) == pytest.approx(0.280, abs=5e-4)
         twin = PRESETS[name.replace("paper", "paper-v", 1)]
-        assert dataclasses.replace(twin, schedule="linear", prediction="noise") == PRESETS[name]
+        assert dataclasses.replace(twin, **before) == PRESETS[name]  # type: ignore[arg-type]
         assert twin.noise_schedule().ends_in_noise
 
 
@@ -291,7 +327,9 @@ def test_correlation_is_that_of_numpy_and_nothing_where_a_row_is_constant() -> N
 
 
 def test_a_checkpoint_that_says_nothing_of_its_schedule_means_what_it_meant() -> None:
-    old = {k: v for k, v in dataclasses.asdict(TINY).items() if k not in ("schedule", "prediction")}
+    old = {
+        k: v for k, v in dataclasses.asdict(TINY).items() if k not in ("schedule", "prediction", "mid_scale", "loss")
+    }
     assert config_from_dict(PaperConfig, old) == TINY
     assert torch.equal(_model().schedule.betas, linear_schedule(TINY.num_steps, TINY.beta_min, TINY.beta_max).betas)
 
@@ -342,6 +380,8 @@ def test_clip_features_are_used_as_they_are_and_others_are_projected() -> None:
         ({"window_s": float("nan")}, "window_s must be above 0"),
         ({"schedule": "sigmoid"}, "schedule must be one of 'linear', 'rescaled', 'cosine', not 'sigmoid'"),
         ({"prediction": "eps"}, "prediction must be one of 'noise', 'x0', 'v', not 'eps'"),
+        ({"loss": "l1"}, "loss must be one of 'predicted', 'signal', not 'l1'"),
+        ({"mid_scale": 0}, "mid_scale must be above 0"),
         ({"schedule": "rescaled"}, "says nothing of the signal .* schedule 'rescaled'; expected the prediction 'v' or"),
         ({"schedule": "cosine", "prediction": "noise"}, "says nothing of the signal .* schedule 'cosine'"),
         ({"schedule": "rescaled", "prediction": "v", "num_steps": 1}, "needs two steps or more, not 1"),
