@@ -4,10 +4,11 @@
 
 Each clip is 32 ms of a sound of ``examples/`` through the measured head, far on the left or on the
 right; every sound is there on both sides, so that only the text can tell which. All arms, a schedule and what the
-network predicts, begin with the same weights and see the same clips, one optimiser step each in turn until the clock
-runs out. Printed by steps: the loss, the correlation of the true side with the estimate of a single evaluation from
-pure noise (what ``tas train`` logs as ``val_side_correlation_from_noise``, here on what is trained on), and that of a
-side sampled in six steps. A network that places goes to 1, one that only denoises stays at 0.
+network predicts and learns by, begin with the same weights and with text layers fitted to the prompts, and see the
+same clips, one optimiser step each in turn until the clock runs out. Printed by steps: the loss, the correlation of
+the true side with the estimate of a single evaluation from pure noise (what ``tas train`` logs as
+``val_side_correlation_from_noise``, here on what is trained on), and that of a side sampled in six steps. A network
+that places goes to 1, one that only denoises stays at 0.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from tas_core.conventions import LEFT_EAR, RIGHT_EAR
 from tas_core.models.base import correlation
 from tas_core.models.paper.model import PRESETS, TRAINING, PaperModel
 from tas_core.models.text_encoders.registry import build_text_encoder
+from tas_core.training.text_start import fit_text_layers
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 SOUNDS = {"voice": "voice.wav", "crow": "crow.flac", "drums": "tabla.flac", "duet": "duet.flac"}
@@ -43,10 +45,11 @@ ESTIMATES = 2
 
 @dataclass(frozen=True)
 class Clips:
-    """Ten clips: ``mid`` and ``side`` (clip, time), and text features ``text`` (clip, width)."""
+    """Ten clips: ``mid`` and ``side`` (clip, time), their ``prompts``, and text features ``text`` (clip, width)."""
 
     mid: Tensor
     side: Tensor
+    prompts: tuple[str, ...]
     text: Tensor
 
 
@@ -70,17 +73,18 @@ def make_clips(rate_hz: int) -> Clips:
             sides.append(ears[0] - ears[1])
             prompts.append(f"the {label} on the {place}")
     mid, side = (torch.from_numpy(np.array(rows)).float() for rows in (mids, sides))
-    return Clips(mid, side, build_text_encoder("minilm")(prompts))
+    return Clips(mid, side, tuple(prompts), build_text_encoder("minilm")(prompts))
 
 
 class Arm:
     """A network in training on the clips."""
 
-    def __init__(self, preset: str, rate: float, features: int, layers: int) -> None:
+    def __init__(self, preset: str, clips: Clips, rate: float, features: int, layers: int) -> None:
         torch.manual_seed(0)
         self.preset = preset
         sizes = {"feature_channels": features, "layers_per_block": layers, "window_s": WINDOW_S}
         self.model = PaperModel(replace(PRESETS[preset], **sizes))
+        fit_text_layers(self.model, clips.prompts, lambda _: clips.text)
         self.optimizer = torch.optim.AdamW(self.model.parameters(), rate, (0.9, 0.98), weight_decay=0.0)
         self.generator = torch.Generator().manual_seed(1)
         self.losses: list[float] = []
@@ -120,8 +124,8 @@ def main() -> None:
     parser.add_argument("--report-every", type=int, default=50, help="steps")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    arms = [Arm(name, arguments.rate, arguments.features, arguments.layers) for name in arguments.arms]
-    clips = make_clips(arms[0].model.config.sample_rate_hz)
+    clips = make_clips(PRESETS[arguments.arms[0]].sample_rate_hz)
+    arms = [Arm(name, clips, arguments.rate, arguments.features, arguments.layers) for name in arguments.arms]
     ends = time.monotonic() + 60 * arguments.minutes
     step = 0
     while time.monotonic() < ends:
