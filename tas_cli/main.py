@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import typer
 
+from tas_cli.command import Commands, GroupedCommand
 from tas_cli.commands import (
     config,
     data,
@@ -30,7 +32,6 @@ from tas_cli.commands import (
     train,
 )
 from tas_cli.configuration import configure, was_given
-from tas_cli.help import GroupedCommand
 from tas_cli.options import Progress, choice
 from tas_cli.remedies import advice, complaint
 from tas_core.errors import InputError, TasError, visible
@@ -38,7 +39,10 @@ from tas_core.errors import InputError, TasError, visible
 _UsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 """The class of all that the parser refuses; of its children Typer hands out this one."""
 
-app = typer.Typer(
+_OF_WRITING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""What the system says of writing alone; files are named where they are written."""
+
+app = Commands(
     name="tas",
     help="Make mono sound binaural by following words: 'cello on the left, piano on the right'.",
     no_args_is_help=True,
@@ -136,6 +140,60 @@ def _ended_by_signals() -> Iterator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
+def _run() -> int:
+    """Run the command line, and say what went wrong; the exit code."""
+    try:
+        with _ended_by_signals():
+            code = (
+                app(prog_name="tas", standalone_mode=False) or 0
+            )  # so that what the parser refuses is said here, in one line
+            _flush_output()
+    except TasError as error:
+        print(f"tas: error: {complaint(error)}", file=sys.stderr)
+        return error.exit_code
+    except _UsageError as error:
+        print(_usage_line(error), file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read has heard enough
+        return 1
+    except OSError as error:
+        print(f"tas: error: {_system_line(error)}", file=sys.stderr)
+        return 1
+    if code == 130:  # Typer ends an interrupted command without a word
+        print("tas: interrupted", file=sys.stderr)
+    return int(code)
+
+
+def _flush_output() -> None:
+    """Have what was printed where it goes; else Python would do so when nobody can be told that it failed."""
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()
+
+
+def _drop_output() -> None:
+    """Give up what was printed and cannot be written, so that the end of the program does not try again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _system_line(error: OSError) -> str:
+    """What the system refused, and of what; standard output has no name of its own."""
+    if error.filename is None and (error.errno in _OF_WRITING or not _can_flush()):
+        from tas_core.system.write_errors import write_error
+
+        return complaint(write_error("standard output", error, "what is printed"))
+    where = "" if error.filename is None else f"{error.filename}: "
+    return f"{visible(where)}{error.strerror or error}"
+
+
+def _can_flush() -> bool:
+    try:
+        _flush_output()
+    except OSError:
+        return False
+    return True
+
+
 def main() -> None:
     """Run the command line; exit codes: 0 ok, 1 something failed, 2 usage or input, 130 interrupted."""
     _make_printable()
@@ -144,25 +202,10 @@ def main() -> None:
     warnings.filterwarnings("always", module=r"tas_core(\..*)?")
     warnings.filterwarnings("always", category=UserWarning, module=r"tas_cli(\..*)?")
     try:
-        with _ended_by_signals():
-            code = (
-                app(prog_name="tas", standalone_mode=False) or 0
-            )  # so that what the parser refuses is said here, in one line
-    except TasError as error:
-        print(f"tas: error: {complaint(error)}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except _UsageError as error:
-        print(_usage_line(error), file=sys.stderr)
-        sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except OSError as error:  # such as a full disk behind stdout
-        where = "" if error.filename is None else f"{error.filename}: "
-        print(f"tas: error: {visible(where)}{error.strerror or error}", file=sys.stderr)
-        sys.exit(1)
-    if code == 130:  # Typer ends an interrupted command without a word
-        print("tas: interrupted", file=sys.stderr)
+        code = _run()
+    finally:
+        if not _can_flush():
+            _drop_output()
     sys.exit(code)
 
 

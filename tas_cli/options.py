@@ -97,8 +97,10 @@ def named_paths(texts: Sequence[str], option: str, form: str, what: str) -> dict
         what: what the name is of, for messages.
 
     Raises:
-        InputError: a text of another form, or two of one name.
+        InputError: a text of another form, an address, or two of one name.
     """
+    from tas_core.system.files import check_path
+
     found: dict[str, Path] = {}
     for text in texts:
         name, _, path = text.partition("=")
@@ -106,5 +108,6 @@ def named_paths(texts: Sequence[str], option: str, form: str, what: str) -> dict
             raise InputError(f"{option} {text!r}: expected {form}")
         if name in found:
             raise InputError(f"{option} {text!r}: the {what} {name!r} is given twice")
+        check_path(path)
         found[name] = Path(path)
     return found

@@ -13,6 +13,7 @@ OPTIONS: Final = {
     "object": "--object NAME=FILE",
     "jobs": "fewer --jobs",
     "label": "--label",
+    "manifest": "'tas spatialize --manifest FILE'",
     "material": "'tas data bank' makes one",
     "out": "--out",
     "out_dir": "--out-dir DIR",

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.command import Commands
 from tas_cli.options import AsJson, Force, Jobs, Save, SplitOrAll, TextEncoder, choice
 
-app = typer.Typer(
+app = Commands(
     help="Make training material and data sets, and look into them.", no_args_is_help=True, rich_markup_mode=None
 )
 

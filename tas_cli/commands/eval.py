@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from tas_cli.command import Commands
 from tas_cli.options import (
     Also,
     AlsoOfData,
@@ -26,7 +27,7 @@ from tas_cli.options import (
 if TYPE_CHECKING:
     from tas_core.evaluation.systems import SystemSpec
 
-app = typer.Typer(help="Say in numbers how good outputs or models are.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands(help="Say in numbers how good outputs or models are.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.command import Commands
 from tas_cli.options import AsJson
 
-app = typer.Typer(help="Look at models: the shipped ones and your own.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands(help="Look at models: the shipped ones and your own.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

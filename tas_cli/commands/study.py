@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.command import Commands
 from tas_cli.options import AsJson, Force, Save
 
-app = typer.Typer(help="Ask listeners where they hear what.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands(help="Ask listeners where they hear what.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

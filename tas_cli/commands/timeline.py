@@ -6,9 +6,10 @@ from pathlib import Path
 
 import typer
 
+from tas_cli.command import Commands
 from tas_cli.options import AsJson, Force
 
-app = typer.Typer(
+app = Commands(
     help="Look into timelines, and convert them: YAML, SubRip, WebVTT, Audacity labels.",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -20,6 +20,7 @@ from tas_core.audio.resampling import resampled_length, resampled_pieces, to_mon
 from tas_core.conventions import db_to_amplitude
 from tas_core.errors import InputError, visible
 from tas_core.inference.blocks import in_lengths
+from tas_core.system.files import check_path, is_url
 from tas_core.timeline.matching import REST
 from tas_core.timeline.sources import SourceFile
 
@@ -36,10 +37,13 @@ def named_sources(texts: Sequence[str]) -> tuple[SourceFile, ...]:
         texts: ``NAME=FILE``; or a file alone, or a folder of files, which are called as the objects are.
 
     Raises:
-        InputError: another form, a file or a folder that is not there, or a name with a sign of equality in it.
+        InputError: another form, an address, a file or a folder that is not there, or a name with a sign of equality
+            in it.
     """
     found: list[SourceFile] = []
     for text in texts:
+        if is_url(text):
+            check_path(text)
         if os.path.isdir(text):
             files = sorted(path for path in Path(text).iterdir() if path.is_file() and is_readable(path.name))
             files = [path for path in files if not path.name.startswith(".")]
@@ -66,6 +70,7 @@ def _named(text: str) -> SourceFile:
             " behind one is a file; expected NAME=FILE with one"
         )
     name, file = (there or splits)[0]
+    check_path(file)
     return SourceFile(name.strip(), Path(file))
 
 

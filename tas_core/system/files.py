@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,40 @@ from tas_core.system.write_errors import flush_to_disk, write_error
 
 STANDARD_STREAM: Final = "-"
 """In place of a file name: standard input or standard output, where that is allowed."""
+
+_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_PATH_OF_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(.+)", re.DOTALL)
+"""What a path is that was made of an address: paths have one stroke where addresses have two."""
+
+
+def is_url(name: str) -> bool:
+    """Whether a name is that of something elsewhere, rather than a path; also if nobody can reach it."""
+    return _URL.fullmatch(name) is not None
+
+
+def split_url(url: str) -> tuple[str, str]:
+    """What stands before and behind ``://``; nothing and the whole of what is no address."""
+    found = _URL.fullmatch(url)
+    return (found[1], found[2]) if found else ("", url)
+
+
+def check_path(path: str | Path) -> None:
+    """See that a name is a path: an address would become a folder here that is called ``s3:``.
+
+    Args:
+        path: a name as somebody gave it, or what became of it as a path, where a folder of such a name is not there.
+
+    Raises:
+        InputError: it is an address.
+    """
+    text = str(path)
+    collapsed = _PATH_OF_URL.fullmatch(text)
+    if is_url(text) or (collapsed and not os.path.lexists(f"{collapsed[1]}:")):
+        url = text if is_url(text) or not collapsed else f"{collapsed[1]}://{collapsed[2]}"
+        raise InputError(
+            f"{url}: an address, expected a path; addresses in object stores are taken in the lines of a manifest",
+            remedy="manifest",
+        )
 
 
 def input_name(path: str | Path) -> str:
@@ -57,8 +92,9 @@ def check_new_file(path: str | Path, inputs: Sequence[str | Path] = (), overwrit
         overwrite: whether an existing file may be replaced.
 
     Raises:
-        InputError: a folder, a missing or read-only folder, an existing file, or an input.
+        InputError: an address, a folder, a missing or read-only folder, an existing file, or an input.
     """
+    check_path(path)
     for source in inputs:
         if same_file(path, source):
             raise InputError(f"{path}: the output is the input {source}, expected another file")
@@ -89,8 +125,9 @@ def make_folder(path: Path) -> None:
     """Make a folder for outputs, with those above it; one that is there stays as it is.
 
     Raises:
-        InputError: it cannot be made, or files cannot be made in it.
+        InputError: it is an address, it cannot be made, or files cannot be made in it.
     """
+    check_path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:
@@ -160,6 +197,7 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
         InputError: something is there already and may not be replaced, or no folder can be made beside it.
         TasError: writing failed, for example because the disk is full.
     """
+    check_path(path)
     if os.path.lexists(path) and not overwrite:
         raise _folder_exists(path)
     try:

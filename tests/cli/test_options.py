@@ -15,6 +15,7 @@ from tas_cli import options
 from tas_cli.main import app
 from tas_core.audio.normalised_writer import CLIP_MODES
 from tas_core.datasets.sources.catalogue import SPLITS
+from tas_core.errors import InputError
 from tas_core.evaluation.clips import CAPTIONS, NAMES
 from tas_core.evaluation.scoring import STFTS
 from tas_core.inference.settings import RENDERERS, STEREO
@@ -79,3 +80,55 @@ def test_times_are_seconds_or_those_of_a_clock(text: Any, seconds: float) -> Non
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="is not a time, expected seconds of at least 0, or"):
         options.seconds(text)
+
+
+def path_parameters(command: Any, name: str = "tas") -> Iterator[tuple[str, Any, Any]]:
+    """Commands, and options and arguments of theirs that are paths."""
+    for word, inner in getattr(command, "commands", {}).items():
+        yield from path_parameters(inner, f"{name} {word}")
+    for parameter in command.params:
+        if Path in (annotation := parameter.type_descriptor.annotation, *get_args(annotation)):
+            yield name, command, parameter
+
+
+def test_no_command_takes_an_address_for_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address would be a folder here called ``s3:``, and nothing would be where somebody looks for it."""
+    monkeypatch.chdir(tmp_path)
+    tried = 0
+    for name, command, parameter in path_parameters(typer.main.get_command(app)):
+        needed = [other for other in command.params if other.required and other is not parameter]
+        for url in ("s3://bucket/key", "GS://bucket/key", "file:///tmp/x", "https://host/a.wav"):
+            for there in (False, True):  # a folder of that name changes nothing
+                if there:
+                    Path(url.partition("/")[0]).mkdir(exist_ok=True)
+                long = parameter.opts[0]
+                ways = [[long, url], [f"{long}={url}"]] if long.startswith("--") else [[url]]
+                ways += [[option + url] for option in parameter.opts if len(option) == 2 and option[0] == "-"]
+                for way in ways:
+                    words = list(way)
+                    for other in needed:
+                        known = get_args(other.type_descriptor.annotation)
+                        value = known[0] if known and isinstance(known[0], str) else "1"
+                        words += [other.opts[0], value] if other.opts[0].startswith("-") else [value]
+                    with pytest.raises(InputError, match=re.escape(f"{url}: an address, expected a path")):
+                        command.make_context(name, words)
+                    tried += 1
+    assert tried > 300
+
+
+@pytest.mark.parametrize("words", [["s3:/folder/a.wav"], ["a.wav", "-p", "s3://left"], ["a://b", "--prompt=s3://a"]])
+def test_what_only_looks_like_an_address_is_none(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spatialize = typer.main.get_command(app).commands["spatialize"]  # type: ignore[attr-defined]
+    if words[0] == "a://b":
+        with pytest.raises(InputError, match="a://b: an address"):
+            spatialize.make_context("spatialize", words)
+    else:
+        assert spatialize.make_context("spatialize", [*words]).params["sources"] == [Path(words[0])]
+
+
+def test_pairs_of_a_name_and_an_address_are_refused() -> None:
+    with pytest.raises(InputError, match="s3://bucket/a: an address, expected a path"):
+        options.named_paths(["one=s3://bucket/a"], "--system", "NAME=FOLDER", "name")

@@ -6,11 +6,13 @@ import json
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tas_cli.main import main
 from tas_cli.output.progress import progress_bar
 from tests.conftest import TAS
 
@@ -18,6 +20,7 @@ Make = Callable[..., Path]
 Run = Callable[..., subprocess.CompletedProcess[bytes]]
 
 OBJECT = "flûte à bec 日本 🎻"
+FULL = "tas: error: standard output: cannot write what is printed (No space left on device); is the disk full?\n"
 ODD_NAME = os.fsdecode(b"odd\xff\xfc.yaml")
 """A name that is no UTF-8, as old archives leave it."""
 
@@ -82,7 +85,36 @@ def test_a_full_disk_behind_stdout_is_one_line(run: Run, make_timeline: Make, wo
     with open("/dev/full", "wb") as full:
         done = run("timeline", *words, stdout=full.fileno())
     assert done.returncode == 1
-    assert done.stderr == b"tas: error: No space left on device\n"
+    assert done.stderr == FULL.encode()
+
+
+@pytest.mark.parametrize(
+    "words", ["models list", "models path slots", "config --all", "--version", "data check --help"]
+)
+def test_what_waits_in_a_buffer_is_written_before_the_end(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python writes it after the exit code is decided, and then ends with 120."""
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        monkeypatch.setattr(sys, "argv", ["tas", *words.split()])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert stop.value.code == 1
+    assert capsys.readouterr().err == FULL
+
+
+def test_a_reader_that_goes_away_is_no_error_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as pipe:
+        monkeypatch.setattr(sys, "stdout", pipe)
+        monkeypatch.setattr(sys, "argv", ["tas", "models", "list"])
+        with pytest.raises(SystemExit) as stop:
+            main()
+    assert (stop.value.code, capsys.readouterr().err) == (1, "")
 
 
 def test_stderr_may_be_closed(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tas_core.errors import InputError, TasError
-from tas_core.system.files import whole_folder, write_files
+from tas_core.system.files import check_new_file, check_path, make_folder, whole_folder, write_files
 from tas_core.system.partial_files import PartialFile, remove_stale
 
 
@@ -87,3 +87,23 @@ def test_a_folder_that_cannot_be_made_or_moved_is_one_line(tmp_path: Path, monke
     with pytest.raises(TasError, match=r"out: cannot write the folder \(No space left on device\); is the disk full\?"):
         make(tmp_path / "out")
     assert os.listdir(tmp_path) == ["file"]
+
+
+def test_an_address_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths have one stroke where addresses have two: ``s3://bucket/key`` is a folder ``s3:`` then."""
+    monkeypatch.chdir(tmp_path)
+    url = "s3://bucket/key"
+    for refuse in (make_folder, check_new_file, lambda path: whole_folder(path).__enter__()):
+        with pytest.raises(InputError, match=f"^{url}: an address, expected a path"):
+            refuse(Path(url))
+    assert not list(tmp_path.iterdir())
+    Path("s3:").mkdir()
+    make_folder(Path("s3:/folder"))  # that is one, since there is one
+    assert Path("s3:", "folder").is_dir()
+    with pytest.raises(InputError, match=f"^{url}: an address"):
+        check_path(url)
+
+
+@pytest.mark.parametrize("name", ["a:b", "a/s3://b", "/s3:/b", "s3:", "12:30/a", ":/b", "c:/windows"])
+def test_names_with_colons_are_paths(name: str) -> None:
+    check_path(Path(name))

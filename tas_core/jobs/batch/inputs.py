@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from tas_core.audio.formats import is_readable
 from tas_core.errors import InputError, PromptError
-from tas_core.jobs.batch.stores import is_url
 from tas_core.system.configs import config_from_dict
-from tas_core.system.files import STANDARD_STREAM, input_name, same_file
+from tas_core.system.files import STANDARD_STREAM, check_path, input_name, is_url, same_file
 from tas_core.system.json_values import json_value
 from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sources import SourceFile
@@ -96,12 +95,16 @@ def read_list(path: Path) -> list[Path]:
     """Paths of a text file, one on each line, relative to the working folder; empty lines mean nothing.
 
     Raises:
-        InputError: the file cannot be read, or holds a zero byte.
+        InputError: the file cannot be read, or holds a zero byte or an address.
     """
     paths = []
     for number, line in _lines(path):
         if b"\0" in line:
             raise InputError(f"{input_name(path)}:{number}: a zero byte, expected a text file with a path on each line")
+        try:
+            check_path(os.fsdecode(line))
+        except InputError as error:
+            raise InputError(f"{input_name(path)}:{number}: {error}", remedy=error.remedy) from error
         paths.append(Path(os.fsdecode(line)))
     return paths
 

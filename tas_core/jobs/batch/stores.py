@@ -5,25 +5,19 @@ Through fsspec, which takes credentials and endpoints from the environment and i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from tas_core.errors import AudioError, InputError, TasError
+from tas_core.system.files import split_url
 
 PACKAGES: Final = {"s3": "s3fs", "gs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 """Kinds of stores, and the packages by which fsspec reaches them. Web sites are none: they are not written to."""
 
 _LONGEST_NAME: Final = 200
 """Bytes of a part of a key, which becomes the name of a file."""
-_URL: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
-
-
-def is_url(name: str) -> bool:
-    """Whether a name is that of something elsewhere, rather than a path; also if nobody can reach it."""
-    return _URL.fullmatch(name) is not None
 
 
 def url_parts(url: str) -> tuple[str, PurePosixPath]:
@@ -32,8 +26,7 @@ def url_parts(url: str) -> tuple[str, PurePosixPath]:
     Raises:
         InputError: a kind that is not known, or a key that no file can be called by.
     """
-    found = _URL.fullmatch(url)
-    kind, rest = (found[1], found[2]) if found else ("", url)
+    kind, rest = split_url(url)
     if kind not in PACKAGES:
         known = ", ".join(f"{name}://" for name in PACKAGES)
         raise InputError(f"{url}: expected a path, or an address that begins with one of {known}")

@@ -37,6 +37,7 @@ import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from tas_core.errors import PromptError, TimelineError
+from tas_core.system.files import is_url
 from tas_core.timeline.clock import EXPECTED, clock_seconds
 from tas_core.timeline.formats.lines import file_lines
 from tas_core.timeline.rooms import RoomChoice
@@ -243,6 +244,8 @@ class _Document:
         file = fields.get("file", value)
         if not isinstance(file, ScalarNode) or not file.value.strip() or "\0" in file.value:
             raise self.error(file, f"source `{name.value}` has no file, expected {_SOURCE}")
+        if is_url(file.value):
+            raise self.error(file, f"source `{name.value}` is at an address, {file.value}, expected a path")
         gain = fields.get("gain_db")
         said = gain.value.strip() if isinstance(gain, ScalarNode) else ""
         if gain is not None and not _DECIBELS.fullmatch(said):

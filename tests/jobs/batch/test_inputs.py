@@ -12,6 +12,7 @@ import pytest
 from tas_core.errors import InputError
 from tas_core.jobs.batch.inputs import BatchInput, find_inputs, read_list, read_manifest
 from tas_core.jobs.batch.plan import Destinations, plan_batch
+from tas_core.jobs.sources import named_sources
 from tests.conftest import Finished
 from tests.jobs.batch.conftest import files, outs, plan
 
@@ -46,6 +47,15 @@ def test_a_list_is_a_path_per_line_whatever_the_path(tmp_path: Path) -> None:
     assert read_list(tmp_path / "list") == list(map(Path, names))
     found = find_inputs([Path("first.wav")], input_list=tmp_path / "list")
     assert [item.source for item in found] == [Path("first.wav"), *map(Path, names)]
+
+
+def test_a_list_and_a_pair_take_no_addresses(tmp_path: Path) -> None:
+    (tmp_path / "list").write_text("a.wav\ns3://bucket/b.wav\n")
+    with pytest.raises(InputError, match=r"list:2: s3://bucket/b\.wav: an address, expected a path"):
+        read_list(tmp_path / "list")
+    for text in ("dog=s3://bucket/b.wav", "s3://bucket/b.wav"):
+        with pytest.raises(InputError, match=r"^s3://bucket/b\.wav: an address, expected a path"):
+            named_sources([text])
 
 
 @pytest.mark.parametrize(

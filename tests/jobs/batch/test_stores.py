@@ -21,10 +21,11 @@ from tas_core.errors import InputError, TasError
 from tas_core.jobs.batch.in_stores import Stores, StoresOnDemand
 from tas_core.jobs.batch.inputs import read_manifest
 from tas_core.jobs.batch.rows import Attempts, RowWorker
-from tas_core.jobs.batch.stores import PACKAGES, download, is_url, names_in, upload, url_parts
+from tas_core.jobs.batch.stores import PACKAGES, download, names_in, upload, url_parts
 from tas_core.jobs.batch.worker import FileOutcome, FileTask
 from tas_core.jobs.request import FileRequest
 from tas_core.jobs.spatialize import FileWorker, JobSettings
+from tas_core.system.files import is_url
 from tests.conftest import Finished
 from tests.jobs.batch.conftest import PROMPT, write_sounds
 

@@ -64,6 +64,7 @@ REFUSED = [
     ("sources: cello.wav\nprompts: [{start: 0, text: dog left}]\n", "1:10", "`sources` are not names with files"),
     ("sources: {a: x.wav, a: y.wav}\nprompts: [{start: 0, text: dog left}]\n", "1:21", "`a` is given twice"),
     ("sources: {a: {fle: x.wav}}\nprompts: [{start: 0, text: dog left}]\n", "1:15", "did you mean `file`?"),
+    ("sources: {a: 's3://b/x.wav'}\nprompts: [{start: 0, text: dog left}]\n", "1:14", "`a` is at an address, s3://b/x"),
     ("sources: {a: {start: 1}}\nprompts: [{start: 0, text: dog left}]\n", "1:14", "source `a` has no file"),
     ("sources: {a: {file: x.wav, gain_db: loud}}\nprompts: [{start: 0, text: dog left}]\n", "1:37", "no number of"),
     ("sources: {a: {file: x.wav, gain_db: 50}}\nprompts: [{start: 0, text: dog left}]\n", "1:11", "a gain of 50 dB"),
