@@ -3,6 +3,7 @@
     python tools/write_sweep.py                           # EIO at the n-th call, ENOSPC or EDQUOT from it on; disks
     python tools/write_sweep.py wav beside --most 5 --seed 3
     python tools/write_sweep.py --disk                    # 24 disks of each, and one that can only be read
+    python tools/write_sweep.py --list                    # all doors, and their commands
 
 Calls are those by which files come to be: opening to write, write, fsync, ftruncate, close, rename, link, mkdir, of
 this process and of those that it starts (ffmpeg), failed by ``tests/support/failing_calls.c``, which is compiled with
@@ -41,9 +42,11 @@ from typing import Any, Final, NoReturn
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHIM: Final = ROOT / "tests" / "support" / "failing_calls.c"
-os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["TAS_CONFIG"] = os.devnull
-os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.path.join(tempfile.gettempdir(), "tas-torchinductor")  # torch's, not ours
+VARIABLES: Final = {
+    "OMP_NUM_THREADS": "1",
+    "TAS_CONFIG": os.devnull,
+    "TORCHINDUCTOR_CACHE_DIR": os.path.join(tempfile.gettempdir(), "tas-torchinductor"),  # torch's, not ours
+}
 sys.path.insert(0, str(ROOT))
 
 DISK_SIZES: Final = 24
@@ -52,8 +55,10 @@ FAILURES: Final = {"EIO": (errno.EIO, False), "ENOSPC": (errno.ENOSPC, True), "E
 VOLATILE: Final = frozenset(
     ("seconds", "real_time_factor", "date", "machine", "hours", "clock_s", "digest", "command", "load", "overwrite")
 )
-SOUNDS: Final = (".wav", ".flac", ".ogg", ".aiff", ".caf", ".w64", ".mp3")
+SOUNDS: Final = (".wav", ".flac", ".ogg", ".aiff", ".caf", ".w64", ".rf64", ".mp3")
 KEPT: Final = "a scene that was not saved"
+PRINTED: Final = "printed"
+"""What standard output goes to, where that is a file."""
 _PR_SET_PDEATHSIG: Final = 1
 _CONTROL: Final = struct.Struct("qqii4096s64s")
 
@@ -66,11 +71,13 @@ class Door:
         words: of the command line, with {out} for the folder of outputs and {in} for that of inputs.
         other: words for the outputs that are there before, in place of some of them.
         force: whether it takes ``--force``; else what is there is kept, and only new outputs are tried.
+        prints: whether standard output is a file, ``{out}/printed``, that is written to as others are.
     """
 
     words: str
     other: tuple[str, str] = ("rain on the right", "rain on the left")
     force: bool = True
+    prints: bool = False
 
 
 def doors() -> dict[str, Door]:
@@ -79,9 +86,17 @@ def doors() -> dict[str, Door]:
 
     base = "spatialize {in}/a.wav -p 'a tone on the left, rain on the right' --model {in}/model --device cpu"
     found = {ending: Door(f"{base} -o {{out}}/o.{ending}") for ending in
-             ("wav", "flac", "ogg", "mp3", "aiff", "caf", "w64", "opus", "m4a")}  # fmt: skip
+             ("wav", "flac", "ogg", "mp3", "aiff", "caf", "w64", "rf64", "opus", "m4a")}  # fmt: skip
     found["float"] = Door(f"{base} -o {{out}}/o.wav --subtype FLOAT")
-    found["stdout"] = Door(f"{base} -o -", force=False)
+    found["stdout"] = Door(f"{base} -o -", force=False, prints=True)
+    found["given"] = Door(
+        "spatialize --object rain={in}/a.wav --object tone={in}/sounds/a.wav "
+        "-p 'a tone on the left, rain on the right' -o {out}/o.wav"
+    )
+    found["separator"] = Door(
+        "spatialize {in}/a.wav -p 'a tone on the left, rain on the right' -o {out}/o.wav "
+        f"--separator '{sys.executable} {{in}}/separator.py {{mix}} {{names}}'"
+    )
     found["loudness"] = Door(f"{base} -o {{out}}/o.wav --loudness -20")
     found["beside"] = Door(f"{base} -o {{out}}/o.wav --stems {{out}}/stems --report {{out}}/o.html --sidecar")
     for name, form in FORMATS.items():
@@ -91,6 +106,12 @@ def doors() -> dict[str, Door]:
         found[name] = Door(f"{base} -o {{out}}/o{ending or '.objects'} --format {name}")
     found["several"] = Door(f"{base} -o {{out}}/o.wav --format binaural,adm,objects,rpp,osc --sidecar")
     found["folder"] = Door(f"{base.replace('a.wav', 'sounds')} --out-dir {{out}}/made --sidecar")
+    found["processes"] = Door(f"{found['folder'].words} --jobs 2")
+    found["manifest"] = Door(
+        "spatialize --manifest {in}/manifest.jsonl --out-dir {out}/made --stems {out}/stems --report {out}/pages "
+        "--model {in}/model --device cpu",
+        ("manifest.jsonl", "other.jsonl"),
+    )
     found["train"] = Door(
         "train --data {in}/material --preset tiny-slots --steps 4 --batch-size 2 --window 0.5 --log-every 1 "
         "--validate-every 2 --save-every 2 --device cpu -o {out}/run",
@@ -99,6 +120,18 @@ def doors() -> dict[str, Door]:
     found["bank"] = Door("data bank -o {out}/bank --clips 1 --rooms 4 --jobs 1", force=False)
     found["pack"] = Door("data pack {in}/material -o {out}/packed --rooms 4 --excerpt 0.5", force=False)
     found["simulate"] = Door("data simulate -o {out}/sim --clips 2 --rate 8000 --jobs 2", force=False)
+    found["simulate-sphere"] = Door("data simulate --sphere -o {out}/sim --clips 1 --rate 8000 --jobs 1", force=False)
+    found["realbench"] = Door(
+        "data realbench --recordings {in}/recordings -o {out}/real --clips 1 --rate 8000 --jobs 1", force=False
+    )
+    found["import"] = Door(
+        "data import {in}/scored --annotations {in}/a.jsonl -o {out}/imported", ("{in}/a.jsonl", "{in}/b.jsonl")
+    )
+    found["check"] = Door("data check {in}/scored --jobs 1 --save {out}/check.json", force=False)
+    found["stats"] = Door("data stats {in}/scored --jobs 1 --figure {out}/p.png --save {out}/stats.json", force=False)
+    found["score"] = Door(
+        "study score {in}/study/key.json {in}/study/answers.json --save {out}/score.json", ("score ", "score --seed 1 ")
+    )
     found["eval-data"] = Door(
         "eval data {in}/scored -m truth -m mono --jobs 1 --device cpu -o {out}/ev --save-audio --save {out}/ev.json",
         force=False,
@@ -107,14 +140,33 @@ def doors() -> dict[str, Door]:
     found["plot"] = Door(
         "plot {in}/ears/a.wav -k spl -o {out}/p.png --csv {out}/p.csv", ("ears/a", "truth/a"), force=False
     )
+    for ending in ("svg", "pdf"):
+        found[f"plot-{ending}"] = Door(f"plot {{in}}/ears/a.wav -k spl -o {{out}}/p.{ending}", force=False)
     found["report"] = Door("report {in}/ears/a.wav -s {in}/a.wav -t {in}/a.yaml -o {out}/r.html", force=False)
     found["study"] = Door(
         "study make -o {out}/study --system one={in}/ears --system two={in}/truth --timelines {in}/timelines",
         ("study make", "study make --seed 1"),
     )
     found["convert"] = Door("timeline convert {in}/a.yaml -o {out}/a.srt", force=False)
-    for ending in ("mp4", "mkv"):
-        found[ending] = Door(f"{base.replace('a.wav', 'film.mkv')} -o {{out}}/o.{ending}")
+    for ending in ("vtt", "txt", "yaml"):
+        found[f"convert-{ending}"] = Door(f"timeline convert {{in}}/a.yaml -o {{out}}/a.{ending}", force=False)
+    for ending in ("mp4", "mov", "mkv", "webm"):
+        film = "film.webm" if ending == "webm" else "film.mkv"
+        found[ending] = Door(f"{base.replace('a.wav', film)} -o {{out}}/o.{ending}")
+    for name, command in {
+        "results": f"{base} -o {{out}}/o.wav --json",
+        "many-results": f"{found['folder'].words} --json",
+        "scores": "eval files {in}/ears {in}/truth",
+        "understood": "timeline check {in}/a.yaml",
+        "models": "models list",
+        "model": "models info {in}/model --json",
+        "model-path": "models path slots",
+        "configured": "config --all",
+        "doctor": "doctor --json",
+        "help": "spatialize --help",
+        "answers": "study score {in}/study/key.json {in}/study/answers.json",
+    }.items():
+        found[f"print-{name}"] = Door(command, force=False, prints=True)
     words = "{out} {in} 'a tone on the left, rain on the right'"
     found["studio"] = Door(f"STUDIO {words}")
     found["serve"] = Door(f"SERVE {words}")
@@ -218,6 +270,18 @@ def _end(line: str) -> NoReturn:
     raise SystemExit(1)
 
 
+SEPARATOR: Final = """
+import json
+import sys
+import soundfile
+
+mix, rate_hz = soundfile.read(sys.argv[1])
+with open(sys.argv[2]) as file:
+    for number, stem in enumerate(json.load(file)["stems"]):
+        soundfile.write(stem["file"], mix / (number + 2), rate_hz)
+"""
+"""A program that separates, in its own words."""
+
 ASKED: Final[dict[str, Callable[..., None]]] = {"STUDIO": _studio, "SERVE": _serve, "UPLOAD": _upload}
 """Where a command's words are none: what is asked of a process that goes on."""
 
@@ -228,15 +292,18 @@ ASKED: Final[dict[str, Callable[..., None]]] = {"STUDIO": _studio, "SERVE": _ser
 def make_inputs(folder: Path) -> None:
     """Small inputs for all doors, and places in the program where they stand for what is large."""
     import numpy as np
+    import pytest
     import soundfile
     import torch
 
     from tas_core.datasets.mixing import bank, material
     from tas_core.datasets.sources.catalogue import VOICES, load_categories
     from tas_core.datasets.tasbench import simulation
+    from tas_core.datasets.tasbench.layout import TasBench
     from tas_core.models.checkpoints import save_checkpoint
     from tas_core.models.registry import PRESETS
     from tas_core.models.slots.model import SlotsModel
+    from tests.support import real_recordings
     from tests.support.scored import bands, write_scored
     from tests.support.tiny import TINY_SLOTS, write_material
 
@@ -245,8 +312,9 @@ def make_inputs(folder: Path) -> None:
         (folder / name).mkdir(parents=True)
     soundfile.write(folder / "a.wav", 0.1 * rng.standard_normal(16_000), 16_000)
     picture = ["-f", "lavfi", "-i", "testsrc=size=32x32:rate=25:duration=1", "-i", str(folder / "a.wav")]
-    coded = ["-c:v", "mpeg4", "-c:a", "flac", str(folder / "film.mkv")]
-    subprocess.run(["ffmpeg", "-v", "error", *picture, *coded], check=True, stdin=subprocess.DEVNULL)
+    for coded in (["mpeg4", "-c:a", "flac", str(folder / "film.mkv")], ["libvpx", str(folder / "film.webm")]):
+        command = ["ffmpeg", "-v", "error", *picture, "-c:v", *coded]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     for name in "ab":
         soundfile.write(folder / "sounds" / f"{name}.wav", 0.1 * rng.standard_normal(4000), 8000)
         for kind in ("ears", "truth"):
@@ -266,6 +334,31 @@ def make_inputs(folder: Path) -> None:
     )
     simulation._dry = bands
     write_scored(folder / "scored")
+    patch = pytest.MonkeyPatch()  # for good: this process does nothing else
+    real_recordings.write_recordings(folder / "recordings")
+    real_recordings.use(patch)
+    clip = TasBench(folder / "scored").clips()[0]
+    for name, side in (("a", "left"), ("b", "right")):
+        rows = [{"clip": clip, "time": 0.1 * number, "text": f"a tone on the {side}"} for number in range(20)]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, side in (("manifest", "left"), ("other", "right")):
+        lines = [{"audio": f"sounds/{sound}.wav", "prompt": f"a tone on the {side}"} for sound in "ab"]
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (folder / "separator.py").write_text(SEPARATOR)
+    _write_answers(folder / "study")
+
+
+def _write_answers(folder: Path) -> None:
+    """A key of a study and what one listener answered."""
+    folder.mkdir()
+    objects = [{"object": "cello", "azimuth_deg": 55.0}]
+    key = {"format": 1, "study": "feedfacecafebeef", "seed": 0, "systems": ["one"]}
+    key |= {"clips": [{"clip": "x", "objects": objects}], "items": [{"item": 1, "clip": "x", "system": "one"}]}
+    said = {"format": 1, "study": key["study"], "session": "s", "participant": "p", "finished": None}
+    said |= {"started": "2026-01-01T12:00:00.000Z", "check": {"passed": True, "attempts": 1}}
+    said |= {"items": [{"item": 1, "answers": ["left"], "plays": 1, "listened_s": 1.0}]}
+    (folder / "key.json").write_text(json.dumps(key))
+    (folder / "answers.json").write_text(json.dumps(said))
 
 
 # ---------------------------------------------------------------------------- failing calls
@@ -336,6 +429,7 @@ class Sweep:
         self.found: list[str] = []
         self.old: dict[str, str] = {}
         self.runs = 0
+        self.prints = door.prints
         if door.force:
             self._clear()
             self._must(self._words(other=True))
@@ -353,14 +447,28 @@ class Sweep:
 
     def run(self) -> Ended:
         """Run it as things are, with nothing that is there before."""
-        return run(self._words(), self.temporary)
+        with self._opened() as printed:
+            return run(self._words(), self.temporary, printed)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int | None]:
+        """Where standard output goes, as a shell would open it, which is not the program's call."""
+        how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        opened = os.open(self.out / PRINTED, how, 0o666) if self.prints else None
+        try:
+            yield opened
+        finally:
+            if opened is not None:
+                os.close(opened)
 
     def _must(self, words: list[str]) -> None:
-        if (ended := run(words, self.temporary)).code:
+        with self._opened() as printed:
+            ended = run(words, self.temporary, printed)
+        if ended.code:
             raise SystemExit(f"{self.name} does not work at all: {words}: {ended}")
 
     def _clear(self, with_old: bool = False) -> None:
-        for folder in (self.out, self.temporary):
+        for folder in (self.out, self.temporary, self.out.parent / "cache"):
             shutil.rmtree(folder, ignore_errors=True)
         self.temporary.mkdir(parents=True)
         if with_old:
@@ -371,16 +479,22 @@ class Sweep:
     def calls(self, calls: Calls, with_old: bool) -> int:
         """How many calls there are when none fails."""
         self._clear(with_old)
-        calls.arm(2**60)
-        self._must(self._words(force=with_old))
-        return calls.disarm()[0]
+        words = self._words(force=with_old)
+        with self._opened() as printed:
+            calls.arm(2**60)
+            ended = run(words, self.temporary, printed)
+            count, _ = calls.disarm()
+        if ended.code:
+            raise SystemExit(f"{self.name} does not work with calls that are counted: {words}: {ended}")
+        return count
 
     def fail(self, calls: Calls, at: int, how: tuple[int, bool], with_old: bool) -> None:
         """Let a call fail, and look at what is left."""
         self._clear(with_old)
-        calls.arm(at, *how)
-        ended = run(self._words(force=with_old), self.temporary)
-        _, call = calls.disarm()
+        with self._opened() as printed:
+            calls.arm(at, *how)
+            ended = run(self._words(force=with_old), self.temporary, printed)
+            _, call = calls.disarm()
         place = f"{errno.errorcode[how[0]]} {'from' if how[1] else 'at'} call {at} on ({call})"
         self.judge(ended, f"{place}, {'over old outputs' if with_old else 'fresh'}")
 
@@ -398,43 +512,51 @@ class Sweep:
                 wrong.append(f"exit code 0, and not as it should be: {odd}")
         elif ended.code not in (1, 2):
             wrong.append(f"exit code {ended.code}")
-        elif self.name == "folder" and not errors:
+        elif self._many and not errors:
             if not re.search(r"[1-9]\d* failed", ended.said):
                 wrong.append("nothing is said")
-        elif not errors or (len(errors) > 1 and self.name != "folder"):  # of many files, each has a line
+        elif not errors or (len(errors) > 1 and not self._many):  # of many files, each has a line
             wrong.append(f"{len(errors)} error lines")
         elif any(str(self._root / "work") not in line for line in errors) and "standard output" not in errors[0]:
             wrong.append("the line names no place")
         for name, what in there.items():
+            if name == PRINTED and ended.code:
+                continue  # whoever reads it knows by the code that it is not all
             if what not in (self.old.get(name), self.new.get(name), KEPT) and not self._grows(name):
                 wrong.append(f"{name} is not whole")
         if lost := self.old.keys() - there.keys():
             if where.endswith("outputs"):
                 wrong.append(f"lost: {sorted(lost)}")
-        if hidden := [str(path) for folder in (self.out, self.temporary) for path in folder.rglob("*")
+        places = (self.out, self.temporary, self.out.parent / "cache")
+        if hidden := [str(path) for folder in places for path in folder.rglob("*")
                       if path.name.startswith(".") or folder == self.temporary]:  # fmt: skip
             wrong.append(f"left behind: {hidden}")
         self.found += [f"{self.name}: {where}: {what}; it said {ended.said.strip()[-300:]!r}" for what in wrong]
+
+    @property
+    def _many(self) -> bool:
+        """Whether it makes several files, each of which may fail by itself."""
+        return "--out-dir" in self._door.words
 
     def _grows(self, name: str) -> bool:
         """Whether a file is appended to, line by line, or saved again and again."""
         return name.endswith(".jsonl") or name.startswith("run/")
 
 
-def run(words: Sequence[str], temporary: Path) -> Ended:
-    """A command in a fork of this process."""
+def run(words: Sequence[str], temporary: Path, printed: int | None = None) -> Ended:
+    """A command in a fork of this process; what it prints goes to a descriptor, or nowhere."""
     read, write = os.pipe()
     pid = os.fork()
     if not pid:
         os.close(read)
-        _be(words, temporary, write)
+        _be(words, temporary, write, printed)
     os.close(write)
     with os.fdopen(read, "rb") as said:
         text = said.read().decode(errors="replace")
     return Ended(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), text)
 
 
-def _be(words: Sequence[str], temporary: Path, write: int) -> None:
+def _be(words: Sequence[str], temporary: Path, write: int, printed: int | None) -> None:
     """The life of a forked process: a command, whose words to people go into a pipe."""
     from tas_cli.main import main
     from tas_core.errors import TasError
@@ -443,10 +565,11 @@ def _be(words: Sequence[str], temporary: Path, write: int) -> None:
     try:
         null = os.open(os.devnull, os.O_RDWR)
         os.dup2(null, 0)
-        os.dup2(null, 1)
+        os.dup2(null if printed is None else printed, 1)
         os.dup2(write, 2)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")  # the old ones know files that can be sought in
         os.environ["TMPDIR"] = str(temporary)
+        os.environ["XDG_CACHE_HOME"] = str(temporary.parent / "cache")
         tempfile.tempdir = str(temporary)
         sys.argv = ["tas", *words]
         try:
@@ -460,6 +583,7 @@ def _be(words: Sequence[str], temporary: Path, write: int) -> None:
         from tas_core.system.partial_files import remove_own
 
         remove_own()  # as at the end of any process
+        sys.stdout.flush()  # as well
     except BaseException:
         traceback.print_exc()
     finally:
@@ -486,10 +610,12 @@ def _content(path: Path) -> str:
 
     from tas_core.studio.session import AUTOSAVE_ENDING, _read_autosave
 
-    if path.suffix in SOUNDS:
+    if path.suffix in SOUNDS or (path.name == PRINTED and path.read_bytes()[:4] == b"RIFF"):
         samples, rate_hz = soundfile.read(path)
         return f"{samples.shape} at {rate_hz} Hz, {hashlib.sha256(samples.tobytes()).hexdigest()}"
-    if path.suffix == ".jsonl":
+    if path.name == PRINTED and path.read_bytes()[:1] != b"{":
+        return re.sub(r"[\d.]+", "#", path.read_text())
+    if path.suffix == ".jsonl" or path.name == PRINTED:
         lines = [_without(json.loads(line)) for line in path.read_text().splitlines()]
         return json.dumps(lines, sort_keys=True)
     if path.name == "training.safetensors":  # its header has the seconds that the run took
@@ -499,7 +625,7 @@ def _content(path: Path) -> str:
         return json.dumps(_without(json.loads(path.read_text())), sort_keys=True)
     if path.name.endswith(AUTOSAVE_ENDING):  # beside a scene that could not be saved
         return KEPT if _read_autosave(path) else "nothing is kept"
-    if path.suffix in (".opus", ".m4a", ".iamf", ".mp4", ".mkv"):
+    if path.suffix in (".opus", ".m4a", ".iamf", ".mp4", ".mov", ".mkv", ".webm"):
         said = ["ffmpeg", "-v", "error", "-i", str(path), "-f", "s16le", "-"]
         done = subprocess.run(said, capture_output=True, check=True, stdin=subprocess.DEVNULL)
         return hashlib.sha256(done.stdout).hexdigest()
@@ -543,7 +669,7 @@ def sweep_disk(sweep: Sweep, sizes: int) -> None:
                 print("disks: left out, whoever runs this may not mount any", file=sys.stderr)
                 return
             sweep.judge(sweep.run(), f"a disk of {size} pages")
-            if number == sizes - 1:
+            if number == sizes - 1 and not sweep.prints:  # a shell would not begin there
                 subprocess.run(["mount", "-o", "remount,ro", str(work)], check=True)
                 sweep.judge(sweep.run(), "a disk that can only be read")
 
@@ -573,15 +699,32 @@ def main() -> int:
     parser.add_argument("--calls", action="store_true", help="only failing calls")
     parser.add_argument("--errors", nargs="+", choices=FAILURES, default=[*FAILURES], help="of calls; all by default")
     parser.add_argument("--root", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--list", action="store_true", help="print names and commands, and do nothing")
     given = parser.parse_args()
+    if given.list:
+        print(*(f"{name}: tas {door.words}" for name, door in doors().items()), sep="\n")
+        return 0
     if given.root is None:
         with tempfile.TemporaryDirectory(prefix="tas-writes-") as folder:
             control = Path(folder) / "control"
             control.write_bytes(bytes(_CONTROL.size))
             loaded = {} if given.disk else {"LD_PRELOAD": str(shim(Path(folder))), "TAS_FAILING_CALLS": str(control)}
             command = [sys.executable, __file__, *sys.argv[1:], "--root", folder]
-            return subprocess.run(command, env=os.environ | loaded, check=False).returncode
+            return subprocess.run(command, env=os.environ | VARIABLES | loaded, check=False).returncode
     return swept(given)
+
+
+def _impossible(name: str) -> str:
+    """Why a door cannot be opened on this machine; empty where it can."""
+    from tas_core.delivery.formats import FORMATS, check_encoder_of
+    from tas_core.errors import TasError
+
+    try:
+        if name in FORMATS:
+            check_encoder_of(FORMATS[name])
+    except TasError as error:
+        return str(error)
+    return ""
 
 
 def swept(given: argparse.Namespace) -> int:
@@ -596,6 +739,9 @@ def swept(given: argparse.Namespace) -> int:
     found: list[str] = []
     known = doors()
     for name in given.doors or known:
+        if why := _impossible(name):
+            print(json.dumps({"door": name, "left_out": why}), flush=True)
+            continue
         began = time.monotonic()
         sweep = Sweep(name, known[name], root)
         if not given.disk:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Callable
 from importlib.metadata import version
@@ -86,6 +87,21 @@ def test_every_recipe_is_tested() -> None:
     text = Path(__file__).read_text()
     assert len(RECIPES) == PAGE.read_text().count("\n## ") == PAGE.read_text().count("\n```\n")
     assert all(f'cook("{heading}")' in text for heading in RECIPES)
+
+
+def test_a_client_that_goes_away_half_way_costs_nobody_else_theirs(warm_tas: Path) -> None:
+    if not (address := warm_tas.parent / "socket").exists():
+        pytest.skip("tas itself is used here")
+    asked = json.dumps([["--version"], "/", {}]).encode()
+    whole = len(asked).to_bytes(4, "big") + asked
+    for sent in (None, b"", whole[:2], whole[:-1]):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(address))
+            if sent is not None:
+                socket.send_fds(client, [bytes([1])], [1])
+                client.sendall(sent)
+    done = subprocess.run([warm_tas, "--version"], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout[:4]) == (0, "tas ")
 
 
 def test_the_program_of_these_recipes_ends_as_tas_does(warm_tas: Path, tmp_path: Path) -> None:

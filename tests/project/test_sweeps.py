@@ -10,12 +10,18 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
+import typer
 
+from tas_cli.main import app
+from tas_core.audio.formats import WRITABLE
+from tas_core.delivery.formats import BINAURAL, FORMATS
+from tas_core.timeline.files import EXTENSIONS as TIMELINES
 from tests.support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +52,50 @@ def test_where_a_call_fails_old_outputs_are_whole_and_a_line_says_so() -> None:
     found = swept("write_sweep.py", *names, "--most", "1", "--seed", "2", "--errors", "EIO", "ENOSPC")
     assert [line["door"] for line in found] == names
     assert all(line["calls"] >= 2 and line["wrong"] == 0 for line in found)
+
+
+READ = {
+    *("--timeline", "--hrtf", "--input-list", "--manifest", "--reference", "--source", "--provenance", "--annotations"),
+    *("--recordings", "--data", "--audio", "--timelines", "--allow-read"),
+}
+"""Options that are files or folders to read."""
+WRITTEN = {"--out", "--out-dir", "--stems", "--report", "--csv", "--save", "--figure"}
+"""Options that are files or folders to write."""
+ASKED = {"serve": ("SERVE", "UPLOAD"), "studio": ("STUDIO",)}
+"""Commands that write when they are asked to, and the doors that ask."""
+
+
+def commands(command: Any, name: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    for word, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*name, word))
+    if not hasattr(command, "commands"):
+        yield " ".join(name), command
+
+
+def test_every_command_format_and_option_that_writes_is_swept() -> None:
+    """A new one is not forgotten: it is neither read nor written, or written and no door."""
+    doors = {name: door.words for name, door in load_script("tools/write_sweep.py").doors().items()}
+    missing = []
+    for name, command in commands(typer.main.get_command(app)):
+        own = [words for words in doors.values() if f"{words} ".startswith(f"{name} ")]
+        if not own and name not in ASKED:
+            missing.append(f"tas {name}")
+        for parameter in command.params:
+            is_path = Path in (kind := parameter.type_descriptor.annotation, *get_args(kind))
+            long = next((option for option in parameter.opts if option.startswith("--")), "")
+            if not long or not (is_path or long in ("--sidecar", "--save-audio")) or name in ASKED:
+                continue
+            if is_path and long not in READ | WRITTEN:
+                missing.append(f"tas {name} {long}: neither read nor written")
+            elif long not in READ and not any({*parameter.opts} & {*words.split()} for words in own):
+                missing.append(f"tas {name} {long}")
+    missing += [door for name in ASKED for door in ASKED[name] if not any(w.startswith(door) for w in doors.values())]
+    missing += sorted(FORMATS.keys() - {BINAURAL} - doors.keys())
+    endings = {Path(word).suffix for words in doors.values() for word in words.split() if word.startswith("{out}/")}
+    missing += sorted(set(WRITABLE.values()) - {WRITABLE.get(ending) for ending in endings})
+    missing += sorted(set(TIMELINES) - {".yml"} - endings)
+    missing += sorted({".png", ".svg", ".pdf"} - endings)
+    assert not missing
 
 
 def test_growth_and_what_is_left_are_found() -> None:

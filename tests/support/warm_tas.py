@@ -73,6 +73,8 @@ def main() -> None:
             for key, _ in ready.select():
                 if key.fd == 0:
                     return
+                if not any(key is other for other in ready.get_map().values()):  # ended a moment ago
+                    continue
                 if key.fileobj is listener:
                     _begin(listener.accept()[0], ready)
                 elif isinstance(key.fileobj, socket.socket):
@@ -82,9 +84,17 @@ def main() -> None:
 
 
 def _begin(client: socket.socket, ready: selectors.BaseSelector) -> None:
-    numbers, streams, _, _ = socket.recv_fds(client, 3, 3)
-    with client.makefile("rb", buffering=0) as asked:
-        arguments, folder, variables = json.loads(_read(asked, int.from_bytes(_read(asked, 4), "big")))
+    """Fork for a program; one that went away before it had asked costs nobody else theirs."""
+    streams: list[int] = []
+    try:
+        numbers, streams, _, _ = socket.recv_fds(client, 3, 3)
+        with client.makefile("rb", buffering=0) as asked:
+            arguments, folder, variables = json.loads(_read(asked, int.from_bytes(_read(asked, 4), "big")))
+    except (OSError, EOFError):
+        for stream in streams:
+            os.close(stream)
+        client.close()
+        return
     pid = os.fork()
     if pid == 0:
         for number, stream in zip(numbers, streams, strict=True):
@@ -106,7 +116,10 @@ def _begin(client: socket.socket, ready: selectors.BaseSelector) -> None:
 def _read(file: Any, size: int) -> bytes:
     found = b""
     while len(found) < size:
-        found += file.read(size - len(found)) or exit("the program went away")
+        part = file.read(size - len(found))
+        if not part:
+            raise EOFError("the program went away")
+        found += part
     return found
 
 
