@@ -64,6 +64,10 @@ class SampleChunk:
         return self.promised is not None and self.promised > self.there
 
 
+_AU_HEADER_BYTES: Final = 24
+"""Of an AU file; its samples begin there or later."""
+
+
 def find_samples(file: BinaryIO) -> SampleChunk | None:
     """The samples of a WAV, RF64, BW64, W64, AIFF, CAF or AU file; None for other files and where there are none.
 
@@ -89,6 +93,8 @@ def find_samples(file: BinaryIO) -> SampleChunk | None:
             long_length = int.from_bytes(file.read(16)[8:], "little")
         if name in (b"data", b"SSND"):
             there, is_misread = size - position, magic == b"BW64"
+            if there < 0:  # the file ends within the length
+                return None
             if magic in _LONG and length in (0, _MAX_32, long_length & _MAX_32):
                 length = long_length
             elif magic in _LONG:
@@ -120,7 +126,7 @@ def _au_samples(file: BinaryIO, size: int) -> SampleChunk | None:
     """The samples of an AU file: its header says where they are, and how many bytes, or that it does not know."""
     position, length = (int.from_bytes(file.read(4), "big") for _ in range(2))
     there = size - position
-    if there < 0:
+    if not _AU_HEADER_BYTES <= position <= size:
         return None
     if length == _MAX_32:
         return SampleChunk(position, None, there)

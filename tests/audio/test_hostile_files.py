@@ -15,6 +15,7 @@ import pytest
 import soundfile
 
 from tas_core.audio import tracks
+from tas_core.audio.headers import find_samples, with_known_end, with_length
 from tas_core.audio.joined import find_parts, flac_frames
 from tas_core.audio.mpeg import find_frames
 from tas_core.audio.reader import AudioReader, read_audio
@@ -157,3 +158,35 @@ def test_times_that_are_no_numbers_are_none(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(tracks.shutil, "which", str)
     (found,) = tracks.probe(tmp_path / "a.mp4").tracks
     assert (found.start_s, found.end_s) == (0.0, None)
+
+
+@pytest.mark.parametrize("position", [0, 1, 4, 8, 23])
+@pytest.mark.parametrize("length", [0, 8, 2**32 - 1])
+def test_au_samples_do_not_begin_within_their_header(position: int, length: int) -> None:
+    """``.snd`` and a byte of 0 said that the samples are all of the file, and their end was counted below zero."""
+    head = b".snd" + position.to_bytes(4, "big") + length.to_bytes(4, "big") + struct.pack(">3I", 3, 16_000, 1)
+    assert find_samples(io.BytesIO(head + bytes(100))) is None
+
+
+HEADS = {
+    "au": struct.pack(">4s5I", b".snd", 24, 2**32 - 1, 3, 16_000, 1),
+    "rf64": b"RF64" + b"\xff" * 4 + b"WAVEds64" + struct.pack("<IQQQI", 28, 0, 2**64 - 1, 0, 0) + b"data" + b"\xff" * 4,
+    "rifx": b"RIFX" + b"\xff" * 4 + b"WAVEdata" + b"\xff" * 4,
+    "wav": b"RIFF" + b"\xff" * 4 + b"WAVEdata" + b"\xff" * 4,
+    "aiff": b"FORM" + b"\xff" * 4 + b"AIFFSSND" + b"\xff" * 12,
+    "caf": b"caff" + bytes(4) + b"data" + b"\xff" * 12,
+    "w64": sound("W64", "PCM_16")[:100],
+}
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_a_beginning_that_ends_anywhere_is_read_or_one_line(name: str) -> None:
+    head = HEADS[name]
+    for end in range(len(head) + 1):
+        for tail in (b"", b"\0"):
+            data = head[:end] + tail
+            found = find_samples(io.BytesIO(data))
+            assert found is None or found.there >= 0
+            if found is not None:
+                change = with_length if data[:4] in (b"RIFF", b"RF64") else with_known_end
+                change(io.BytesIO(data), found)
