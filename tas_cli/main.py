@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import os
 import re
 import signal
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from typing import Any, Final
@@ -38,9 +38,6 @@ from tas_core.errors import InputError, TasError, visible
 
 _UsageError: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 """The class of all that the parser refuses; of its children Typer hands out this one."""
-
-_OF_WRITING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""What the system says of writing alone; files are named where they are written."""
 
 app = Commands(
     name="tas",
@@ -178,12 +175,18 @@ def _drop_output() -> None:
 
 def _system_line(error: OSError) -> str:
     """What the system refused, and of what; standard output has no name of its own."""
-    if error.filename is None and (error.errno in _OF_WRITING or not _can_flush()):
+    if error.filename is None and _comes_of_printing(error):
         from tas_core.system.write_errors import write_error
 
         return complaint(write_error("standard output", error, "what is printed"))
     where = "" if error.filename is None else f"{error.filename}: "
     return f"{visible(where)}{error.strerror or error}"
+
+
+def _comes_of_printing(error: OSError) -> bool:
+    """Whether it was raised outside of the core, which says of its files what they are: so by what prints."""
+    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return not any(name.partition(".")[0] == "tas_core" for name in frames)
 
 
 def _can_flush() -> bool:

@@ -127,8 +127,8 @@ def doors() -> dict[str, Door]:
     found["import"] = Door(
         "data import {in}/scored --annotations {in}/a.jsonl -o {out}/imported", ("{in}/a.jsonl", "{in}/b.jsonl")
     )
-    found["check"] = Door("data check {in}/scored --jobs 1 --save {out}/check.json", force=False)
-    found["stats"] = Door("data stats {in}/scored --jobs 1 --figure {out}/p.png --save {out}/stats.json", force=False)
+    found["check"] = Door("data check {in}/real --jobs 1 --save {out}/check.json", force=False)
+    found["stats"] = Door("data stats {in}/real --jobs 1 --figure {out}/p.png --save {out}/stats.json", force=False)
     found["score"] = Door(
         "study score {in}/study/key.json {in}/study/answers.json --save {out}/score.json", ("score ", "score --seed 1 ")
     )
@@ -278,7 +278,10 @@ import soundfile
 mix, rate_hz = soundfile.read(sys.argv[1])
 with open(sys.argv[2]) as file:
     for number, stem in enumerate(json.load(file)["stems"]):
-        soundfile.write(stem["file"], mix / (number + 2), rate_hz)
+        try:
+            soundfile.write(stem["file"], mix / (number + 2), rate_hz)
+        except Exception as error:
+            sys.exit(f"{stem['file']}: {error}")
 """
 """A program that separates, in its own words."""
 
@@ -337,6 +340,10 @@ def make_inputs(folder: Path) -> None:
     patch = pytest.MonkeyPatch()  # for good: this process does nothing else
     real_recordings.write_recordings(folder / "recordings")
     real_recordings.use(patch)
+    (folder / "tmp").mkdir()
+    made = ("--recordings", str(folder / "recordings"), "-o", str(folder / "real"), "--clips", "1", "--rate", "8000")
+    if (ended := run(["data", "realbench", *made, "--jobs", "1"], folder / "tmp")).code:
+        raise SystemExit(f"there is no data set to check: {ended}")
     clip = TasBench(folder / "scored").clips()[0]
     for name, side in (("a", "left"), ("b", "right")):
         rows = [{"clip": clip, "time": 0.1 * number, "text": f"a tone on the {side}"} for number in range(20)]

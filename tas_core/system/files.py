@@ -205,7 +205,13 @@ def whole_folder(path: Path, *, overwrite: bool = False) -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{path}: no folder can be made in {path.parent} ({error.strerror})") from error
     try:
-        yield partial.path
+        try:
+            yield partial.path
+        except OSError as error:
+            named = [Path(os.fsdecode(name)) for name in (error.filename, error.filename2) if name is not None]
+            if not named or any(name.is_relative_to(partial.path) for name in named):
+                raise write_error(path, error, "the folder") from error
+            raise  # of another file, which it names
         try:
             partial.move(path, overwrite=overwrite)
         except FileExistsError as error:  # it appeared while this one was made

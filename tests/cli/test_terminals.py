@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -102,6 +103,29 @@ def test_what_waits_in_a_buffer_is_written_before_the_end(
             main()
     assert stop.value.code == 1
     assert capsys.readouterr().err == FULL
+
+
+class FailsOnce(io.StringIO):
+    """A connection that is back after its first failure."""
+
+    failed = False
+
+    def flush(self) -> None:
+        if not self.failed and self.getvalue():
+            self.failed = True
+            raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("words", ["models list", "--version", "models list --json"])
+def test_one_failure_of_printing_is_said_to_be_that(
+    words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdout", FailsOnce())
+    monkeypatch.setattr(sys, "argv", ["tas", *words.split()])
+    with pytest.raises(SystemExit) as stop:
+        main()
+    said = "tas: error: standard output: cannot write what is printed (Input/output error); the disk or the connection"
+    assert (stop.value.code, capsys.readouterr().err[: len(said)]) == (1, said)
 
 
 def test_a_reader_that_goes_away_is_no_error_line(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,14 +45,28 @@ def test_a_folder_appears_when_it_is_complete(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out"]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
-def test_of_a_folder_that_cannot_be_completed_nothing_is_left(tmp_path: Path, error: BaseException) -> None:
+FULL = (28, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "said"),
+    [
+        (lambda _: OSError(*FULL), TasError, "{out}: cannot write the folder (No space left"),
+        (lambda part: OSError(*FULL, str(part / "file")), TasError, "{out}: cannot write the folder (No space left"),
+        (lambda part: OSError(*FULL, b"/a", None, bytes(part / "b")), TasError, "{out}: cannot write the folder (No"),
+        (lambda _: OSError(*FULL, "/elsewhere"), OSError, "[Errno 28] No space left on device: '/elsewhere'"),
+        (lambda _: KeyboardInterrupt(), KeyboardInterrupt, ""),
+    ],
+)
+def test_of_a_folder_that_cannot_be_completed_nothing_is_left(
+    tmp_path: Path, error: Callable[[Path], BaseException], kind: type[BaseException], said: str
+) -> None:
     def broken() -> None:
         with whole_folder(tmp_path / "out") as part:
             (part / "file").touch()
-            raise error
+            raise error(part)
 
-    with pytest.raises(type(error)):
+    with pytest.raises(kind, match="^" + re.escape(said.replace("{out}", str(tmp_path / "out")))):
         broken()
     assert os.listdir(tmp_path) == []
 
