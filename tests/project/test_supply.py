@@ -94,10 +94,14 @@ def asks_time_of_day(source: str, path: str) -> list[str]:
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_code_runs_from_data_nor_decides_by_the_time_of_day(path: Path) -> None:
-    """Clocks jump, and files come from other machines: durations are monotonic, and what is complete is there."""
+    """Clocks jump, and files come from other machines: durations are monotonic, and what is complete is there.
+
+    Nor does it leave what outlives it: processes share pipes and files, and no semaphores that have names.
+    """
     source, name = path.read_text(), str(path.relative_to(ROOT))
     assert runs_data(source) == []
     assert not name.startswith("tas_core") or asks_time_of_day(source, name) == []
+    assert not name.startswith(("tas_core", "tas_cli")) or named_semaphores(source) == []
 
 
 @pytest.mark.parametrize(
@@ -123,6 +127,34 @@ def test_no_code_runs_from_data_nor_decides_by_the_time_of_day(path: Path) -> No
 )
 def test_code_that_would_run_data_is_found(source: str) -> None:
     assert runs_data(source) != []
+
+
+NAMED = {
+    *("Queue", "SimpleQueue", "JoinableQueue", "Lock", "RLock", "Semaphore", "BoundedSemaphore", "Condition", "Event"),
+    *("Barrier", "Value", "Array", "Pool", "Manager", "ProcessPoolExecutor"),
+}
+"""What processes share by semaphores with names, which stay in ``/dev/shm`` where all of them are killed."""
+
+
+def named_semaphores(source: str) -> list[str]:
+    """Calls that make one."""
+    tree = ast.parse(source)
+    names, found = full_names(tree), []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            first, dot, rest = ast.unparse(node.func).partition(".")
+            called = names.get(first, first) + dot + rest
+            shared = called.startswith(("multiprocessing.", "torch.multiprocessing.", "concurrent.futures."))
+            if called.rpartition(".")[2] in NAMED and (shared or "context" in called):
+                found.append(called)
+    return found
+
+
+def test_semaphores_with_names_are_found() -> None:
+    found = named_semaphores("from multiprocessing import Queue, get_context\nQueue()\nget_context('spawn').Lock()\n")
+    found += named_semaphores("from concurrent.futures import ProcessPoolExecutor as P\nP(2)\n")
+    assert [name.rpartition(".")[2] for name in found] == ["Queue", "Lock", "ProcessPoolExecutor"]
+    assert not named_semaphores("import threading, queue\nthreading.Lock()\nqueue.Queue(3)\nPool(1)\n")
 
 
 def test_a_clock_that_is_asked_is_found() -> None:
