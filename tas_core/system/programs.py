@@ -58,7 +58,7 @@ def run_program(
         said = open(log, "wb")  # noqa: SIM115 (closed below)
     except OSError as problem:
         raise write_error(log, problem) from problem
-    with said:
+    with _closed_without_a_word(said):
         how = {"stdin": subprocess.DEVNULL, "stdout": said, "stderr": subprocess.STDOUT}
         try:
             # A session of its own, so that what it starts in turn can be stopped with it.
@@ -72,6 +72,16 @@ def run_program(
         raise error(f"{program} was ended by signal {-code}{_last_line(log)}")
     if code:
         raise error(f"{program} failed with exit code {code}{_last_line(log)}")
+
+
+@contextlib.contextmanager
+def _closed_without_a_word(file: BinaryIO) -> Iterator[None]:
+    """Close a file that another program wrote to: what fails then, as on a full network drive, is its own."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
 
 
 def captured(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
@@ -12,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from tas_core.errors import InputError
 from tas_core.system import programs
-from tas_core.system.programs import captured, temporary_folder
+from tas_core.system.programs import captured, run_program, temporary_folder
 from tests.support.processes import wait_for_end
 
 OWNER = (
@@ -93,3 +95,20 @@ def test_what_a_program_writes_is_captured_and_one_that_takes_long_is_stopped() 
         captured(["sleep", "600"], timeout_s=0.05)
     with pytest.raises(FileNotFoundError):
         captured(["a program that is not there"])
+
+
+def test_a_log_that_cannot_be_closed_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a network drive that is full, which says so late."""
+
+    class Full(io.FileIO):
+        def close(self) -> None:
+            failing = not self.closed
+            super().close()
+            if failing:
+                raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(programs, "open", lambda path, _: Full(path, "w"), raising=False)
+    run_program(["sh", "-c", "echo well"], tmp_path / "said")
+    monkeypatch.setattr(programs, "_last_line", lambda _: "")
+    with pytest.raises(InputError, match="^sh failed with exit code 3$"):
+        run_program(["sh", "-c", "exit 3"], tmp_path / "said")
