@@ -184,9 +184,10 @@ def _system_line(error: OSError) -> str:
 
 
 def _comes_of_printing(error: OSError) -> bool:
-    """Whether it was raised outside of the core, which says of its files what they are: so by what prints."""
-    frames = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
-    return not any(name.partition(".")[0] == "tas_core" for name in frames)
+    """Whether it was raised by what prints, also where the core calls that; it says of files what they are."""
+    names = [frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    ours = [package for package in (name.partition(".")[0] for name in names) if package in ("tas_cli", "tas_core")]
+    return ours[-1:] == ["tas_cli"]
 
 
 def _can_flush() -> bool:

@@ -281,7 +281,7 @@ with open(sys.argv[2]) as file:
         try:
             soundfile.write(stem["file"], mix / (number + 2), rate_hz)
         except Exception as error:
-            sys.exit(f"{stem['file']}: {error}")
+            sys.exit(f"{stem['file']}: {error!r}")
 """
 """A program that separates, in its own words."""
 
@@ -510,7 +510,7 @@ class Sweep:
         self.runs += 1
         wrong = []
         lines = ended.said.splitlines()
-        errors = [line for line in lines if line.startswith("tas: error: ")]
+        errors = [line for line in lines if line.startswith(("tas: error: ", "tas: failed: "))]  # as doctor says it
         there = contents(self.out)
         if "Traceback" in ended.said:
             wrong.append("a traceback")
@@ -535,8 +535,13 @@ class Sweep:
             if where.endswith("outputs"):
                 wrong.append(f"lost: {sorted(lost)}")
         places = (self.out, self.temporary, self.out.parent / "cache")
-        if hidden := [str(path) for folder in places for path in folder.rglob("*")
-                      if path.name.startswith(".") or folder == self.temporary]:  # fmt: skip
+        if hidden := [
+            str(path)
+            for folder in places
+            for path in folder.rglob("*")
+            if path.name.startswith(".") or folder == self.temporary
+            if "matplotlib-" not in str(path)
+        ]:  # fmt: skip (which it removes at a real end of the process)
             wrong.append(f"left behind: {hidden}")
         self.found += [f"{self.name}: {where}: {what}; it said {ended.said.strip()[-300:]!r}" for what in wrong]
 

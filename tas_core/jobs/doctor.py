@@ -18,6 +18,7 @@ from tas_core.models.pretrained import DEFAULT_MODEL, WEIGHTS_FOLDER
 from tas_core.system.configs import one_line
 from tas_core.system.machine import ffmpeg_version, package_versions, processor_name, required_packages
 from tas_core.system.processes import usable_cores
+from tas_core.system.write_errors import temporary_file_error
 
 _PACKAGES: Final = ("tas", "torch", "torchaudio", "numpy", "soundfile", "soxr", "safetensors", "tokenizers", "typer")
 # What ffmpeg decodes goes there: ten minutes of two channels at 48 kHz as floats.
@@ -162,9 +163,12 @@ def _ffmpeg_words() -> str | None:
 
 
 def _temporary_folder() -> str:
-    with tempfile.TemporaryFile() as file:
-        file.write(b"tas")
     folder = tempfile.gettempdir()
+    try:
+        with tempfile.TemporaryFile() as file:
+            file.write(b"tas")
+    except OSError as error:
+        raise temporary_file_error(folder, "a temporary file", error) from error
     free = shutil.disk_usage(folder).free
     if free < _LEAST_FREE_BYTES:
         raise TasError(f"{folder}: {free / 1e6:.0f} MB free, expected {_LEAST_FREE_BYTES / 1e6:.0f} MB or more")

@@ -8,6 +8,7 @@ import platform
 import re
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -150,6 +151,16 @@ def test_a_missing_package_is_named(tas: Run, monkeypatch: pytest.MonkeyPatch) -
     real = machine.package_versions
     monkeypatch.setattr(doctor, "package_versions", lambda names: real(names) | {"h5py": None})
     assert failed(tas) == {"packages": "not installed: h5py"}
+
+
+def test_a_temporary_folder_that_fails_is_named(tas: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise OSError(5, "Input/output error")
+
+    fake_ears(monkeypatch, lambda ears, _: ears)
+    monkeypatch.setattr(tempfile, "TemporaryFile", broken)
+    said = failed(tas)["temporary folder"]
+    assert said.startswith(f"{tempfile.gettempdir()}: cannot write a temporary file (Input/output error)")
 
 
 def test_a_full_temporary_folder_fails(tas: Run, monkeypatch: pytest.MonkeyPatch) -> None:

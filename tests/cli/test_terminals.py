@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 
@@ -126,6 +127,37 @@ def test_one_failure_of_printing_is_said_to_be_that(
         main()
     said = "tas: error: standard output: cannot write what is printed (Input/output error); the disk or the connection"
     assert (stop.value.code, capsys.readouterr().err[: len(said)]) == (1, said)
+
+
+def fail_within(*modules: str) -> None:
+    """Fail in the last of some modules, each of which is called by the one before."""
+    first, *others = modules
+    names = {"__name__": first, "others": others, "fail_within": fail_within, "OSError": OSError}
+    FunctionType(_fail_or_call.__code__, names)()
+
+
+def _fail_or_call() -> None:
+    if others:  # type: ignore[name-defined]  # noqa: F821
+        fail_within(*others)  # type: ignore[name-defined]  # noqa: F821
+    raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [
+        (("tas_core.jobs", "tas_cli.output"), "standard output: cannot write what is printed (Input/output error)"),
+        (("tas_cli.output", "rich"), "standard output: cannot write what is printed (Input/output error)"),
+        (("tas_cli.commands", "tas_core.jobs"), "Input/output error\n"),
+    ],
+)
+def test_a_result_that_the_core_has_printed_is_told_from_a_file(
+    modules: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tas_cli.main.app", lambda **_: fail_within(*modules))
+    with pytest.raises(SystemExit) as stop:
+        main()
+    line = f"tas: error: {said}"
+    assert (stop.value.code, capsys.readouterr().err[: len(line)]) == (1, line)
 
 
 def test_a_reader_that_goes_away_is_no_error_line(
