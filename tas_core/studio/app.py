@@ -106,16 +106,18 @@ class Studio:
         found: dict[str, Any] = self._drawn[0].so_far(_WAVEFORM_S)
         return found
 
-    def timeline(self) -> Timeline:
-        """What the scene says.
+    def timeline_of(self, revision: int) -> Timeline | None:
+        """What the scene of a revision says; None if it is another by now.
 
         Raises:
             InputError: nothing yet.
         """
-        timeline = self.session.document.timeline
-        if timeline is None:
+        document = self.session.document_of(revision)
+        if document is None:
+            return None
+        if document.timeline is None:
             raise InputError("the scene says nothing yet, expected a segment")
-        return timeline
+        return document.timeline
 
 
 @dataclass(frozen=True)
@@ -216,7 +218,7 @@ def build_app(studio: Studio, token: str, port: int) -> ASGIApp:
             asked: Any = config_from_dict(kind, _parsed(await _body(request)), "request", InputError)
             found = await run_in_threadpool(answer, asked)
             if isinstance(found, bytes):
-                return Response(found, media_type="audio/wav")
+                return Response(found, media_type="audio/wav") if found else Response(status_code=204)
             return Json(await run_in_threadpool(studio.scene) if found is None else found)
 
         return _in_a_line(endpoint)
@@ -261,19 +263,19 @@ def build_app(studio: Studio, token: str, port: int) -> ASGIApp:
 
 
 def _hear(studio: Studio, asked: _Heard) -> bytes:
-    if asked.revision != studio.session.revision:
-        raise StaleError("the scene has been changed meanwhile, expected what is now")
+    """A passage; nothing, and no error, where the scene has been changed meanwhile: the page asks for that then."""
+    timeline = studio.timeline_of(asked.revision)
     what: Any = asked.what
     muted, solo = frozenset(asked.muted), frozenset(asked.solo)
     passage = Passage(asked.start_s, asked.duration_s, what, muted, solo, asked.turned_deg)
-    return studio.listening.hear(studio.timeline(), passage)
+    return b"" if timeline is None else studio.listening.hear(timeline, passage)
 
 
 def _measure(studio: Studio, asked: _Measured) -> list[dict[str, Any]]:
     """Measured places; none, and no error, where the scene has been changed meanwhile: nobody waits for them then."""
-    if asked.revision != studio.session.revision:
-        return []
-    return studio.listening.measure(studio.timeline(), Passage(asked.start_s, asked.duration_s))
+    timeline = studio.timeline_of(asked.revision)
+    passage = Passage(asked.start_s, asked.duration_s)
+    return [] if timeline is None else studio.listening.measure(timeline, passage)
 
 
 def _take_in(session: Session, asked: _Import) -> None:

@@ -95,6 +95,11 @@ class Session:
         """The scene as it is."""
         return self._past[-1]
 
+    def document_of(self, revision: int) -> Document | None:
+        """The scene of a revision; None if it is another by now."""
+        with self._lock:
+            return self.document if revision == self.revision else None
+
     @property
     def is_saved(self) -> bool:
         """Whether the file says what the scene does, as far as this program has written and read it."""

@@ -54,6 +54,7 @@ function dragged(place, view, [x, y], farToo) {
  */
 export function dot(shown, which) {
   const { drawing, view, number, clause, colour } = shown;
+  const { scene } = store;
   const places = ends(clause);
   const place = places[which];
   const [x, y] = drawn(place, view);
@@ -108,7 +109,7 @@ export function dot(shown, which) {
       group.setAttribute("transform", `translate(${drawn(at, view).join(" ")})`);
     };
     drag(drawing, event, follow, (moved) => {
-      if (moved) put(number, clause, which, at);
+      if (moved) put(scene, number, clause, which, at);
       else if (view === "above") group.focus();
       else store.choose(clause.object);
     });
@@ -230,6 +231,7 @@ export function handlesOf({ drawing, number, clause }) {
  * @param {(at: [number, number]) => Partial<Point>} follow
  */
 function drags(drawing, handle, number, clause, follow) {
+  const { scene } = store;
   handle.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
     /** @type {Partial<Point>} */
     let changes = {};
@@ -237,7 +239,7 @@ function drags(drawing, handle, number, clause, follow) {
       drawing,
       event,
       (at) => (changes = follow(at)),
-      (moved) => (moved ? put(number, clause, "start", changes) : handle.focus()),
+      (moved) => (moved ? put(scene, number, clause, "start", changes) : handle.focus()),
     );
   });
 }

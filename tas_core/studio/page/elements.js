@@ -1,6 +1,8 @@
 // Elements of the page, made and filled; text never becomes markup.
 // @ts-check
 
+import { waits } from "./held.js";
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
@@ -62,11 +64,13 @@ export function labelled(label, field) {
 }
 
 /**
- * Puts other children in an element, and focus and caret back to where they were: to what has the same `data-key`.
+ * Puts other children in an element, and focus and caret back to where they were: to what has the same `data-key`. It
+ * waits while somebody has hands on what is there.
  * @param {Element} parent
  * @param {(Node | string)[]} children
  */
 export function replace(parent, ...children) {
+  if (waits(parent, () => replace(parent, ...children))) return;
   const held = document.activeElement;
   const key = held instanceof Element && parent.contains(held) ? held.getAttribute("data-key") : null;
   const caret = held instanceof HTMLTextAreaElement ? held.selectionStart : null;

@@ -28,20 +28,22 @@ async function look() {
 }
 
 async function make() {
+  await store.settled(); // what is under way is of the file, too
   if (!store.scene?.saved && (await store.send("save"))) return;
   await store.send("export", wish());
 }
 
 async function writeCopy() {
+  const name = copy;
   copied = "";
-  if (!(await store.send("copy", { name: copy, overwrite }))) copied = say("copied", { name: copy });
+  if (!(await store.send("copy", { name, overwrite }))) copied = say("copied", { name });
   draw();
 }
 
-function draw() {
-  const { scene } = store;
-  if (!scene) return;
-  const body = /** @type {Element} */ (document.querySelector("#export .body"));
+/** What makes the file, and how it is coming on; each is drawn by itself, so that nobody who writes a name waits. */
+const parts = { wish: html("div"), state: html("div"), copy: html("div"), command: html("div") };
+
+function drawWish(/** @type {import("./scene.js").Scene} */ scene) {
   const name = html("input", { type: "text", "data-key": "out", dir: "auto", value: out, spellcheck: "false" });
   name.addEventListener("change", () => {
     out = name.value.trim();
@@ -63,16 +65,9 @@ function draw() {
   over.addEventListener("change", () => {
     overwrite = over.checked;
   });
-  const other = html("input", { type: "text", "data-key": "copy-name", dir: "auto", value: copy, spellcheck: "false" });
-  other.addEventListener("change", () => {
-    copy = other.value.trim();
-  });
-  const made = scene.export;
-  const running = made.state === "running";
-  const percent = Math.round(100 * made.fraction);
-  const lines = made.state === "none" ? [] : [say(/** @type {"done"} */ (made.state), { out: made.out, error: made.error, percent })];
+  const running = scene.export.state === "running";
   replace(
-    body,
+    parts.wish,
     html(
       "div",
       { class: "bar" },
@@ -82,6 +77,16 @@ function draw() {
       button(say("make"), make, { disabled: running || !scene.segments.length, "data-key": "make", class: "main" }),
       button(say("cancel"), () => store.send("cancel"), { disabled: !running, "data-key": "cancel" }),
     ),
+  );
+}
+
+function drawState(/** @type {import("./scene.js").Scene} */ scene) {
+  const made = scene.export;
+  const running = made.state === "running";
+  const percent = Math.round(100 * made.fraction);
+  const lines = made.state === "none" ? [] : [say(/** @type {"done"} */ (made.state), { out: made.out, error: made.error, percent })];
+  replace(
+    parts.state,
     ...(running ? [html("progress", { max: 100, value: percent, "aria-label": made.out })] : []),
     html(
       "div",
@@ -89,19 +94,38 @@ function draw() {
       ...lines.map((text) => html("p", { class: made.state, text })),
       ...made.warnings.map((text) => html("p", { class: "note", text })),
     ),
+  );
+}
+
+function drawCopy(/** @type {import("./scene.js").Scene} */ scene) {
+  const name = html("input", { type: "text", "data-key": "copy-name", dir: "auto", value: copy, spellcheck: "false" });
+  name.addEventListener("change", () => {
+    copy = name.value.trim();
+  });
+  replace(
+    parts.copy,
     html(
       "div",
       { class: "bar" },
-      labelled(say("copyName"), other),
+      labelled(say("copyName"), name),
       button(say("copy"), writeCopy, { disabled: !scene.segments.length, "data-key": "copy" }),
       html("output", { text: copied }),
     ),
-    html("details", { open: true }, html("summary", { text: say("command") }), html("code", { text: command })),
   );
+}
+
+function draw() {
+  const { scene } = store;
+  if (!scene) return;
+  drawWish(scene);
+  drawState(scene);
+  drawCopy(scene);
+  replace(parts.command, html("details", { open: true }, html("summary", { text: say("command") }), html("code", { text: command })));
 }
 
 /** Show what makes the file. */
 export async function showExport() {
+  /** @type {Element} */ (document.querySelector("#export .body")).append(...Object.values(parts));
   out = store.scene?.names.binaural ?? "";
   copy = `${(store.scene?.file ?? "scene").replace(/\.[^.]*$/, "")}.srt`;
   store.watch(draw);

@@ -38,13 +38,14 @@ export function ends(clause) {
 
 /**
  * Put a sound elsewhere.
+ * @param {import("./scene.js").Scene | null} seen  where it was taken hold of
  * @param {number} segment
  * @param {Clause} clause
  * @param {End} which
  * @param {Partial<Point>} changes
  */
-export function put(segment, clause, which, changes) {
-  return store.change(moved(segment, clause, which, changes));
+export function put(seen, segment, clause, which, changes) {
+  return store.change(moved(segment, clause, which, changes), seen);
 }
 
 /**
@@ -124,7 +125,7 @@ export function pointed(drawing, event) {
 }
 
 /**
- * Follow the pointer until it is lifted.
+ * Follow the pointer until it is lifted; what is taken from it is where it was.
  * @param {SVGSVGElement} drawing
  * @param {PointerEvent} event
  * @param {(at: [number, number], now: PointerEvent) => void} follow
@@ -145,7 +146,8 @@ export function drag(drawing, event, follow, end) {
     removeEventListener("pointermove", step);
     removeEventListener("pointerup", stop);
     removeEventListener("pointercancel", stop);
-    end(moved && now.type !== "pointercancel");
+    if (now.type === "pointercancel") store.tell();
+    else end(moved);
   };
   addEventListener("pointermove", step);
   addEventListener("pointerup", stop);

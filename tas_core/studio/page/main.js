@@ -3,6 +3,7 @@
 
 import { button, html, replace } from "./elements.js";
 import { showExport } from "./export.js";
+import { waits, whenLetGo } from "./held.js";
 import { moment } from "./playhead.js";
 import { store } from "./scene.js";
 import { showListener } from "./listener.js";
@@ -16,44 +17,58 @@ const notice = /** @type {HTMLElement} */ (document.querySelector("#notice"));
 
 /** @param {string} message  @param {Node[]} ways  out of it */
 function tell(message, ...ways) {
+  if (waits(notice, () => tell(message, ...ways))) return;
   notice.hidden = false;
   replace(notice, html("span", { text: message }), ...ways, button(say("dismiss"), () => (notice.hidden = true)));
 }
 
 store.complain = (message, kind) => {
   if (kind === "ChangedFileError") askOfFile(message);
+  else if (kind === "UndecidedError") askOfLeft();
   else tell(message);
 };
 
+/** A way out of what is said. @param {string} text  @param {() => Promise<any>} act */
+function wayOut(text, act) {
+  return button(text, () => {
+    notice.hidden = true;
+    act();
+  });
+}
+
 /** @param {string} message */
 function askOfFile(message) {
-  const then = (/** @type {() => Promise<any>} */ act) => async () => {
-    notice.hidden = true;
-    await act();
-  };
   tell(
     message,
-    button(say("load"), then(() => store.send("load"))),
-    button(say("overwrite"), then(() => store.send("save", { overwrite: true }))),
+    wayOut(say("load"), () => store.send("load")),
+    wayOut(say("overwrite"), () => store.send("save", { overwrite: true })),
   );
 }
 
+/** A scene that was not saved is taken up or left before anything else is done. */
+function askOfLeft() {
+  const ways = /** @type {const} */ ([
+    ["takeUp", true],
+    ["leave", false],
+  ]);
+  tell(say("leftOver"), ...ways.map(([name, take_up]) => wayOut(say(name), () => store.send("decide", { take_up }))));
+}
+
 let told = "";
+/** What has been asked by the state of the scene. */
+let asked = "";
 
 function decide() {
   const { scene } = store;
   if (!scene) return;
   const state = scene.left ? "left" : scene.changed_by_another ? "another" : scene.note;
   if (state === told) return;
+  if ((told === "left" || told === "another") && asked === notice.textContent) notice.hidden = true; // decided elsewhere
   told = state;
-  if (scene.left) {
-    const then = (/** @type {boolean} */ take_up) => async () => {
-      notice.hidden = true;
-      await store.send("decide", { take_up });
-    };
-    tell(say("leftOver"), button(say("takeUp"), then(true)), button(say("leave"), then(false)));
-  } else if (scene.changed_by_another) askOfFile(say("another"));
+  if (scene.left) askOfLeft();
+  else if (scene.changed_by_another) askOfFile(say("another"));
   else if (scene.note) tell(scene.note);
+  asked = notice.textContent ?? "";
 }
 
 function drawBar() {
@@ -103,6 +118,7 @@ for (const name of /** @type {const} */ (["space", "text", "timeline", "listen",
 
 store.watch(drawBar);
 store.watch(decide);
+whenLetGo(() => store.tell());
 showSound();
 showListener();
 try {

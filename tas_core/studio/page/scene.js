@@ -1,6 +1,7 @@
 // The scene as the studio has it, and who looks at it: views never keep a copy of their own.
 // @ts-check
 
+import { meant } from "./meant.js";
 import { say } from "./strings.js";
 
 /**
@@ -16,6 +17,10 @@ import { say } from "./strings.js";
  */
 
 const POLL_MS = 2000;
+/** How often a change is sent while others change the scene beside it. */
+const MOST_TRIES = 4;
+/** What leaves the scene as it is. */
+const LEAVES = ["copy", "export", "cancel"];
 
 /** What the studio answers that is wrong. */
 export class Refusal extends Error {
@@ -30,25 +35,25 @@ export class Refusal extends Error {
  * Ask the studio.
  * @param {string} name
  * @param {object} [body]  what is sent; without it, something is read
- * @returns {Promise<Response>}
+ * @param {"json" | "arrayBuffer"} [form]  of what comes back
+ * @returns {Promise<any>}
  */
-async function ask(name, body) {
+async function ask(name, body, form = "json") {
   const how = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
   let response;
+  let found;
   try {
     response = await fetch(`/api/${name}`, how);
+    found = await (response.ok ? response[form]() : response.text());
   } catch {
     throw new Refusal({ error: say("gone"), kind: "gone" });
   }
-  if (!response.ok) {
-    const text = await response.text();
-    let facts = { error: text.trim() };
-    try {
-      facts = JSON.parse(text);
-    } catch {} // a line
-    throw new Refusal(facts);
-  }
-  return response;
+  if (response.ok) return found;
+  let facts = { error: found.trim() };
+  try {
+    facts = JSON.parse(found);
+  } catch {} // a line
+  throw new Refusal(facts);
 }
 
 class Store {
@@ -62,6 +67,10 @@ class Store {
   #watchers = new Set();
   /** Ends when all that was asked for has been answered. @type {Promise<any>} */
   #turn = Promise.resolve();
+  /** How many commands have begun or ended. */
+  #steps = 0;
+  /** The newest scene that others had a part in. */
+  #others = 0;
   /** @type {(message: string, kind?: string) => void} */
   complain = () => {};
 
@@ -99,10 +108,11 @@ class Store {
     this.tell();
   }
 
-  /** Read the scene anew. */
+  /** Read the scene anew; what was read before a command of this page was answered says nothing new. */
   async load() {
-    const found = await (await ask("scene")).json();
-    this.#take(found);
+    const steps = this.#steps;
+    const found = await ask("scene");
+    if (steps === this.#steps) this.#take(found, this.#revision);
   }
 
   /** Look now and then for what other tabs and programs do. */
@@ -110,12 +120,15 @@ class Store {
     let gone = false;
     const look = async () => {
       try {
-        const found = /** @type {Scene} */ (await (await ask("state")).json());
+        const steps = this.#steps;
+        const found = /** @type {Scene} */ (await ask("state"));
         const seen = this.scene;
         const looks = (/** @type {Scene} */ each) =>
           [each.changed_by_another, each.export.out, each.export.state, each.export.fraction].join();
-        if (!seen || found.revision > seen.revision) await this.load();
-        else if (looks(seen) !== looks(found)) this.#take({ ...seen, ...found });
+        if (steps === this.#steps) {
+          if (!seen || found.revision > seen.revision) await this.load();
+          else if (looks(seen) !== looks(found)) this.#take({ ...seen, ...found }, found.revision);
+        }
         gone = false;
       } catch (error) {
         if (!gone && error instanceof Refusal) this.complain(error.message, error.facts.kind);
@@ -127,44 +140,82 @@ class Store {
     setTimeout(look, POLL_MS);
   }
 
+  /** Ends when all that was asked for has been answered. @returns {Promise<any>} */
+  settled() {
+    return this.#turn;
+  }
+
   /**
-   * Change something, after all that was asked for before has been answered; what is wrong is said, and returned.
+   * Do something, after all that was asked for before has been answered; what is wrong is said, and returned.
    * @param {string} name
    * @param {object | (() => object)} [body]  a function says it when its turn comes, of the scene as it is then
    * @returns {Promise<Refusal | null>}
    */
   send(name, body = {}) {
-    const answer = this.#turn.then(() => this.#ask(name, typeof body === "function" ? body() : body));
-    this.#turn = answer.catch(() => null);
-    return answer;
-  }
-
-  /** @param {string} name  @param {object} body  @returns {Promise<Refusal | null>} */
-  async #ask(name, body) {
-    try {
-      this.#take(await (await ask(name, body)).json());
-      return null;
-    } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      if (error.facts.kind !== "gone") await this.load();
-      this.complain(error.facts.kind === "StaleError" ? say("stale") : error.message, error.facts.kind);
-      return error;
-    }
+    return this.#inTurn(async () => {
+      const refused = await this.#ask(name, typeof body === "function" ? body() : body);
+      if (refused) this.#say(refused);
+      return refused;
+    });
   }
 
   /**
-   * Change the scene. What is said at once is of the scene that is shown, and refused if that is no more when its turn
-   * comes; what a function says then is of the scene as it is then, so that keys may be pressed faster than answered.
-   * @param {object | (() => object)} change
+   * Change the scene. Whatever happens to it until the turn of the change comes, or while it is under way, by this page
+   * or by others: the change is of what it was meant for, or that is not there any more, and this is said.
+   * @param {object | (() => object)} change  a function says it when its turn comes, of the scene as it is then
+   * @param {Scene | null} [seen]  the scene that it was made of; without it, the one that is shown
+   * @returns {Promise<Refusal | null>}
    */
-  change(change) {
-    if (typeof change === "function") return this.send("change", () => ({ revision: this.#revision, change: change() }));
-    return this.send("change", { revision: this.#revision, change });
+  change(change, seen = this.scene) {
+    return this.#inTurn(async () => {
+      const [wish, from] = typeof change === "function" ? [change(), this.scene] : [change, seen];
+      let refused = new Refusal({ error: say("stale"), kind: "StaleError" });
+      for (let tries = 0; tries < MOST_TRIES; tries++) {
+        const now = this.scene;
+        const found = now && from ? meant(wish, from, now, this.#others <= from.revision) : wish;
+        if (!found) break;
+        const answer = await this.#ask("change", { revision: this.#revision, change: found });
+        if (!answer) return null;
+        refused = answer;
+        if (refused.facts.kind !== "StaleError") break;
+      }
+      this.#say(refused);
+      return refused;
+    });
   }
 
   /** @param {"undo" | "redo"} which */
   step(which) {
     return this.send(which, () => ({ revision: this.#revision }));
+  }
+
+  /** @template T  @param {() => Promise<T>} act  @returns {Promise<T>} */
+  #inTurn(act) {
+    const answer = this.#turn.then(act);
+    this.#turn = answer.catch(() => null);
+    return answer;
+  }
+
+  /** @param {string} name  @param {object} body  @returns {Promise<Refusal | null>} what is wrong, not said yet */
+  async #ask(name, body) {
+    this.#steps++;
+    try {
+      const found = await ask(name, body);
+      this.#steps++;
+      this.#take(found, this.#revision + (LEAVES.includes(name) ? 0 : 1));
+      return null;
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#steps++;
+      if (error.facts.kind !== "gone") await this.load().catch(() => null);
+      return error;
+    }
+  }
+
+  /** Say what is wrong, and show the scene as it is. @param {Refusal} refused */
+  #say({ message, facts }) {
+    this.tell();
+    this.complain(facts.kind === "StaleError" ? say("stale") : message, facts.kind);
   }
 
   get #revision() {
@@ -173,21 +224,27 @@ class Store {
 
   /** @param {string} text  @returns {Promise<any>} what a prompt says */
   async read(text) {
-    return (await ask("read", { text })).json();
+    return ask("read", { text });
   }
 
-  /** @param {object} passage  @returns {Promise<ArrayBuffer>} */
+  /** @param {object} passage  @returns {Promise<ArrayBuffer>}  nothing, if the scene is another by now */
   async hear(passage) {
-    return (await ask("hear", { revision: this.scene?.revision ?? 0, ...passage })).arrayBuffer();
+    return ask("hear", { revision: this.#revision, ...passage }, "arrayBuffer");
   }
 
   /** @param {string} name  @param {object} [body] */
   async json(name, body) {
-    return (await ask(name, body)).json();
+    return ask(name, body);
   }
 
-  /** @param {Scene} scene */
-  #take(scene) {
+  /**
+   * Show a scene, unless a later one is shown.
+   * @param {Scene} scene
+   * @param {number} own  the revision that this page alone would have made
+   */
+  #take(scene, own) {
+    if (scene.revision < this.#revision) return;
+    if (scene.revision > own) this.#others = scene.revision;
     this.scene = scene;
     this.tell();
   }

@@ -101,7 +101,12 @@ async function listen({ passed, key }, context) {
   said = say("rendering");
   draw();
   try {
-    const buffer = await context.decodeAudioData(await store.hear(passed));
+    const file = await store.hear(passed);
+    if (!file.byteLength) {
+      await store.load(); // the scene is another by now, which is asked for next
+      return;
+    }
+    const buffer = await context.decodeAudioData(file);
     if (!wanted) return;
     done = key;
     latest = buffer;
@@ -109,10 +114,6 @@ async function listen({ passed, key }, context) {
     said = say("heard", { ms: Math.round(performance.now() - began) });
     measureSoon();
   } catch (error) {
-    if (error instanceof Refusal && error.facts.kind === "StaleError") {
-      await store.load();
-      return;
-    }
     said = "";
     stop();
     store.complain(error instanceof Error ? error.message : String(error));

@@ -60,8 +60,7 @@ function head(view) {
 function drawsLines(view) {
   const drawing = drawings[view];
   drawing.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
-    const segment = store.number;
-    const object = store.object;
+    const { number: segment, object, scene } = store;
     if (!drawsNext || !object || segment < 0) return;
     event.preventDefault();
     const line = [pointed(drawing, event)];
@@ -79,7 +78,7 @@ function drawsLines(view) {
       if (!drawsNext || now.type === "pointercancel") return;
       drawsNext = false;
       const points = thinned(line).map(([x, y]) => [x / RING, -y / RING]);
-      store.change({ kind: "draw", segment, object, view, line: points }).then(draw);
+      store.change({ kind: "draw", segment, object, view, line: points }, scene).then(draw);
     };
     addEventListener("pointermove", step);
     addEventListener("pointerup", end);
@@ -90,13 +89,14 @@ function drawsLines(view) {
 /** @param {number} segment  @param {Clause} clause */
 function fields(segment, clause) {
   const { start } = ends(clause);
+  const { scene } = store;
   const number = (
     /** @type {string} */ label,
     /** @type {keyof Point} */ name,
     /** @type {Record<string, number>} */ range,
   ) => {
     const field = html("input", { type: "number", "data-key": `handle-${name}`, ...range, value: String(start[name]) });
-    field.addEventListener("change", () => put(segment, clause, "start", { [name]: Number(field.value) }));
+    field.addEventListener("change", () => put(scene, segment, clause, "start", { [name]: Number(field.value) }));
     return labelled(label, field);
   };
   const all = kinds.includes(clause.way_kind) ? kinds : [...kinds, clause.way_kind];
@@ -107,7 +107,7 @@ function fields(segment, clause) {
   );
   choice.value = clause.way_kind;
   choice.addEventListener("change", () =>
-    store.change({ kind: "way", segment, object: clause.object, way: choice.value }),
+    store.change({ kind: "way", segment, object: clause.object, way: choice.value }, scene),
   );
   return [
     html("p", { class: "words" }, html("strong", { dir: "auto", text: clause.words })),

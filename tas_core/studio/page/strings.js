@@ -106,7 +106,7 @@ export const STRINGS = {
   overwrite: "Replace it",
   dismiss: "Close",
   gone: "The studio does not answer: has it ended? What was changed is kept beside the file.",
-  stale: "The scene was changed elsewhere; this is how it is now.",
+  stale: "The scene was changed meanwhile, so this was not done; it is shown as it is now.",
   overtaken: "Changed meanwhile to: {text} - what you wrote is still here, and replaces that when it is taken again.",
   overtakenFile: "The scene was changed meanwhile; what you wrote is still here, and replaces it when you apply it again.",
   orphaned: "The segment of these words is gone; you had written: {text}",

@@ -3,6 +3,7 @@
 
 import { offersFor } from "./completion.js";
 import { button, html, labelled, replace } from "./elements.js";
+import { waits } from "./held.js";
 import { shown, store } from "./scene.js";
 import { say } from "./strings.js";
 
@@ -36,7 +37,7 @@ function complaint(facts) {
  * @param {string} key
  * @param {string} text
  * @param {string} label
- * @param {(text: string) => Promise<boolean>} apply  whether the words became the scene's
+ * @param {(text: string) => Promise<string | null>} apply  gives the words of the scene that they became
  */
 function field(key, text, label, apply) {
   const draft = drafts.get(key);
@@ -63,14 +64,19 @@ function field(key, text, label, apply) {
   let waiting;
   const finish = async () => {
     clearTimeout(waiting);
-    if (!drafts.has(key)) return;
+    if (drawing || !drafts.has(key)) return;
     const meant = area.value;
     drafts.delete(key);
     wrong.delete(key);
-    if (await apply(meant)) return;
-    drafts.set(key, { text: meant, of: text });
-    drawn = "";
-    draw(true);
+    const became = await apply(meant);
+    const isLatest = !area.isConnected || area.value === meant;
+    if (isLatest && became !== null) return;
+    if (!isLatest) {
+      // Written on meanwhile: from what was taken; what was refused is no more.
+      wrong.delete(key);
+      if (became !== null) drafts.set(key, { text: area.value, of: became });
+    } else if (!drafts.has(key)) drafts.set(key, { text: meant, of: text });
+    drawAnyhow();
     point(key);
   };
   area.addEventListener("input", () => {
@@ -78,8 +84,9 @@ function field(key, text, label, apply) {
     else drafts.set(key, { text: area.value, of: text });
     clearTimeout(waiting);
     waiting = setTimeout(async () => {
-      const facts = await store.read(area.value).catch(() => null);
-      if (!facts) return;
+      const asked = area.value;
+      const facts = await store.read(asked).catch(() => null);
+      if (!facts || area.value !== asked) return; // another answer is to come
       if (facts.error && drafts.has(key)) wrong.set(key, facts);
       else wrong.delete(key);
       mark();
@@ -113,26 +120,36 @@ function understood(facts) {
 
 /** The text whose rows are there: they are made anew for another alone, so that nobody's caret moves. */
 let drawn = "";
+/** Whether they are made anew although somebody writes. */
+let anyhow = false;
 
-/** @param {boolean} [anyhow]  also while somebody writes */
-function draw(anyhow = false) {
+/** Whether fields are being replaced: one that is in focus then says that it was changed, and nobody has taken its words. */
+let drawing = false;
+
+function drawAnyhow() {
+  anyhow = true;
+  draw();
+}
+
+function draw() {
   const { scene, segments } = store;
-  if (!scene) return;
   const body = /** @type {Element} */ (document.querySelector("#text .body"));
-  if (drawn === scene.text && body.childElementCount) {
+  if (!scene || waits(body, draw)) return;
+  if (drawn === scene.text && !anyhow && body.childElementCount) {
     for (const [number, row] of body.querySelectorAll(".row").entries())
       row.classList.toggle("current", number === store.number);
     return;
   }
   if (!anyhow && body.contains(document.activeElement) && document.activeElement?.matches("textarea") && drafts.size) return;
+  anyhow = false;
   const rows = segments.map((segment, number) => {
     const label = say("words", { start: shown(segment.start_s), end: shown(segment.closed_end_s) });
     const key = `segment-${number}`;
     const { area, offers, said } = field(key, segment.text, label, async (text) => {
-      if (store.segments[number]?.text !== segment.text) return false; // by others, and the field says so
-      const refused = await store.change({ kind: "text", segment: number, text });
+      if (store.segments[number]?.text !== segment.text) return null; // by others, and the field says so
+      const refused = await store.change({ kind: "text", segment: number, text }, scene);
       if (refused) wrong.set(key, refused.facts);
-      return !refused;
+      return refused ? null : (store.segments[number]?.text ?? text);
     });
     if (!wrong.has(key)) replace(said, ...understood(segment));
     area.addEventListener("focus", () => {
@@ -145,10 +162,10 @@ function draw(anyhow = false) {
   if (!last || last.closed_end_s < scene.duration_s - 0.01) {
     const start_s = last ? last.closed_end_s : 0;
     const { area, offers, said } = field("new", "", say("addHere"), async (text) => {
-      if (!text.trim()) return true;
+      if (!text.trim()) return "";
       const refused = await store.change({ kind: "add", start_s, end_s: null, text });
       if (refused) wrong.set("new", refused.facts);
-      return !refused;
+      return refused ? null : "";
     });
     area.setAttribute("placeholder", say("addHint"));
     rows.push(html("div", { class: "row" }, html("span", { class: "times", text: say("add") }), area, offers, said));
@@ -172,7 +189,9 @@ function draw(anyhow = false) {
     button(say("apply"), applyWhole, { "data-key": "apply" }),
   );
   drawn = scene.text;
+  drawing = true;
   replace(body, ...rows, whole);
+  drawing = false;
   const there = new Set([...body.querySelectorAll("textarea")].map((each) => each.dataset.key));
   for (const [key, { text }] of drafts)
     if (!there.has(key)) {
@@ -194,13 +213,15 @@ async function applyWhole() {
   }
   drafts.delete("raw");
   const refused = await store.send("text", () => ({ revision: store.scene?.revision ?? 0, text: draft.text }));
-  if (refused) drafts.set("raw", draft);
+  const written = drafts.get("raw");
+  if (refused && !written) drafts.set("raw", draft);
+  if (!refused && written) written.of = store.scene?.text ?? "";
 }
 
 /** Show the words. @param {{objects: string[], places: string[]}} words  to complete with */
 export function showText(words) {
   known = words;
-  store.watch(() => draw());
+  store.watch(draw);
   addEventListener("beforeunload", (event) => {
     if (drafts.size) event.preventDefault();
   });

@@ -68,11 +68,12 @@ function drag(event, follow, end) {
     moved ||= Math.abs(now.clientX - from) > 3;
     if (moved) follow(secondsAt(now));
   };
-  const stop = () => {
+  const stop = (/** @type {PointerEvent} */ now) => {
     removeEventListener("pointermove", step);
     removeEventListener("pointerup", stop);
     removeEventListener("pointercancel", stop);
-    end(moved);
+    if (now.type === "pointercancel") store.tell();
+    else end(moved);
   };
   addEventListener("pointermove", step);
   addEventListener("pointerup", stop);
@@ -100,8 +101,9 @@ function stepped(number, step, event) {
 /** @param {import("./scene.js").Segment} segment  @param {number} number */
 function block(segment, number) {
   const { start_s, closed_end_s, end_s } = segment;
+  const { scene } = store;
   const times = (/** @type {number} */ start, /** @type {number | null} */ end) =>
-    store.change({ kind: "times", segment: number, start_s: rounded(start), end_s: end });
+    store.change({ kind: "times", segment: number, start_s: rounded(start), end_s: end }, scene);
   const values = { number: number + 1, start: shown(start_s), end: shown(closed_end_s), text: segment.text };
   const element = html(
     "div",
@@ -123,7 +125,7 @@ function block(segment, number) {
   element.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
     const step = { ArrowLeft: -STEP_S, ArrowRight: STEP_S }[event.key];
     if (event.key === "Enter") store.go(start_s);
-    else if (event.key === "Delete") store.change(() => ({ kind: "remove", segment: number }));
+    else if (event.key === "Delete") store.change({ kind: "remove", segment: number }, scene);
     else if (event.key.toLowerCase() === "j" && !event.ctrlKey && !event.metaKey && !event.altKey)
       store.change(() => ({ kind: "join", segment: number, words: event.shiftKey ? "second" : "first" }));
     else if (step !== undefined) store.change(() => stepped(number, step, event));
@@ -199,11 +201,11 @@ function draw() {
       disabled: !there,
       "data-key": "split",
     }),
-    button(say("join"), () => store.change({ kind: "join", segment: number }), {
+    button(say("join"), () => store.change({ kind: "join", segment: number }, scene), {
       disabled: !there || number + 1 >= segments.length,
       "data-key": "join",
     }),
-    button(say("remove"), () => store.change({ kind: "remove", segment: number }), {
+    button(say("remove"), () => store.change({ kind: "remove", segment: number }, scene), {
       disabled: !there || segments.length < 2,
       "data-key": "remove",
     }),
