@@ -92,28 +92,32 @@ def path_parameters(command: Any, name: str = "tas") -> Iterator[tuple[str, Any,
 
 
 def test_no_command_takes_an_address_for_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An address would be a folder here called ``s3:``, and nothing would be where somebody looks for it."""
+    """An address would be a folder here called ``s3:``, and nothing would be where somebody looks for it.
+
+    Folders of such names are there: of one that is not, the core makes an error, too.
+    """
     monkeypatch.chdir(tmp_path)
+    urls = ("s3://bucket/key", "GS://bucket/key", "file:///tmp/x", "https://host/a.wav")
+    for url in urls:
+        Path(url.partition("/")[0]).mkdir()
     tried = 0
     for name, command, parameter in path_parameters(typer.main.get_command(app)):
-        needed = [other for other in command.params if other.required and other is not parameter]
-        for url in ("s3://bucket/key", "GS://bucket/key", "file:///tmp/x", "https://host/a.wav"):
-            for there in (False, True):  # a folder of that name changes nothing
-                if there:
-                    Path(url.partition("/")[0]).mkdir(exist_ok=True)
-                long = parameter.opts[0]
-                ways = [[long, url], [f"{long}={url}"]] if long.startswith("--") else [[url]]
-                ways += [[option + url] for option in parameter.opts if len(option) == 2 and option[0] == "-"]
-                for way in ways:
-                    words = list(way)
-                    for other in needed:
-                        known = get_args(other.type_descriptor.annotation)
-                        value = known[0] if known and isinstance(known[0], str) else "1"
-                        words += [other.opts[0], value] if other.opts[0].startswith("-") else [value]
-                    with pytest.raises(InputError, match=re.escape(f"{url}: an address, expected a path")):
-                        command.make_context(name, words)
-                    tried += 1
-    assert tried > 300
+        words = []
+        for other in command.params:
+            if other.required and other is not parameter:
+                known = get_args(other.type_descriptor.annotation)
+                value = known[0] if known and isinstance(known[0], str) else "1"
+                words += [other.opts[0], value] if other.opts[0].startswith("-") else [value]
+        url = urls[tried % len(urls)]
+        ways = [[url]]
+        if parameter.opts[0].startswith("-"):
+            ways = [[f"{option}={url}" if option.startswith("--") else option + url] for option in parameter.opts]
+            ways.append([parameter.opts[0], url])
+        for way in ways:
+            with pytest.raises(InputError, match=re.escape(f"{url}: an address, expected a path")):
+                command.make_context(name, way + words)
+        tried += 1
+    assert tried > 50
 
 
 @pytest.mark.parametrize("words", [["s3:/folder/a.wav"], ["a.wav", "-p", "s3://left"], ["a://b", "--prompt=s3://a"]])
