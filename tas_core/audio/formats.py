@@ -82,6 +82,8 @@ class Encoding:
 _AAC: Final = ("aac", "AAC", 1024)
 _AAC_EXTRAS: Final = ("-aac_is", "0", "-aac_pns", "0")
 _FAST_START: Final = ("-movflags", "+faststart")
+# Matroska's identifiers of a file and its tracks are random otherwise, and the same work would not give the same bytes.
+_SAME_BYTES: Final = ("-fflags", "+bitexact")
 BY_FFMPEG: Final = {
     "M4A": Encoding("ipod", *_AAC, extras=(*_AAC_EXTRAS, *_FAST_START)),
     "OPUS": Encoding("opus", "libopus", "OPUS", 960),
@@ -96,12 +98,14 @@ BY_FFMPEG: Final = {
         has_picture=True,
         text="srt",
         subtitles=("subrip", "ass", "ssa", "webvtt", "hdmv_pgs_subtitle", "dvd_subtitle", "dvb_subtitle"),
+        extras=_SAME_BYTES,
     ),
     "WEBM": Encoding(
         *("webm", "libopus", "OPUS", 960),
         has_picture=True,
         text="webvtt",
         subtitles=("webvtt",),
+        extras=_SAME_BYTES,
         delay_s=0.0065,
     ),
 }

@@ -243,6 +243,24 @@ def test_a_picture_without_times_of_its_own_gets_them(tmp_path: Path) -> None:
     assert flash_s(path) == pytest.approx(FLASH_S, abs=0.04)
 
 
+@pytest.mark.parametrize("ending", [".mkv", ".webm", ".mp4", ".mov", ".m4a", ".opus", ".ogg", ".mp3"])
+def test_the_same_work_gives_the_same_bytes(tmp_path: Path, film: Callable[..., Film], ending: str) -> None:
+    given = film(".webm", "libvpx") if ending == ".webm" else film() if ending in (".mkv", ".mp4", ".mov") else None
+    for name in ("one", "two"):
+        write(tmp_path / f"{name}{ending}", click(RATE), film=given)
+    assert (tmp_path / f"one{ending}").read_bytes() == (tmp_path / f"two{ending}").read_bytes()
+
+
+def test_tracks_of_a_film_can_be_told_apart_in_matroska(tmp_path: Path, film: Callable[..., Film]) -> None:
+    path = tmp_path / "out.mkv"
+    write(path, click(RATE), film=film())
+    data = path.read_bytes()
+    # Identifiers of the picture, the sound and the subtitles, of 8 bytes (RFC 9559, section 5.1.4.1.2).
+    found = {data[at.end() : at.end() + 8] for at in re.finditer(b"\x73\xc5\x88", data)}
+    assert len(found) == 3
+    assert bytes(8) not in found
+
+
 @pytest.mark.parametrize(("source", "ending"), [(".mkv", ".mp4"), (".mp4", ".mkv")])
 def test_subtitles_titles_and_languages_stay(
     tmp_path: Path, film: Callable[..., Film], source: str, ending: str
