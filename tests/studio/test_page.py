@@ -179,7 +179,7 @@ def test_the_keyboard_alone_drags_splits_and_takes_back(page: Page) -> None:
 
 
 HOSTILE = """prompts:
-  - {start: 0, end: 0.4, text: '"<img src=x onerror=alert(1)>" on the left, "כינור" on the right'}
+  - {start: 0, end: 0.4, text: '"<img src=x onerror=alert(1)>" on the left, "כינור" 30° right'}
   - {start: 0.4, text: '"a name that nobody would say because it is much too long" from behind me to the left'}
 """
 
@@ -203,6 +203,22 @@ def test_nothing_hangs_over_the_edge_and_names_are_only_names(browser: Browser, 
     assert browser.js("return document.querySelectorAll('img').length") == 0
     names = browser.js("return [...document.querySelectorAll('.dot text')].map((each) => each.textContent)")
     assert names == ["<img src=x onerror=alert(1)>", "כינור"]
+    # A name from right to left stands where the sentence has it, and so does the number behind it.
+    order = """
+        const name = document.querySelector(`${arguments[0]} bdi`), text = name.nextSibling;
+        name.parentElement.style.whiteSpace = 'nowrap';
+        const left = (word) => {
+            const range = document.createRange(), first = text.data.search(word);
+            range.setStart(text, first);
+            range.setEnd(text, first + 3);
+            return range.getBoundingClientRect().left;
+        };
+        return [name.textContent, name.getBoundingClientRect().left, left(/30°/), left(/right/)];
+    """
+    for place in ("#segment-0-said", ".segment"):
+        name, *places = browser.js(order, place)
+        assert name == "כינור"
+        assert places == sorted(places)
     assert browser.complaints() == []
     browser.cdp("Emulation.clearDeviceMetricsOverride")
     page.close()

@@ -44,6 +44,27 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
+/** Letters that are written from right to left, with what stands between them, and signs that turn what follows. */
+const TURNED =
+  /(?:[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\u{10800}-\u{10fff}\u{1e800}-\u{1efff}]+(?:\s+(?=[\u0590-\u08ff]))?)+|[\u202a-\u202e\u2066-\u2069]+/gu;
+
+/**
+ * A sentence of a language that is written from left to right: names that are not keep their own direction, and change
+ * that of nothing beside them.
+ * @param {string} text
+ * @returns {(Node | string)[]}
+ */
+export function sentence(text) {
+  /** @type {(Node | string)[]} */
+  const parts = [];
+  let at = 0;
+  for (const found of text.matchAll(TURNED)) {
+    parts.push(text.slice(at, found.index), html("bdi", { text: found[0] }));
+    at = found.index + found[0].length;
+  }
+  return [...parts, text.slice(at)];
+}
+
 /**
  * A button.
  * @param {string} text

@@ -1,7 +1,7 @@
 // The final file, made by the same job as the command, which is shown.
 // @ts-check
 
-import { button, html, labelled, replace } from "./elements.js";
+import { button, html, labelled, replace, sentence } from "./elements.js";
 import { store } from "./scene.js";
 import { say } from "./strings.js";
 
@@ -91,8 +91,8 @@ function drawState(/** @type {import("./scene.js").Scene} */ scene) {
     html(
       "div",
       { role: "status" },
-      ...lines.map((text) => html("p", { class: made.state, text })),
-      ...made.warnings.map((text) => html("p", { class: "note", text })),
+      ...lines.map((text) => html("p", { class: made.state, dir: "ltr" }, ...sentence(text))),
+      ...made.warnings.map((text) => html("p", { class: "note", dir: "ltr" }, ...sentence(text))),
     ),
   );
 }
@@ -109,7 +109,7 @@ function drawCopy(/** @type {import("./scene.js").Scene} */ scene) {
       { class: "bar" },
       labelled(say("copyName"), name),
       button(say("copy"), writeCopy, { disabled: !scene.segments.length, "data-key": "copy" }),
-      html("output", { text: copied }),
+      html("output", { dir: "ltr" }, ...sentence(copied)),
     ),
   );
 }

@@ -1,7 +1,7 @@
 // The page as a whole: its bar, its keys, and what has to be decided.
 // @ts-check
 
-import { button, html, replace } from "./elements.js";
+import { button, html, replace, sentence } from "./elements.js";
 import { showExport } from "./export.js";
 import { waits, whenLetGo } from "./held.js";
 import { moment } from "./playhead.js";
@@ -19,7 +19,7 @@ const notice = /** @type {HTMLElement} */ (document.querySelector("#notice"));
 function tell(message, ...ways) {
   if (waits(notice, () => tell(message, ...ways))) return;
   notice.hidden = false;
-  replace(notice, html("span", { text: message }), ...ways, button(say("dismiss"), () => (notice.hidden = true)));
+  replace(notice, html("span", { dir: "ltr" }, ...sentence(message)), ...ways, button(say("dismiss"), () => (notice.hidden = true)));
 }
 
 store.complain = (message, kind) => {

@@ -224,7 +224,7 @@ function draw() {
     html(
       "li",
       {},
-      html("span", { dir: "auto", text: name === "rest" ? say("rest") : name }),
+      html("span", {}, html("bdi", { text: name === "rest" ? say("rest") : name })),
       toggleOf(solo, name, say("solo"), "solo"),
       toggleOf(muted, name, say("mute"), "mute"),
     ),

@@ -2,7 +2,7 @@
 // @ts-check
 
 import { dot, ghost, halo, handlesOf, labelRows, moving, way } from "./dots.js";
-import { button, html, labelled, replace, svg } from "./elements.js";
+import { button, html, labelled, replace, sentence, svg } from "./elements.js";
 import { ends, pointed, put, thinned } from "./hands.js";
 import { measuredIn, measuredWords, notMeasured } from "./measured.js";
 import { moment, onMoment } from "./playhead.js";
@@ -110,7 +110,7 @@ function fields(segment, clause) {
     store.change({ kind: "way", segment, object: clause.object, way: choice.value }, scene),
   );
   return [
-    html("p", { class: "words" }, html("strong", { dir: "auto", text: clause.words })),
+    html("p", { class: "words" }, html("strong", { dir: "ltr" }, ...sentence(clause.words))),
     html(
       "div",
       { class: "bar" },
@@ -146,9 +146,9 @@ function tools(side, chosen) {
 /** What was measured beside what was asked for, as text. @param {import("./measured.js").Measured[]} places */
 function measuredList(places) {
   const why = notMeasured();
-  if (why) return [html("p", { class: "note", dir: "auto", text: say("notMeasured", { why }) })];
+  if (why) return [html("p", { class: "note", dir: "ltr" }, ...sentence(say("notMeasured", { why })))];
   if (!places.length) return [];
-  const lines = places.map((each) => html("li", { dir: "auto", text: measuredWords(each) }));
+  const lines = places.map((each) => html("li", { dir: "ltr" }, ...sentence(measuredWords(each))));
   return [
     html(
       "details",

@@ -2,7 +2,7 @@
 // @ts-check
 
 import { offersFor } from "./completion.js";
-import { button, html, labelled, replace } from "./elements.js";
+import { button, html, labelled, replace, sentence } from "./elements.js";
 import { waits } from "./held.js";
 import { shown, store } from "./scene.js";
 import { say } from "./strings.js";
@@ -16,16 +16,16 @@ let known = { objects: [], places: [] };
 
 /** @param {any} facts  @returns {Node[]} */
 function complaint(facts) {
-  const lines = [html("p", { class: "error", text: facts.error })];
+  const lines = [html("p", { class: "error", dir: "ltr" }, ...sentence(facts.error))];
   if (facts.text && facts.span) {
     const [first, stop] = facts.span;
     lines.push(
       html(
         "pre",
-        { class: "error", dir: "auto" },
-        facts.text.slice(0, first),
-        html("mark", { text: facts.text.slice(first, Math.max(stop, first + 1)) || " " }),
-        facts.text.slice(stop),
+        { class: "error", dir: "ltr" },
+        ...sentence(facts.text.slice(0, first)),
+        html("mark", {}, ...sentence(facts.text.slice(first, Math.max(stop, first + 1)) || " ")),
+        ...sentence(facts.text.slice(stop)),
       ),
     );
   }
@@ -51,7 +51,7 @@ function field(key, text, label, apply) {
     "aria-label": label,
     "aria-describedby": `${key}-said`,
     rows: Math.min(6, written.split("\n").length + 1),
-    dir: "auto",
+    dir: "ltr",
     spellcheck: "false",
     value: written,
   });
@@ -113,8 +113,8 @@ function point(key) {
 
 /** @param {{clauses: any[], notes: string[]}} facts  @returns {Node[]} */
 function understood(facts) {
-  const clauses = facts.clauses.map((clause) => html("li", { dir: "auto", text: clause.words }));
-  const notes = facts.notes.map((note) => html("li", { class: "note", text: note }));
+  const clauses = facts.clauses.map((clause) => html("li", { dir: "ltr" }, ...sentence(clause.words)));
+  const notes = facts.notes.map((note) => html("li", { class: "note", dir: "ltr" }, ...sentence(note)));
   return [html("ul", { "aria-label": say("understood") }, ...clauses, ...notes)];
 }
 
@@ -174,7 +174,7 @@ function draw() {
     "data-key": "raw",
     rows: 8,
     spellcheck: "false",
-    dir: "auto",
+    dir: "ltr",
     value: drafts.get("raw")?.text ?? scene.text,
   });
   raw.addEventListener("input", () => {

@@ -1,7 +1,7 @@
 // When words hold: the sound as it is drawn, segments whose edges are dragged, and a lane for each sound.
 // @ts-check
 
-import { button, html, labelled, replace } from "./elements.js";
+import { button, html, labelled, replace, sentence } from "./elements.js";
 import { isHeard, onMoment } from "./playhead.js";
 import { shown, store } from "./scene.js";
 import { say } from "./strings.js";
@@ -115,7 +115,7 @@ function block(segment, number) {
       "aria-label": say("segment", values),
       "aria-pressed": store.number === number ? "true" : "false",
     },
-    html("span", { dir: "auto", text: segment.text }),
+    html("span", { dir: "ltr" }, ...sentence(segment.text)),
   );
   const place = (/** @type {number} */ start, /** @type {number} */ end) => {
     element.style.left = percent(start);
@@ -168,7 +168,7 @@ function lane(name, colour) {
       line.style.width = percent(segment.closed_end_s - segment.start_s);
       return line;
     });
-  return html("div", { class: "lane" }, html("span", { dir: "auto", text: name }), ...lines);
+  return html("div", { class: "lane" }, html("span", {}, html("bdi", { text: name })), ...lines);
 }
 
 function draw() {
