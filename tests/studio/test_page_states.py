@@ -261,6 +261,54 @@ def test_a_studio_that_ends_is_said_and_the_next_one_has_what_was_changed(
     assert again.notice == ""
 
 
+def test_who_has_lost_the_token_is_told_and_what_was_written_stays(open_page: Open) -> None:
+    page = open_page()
+    driver = page.browser.driver
+    write_words(page, ", dog left")
+    driver.delete_all_cookies()
+    chord(page, "Enter")
+    page.until("return !document.querySelector('#notice').hidden")
+    assert page.notice == "tas studio: no token, or a wrong one; expected the whole address that the program printed"
+    assert page.browser.js("return document.querySelector('[data-key=segment-0]').value").endswith(", dog left")
+    assert first_text(page).startswith("trumpet")
+    driver.switch_to.new_window("tab")  # with the address that was printed, and the first goes on
+    try:
+        page.open()
+        driver.close()
+    finally:
+        driver.switch_to.window(driver.window_handles[-1])
+    chord(page, "Enter")
+    page.until("return tasStudio.store.segments[0].text.endsWith(', dog left')")
+    assert all("403" in said for said in page.browser.complaints())
+
+
+def test_a_wrong_token_and_a_foreign_page_get_a_line_and_change_nothing(open_page: Open) -> None:
+    page = open_page()
+    page.browser.js("return tasStudio.store.change({kind: 'text', segment: 0, text: 'cat on the right'})")
+    before = (page.studio.session.document, page.studio.session.revision, page.studio.session.is_saved)
+    base = page.address.partition("/?")[0]
+    page.browser.driver.get("data:text/html,<title>foreign</title>")  # where the browser still has the cookie
+    ask = """
+        const how = {method: 'POST', mode: 'no-cors', credentials: 'include', body: arguments[1]};
+        return fetch(arguments[0], how).then(({type}) => type, () => 'refused');
+    """
+    for name in ("save", "undo", "cancel"):
+        body = f'{{"revision": {before[1]}}}' if name == "undo" else "{}"
+        assert page.browser.js(ask, f"{base}/api/{name}", body) in ("opaque", "refused")
+    page.browser.driver.get(base)
+    page.browser.complaints()  # of the foreign page
+    page.browser.driver.delete_all_cookies()
+    for address in (f"{base}/?token=wrong", f"{base}/?token=", base):
+        page.browser.driver.get(address)
+        said = "tas studio: no token, or a wrong one; expected the whole address that the program printed"
+        assert page.browser.js("return document.body.innerText").strip() == said
+    assert (page.studio.session.document, page.studio.session.revision, page.studio.session.is_saved) == before
+    page.open()
+    assert page.notice == ""
+    assert page.browser.js("return tasStudio.store.segments[0].text") == "cat on the right"
+    assert all("403" in said for said in page.browser.complaints())
+
+
 def test_a_file_that_another_program_broke_is_said_and_the_scene_stays(open_page: Open, tmp_path: Path) -> None:
     page = open_page()
     (tmp_path / "in.yaml").write_text("prompts: [")
