@@ -186,15 +186,20 @@ def _sound_arguments(form: AudioFormat, encoding: Encoding) -> list[str]:
 def _film_arguments(film: Film, encoding: Encoding) -> list[str]:
     """The picture and all that belongs to it, as it is; subtitles of text in the container's codec for them."""
     arguments = ["-map", "1:V", "-c:v", "copy", "-map_chapters", "1", "-map_metadata", "1"]
+    # Where one stream is told whose tags it has, all have to be, or they have none.
+    for number in range(len(film.contents.pictures)):
+        arguments += [f"-map_metadata:s:v:{number}", f"1:s:V:{number}"]
     if film.contents.tracks:
         arguments += ["-map_metadata:s:a:0", f"1:s:a:{film.track - 1}"]
     kept = [number for number, codec in enumerate(film.contents.subtitles) if _holds(encoding, codec)]
     for place, number in enumerate(kept):
         codec = film.contents.subtitles[number]
-        arguments += ["-map", f"1:s:{number}"]
+        arguments += ["-map", f"1:s:{number}", f"-map_metadata:s:s:{place}", f"1:s:s:{number}"]
         arguments += [f"-c:s:{place}", "copy" if codec in encoding.subtitles else encoding.text]
     if encoding.muxer == "matroska":
         arguments += ["-map", "1:t?", "-c:t", "copy"]
+        for number in range(film.contents.attachments):
+            arguments += [f"-map_metadata:s:t:{number}", f"1:s:t:{number}"]
     return arguments
 
 

@@ -40,7 +40,7 @@ _UNSURE_CODECS: Final = ("rawvideo", "ansi")
 _TIMED: Final = {"mpeg", "mpegts"}
 """Those of them whose packets have times."""
 _STREAM_LINE: Final = re.compile(
-    r"^\s*Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\((\w+)\))?: (Audio|Video|Subtitle): (\w+)(.*)$", re.M
+    r"^\s*Stream #0:\d+(?:\[0x[0-9a-f]+\])?(?:\((\w+)\))?: (Audio|Video|Subtitle|Attachment): (\w+)(.*)$", re.M
 )
 _INPUT_LINE: Final = re.compile(r"^Input #0, (\S+), from ", re.M)
 _START_LINE: Final = re.compile(r"^\s*Duration: [^,]*, start: (-?[\d.]+)", re.M)
@@ -82,6 +82,7 @@ class Contents:
         tracks: its audio tracks; none also where nobody says.
         pictures: codecs of pictures that last for a time.
         subtitles: codecs of subtitles.
+        attachments: how many files are attached, such as fonts.
         start_s: where the first of its streams begins, seconds.
         has_times: whether its packets say when they sound.
         is_known: whether ffprobe or ffmpeg could say what is in it.
@@ -95,6 +96,7 @@ class Contents:
     is_known: bool = False
     subtitles: tuple[str, ...] = ()
     list_of: str = ""
+    attachments: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,7 @@ def _contents(found: Any) -> Contents:
         is_known=bool(streams),
         subtitles=tuple(str(s.get("codec_name", "unknown")) for s in streams if s.get("codec_type") == "subtitle"),
         list_of=", ".join(sorted(_NAMING & formats)),
+        attachments=sum(stream.get("codec_type") == "attachment" for stream in streams),
     )
 
 
@@ -227,6 +230,7 @@ def _by_ffmpeg(source: Path | BinaryIO) -> Contents:
         is_known=bool(found),
         subtitles=written,
         list_of=", ".join(sorted(_NAMING & formats)),
+        attachments=sum(kind == "Attachment" for _, kind, _, _ in found),
     )
 
 

@@ -26,7 +26,7 @@ from tas_core.audio.formats import (
     output_rate_hz,
     output_subtype,
 )
-from tas_core.audio.tracks import Film, probe
+from tas_core.audio.tracks import Film, _by_ffmpeg, probe
 from tas_core.audio.writer import AudioWriter, write_audio
 from tas_core.errors import InputError, TasError
 from tests.support.processes import wait_for_end
@@ -251,14 +251,32 @@ def test_the_same_work_gives_the_same_bytes(tmp_path: Path, film: Callable[..., 
     assert (tmp_path / f"one{ending}").read_bytes() == (tmp_path / f"two{ending}").read_bytes()
 
 
-def test_tracks_of_a_film_can_be_told_apart_in_matroska(tmp_path: Path, film: Callable[..., Film]) -> None:
-    path = tmp_path / "out.mkv"
-    write(path, click(RATE), film=film())
+def test_all_of_a_film_keeps_its_tags_and_can_be_told_apart_in_matroska(
+    tmp_path: Path, film: Callable[..., Film]
+) -> None:
+    source, path, font = tmp_path / "fonts.mkv", tmp_path / "out.mkv", tmp_path / "font"
+    font.write_bytes(b"letters")
+    tags: list[object] = ["-metadata:s:v", "title=Bild", "-metadata:s:s", "language=fra", "-metadata:s:s", "title=Mots"]
+    for number in range(2):
+        told = f"-metadata:s:t:{number}"
+        tags += ["-attach", font, told, f"filename={number}.ttf", told, "mimetype=font/ttf"]
+    ffmpeg("-i", film().source, "-map", "0", "-c", "copy", *tags, source)
+    contents = probe(source)
+    assert contents.attachments == _by_ffmpeg(source).attachments == 2
+    write(path, click(RATE), film=Film(source, str(source), contents))
+    shown = "stream=codec_type:stream_tags=language,title,filename,mimetype"
+    kept = [
+        [(s["codec_type"], s.get("tags", {})) for s in probed(each, shown)["streams"]]  # type: ignore[attr-defined]
+        for each in (source, path)
+    ]
+    assert sorted(kept[0], key=str) == sorted(kept[1], key=str)
+    assert ("subtitle", {"language": "fra", "title": "Mots"}) in kept[1]
+    # Identifiers of tracks and of attached files, of 8 bytes (RFC 9559, sections 5.1.4.1.2 and 5.1.6.1.5).
     data = path.read_bytes()
-    # Identifiers of the picture, the sound and the subtitles, of 8 bytes (RFC 9559, section 5.1.4.1.2).
-    found = {data[at.end() : at.end() + 8] for at in re.finditer(b"\x73\xc5\x88", data)}
-    assert len(found) == 3
-    assert bytes(8) not in found
+    for identifier, count in ((b"\x73\xc5\x88", 3), (b"\x46\xae\x88", 2)):
+        found = {data[at.end() : at.end() + 8] for at in re.finditer(re.escape(identifier), data)}
+        assert len(found) == count
+        assert bytes(8) not in found
 
 
 @pytest.mark.parametrize(("source", "ending"), [(".mkv", ".mp4"), (".mp4", ".mkv")])
