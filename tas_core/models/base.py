@@ -106,6 +106,13 @@ class SpatialModel(nn.Module, ABC):
             generator: source of randomness, on any device, for families that need any.
         """
 
+    def text_layers(self) -> list[nn.Linear]:
+        """The layers by which features of whole prompts enter, after :func:`spread`.
+
+        None of a model that reads no whole prompts, or uses their features as they are.
+        """
+        return []
+
     @abstractmethod
     def compile_parts(self) -> None:
         """Compile the costly part of the forward pass, in place; names of weights stay as they are."""
@@ -207,10 +214,6 @@ class PromptModel(SpatialModel):
     separates = False
     default_batch: ClassVar[int] = 8
     uses_noise: ClassVar[bool] = False
-
-    @abstractmethod
-    def text_layers(self) -> list[nn.Linear]:
-        """The layers by which text features enter, after :func:`spread`; none if they are used as they are."""
 
     @abstractmethod
     def row_losses(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:

@@ -23,7 +23,7 @@ from typing import Final
 import torch
 from torch import Tensor, nn
 
-from tas_core.models.base import PromptModel, spread
+from tas_core.models.base import SpatialModel, spread
 from tas_core.timeline.prompts import parse_prompt
 
 PLACES: Final = ("mean", "leftmost", "rightmost", "one object", "two objects", "more objects")
@@ -81,11 +81,11 @@ def fit_layer(layer: nn.Linear, inputs: Tensor, places: Tensor) -> None:
     layer.bias.copy_(-(weight @ mean))
 
 
-def fit_text_layers(model: PromptModel, captions: Sequence[str], encode: Callable[[list[str]], Tensor]) -> None:
+def fit_text_layers(model: SpatialModel, captions: Sequence[str], encode: Callable[[list[str]], Tensor]) -> None:
     """Fit every layer that text enters a network by to what captions say of places; none where there is no such layer.
 
     Args:
-        model: before its first step.
+        model: before its first step, of a family that is conditioned on prompts.
         captions: of the material that it is going to learn from.
         encode: captions to text features (caption, text_width), rows of unit length.
     """

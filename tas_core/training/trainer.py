@@ -27,7 +27,7 @@ from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
 from tas_core.errors import InputError, TasError
-from tas_core.models.base import PromptModel, SpatialModel
+from tas_core.models.base import SpatialModel
 from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.registry import build_preset, load_network
 from tas_core.models.scene_batch import SceneBatch
@@ -119,7 +119,8 @@ def train(
         for folder in (out, out / CHECKPOINT_FOLDER):
             remove_stale(folder)
     group.wait()
-    if not run.resume(out) and not config.init and encode is not None:
+    begun = run.resume(out) or config.init is not None
+    if run.model.conditions_on == "prompts" and encode is not None and not begun:
         run.begin_text(source, encode)
     group.check_alike(run.model, run.step)
     compute = loss_function(run.model, encode)
@@ -194,7 +195,7 @@ class _Run:
 
     def begin_text(self, source: SceneSource, encode: Callable[[list[str]], Tensor]) -> None:
         """Fit the first layers of text to what captions say of places, before the first step."""
-        if isinstance(self.model, PromptModel) and (count := captions_to_fit(self.config)):
+        if count := captions_to_fit(self.config):
             fit_text_layers(self.model, source.captions(count), encode)
             self.ema = EMA(self.model, self.config.ema_decay)
 

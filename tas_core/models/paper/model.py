@@ -234,7 +234,7 @@ class PaperModel(PromptModel):
                 nn.init.zeros_(part.bias)
 
     def text_layers(self) -> list[nn.Linear]:
-        """See :meth:`PromptModel.text_layers`; none without text, or for text features of the width d."""
+        """See :meth:`SpatialModel.text_layers`; none without text, or for text features of the width d."""
         return [self.text_projection] if isinstance(self.text_projection, nn.Linear) else []
 
     @property

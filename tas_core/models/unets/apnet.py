@@ -118,7 +118,7 @@ class APNetModel(SpectrogramModel):
         self.pyramid = AssociativePyramid(self.unet.decoder_channels, config)
 
     def text_layers(self) -> list[nn.Linear]:
-        """See :meth:`PromptModel.text_layers`."""
+        """See :meth:`SpatialModel.text_layers`."""
         return [self.unet.text, self.pyramid.text]
 
     def core_masks(self, spectrum: Tensor, text_features: Tensor) -> tuple[Tensor, ...]:

@@ -238,7 +238,7 @@ class SpectrogramModel(PromptModel):
         """Loss of each example, (batch), from masks and the spectrograms of mid and side."""
 
     def text_layers(self) -> list[nn.Linear]:
-        """See :meth:`PromptModel.text_layers`."""
+        """See :meth:`SpatialModel.text_layers`."""
         return [self.unet.text]
 
     def row_losses(self, mid: Tensor, side: Tensor, text_features: Tensor, generator: torch.Generator) -> Tensor:  # noqa: ARG002
