@@ -47,6 +47,7 @@ ROOT = Path(__file__).resolve().parents[1]
 class Budget:
     """What every learned row gets: steps of ``batch_size`` windows of ``window_s``, and how it is evaluated.
 
+    ``sampling_steps`` are of the networks that start from noise, None for as many as each takes by itself.
     ``of_paper`` are settings of the training of the paper's rows alone, in place of what the paper states.
     """
 
@@ -57,7 +58,7 @@ class Budget:
     precision: str
     compile: bool
     clips: int | None
-    sampling_steps: int
+    sampling_steps: int | None
     control_clips: int
     of_paper: Mapping[str, float] = field(default_factory=dict)
 
@@ -72,7 +73,7 @@ BUDGETS = {
         "fp32",
         False,
         40,
-        6,
+        None,
         12,
         {"learning_rate": 2e-3, "warmup_steps": 50, "decay_share": 0.5},
     ),
@@ -224,13 +225,19 @@ def results_page(result: dict[str, Any], command: str) -> str:
         if row["name"] in names and "training_steps" in row
     ]
     all_names = [r.name for r in FLOORS] + [r.name for r in LEARNED] + [SHIPPED] + [r.name for r in CEILINGS]
+    steps = budget["sampling_steps"]
+    sampled = (
+        "networks that learn by the error of the signal make one evaluation, which gives their mean estimate."
+        if steps is None
+        else f"networks that predict noise are sampled in {steps} steps."
+    )
     width = f"reduced ({budget['suffix']})" if budget["suffix"] else "full"
     lines = [
         f"`{command}`",
         "",
         f"Device: {machine['device']} ({machine['processor']}); {machine['date'][:10]}. Budget per learned row: "
         f"{budget['steps']} steps of {budget['batch_size']} windows of {budget['window_s']:g} s, width {width}; "
-        f"networks that predict noise are sampled in {budget['sampling_steps']} steps. {len(result['clips'])} clips of "
+        f"{sampled} {len(result['clips'])} clips of "
         f"the test part of {result['data']}, own captions; "
         f"mirrored and exchanged prompts on up to {budget['control_clips']} of them. "
         "Brackets: 95 % bootstrap intervals over clips.",
@@ -292,7 +299,8 @@ def main() -> None:
     for fold in folds:
         material = arguments.data if arguments.folds else arguments.material
         base = arguments.runs / arguments.budget / (f"fold{fold}" if arguments.folds else "composed")
-        rows, about, not_run = [*FLOORS], {}, {}
+        rows, about = [*FLOORS], {}
+        not_run = {row.name: "not trained at this budget yet" for row in LEARNED if row not in wanted}
         for row in wanted:
             preset = preset_at(budget, under(arguments.prediction, row.preset))
             if arguments.folds and preset_family(preset) == "slots":

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, Self,
 import torch
 from torch import Tensor, nn
 
-from tas_core.models.description import FAMILIES
+from tas_core.models.description import default_steps
 from tas_core.models.diffusion.samplers import standard_normal
 from tas_core.models.row_sharing import RowSharing, every_row
 from tas_core.models.scene_batch import SceneBatch
@@ -86,7 +86,7 @@ class SpatialModel(nn.Module, ABC):
     @property
     def default_steps(self) -> int:
         """Network evaluations unless a request says another number."""
-        return FAMILIES[self.family]
+        return default_steps(self.family, vars(self.config))
 
     @property
     def max_steps(self) -> int:

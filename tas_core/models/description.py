@@ -27,10 +27,25 @@ SCALE_SUFFIX: Final = ".int8_scale"
 """Ends the name under which the scales of a weight of 8 bits are stored: no parameters of the model."""
 FAMILIES: Final[Mapping[str, int]] = {"paper": 6, "slots": 1, "mono2binaural": 1, "apnet": 1}
 """Families of models by name, and the diffusion steps of each unless a request says another number."""
+_MEAN_STEPS: Final = 1
+"""Of a network that starts from noise and learned by the squared error of the signal: one evaluation gives its mean."""
 WEIGHTS_FILE: Final = "model.safetensors"
 CONFIG_FILE: Final = "config.json"
 
 _CONFIG_KEYS: Final = ("format", "family", "config", "provenance", "weights_sha256")
+
+
+def default_steps(family: str, config: Mapping[str, Any]) -> int:
+    """Diffusion steps unless a request says another number: of the family, or fewer where its loss says so.
+
+    A network that learned by the squared error of the signal estimates the mean of what may be: its first evaluation
+    is the best guess in that sense, and more steps draw one of the many that are possible, at twice the error.
+
+    Args:
+        family: one of :data:`FAMILIES`.
+        config: keyword arguments of the family's config, those that a checkpoint does not say left out.
+    """
+    return _MEAN_STEPS if config.get("loss") == "signal" else FAMILIES[family]
 
 
 @dataclass(frozen=True)

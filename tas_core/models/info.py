@@ -13,10 +13,10 @@ from tas_core.errors import CheckpointError, InputError
 from tas_core.models.calibration import read_calibration
 from tas_core.models.description import (
     CONFIG_FILE,
-    FAMILIES,
     SCALE_SUFFIX,
     WEIGHTS_FILE,
     Description,
+    default_steps,
     read_description,
 )
 from tas_core.models.pretrained import find_checkpoint, shipped_models
@@ -112,7 +112,7 @@ def model_info(name: str) -> ModelInfo:
         text_encoder=_as(str, found.config.get("text_encoder")),
         steps_trained=_as(int, found.provenance.get("steps")),
         hours_trained=_as(float, found.provenance.get("hours")),
-        default_steps=FAMILIES[found.family],
+        default_steps=default_steps(found.family, found.config),
         calibrated=read_calibration(folder, found.digest) is not None,
         licence=_SHIPPED_LICENCE if shipped else _OWN_LICENCE,
         model_card="MODEL_CARD.md" if shipped else None,

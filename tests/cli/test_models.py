@@ -86,12 +86,12 @@ def test_parameters_and_default_steps_of_every_family(tmp_path: Path) -> None:
     from tas_core.models.registry import FAMILIES, build_preset
 
     assert description.FAMILIES.keys() == FAMILIES.keys()
-    for preset in ("paper-small", "apnet-small"):
+    for preset, steps in (("paper-small", 6), ("paper-v-small", 1), ("apnet-small", 1)):
         model = build_preset(preset)
         save_checkpoint(tmp_path / preset, model.family, asdict(model.config), model.state_dict())
         info = model_info(str(tmp_path / preset))
         assert info.parameters == sum(value.numel() for value in model.parameters())
-        assert info.default_steps == model.default_steps == description.FAMILIES[model.family]
+        assert info.default_steps == model.default_steps == steps
 
 
 def test_names_lead_where_loading_goes() -> None:
