@@ -314,14 +314,14 @@ def test_kept_results_are_found_again(tmp_path: Path, tiny_model: Path) -> None:
 # ------------------------------------------------------------------ shipped weights
 
 SHIPPED = {
-    "paper-small/config.json": "75517d1c656559f87247bc458ba86b5a00cf21a11f461953a300a7473a712dc6",
-    "paper-small/model.safetensors": "247007a92e1c9f28700775cf6cbaabb62a01b97eef1d5bb9ffeaf6104f699ad0",
+    "paper-small/config.json": "882d35e6398d661e99d42ed160158ee7270dc4d80a33053e4bb92f731d52792f",
+    "paper-small/model.safetensors": "d86259d4de1f00121d60469664aa45df1642468f2a59e0ca5e85e525478468f6",
     "slots/calibration.json": "766c91ee538f8014b7ae5df7b5a466012130575e68283f2989a89e788820dfbf",
     "slots/config.json": "664b949c65e303e417bd55ba3e5636d3a2dbd6601374deaefc11e486572ef385",
     "slots/model.safetensors": "079ab1d9bdfc221e18162c5a9cabd3fc33a6e6286fa0915e99a01935d820c834",
 }
 DIGESTS = {
-    "paper-small": "f9f2795490c39255ccace3c9a88739bb86e0a2e413b8c6d651bf096f7c9fc406",
+    "paper-small": "1915c43288f5aebf95cb53ded9c8f116933f3d6b9b7fa734726b9128c7bcc2d7",
     "slots": "f6b39387234867a2203d0a35361efa9fc0b992cce59ba4b39a17f39fe74d506f",
 }
 
