@@ -235,7 +235,8 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(simulation, "write_audio", failing)
     root = tmp_path / "a"
-    with pytest.raises(TasError, match=r"clip 00000\d could not be written: No space left on device \(disk full\)"):
+    said = r"stems/00000\d: cannot write the folder \(No space left on device\); is the disk full\?"
+    with pytest.raises(TasError, match=said):
         simulate(root, 10, rate_hz=16000)
     clips = TasBench(root).clips()
     assert 1 <= len(clips) < 10
