@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 
@@ -80,16 +81,19 @@ TIME_OF_DAY = {
 """Where the time of day may be asked for."""
 
 
-def asks_time_of_day(source: str, path: str) -> list[str]:
-    """Where a module asks for the time of day, and may not."""
+def calls(source: str) -> Iterator[str]:
+    """What a module calls, by its full names."""
     tree = ast.parse(source)
-    names, found = full_names(tree), []
+    names = full_names(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             first, dot, rest = ast.unparse(node.func).partition(".")
-            called = names.get(first, first) + dot + rest
-            found += [called] if path not in TIME_OF_DAY.get(called, (path,)) else []
-    return found
+            yield names.get(first, first) + dot + rest
+
+
+def asks_time_of_day(source: str, path: str) -> list[str]:
+    """Where a module asks for the time of day, and may not."""
+    return [called for called in calls(source) if path not in TIME_OF_DAY.get(called, (path,))]
 
 
 @pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
@@ -138,16 +142,12 @@ NAMED = {
 
 def named_semaphores(source: str) -> list[str]:
     """Calls that make one."""
-    tree = ast.parse(source)
-    names, found = full_names(tree), []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            first, dot, rest = ast.unparse(node.func).partition(".")
-            called = names.get(first, first) + dot + rest
-            shared = called.startswith(("multiprocessing.", "torch.multiprocessing.", "concurrent.futures."))
-            if called.rpartition(".")[2] in NAMED and (shared or "context" in called):
-                found.append(called)
-    return found
+    packages = ("multiprocessing.", "torch.multiprocessing.", "concurrent.futures.")
+    return [
+        called
+        for called in calls(source)
+        if called.rpartition(".")[2] in NAMED and (called.startswith(packages) or "context" in called)
+    ]
 
 
 def test_semaphores_with_names_are_found() -> None:
