@@ -17,6 +17,7 @@ and have the width of the audio features, so that there is no layer to fit.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -43,11 +44,10 @@ def places_of(caption: str) -> tuple[float, ...]:
         PromptError: a caption that is no prompt.
     """
     clauses = parse_prompt(caption)
-    halfway_deg = torch.tensor([(c.azimuth.start_deg + c.azimuth.end_deg) / 2 for c in clauses])
-    lateral = halfway_deg.deg2rad().sin()
+    lateral = [math.sin(math.radians((c.azimuth.start_deg + c.azimuth.end_deg) / 2)) for c in clauses]
     count = len(clauses)
     counted = (float(count == 1), float(count == 2), float(count > 2))
-    return (float(lateral.mean()), float(lateral.max()), float(lateral.min()), *counted)
+    return (sum(lateral) / count, max(lateral), min(lateral), *counted)
 
 
 @torch.no_grad()
@@ -58,9 +58,10 @@ def fit_layer(layer: nn.Linear, inputs: Tensor, places: Tensor) -> None:
     for, nothing is changed.
 
     Args:
-        layer: its first half of rows is replaced, the others are scaled, and its bias takes the mean out.
-        inputs: what the layer is given for each caption, (caption, width).
-        places: what the captions say, (caption, place).
+        layer: on any device; its first half of rows is replaced, the others are scaled, and its bias takes the mean
+            out.
+        inputs: what the layer is given for each caption, (caption, width), on the CPU.
+        places: what the captions say, (caption, place), on the CPU.
     """
     x, y = inputs.double(), places.double()
     mean = x.mean(dim=0)
@@ -72,7 +73,7 @@ def fit_layer(layer: nn.Linear, inputs: Tensor, places: Tensor) -> None:
         return
     penalty = _PENALTY * level * torch.eye(x.shape[1], dtype=x.dtype)
     found = torch.linalg.solve(covariance + penalty, x.T @ y / len(x)).T
-    weight = layer.weight.double()
+    weight = layer.weight.double().cpu()
     half = layer.out_features // 2
     weight[:half] = found[torch.arange(half) % len(found)]
     spreads = (x @ weight.T).std(dim=0, correction=0)
@@ -95,5 +96,4 @@ def fit_text_layers(model: SpatialModel, captions: Sequence[str], encode: Callab
     inputs = spread(encode(list(captions)))
     places = torch.tensor([places_of(caption) for caption in captions])
     for layer in layers:
-        device = layer.weight.device
-        fit_layer(layer, inputs.to(device), places.to(device))
+        fit_layer(layer, inputs, places)

@@ -119,8 +119,8 @@ def train(
         for folder in (out, out / CHECKPOINT_FOLDER):
             remove_stale(folder)
     group.wait()
-    begun = run.resume(out) or config.init is not None
-    if run.model.conditions_on == "prompts" and encode is not None and not begun:
+    begun = run.resume(out) or bool(config.init)
+    if run.model.text_layers() and encode is not None and not begun:
         run.begin_text(source, encode)
     group.check_alike(run.model, run.step)
     compute = loss_function(run.model, encode)

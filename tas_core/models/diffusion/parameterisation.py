@@ -69,19 +69,20 @@ def to_x0(kind: Prediction, output: Tensor, noisy: Tensor, alpha_bar: Tensor | f
     return signal * noisy - sigma * output
 
 
-def error_weight(kind: Prediction, alpha_bar: Tensor | float) -> Tensor | float:
+def error_weight(kind: Prediction, alpha_bar: Tensor | float) -> Tensor:
     """The squared error of x0 over that of what is predicted, at the same noisy signal.
 
-    1 for x0, 1 - abar for v, (1 - abar) / abar for noise; of the shape of `alpha_bar`.
+    1 for x0, 1 - abar for v, (1 - abar) / abar for noise; of the shape of `alpha_bar`, float64.
 
     Args:
         kind: what the network predicts.
         alpha_bar: (batch) or a scalar; above 0 where noise is predicted.
     """
     _check(kind)
+    level = torch.as_tensor(alpha_bar, dtype=torch.float64)
     if kind == "x0":
-        return torch.ones_like(torch.as_tensor(alpha_bar))
-    return 1 - alpha_bar if kind == "v" else (1 - alpha_bar) / alpha_bar
+        return torch.ones_like(level)
+    return 1 - level if kind == "v" else (1 - level) / level
 
 
 def noise_from_x0(x0: Tensor, noisy: Tensor, alpha_bar: Tensor | float) -> Tensor:

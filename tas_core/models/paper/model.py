@@ -296,7 +296,7 @@ class PaperModel(PromptModel):
         wanted = target(self.config.prediction, clean, noise, alpha_bar)
         errors = (predicted.float() - wanted).square().mean(dim=1)
         if self.config.loss == "signal":
-            errors = errors * torch.as_tensor(error_weight(self.config.prediction, alpha_bar)).to(errors)
+            errors = errors * error_weight(self.config.prediction, alpha_bar).to(errors)
         return (errors,)
 
     @torch.no_grad()
