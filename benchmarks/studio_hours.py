@@ -100,7 +100,9 @@ def main(minutes: float) -> None:
             studio.listening.load()
             note("the model")
             for what in ("5 s at the end, heard", "5 s at the end, another place"):
-                studio.listening.hear(studio.timeline(), Passage(last * SEGMENT_S, PASSAGE_S))
+                timeline = studio.timeline_of(studio.session.revision)
+                assert timeline is not None  # nothing else changes the scene
+                studio.listening.hear(timeline, Passage(last * SEGMENT_S, PASSAGE_S))
                 note(what)
                 words = SetText(last, "cello 40° left, piano on the right")
                 studio.session.change(words, studio.session.revision)
