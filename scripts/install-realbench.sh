@@ -13,39 +13,14 @@ fi
 scripts="$(cd "$(dirname "$0")" && pwd)"
 mkdir -p "$1"
 folder="$(cd "$1" && pwd)"
-part="$folder/.part"
-sounds=(-iname '*.ogg' -o -iname '*.wav' -o -iname '*.flac' -o -iname '*.sofa')
-
-finish() { # SOURCE: the sound files of $part/all become FOLDER/SOURCE
-  mkdir -p "$part/sounds"
-  (cd "$part/all" && find . \( "${sounds[@]}" \) -type f -print0 | xargs -0 -r cp --parents -t "$part/sounds")
-  mv "$part/sounds" "$folder/$1"
-  echo "$1: $(find "$folder/$1" -type f | wc -l) files" >&2
-}
+. "$scripts/sound_sources.sh"
 
 for package in "${packages[@]}"; do
   [ -d "$folder/$package" ] && continue
-  rm -rf "$part"
-  mkdir -p "$part/deb" "$part/all"
-  (cd "$part/deb" && apt-get -qq -o APT::Sandbox::User=root download "$package")
-  dpkg-deb -x "$part"/deb/*.deb "$part/all"
+  unpack "$package"
   find "$part/all" -name '*.cat' -type f -exec python3 "$scripts/unpack_openttd_sounds.py" {} "$part/all" \;
   finish "$package"
 done
-
-repository() { # SOURCE URL COMMIT PATH...: these paths of a repository at a commit
-  local source="$1" url="$2" commit="$3"
-  shift 3
-  [ -d "$folder/$source" ] && return
-  rm -rf "$part"
-  mkdir -p "$part/all"
-  git -C "$part/all" init -q
-  git -C "$part/all" sparse-checkout set --no-cone "$@"
-  git -C "$part/all" remote add origin "$url"
-  git -C "$part/all" fetch -q --depth 1 --filter=blob:none origin "$commit"
-  git -C "$part/all" checkout -q FETCH_HEAD
-  finish "$source"
-}
 
 repository librosa-data https://github.com/librosa/data 450cdd8a002c98e7bdbfebb309fc1ed024001f77 '/audio/*.hq.ogg'
 repository sms-tools-materials https://github.com/MTG/sms-tools-materials 3727b58cfd77f4684395fccb98a32a58f9b2c099 '/sounds/*.wav'

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Fetch the Debian packages whose recordings training may use beside the material of scripts/install-material.sh, and lay
-# their sound files in FOLDER/PACKAGE, for `tas data bank --recordings FOLDER`:
+# Fetch the recordings that training may use beside the material of scripts/install-material.sh, and lay them in
+# FOLDER/SOURCE, for `tas data bank --recordings FOLDER`:
 #   bash scripts/install-training-material.sh FOLDER
-# 3.4 GB to fetch, 1.6 GB to keep. Nothing is installed. A package that is there is left as it is, so that a run that was
-# stopped goes on when it is started again.
+# Packages come from Debian, the rest from public git repositories at fixed commits: 3.6 GB to fetch, 1.8 GB to keep.
+# Nothing is installed. A source that is there is left as it is, so that a run that was stopped goes on when started again.
 set -euo pipefail
 packages=(
   asterisk-core-sounds-es-g722 asterisk-prompt-it-menardi-wav bucklespring-data bzflag-data csoundqt-examples
@@ -24,19 +24,19 @@ fi
 scripts="$(cd "$(dirname "$0")" && pwd)"
 mkdir -p "$1"
 folder="$(cd "$1" && pwd)"
-part="$folder/.part"
-sounds=(-iname '*.ogg' -o -iname '*.oga' -o -iname '*.wav' -o -iname '*.flac' -o -iname '*.mp3' -o -iname '*.aiff' -o -iname '*.g722')
+. "$scripts/sound_sources.sh"
 for package in "${packages[@]}"; do
   [ -d "$folder/$package" ] && continue
-  rm -rf "$part"
-  mkdir -p "$part/deb" "$part/all" "$part/sounds"
-  (cd "$part/deb" && apt-get -qq -o APT::Sandbox::User=root download "$package")
-  dpkg-deb -x "$part"/deb/*.deb "$part/all"
+  unpack "$package"
   # Archives: zip files under two names, and Qt's resources, of which all but the instruments serve.
   find "$part/all" \( -name '*.pk3' -o -path '*/trigger-rally/data.zip' \) -type f -exec sh -c 'mkdir "$1.d" && python3 -m zipfile -e "$1" "$1.d"' _ {} \;
   find "$part/all" -name '*.rcc' ! -name 'instruments.rcc' -type f -exec python3 "$scripts/unpack_qt_resources.py" {} "$part/all" \;
-  (cd "$part/all" && find . \( "${sounds[@]}" \) -type f -print0 | xargs -0 -r cp --parents -t "$part/sounds")
-  mv "$part/sounds" "$folder/$package"
-  echo "$package: $(find "$folder/$package" -type f | wc -l) files" >&2
+  finish "$package"
 done
+
+repository esc-10 https://github.com/karolpiczak/ESC-10 553c8f1743b9dba6b282e1323c3ca8fa76923448 '/0*/*.ogg'
+repository picovoice-speech-to-intent https://github.com/Picovoice/speech-to-intent-benchmark 47b1ca63afe4f08cb83e1f70fec16764879bd130 \
+  /data/speech/clean/
+repository picovoice-wake-words https://github.com/Picovoice/wake-word-benchmark 84919190fb1891bf0936dcb577d9268e467f876f \
+  /audio/computer/ /audio/jarvis/ /audio/snowboy/
 rm -rf "$part"

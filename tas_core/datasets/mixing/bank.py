@@ -211,8 +211,9 @@ class BankSettings:
 
     Attributes:
         clips_per_source: clips of a category from one soundfont. Synthesized voices give three times as many, and
-            voices of real people, whose material is long, eight times; the recordings of a category in a package up
-            to twice as many, as far as they last; recorded kits, as those of soundfonts, six times.
+            voices of real people, whose material is long, eight times, and crowds one for each recording; the
+            recordings of a category in a package up to twice as many, of many people eight times, as far as they
+            last; recorded kits, as those of soundfonts, six times.
         length_s: of a clip, at most.
         rate_hz: of the bank.
         seed: of melodies, sentences and levels.
@@ -273,7 +274,7 @@ def _packaged_jobs(settings: BankSettings) -> list[_Job]:
             kits = [Packaged(category, packages[kit.package], root, kit) for kit in PACKAGED_KITS]
             found += [_Job(kit, clips * 6, settings) for kit in kits]
         parts = [Packaged(category, packages[name], root) for name, _ in category.recorded]
-        found += [_Job(part, clips * 2, settings) for part in parts]
+        found += [_Job(part, clips * part.package.worth, settings) for part in parts]
     return found
 
 

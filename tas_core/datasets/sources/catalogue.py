@@ -132,7 +132,8 @@ class SoundFont:
 class Voice:
     """A speaker: a synthesizer voice (``engine``) or a folder of recordings; ``in_benchmark`` as for soundfonts.
 
-    Of ``acted`` voices, or such as were made higher, the pitch does not tell who speaks.
+    Of ``acted`` voices, or such as were made higher, the pitch does not tell who speaks. A ``crowd`` is a folder in
+    which nobody wrote down who speaks, and each recording may be of somebody else.
     """
 
     name: str
@@ -144,6 +145,7 @@ class Voice:
     patterns: tuple[str, ...] = field(default=())
     in_benchmark: bool = True
     acted: bool = False
+    crowd: bool = False
 
 
 _SF2 = Path("/usr/share/sounds/sf2")

@@ -14,11 +14,16 @@ from tas_core.datasets.sources.catalogue import Category, Speaker, Split, Voice
 
 @dataclass(frozen=True)
 class Package:
-    """A package of Debian's: the split that its recordings belong to, and their licence."""
+    """A package of Debian's or a public repository: the split that its recordings belong to, and their licence.
+
+    ``worth`` is how many clips its recordings of a category give at most, in clips per source: more where they are of
+    many people and places.
+    """
 
     name: str
     split: Split
     licence: str
+    worth: int = 2
 
 
 PACKAGES: tuple[Package, ...] = (
@@ -28,6 +33,7 @@ PACKAGES: tuple[Package, ...] = (
     Package("deepin-sound-theme", "train", "GPL-3"),
     Package("dreamchess-data", "train", "GPL-3+"),
     Package("endless-sky-data", "train", "public domain; two files CC-BY-SA-3.0"),
+    Package("esc-10", "train", "CC-BY-3.0", worth=8),
     Package("extremetuxracer-data", "train", "GPL-2+"),
     Package("flare-game", "val", "CC-BY-SA-3.0+"),
     Package("foobillardplus-data", "train", "GPL-2"),
@@ -88,6 +94,11 @@ def _spoken(name: str, folder: str, licence: str, *patterns: str, speaker: Speak
     return replace(voice, acted=speaker == "any")
 
 
+def _crowd(name: str, folder: str, licence: str, *patterns: str) -> Voice:
+    """Many voices of a repository, who are not named."""
+    return replace(_spoken(name, folder, licence, *patterns, speaker="any"), acted=False, crowd=True)
+
+
 PACKAGED_VOICES: tuple[Voice, ...] = (
     _spoken("festvox ru", "festvox-ru", "BSD-like", "*.wav", speaker="male"),
     _spoken("Menardi", "asterisk-prompt-it-menardi-wav", "CC-BY-SA-3.0", "*.wav", speaker="female"),
@@ -99,8 +110,13 @@ PACKAGED_VOICES: tuple[Voice, ...] = (
     _spoken("trigger ab", "trigger-rally-data", "GPL-2+", "codriver/ab/*.wav", speaker="any"),
     _spoken("trigger paula", "trigger-rally-data", "GPL-2+", "codriver/paula/*.wav", speaker="female", split="val"),
     _spoken("trigger tim", "trigger-rally-data", "GPL-2+", "codriver/tim/*.wav", speaker="male", split="test"),
+    _crowd("orders of coffee", "picovoice-speech-to-intent", "Apache-2.0", "data/speech/clean/*.wav"),
+    *(
+        _crowd(f"wake word {word}", "picovoice-wake-words", "Apache-2.0", f"audio/{word}/[0-4]*.wav")
+        for word in ("computer", "jarvis", "snowboy")
+    ),
 )
-"""Speakers recorded in packages; ``argument`` is the package."""
+"""Speakers recorded in packages and repositories; ``argument`` is the folder of its name."""
 
 KIT_KEYS: tuple[tuple[int, ...], ...] = ((36,), (38,), (42,), (46,), (41,), (45, 47), (48, 50), (49,), (51,))
 """General MIDI keys of what a kit has: kick, snare, hi-hat closed and open, toms low, mid and high, crash, ride."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +64,32 @@ def voice_files(voice: Voice) -> tuple[Path, ...]:
 def voice_clip(voice: Voice, length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
     """Random sentences of one speaker: float32 (time), peak 0.9, at most ``length_s``; None where nothing sounds."""
     if voice.engine == "files":
-        samples, _ = join_recordings(voice_files(voice), length_s, rate_hz, rng, vary=False)
-        return finish_clip(samples, rate_hz, rate_hz, length_s)
+        return _recorded_clip(voice_files(voice), length_s, rate_hz, rng)
     samples, from_hz = _speak(voice, rng)
     return finish_clip(samples, from_hz, rate_hz, length_s)
 
 
+def _recorded_clip(files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
+    samples, _ = join_recordings(files, length_s, rate_hz, rng, vary=False)
+    return finish_clip(samples, rate_hz, rate_hz, length_s)
+
+
 def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:
-    """Clips of one speaker, under the category that fits what is known of the speaker, or heard of the voice."""
+    """Clips of one speaker, under the category that fits what is known of the speaker, or heard of the voice.
+
+    Of a crowd there is one clip for each recording, however many ``clips`` say.
+    """
     categories: dict[Speaker, str] = {"any": "person talking", "male": "man talking", "female": "woman talking"}
-    drawn = (voice_clip(voice, length_s, rate_hz, source_rng(seed, voice.name, index)) for index in range(clips))
+    if voice.crowd:
+        rngs = (source_rng(seed, voice.name, index) for index in count())
+        drawn = (_recorded_clip([file], length_s, rate_hz, next(rngs)) for file in voice_files(voice))
+    else:
+        drawn = (voice_clip(voice, length_s, rate_hz, source_rng(seed, voice.name, index)) for index in range(clips))
     found = [clip for clip in drawn if clip is not None]
     pitches_hz = [None if voice.acted else median_pitch_hz(clip, rate_hz) for clip in found]
-    for clip, who in zip(found, speakers_by_pitch(pitches_hz, voice.speaker), strict=True):
+    if voice.crowd:
+        speakers = [who for pitch_hz in pitches_hz for who in speakers_by_pitch([pitch_hz], voice.speaker)]
+    else:
+        speakers = speakers_by_pitch(pitches_hz, voice.speaker)
+    for clip, who in zip(found, speakers, strict=True):
         yield DryClip(categories[who], voice.name, voice.split, clip)

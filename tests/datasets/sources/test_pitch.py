@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
+import soundfile
 
-from tas_core.datasets.sources.catalogue import VOICES
+from tas_core.datasets.sources.catalogue import VOICES, Voice
 from tas_core.datasets.sources.clips import source_rng
 from tas_core.datasets.sources.pitch import median_pitch_hz, speakers_by_pitch
-from tas_core.datasets.sources.speech import voice_clip
+from tas_core.datasets.sources.speech import render_voice, voice_clip
 
 
 def _buzz(hz: float, rate_hz: int, seconds: float = 3.0) -> np.ndarray:
@@ -53,3 +57,14 @@ def test_synthesizers_of_men_and_women_are_told_apart() -> None:
         clips = [voice_clip(voice, 4.0, 16000, source_rng(0, name, n)) for n in range(2)]
         found = [median_pitch_hz(clip, 16000) for clip in clips if clip is not None]
         assert speakers_by_pitch(found, "any") == [who] * 2, (name, found)
+
+
+def test_of_a_crowd_each_recording_is_a_person(tmp_path: Path) -> None:
+    """One clip for each, however many are asked for, under what its own pitch says; of one voice, these contradict."""
+    for name, hz in (("a", 110.0), ("b", 220.0), ("c", 155.0)):
+        soundfile.write(tmp_path / f"{name}.wav", _buzz(hz, 16000) / 8, 16000)
+    crowd = Voice("crowd", "train", "any", "files", str(tmp_path), "CC0", ("*.wav",), crowd=True)
+    found = list(render_voice(crowd, 1, 3.0, 16000, 0))
+    assert [clip.category for clip in found] == ["man talking", "woman talking", "person talking"]
+    one = list(render_voice(replace(crowd, crowd=False), 6, 3.0, 16000, 0))
+    assert [clip.category for clip in one] == ["person talking"] * 6
