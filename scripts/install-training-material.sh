@@ -2,7 +2,7 @@
 # Fetch the recordings that training may use beside the material of scripts/install-material.sh, and lay them in
 # FOLDER/SOURCE, for `tas data bank --recordings FOLDER`:
 #   bash scripts/install-training-material.sh FOLDER
-# Packages come from Debian, the rest from public git repositories at fixed commits: 3.6 GB to fetch, 1.8 GB to keep.
+# Packages come from Debian, the rest from public git repositories at fixed commits: 3.6 GB to fetch, 1.9 GB to keep.
 # Nothing is installed. A source that is there is left as it is, so that a run that was stopped goes on when started again.
 set -euo pipefail
 packages=(

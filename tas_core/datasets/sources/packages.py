@@ -96,7 +96,7 @@ def _spoken(name: str, folder: str, licence: str, *patterns: str, speaker: Speak
 
 def _crowd(name: str, folder: str, licence: str, *patterns: str) -> Voice:
     """Many voices of a repository, who are not named."""
-    return replace(_spoken(name, folder, licence, *patterns, speaker="any"), acted=False, crowd=True)
+    return Voice(name, "train", "any", "files", folder, licence, patterns, in_benchmark=False, crowd=True)
 
 
 PACKAGED_VOICES: tuple[Voice, ...] = (

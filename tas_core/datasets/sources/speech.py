@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -80,16 +79,17 @@ def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: 
     Of a crowd there is one clip for each recording, however many ``clips`` say.
     """
     categories: dict[Speaker, str] = {"any": "person talking", "male": "man talking", "female": "woman talking"}
+    people: Iterable[list[np.ndarray | None]]
     if voice.crowd:
-        rngs = (source_rng(seed, voice.name, index) for index in count())
-        drawn = (_recorded_clip([file], length_s, rate_hz, next(rngs)) for file in voice_files(voice))
+        people = (
+            [_recorded_clip([file], length_s, rate_hz, source_rng(seed, voice.name, index))]
+            for index, file in enumerate(voice_files(voice))
+        )
     else:
-        drawn = (voice_clip(voice, length_s, rate_hz, source_rng(seed, voice.name, index)) for index in range(clips))
-    found = [clip for clip in drawn if clip is not None]
-    pitches_hz = [None if voice.acted else median_pitch_hz(clip, rate_hz) for clip in found]
-    if voice.crowd:
-        speakers = [who for pitch_hz in pitches_hz for who in speakers_by_pitch([pitch_hz], voice.speaker)]
-    else:
-        speakers = speakers_by_pitch(pitches_hz, voice.speaker)
-    for clip, who in zip(found, speakers, strict=True):
-        yield DryClip(categories[who], voice.name, voice.split, clip)
+        rngs = [source_rng(seed, voice.name, index) for index in range(clips)]
+        people = [[voice_clip(voice, length_s, rate_hz, rng) for rng in rngs]]
+    for drawn in people:
+        found = [clip for clip in drawn if clip is not None]
+        pitches_hz = [None if voice.acted else median_pitch_hz(clip, rate_hz) for clip in found]
+        for clip, who in zip(found, speakers_by_pitch(pitches_hz, voice.speaker), strict=True):
+            yield DryClip(categories[who], voice.name, voice.split, clip)

@@ -133,6 +133,22 @@ def test_what_judges_is_not_among_the_recordings() -> None:
     assert not [p for p in patterns if re.search(r"instruments|voices|guitar|xylofon|music", p)]
 
 
+def test_what_validates_and_judges_is_not_drawn_from_esc_10(tmp_path: Path) -> None:
+    """Its last fold, and a chainsaw that RealBench has too."""
+    folds = {
+        category.name: patterns for category in CATEGORIES for name, patterns in category.recorded if name == "esc-10"
+    }
+    assert len(folds) == 10
+    for number in range(1, 11):
+        folder = tmp_path / "esc-10" / f"{number:03d} - kind"
+        folder.mkdir(parents=True)
+        for name in ("1-19898-A", "2-7-A", "5-7-A"):
+            (folder / f"{name}.ogg").touch()
+    for category, patterns in folds.items():
+        drawn = [path.stem for path in packaged_files(tmp_path, "esc-10", patterns)]
+        assert drawn == (["2-7-A"] if category == "chainsaw" else ["1-19898-A", "2-7-A"]), category
+
+
 def test_recordings_of_packages_are_not_the_benchmarks() -> None:
     """TASBench-Sim's clips stay as they are: what it draws from are the samples alone."""
     for category in CATEGORIES:
@@ -478,7 +494,7 @@ def test_copies_between_packages_of_two_splits_are_found(
     write("../two/part.wav", soxr.resample(barks[1], 16000, 24000), 24000)
     write("../two/other.wav", barks[2], 16000)
     category = Category("dog", ("dog",), (), "recording", recorded=(("one", ("*",)), ("two", ("*",))))
-    packages = (Package("one", "train", "CC0", worth=4), Package("two", "test", "CC0"))
+    packages = (Package("one", "train", "CC0"), Package("two", "test", "CC0"))
     monkeypatch.setattr("tas_core.datasets.sources.catalogue.load_categories", lambda: (category,))
     monkeypatch.setattr("tas_core.datasets.sources.packages.PACKAGES", packages)
     script.main(tmp_path, None)
