@@ -47,6 +47,9 @@ def ship(checkpoints: list[str], settings: list[str], target: Path, bits: int) -
     if made_of == [[first.digest]]:
         made_of = first.provenance.get("made_of", made_of)
     provenance = first.provenance | {"made_of": made_of}
+    if init := provenance.get("training", {}).get("init"):
+        # A folder of this machine says nothing on another.
+        provenance["training"] = provenance["training"] | {"init": provenance.get("init_digest", Path(init).name)}
     save_checkpoint(target, first.family, config, state, provenance, dtype=STORED[bits])
     if (stale := target / CALIBRATION_FILE).exists():
         stale.unlink()

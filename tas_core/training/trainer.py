@@ -28,8 +28,8 @@ from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
 from tas_core.errors import InputError, TasError
 from tas_core.models.base import SpatialModel
-from tas_core.models.checkpoints import save_checkpoint
-from tas_core.models.registry import build_preset, load_network
+from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
+from tas_core.models.registry import build_preset, find_checkpoint, network_of
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.files import make_folder
 from tas_core.system.partial_files import remove_stale
@@ -162,13 +162,20 @@ def train(
 class _Run:
     """What training changes: the network, its optimiser and average, the steps made and the seconds they took.
 
-    ``whole`` is False while a step has changed some of it and not yet all.
+    ``whole`` is False while a step has changed some of it and not yet all. ``init_digest`` is that of the checkpoint
+    whose weights it began with, which stays true when folders are moved; None without one.
     """
 
     def __init__(self, config: TrainingConfig, device: torch.device, clock: Clock) -> None:
         self.config, self.device, self.clock = config, device, clock
         self.group = Group()
-        model = load_network(config.init) if config.init else build_preset(config.preset)
+        self.init_digest = None
+        if config.init:
+            folder = find_checkpoint(config.init)
+            started_from = load_checkpoint(folder)
+            self.init_digest, model = started_from.digest, network_of(started_from, folder)
+        else:
+            model = build_preset(config.preset)
         self.model = model.to(device).train()
         if config.train_only:
             for name, parameter in model.named_parameters():
@@ -299,6 +306,7 @@ class _Run:
         return {
             "steps": self.step,
             "training": asdict(self.config),
+            "init_digest": self.init_digest,
             "composition": asdict(source.config) if isinstance(source, SceneComposer) else None,
             "sources": source.source_names(),
             "hours": round(self.seconds / 3600, 3),

@@ -61,6 +61,15 @@ def test_a_shipped_model_is_stored_anew_and_still_made_of_the_same(runs: list[st
         torch.testing.assert_close(eight.state[name], value, rtol=1e-3, atol=float(value.abs().max()) / 250)
 
 
+@pytest.mark.parametrize(("known", "said"), [({"init_digest": "f" * 64}, "f" * 64), ({}, "checkpoint")])
+def test_folders_of_this_machine_are_not_shipped(known: dict[str, str], said: str, tmp_path: Path) -> None:
+    training = {"init": "/home/someone/runs/first/checkpoint", "seed": 3}
+    state = SlotsModel(TINY_SLOTS).state_dict()
+    save_checkpoint(tmp_path / "run", "slots", asdict(TINY_SLOTS), state, {"training": training} | known)
+    runpy.run_path(str(SCRIPT))["ship"]([str(tmp_path / "run")], [], tmp_path / "new", 16)
+    assert load_checkpoint(tmp_path / "new").provenance["training"] == {"init": said, "seed": 3}
+
+
 def test_a_calibration_of_other_weights_does_not_stay(
     runs: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -235,6 +236,15 @@ def test_tests_reach_no_other_machine() -> None:
         socket.create_connection(("example.org", 80), timeout=1)
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as there:
         assert there.getpeername() == server.getsockname()
+
+
+def test_what_is_published_does_not_say_where_its_makers_keep_things() -> None:
+    """No folder of one machine in the settings of shipped weights or in measured results."""
+    folders = ("tas_core/models/weights", "benchmarks/results", "docs", "examples", "prompts")
+    texts = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".json", ".yaml")]
+    assert len(texts) > 20
+    home = re.compile(r"(?<![\w.])/(?:root|home/\w+|Users/\w+|work)/")
+    assert [path.relative_to(ROOT) for path in texts if home.search(path.read_text(encoding="utf-8"))] == []
 
 
 @pytest.mark.slow

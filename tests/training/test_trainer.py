@@ -411,6 +411,7 @@ def test_the_schedule_is_what_the_optimizer_gets(data: Path, tmp_path: Path) -> 
 def test_only_the_named_parts_are_trained(data: Path, tmp_path: Path) -> None:
     first = _train(data, tmp_path / "first", steps=1)
     second = _train(data, tmp_path / "second", steps=3, init=str(first), train_only=("merge", "diffuse"))
+    assert load_checkpoint(second).provenance["init_digest"] == load_checkpoint(first).digest
     before, after = load_checkpoint(first).state, load_checkpoint(second).state
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     chosen = {name for name in changed if name.startswith(("networks.0.merge.", "diffuse."))}
