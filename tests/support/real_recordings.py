@@ -34,6 +34,8 @@ PARTS = (
     RealSound("duo, band", "music", "band", "two", ("duo/song.wav",), ("rock band",), also=("drums",)),
 )
 LIST = RealList(
+    name="RealBench",
+    digest="made up",
     head=RealHead("ears", "head.sofa", "a sphere", "CC0"),
     sources=(RealSource("one", "CC0", "here"), RealSource("two", "CC0", "here"), RealSource("ears", "CC0", "here")),
     sounds=SOUNDS,
@@ -71,6 +73,6 @@ def use(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget() -> None:
-    """Forget what was kept of files and lists."""
-    for kept in (realbench._by_source, simulation.whole_head, package_clips.packaged_files, real_sounds._seconds_db):
+    """Forget what was kept of files."""
+    for kept in (simulation.whole_head, package_clips.packaged_files, real_sounds._seconds_db):
         kept.cache_clear()

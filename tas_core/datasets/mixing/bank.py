@@ -89,7 +89,10 @@ class StemBank:
 
     def only(self, split: Split) -> StemBank:
         """The clips of one split, with the names and numbers of the whole bank."""
-        clips = torch.nonzero(self.split == SPLITS.index(split))[:, 0]
+        return self.taking(torch.nonzero(self.split == SPLITS.index(split))[:, 0])
+
+    def taking(self, clips: Tensor) -> StemBank:
+        """Clips by their numbers, int64, with the names and numbers of the whole bank."""
         start, length = self.start[clips], self.length[clips]
         spans = zip(start.tolist(), length.tolist(), strict=True)
         samples = torch.cat([self.samples[:0], *(self.samples[at : at + size] for at, size in spans)])

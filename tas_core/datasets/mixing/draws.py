@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
@@ -31,6 +32,11 @@ _OCTAVES = 0.35
 _TALKER_OCTAVES = 0.1
 """How much slower or faster a sound may play, and a voice that goes by "man" or "woman"."""
 _TONE_DB = 9.0
+_STRINGS: Final = frozenset(
+    {"banjo", "cello", "clean guitar", "electric bass", "harp", "harpsichord", "nylon guitar", "piano",
+     "pizzicato strings", "sitar", "steel guitar", "ukulele", "upright bass", "viola", "violin"}
+)  # fmt: skip
+"""Strings plucked, bowed and struck: common in recordings, and hard to tell from each other."""
 _AT_ONCE = 1 << 19
 """Samples whose energies are taken in one operation."""
 
@@ -392,6 +398,8 @@ def _chance(probability: float, rng: np.random.Generator) -> bool:
 
 def _frequency(category: Category) -> float:
     """How often a category is drawn: what people record most, above all voices and drums, most often."""
+    if category.name in _STRINGS:
+        return 9.0
     if category.common:
         return 4.0
-    return {"speech": 12.0, "kit": 14.0, "melodic": 0.6, "recording": 0.6, "percussion": 0.3}[category.kind]
+    return {"speech": 16.0, "kit": 14.0, "melodic": 0.6, "recording": 0.6, "percussion": 0.3}[category.kind]

@@ -1,4 +1,4 @@
-"""What RealBench is made of: recordings of sources that no training uses, under names as people write them.
+"""Lists of recordings under names as people write them, RealBench's above all: sources that no training uses.
 
 ``prompts/realbench.yaml`` says what each file is. ``scripts/install-realbench.sh FOLDER`` lays the files below
 ``FOLDER/SOURCE``. Recordings keep their speed and pitch; short ones are strung together as those of packages are
@@ -7,8 +7,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from tas_core.datasets.sources.catalogue import SoundKind
 from tas_core.datasets.sources.clips import finish_clip
 from tas_core.datasets.sources.package_clips import packaged_clip, packaged_files
 from tas_core.errors import TasError
-from tas_core.timeline.vocabulary import words_data
+from tas_core.timeline.vocabulary import words_data, words_file
 
 _DRAWS = 200
 _SOUNDING_DB = -30.0
@@ -80,12 +81,39 @@ class RealMixture:
 
 @dataclass(frozen=True)
 class RealList:
-    """All of ``prompts/realbench.yaml``."""
+    """What a data set of recordings is made of: ``name`` is that of its kind, ``digest`` tells lists apart."""
 
+    name: str
+    digest: str
     head: RealHead
     sources: tuple[RealSource, ...]
     sounds: tuple[RealSound, ...]
-    mixtures: tuple[RealMixture, ...]
+    mixtures: tuple[RealMixture, ...] = ()
+
+    @cached_property
+    def by_source(self) -> dict[str, RealSound]:
+        """Sounds, and parts of mixtures, by ``SOURCE/NAME``, as scenes call them."""
+        parts = [part for mixture in self.mixtures for part in mixture.parts]
+        return {f"{sound.source}/{sound.name}": sound for sound in (*self.sounds, *parts)}
+
+    def check_recordings(self, root: Path) -> None:
+        """See that a folder has every source, and every file that the list means.
+
+        Raises:
+            TasError: something is missing; what, and how to come by it.
+        """
+        missing = [source.name for source in self.sources if not (root / source.name).is_dir()]
+        if missing:
+            raise TasError(
+                f"{root}: holds no recordings of {', '.join(missing)}; "
+                "expected a folder made by scripts/install-realbench.sh"
+            )
+        if not self.head.path(root).is_file():
+            raise TasError(
+                f"{self.head.path(root)}: no such file; expected a folder made by scripts/install-realbench.sh"
+            )
+        for sound in self.by_source.values():
+            packaged_files(root, sound.source, sound.files)
 
 
 @lru_cache(maxsize=1)
@@ -93,6 +121,8 @@ def load_real_list() -> RealList:
     """Read ``prompts/realbench.yaml``, in file order."""
     data: dict[str, Any] = words_data("realbench.yaml")
     return RealList(
+        name="RealBench",
+        digest=hashlib.sha256(words_file("realbench.yaml").read_bytes()).hexdigest()[:16],
         head=RealHead(**data["head"]),
         sources=tuple(RealSource(name, **entry) for name, entry in data["sources"].items()),
         sounds=tuple(_sound(name, entry) for name, entry in data["sounds"].items()),
@@ -120,25 +150,6 @@ def _mixture(name: str, entry: dict[str, Any]) -> RealMixture:
         files = [f"{entry['folder']}/{part['file']}"]
         parts.append(_sound(f"{name}, {part['words'][0]}", part | shared | {"files": files}))
     return RealMixture(name, tuple(parts))
-
-
-def check_recordings(root: Path) -> None:
-    """See that the folder has every source, and every file that the list means.
-
-    Raises:
-        TasError: something is missing; what, and how to come by it.
-    """
-    known = load_real_list()
-    missing = [source.name for source in known.sources if not (root / source.name).is_dir()]
-    if missing:
-        raise TasError(
-            f"{root}: holds no recordings of {', '.join(missing)}; "
-            "expected a folder made by scripts/install-realbench.sh"
-        )
-    if not known.head.path(root).is_file():
-        raise TasError(f"{known.head.path(root)}: no such file; expected a folder made by scripts/install-realbench.sh")
-    for sound in (*known.sounds, *(part for mixture in known.mixtures for part in mixture.parts)):
-        packaged_files(root, sound.source, sound.files)
 
 
 def real_clip(

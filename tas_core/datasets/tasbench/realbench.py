@@ -8,9 +8,8 @@ that they have in it. All clips are for testing.
 
 from __future__ import annotations
 
-import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,8 +21,8 @@ from tas_core.conventions import numbered_seed
 from tas_core.datasets.sources.catalogue import SOUND_KINDS, Split
 from tas_core.datasets.sources.clips import source_rng
 from tas_core.datasets.sources.real_sounds import (
+    RealList,
     RealSound,
-    check_recordings,
     load_real_list,
     mixture_start_s,
     part_clip,
@@ -46,15 +45,14 @@ from tas_core.datasets.tasbench.scenes import (
 from tas_core.datasets.tasbench.simulation import gate, make_clips, render_scene, whole_head
 from tas_core.errors import TasError
 from tas_core.system.progress import Progress, ignore
-from tas_core.timeline.vocabulary import words_file
 
 REALBENCH_FORMAT: Final = 1
-KIND: Final = "RealBench"
 MIXTURE_EVERY: Final = 6
 """Of so many clips, one is a mixture."""
 OBJECT_SHARES: Final = (0.25, 0.4, 0.2, 0.15)
 """Shares of clips with 1, 2, 3, 4 objects among those that are no mixtures."""
 _ATTEMPTS = 8
+_DRAWS = 1000
 _SILENT = 1e-3
 _FROM = " from second "
 
@@ -84,37 +82,39 @@ def realbench(
         InputError: the folder holds something else, or cannot be written, or the head cannot be read.
         TasError: recordings are missing, or the disk is full; complete clips stay.
     """
-    check_recordings(recordings)
-    recipe = RealClips(recordings, seed, rate_hz)
+    known = load_real_list()
+    known.check_recordings(recordings)
+    recipe = RealClips(recordings, seed, rate_hz, known)
     recipe.head()
     return make_clips(root, recipe, clips, jobs=jobs, progress=progress)
 
 
 @dataclass(frozen=True)
 class RealClips:
-    """RealBench: scenes drawn by a seed from a folder of recordings, rendered at a rate."""
+    """Scenes drawn by a seed from a folder of recordings, those of RealBench or of another list, rendered at a rate."""
 
     recordings: Path
     seed: int
     rate_hz: int
+    known: RealList
 
     def made_with(self) -> dict[str, Any]:
         """What ``dataset.json`` holds."""
         return {
             "format": REALBENCH_FORMAT,
-            "kind": KIND,
+            "kind": self.known.name,
             "seed": self.seed,
             "rate_hz": self.rate_hz,
             "length_s": LENGTH_S,
             "head": HEAD_FILE,
-            "head_name": load_real_list().head.name,
-            "sounds": hashlib.sha256(words_file("realbench.yaml").read_bytes()).hexdigest()[:16],
+            "head_name": self.known.head.name,
+            "sounds": self.known.digest,
         }
 
     @property
     def head_path(self) -> Path:
         """The file of the head."""
-        return load_real_list().head.path(self.recordings)
+        return self.known.head.path(self.recordings)
 
     def split(self, number: int) -> Split:
         """All clips are for testing."""
@@ -141,7 +141,7 @@ class RealClips:
         """
         rng = source_rng(self.seed, "real scene", number)
         style, peak_dbfs, room = draw_style(rng), draw_peak_dbfs(rng), random_room(rng)
-        if number % MIXTURE_EVERY == 0:
+        if self.known.mixtures and number % MIXTURE_EVERY == 0:
             objects = self._mixture_objects(number, rng)
         else:
             objects = self._drawn_objects(number, rng)
@@ -159,7 +159,7 @@ class RealClips:
 
     def _drawn_objects(self, number: int, rng: np.random.Generator) -> list[SceneObject]:
         shares = np.array(OBJECT_SHARES)
-        chosen = draw_sounds(1 + int(rng.choice(len(shares), p=shares / shares.sum())), rng)
+        chosen = draw_sounds(self.known.sounds, 1 + int(rng.choice(len(shares), p=shares / shares.sum())), rng)
         places = draw_places(len(chosen), rng)
         equal = draw_equal(rng)
         lead = int(rng.integers(len(chosen)))
@@ -172,7 +172,7 @@ class RealClips:
         return objects
 
     def _mixture_objects(self, number: int, rng: np.random.Generator) -> list[SceneObject]:
-        mixtures = load_real_list().mixtures
+        mixtures = self.known.mixtures
         mixture = mixtures[int(rng.integers(len(mixtures)))]
         first_s = mixture_start_s(mixture, self.recordings, LENGTH_S, rng)
         order = rng.permutation(len(mixture.parts)).tolist()
@@ -219,24 +219,30 @@ class RealClips:
         raise TasError(f"{self.recordings}: nothing sounds in {item.source}; are the recordings complete?")
 
     def _recorded(self, item: SceneObject, attempt: int, rate_hz: int) -> np.ndarray | None:
-        sounds, parts = _by_source()
-        if item.source in parts:
-            start_s = float(item.material[0].rpartition(_FROM)[2])
-            return part_clip(parts[item.source], self.recordings, start_s, LENGTH_S, rate_hz)[0]
+        sound = self.known.by_source[item.source]
+        _, of_mixture, start_s = item.material[0].rpartition(_FROM)
+        if of_mixture:
+            return part_clip(sound, self.recordings, float(start_s), LENGTH_S, rate_hz)[0]
         rng = source_rng(item.seed, item.source, attempt)
-        return real_clip(sounds[item.source], self.recordings, LENGTH_S, rate_hz, rng)
+        return real_clip(sound, self.recordings, LENGTH_S, rate_hz, rng)
 
 
-def draw_sounds(count: int, rng: np.random.Generator) -> list[RealSound]:
-    """Sounds of a scene: each kind as often as the others, none by the name of another, none that may be in another."""
-    known = {kind: [sound for sound in load_real_list().sounds if sound.kind == kind] for kind in SOUND_KINDS}
+def draw_sounds(among: Sequence[RealSound], count: int, rng: np.random.Generator) -> list[RealSound]:
+    """Sounds of a scene: each kind as often as the others, none by the name of another, none that may be in another.
+
+    Raises:
+        TasError: so many different ones are not to be found.
+    """
+    by_kind = [found for kind in SOUND_KINDS if (found := [sound for sound in among if sound.kind == kind])]
     chosen: list[RealSound] = []
-    while len(chosen) < count:
-        sounds = known[SOUND_KINDS[int(rng.integers(len(SOUND_KINDS)))]]
+    for _ in range(_DRAWS):
+        if len(chosen) == count:
+            return chosen
+        sounds = by_kind[int(rng.integers(len(by_kind)))]
         candidate = sounds[int(rng.integers(len(sounds)))]
         if not any(_confusable(candidate, other) for other in chosen):
             chosen.append(candidate)
-    return chosen
+    raise TasError(f"{count} sounds that cannot be taken for each other are not found among {len(among)}")
 
 
 def _confusable(one: RealSound, other: RealSound) -> bool:
@@ -247,12 +253,3 @@ def _confusable(one: RealSound, other: RealSound) -> bool:
         or other.category in one.also
         or {word.lower() for word in one.words} & {word.lower() for word in other.words}
     )
-
-
-@lru_cache(maxsize=1)
-def _by_source() -> tuple[dict[str, RealSound], dict[str, RealSound]]:
-    """Sounds, and parts of mixtures, by what scenes call their source."""
-    known = load_real_list()
-    parts = [part for mixture in known.mixtures for part in mixture.parts]
-    named = lambda sounds: {f"{sound.source}/{sound.name}": sound for sound in sounds}  # noqa: E731
-    return named(known.sounds), named(parts)

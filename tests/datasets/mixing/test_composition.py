@@ -571,9 +571,9 @@ def test_timed_clauses_hold_while_their_object_sounds(rooms: RoomBank) -> None:
 
 
 def test_absent_names_hold_while_another_object_sounds(rooms: RoomBank) -> None:
-    batch = _composer(rooms, timed_share=1.0, gate_share=1.0, absent_share=1.0, unnamed_share=0.0).compose(0, 8)
+    batch = _composer(rooms, timed_share=1.0, gate_share=1.0, absent_share=1.0, unnamed_share=0.0).compose(0, 24)
     found = 0
-    for b in range(8):
+    for b in range(24):
         times = batch.active[b]
         sounding = batch.stem_mid[b].any(dim=1)
         for k in torch.nonzero(batch.named[b] & ~sounding)[:, 0].tolist():

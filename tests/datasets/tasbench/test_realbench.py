@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_bytes_and_goes_on(data: TasBench, recordin
     assert tree(realbench(part, recordings, CLIPS, seed=3, rate_hz=RATE_HZ).root) == tree(data.root)
     with pytest.raises(InputError, match=r"made with .*'seed': 3.*choose another"):
         realbench(part, recordings, CLIPS, seed=4, rate_hz=RATE_HZ)
-    recipes = [RealClips(recordings, seed, RATE_HZ) for seed in (3, 4)]
+    recipes = [RealClips(recordings, seed, RATE_HZ, real_recordings.LIST) for seed in (3, 4)]
     assert recipes[0].scene(1) != recipes[1].scene(1)
 
 
@@ -154,7 +154,7 @@ def test_no_two_objects_of_a_scene_go_by_one_name() -> None:
     rng = np.random.default_rng(0)
     kinds = set()
     for _ in range(50):
-        chosen = draw_sounds(4, rng)
+        chosen = draw_sounds(SOUNDS, 4, rng)
         assert len({sound.category for sound in chosen}) == 4
         words = [word for sound in chosen for word in sound.words]
         assert len(set(words)) == len(words)
