@@ -210,6 +210,14 @@ def stem_powers() -> dict[str, np.ndarray]:
     return {name: stft(torch.from_numpy(s), 1024, 256).abs().square().numpy() for name, s in stems.items()}
 
 
+def test_the_readme_shows_what_the_demo_says_of_the_duet(jobs: Jobs) -> None:
+    shown = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8").split("demo-output/duet.binaural.wav  ")[1]
+    lines = shown.split("```")[0].splitlines()[1:]
+    levels = [(item.segment, item.spl_difference_db) for item in jobs("duet").report.segments]
+    said = [f"{part.start_s:5.1f} - {part.end_s:5.1f} s  {level:+5.1f} dB  {part.text}" for part, level in levels]
+    assert [line.strip() for line in lines] == [line.strip() for line in said]
+
+
 @pytest.mark.parametrize(("number", "left", "right"), [(0, "trumpet", "drums"), (1, "drums", "trumpet")])
 def test_the_two_instruments_are_at_different_sides_at_the_same_time(
     jobs: Jobs, number: int, left: str, right: str
