@@ -304,3 +304,18 @@ def test_commands_have_the_options_that_pages_use(page: Path) -> None:
             call = re.sub(r'"[^"]*"', "", call)
             for option in re.findall(r"(?<= )--?[a-z][\w-]*", f" {call}"):
                 assert option in known[name], f"{line}: {option}"
+
+
+_PROGRAM = re.compile(r"python ((?:benchmarks|tools)/\w+\.py)([^`\n#|]*)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_programs_have_the_options_that_pages_use(page: Path) -> None:
+    """Those of benchmarks and tools; and what they cannot do without is said, but in the log of trials."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    for name, words in _PROGRAM.findall(text):
+        source = (ROOT / name).read_text(encoding="utf-8")
+        used = set(re.findall(r"(?<= )--[a-z][\w-]*", words))
+        assert {option for option in used if f'"{option}"' not in source} == set(), name
+        needed = set(re.findall(r'add_argument\("(--[\w-]+)"[^\n]*required=True', source))
+        assert page.stem == "EXPERIMENTS" or not used or needed <= used, f"{name}{words}"

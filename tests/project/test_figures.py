@@ -13,6 +13,7 @@ import pytest
 
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, VOICES, load_categories
 from tas_core.datasets.sources.packages import PACKAGED_KITS, PACKAGED_VOICES, PACKAGES
+from tas_core.models.description import FAMILIES
 from tas_core.models.info import model_info
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -368,6 +369,10 @@ def test_what_the_pages_say_of_the_voices_and_soundfonts() -> None:
     said("MODEL_CARD.md", f"{128 - len(general.without_programs)} of its instruments")
 
 
+def test_the_readme_says_how_many_families_there_are() -> None:
+    said("README.md", f"has all {words_of(len(FAMILIES))} model families")
+
+
 # ------------------------------------------------------------------ all around
 
 TWIN = (
@@ -507,6 +512,29 @@ def test_the_tables_of_the_band_above_and_of_packed_material() -> None:
         "melodic {}, speech {}, kits {}, recordings {}, percussion {};".format(*whole),
         f"in segments of 32 ms {', '.join(segments)}",
     )
+
+
+def test_the_readme_says_what_the_program_withstood() -> None:
+    """As its own page says it, which has the tables."""
+    doors = re.findall(
+        r"^\| `[\w-]+` \| [^|]+ \| ([\d,]+) \|", page("docs/ROBUSTNESS.md").split("<!-- doors -->")[1], re.M
+    )
+    fewer = [count for count in doors if count != "100,000"]
+    assert len(set(fewer)) == 1
+    said(
+        "README.md",
+        f"{len(doors)} kinds of inputs under a coverage-guided fuzzer, {len(doors) - len(fewer)} of them with 100,000 "
+        f"inputs each (the {words_of(len(fewer))} that start ffmpeg for each, {fewer[0]})",
+    )
+    soak = re.search(
+        r"([\d,]+) requests in (\d+) minutes with the shipped model .*?: \+([\d.]+) %", page("docs/ROBUSTNESS.md")
+    )
+    assert soak
+    requests, minutes, growth = soak.groups()
+    said("README.md", f"{requests} mixed requests in one process, in {minutes} minutes: memory grew by {growth} %")
+    kills = {count for count in re.findall(r"^\| batch of 30 [^|]*\| (\d+), \d+ \|", page("docs/ROBUSTNESS.md"), re.M)}
+    assert len(kills) == 1
+    said("README.md", f"at {kills.pop()} random moments of a batch of 30 files")
 
 
 def test_what_was_measured_of_the_sphere() -> None:
