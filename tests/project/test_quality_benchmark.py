@@ -42,6 +42,16 @@ def test_every_row_of_the_paper_has_a_twin_that_predicts_v(quality: ModuleType) 
         assert getattr(quality.PRESETS[twin], "fusion", None) == getattr(quality.PRESETS[preset], "fusion", None)
 
 
+@pytest.mark.parametrize("name", ["quality-cpu", "quality-cpu-long-v"])
+def test_the_page_has_the_rows_that_were_measured(quality: ModuleType, name: str) -> None:
+    top = SCRIPT.parents[1]
+    result = json.loads((top / "benchmarks" / "results" / f"{name}.json").read_text(encoding="utf-8"))
+    page = (top / "docs" / "RESULTS.md").read_text(encoding="utf-8")
+    section = page.split(f"<!-- {name}: begin -->")[1].split(f"<!-- {name}: end -->")[0].strip()
+    command = section.splitlines()[0].strip("`")
+    assert quality.results_page(result, command) == section
+
+
 @pytest.mark.slow
 def test_folds_of_recordings(quality: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = write_fairplay(tmp_path / "fairplay", 2 * RATE_HZ)
