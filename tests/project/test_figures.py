@@ -256,12 +256,12 @@ def test_what_is_said_of_confidence() -> None:
 def test_what_confidence_was_fitted_on() -> None:
     fitted = json.loads((WEIGHTS / "slots" / "calibration.json").read_text(encoding="utf-8"))
     sets = fitted["provenance"]["sets"]
-    number = f"was fitted on {sum(sets.values()):,} objects of 542 validation scenes:"
+    number = f"was fitted on {sum(sets.values()):,} objects of"
     bench = {name.split(", ")[1]: count for name, count in sets.items() if name.startswith("bench-val")}
     said("docs/RESULTS.md", number, f"below which people are warned ({fitted['low']:.3f})")
     said(
         "MODEL_CARD.md",
-        f"{number} {sum(bench.values())} of TASBench-Sim's ({bench['own']} under own prompts, "
+        f"{number} validation scenes: {sum(bench.values())} of TASBench-Sim's ({bench['own']} under own prompts, "
         f"{bench['extended']} with a name too many, {bench['replaced']} with a name replaced), "
         f"{sets['m3, *']} of composed scenes, and {sets['m3, flare-game/*']} of scenes of recordings of flare-game",
     )
