@@ -342,7 +342,7 @@ def test_what_the_pages_say_of_the_catalogue() -> None:
         f"and {words_of(len(repositories))} repositories",
     )
     words = [len(c.training_words) for c in categories]
-    said("docs/PROMPTS.md", f"trained on {len(categories)} categories with {min(words)} to {max(words)} names each")
+    said("docs/PROMPTS.md", f"there are {len(categories)} categories with {min(words)} to {max(words)} names each")
     script = (ROOT / "scripts" / "install-training-material.sh").read_text(encoding="utf-8")
     fetched = script.split("packages=(")[1].split(")")[0].split()
     assert set(packages) <= set(fetched)

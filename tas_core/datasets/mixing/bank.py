@@ -216,7 +216,7 @@ class BankSettings:
         clips_per_source: clips of a category from one soundfont. Synthesized voices give three times as many, and
             voices of real people, whose material is long, eight times, and crowds one for each recording; the
             recordings of a category in a package up to twice as many, of many people eight times, as far as they
-            last; recorded kits, as those of soundfonts, six times.
+            last; kits, of soundfonts and recorded, six times; ensembles of a soundfont up to ten times.
         length_s: of a clip, at most.
         rate_hz: of the bank.
         seed: of melodies, sentences and levels.

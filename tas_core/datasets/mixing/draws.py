@@ -180,7 +180,8 @@ class SceneDrawer:
             )
         self.clips = {n: clips[n].tolist() for n in self.numbers}
         self.rows: dict[int, list[int]] = {}
-        self.speaker = {number: by_name[bank.categories[number]].speaker for number in self.numbers}
+        self.category = {number: by_name[bank.categories[number]] for number in self.numbers}
+        self.speaker = {number: category.speaker for number, category in self.category.items()}
         self.kinds: list[str] = []
         for number in self.numbers:
             category = by_name[bank.categories[number]]
@@ -297,7 +298,13 @@ class SceneDrawer:
         return chosen
 
     def _may_mean_each_other(self, one: int, other: int) -> bool:
-        """Whether a name of one category may be said of a sound of the other: a shared one, or a person's of a man."""
+        """Whether a name of one category may be said of a sound of the other.
+
+        It is a shared one, a person's of a man, or one is an ensemble that the other may play in.
+        """
+        a, b = self.category[one], self.category[other]
+        if a.may_hold(b) or b.may_hold(a):
+            return True
         speakers = {self.speaker[one], self.speaker[other]}
         person_and_other = "any" in speakers and None not in speakers
         return person_and_other or bool(set(self.rows[one]) & set(self.rows[other]))
@@ -402,4 +409,6 @@ def _frequency(category: Category) -> float:
         return 9.0
     if category.common:
         return 4.0
-    return {"speech": 16.0, "kit": 14.0, "melodic": 0.6, "recording": 0.6, "percussion": 0.3}[category.kind]
+    return {"speech": 16.0, "kit": 14.0, "ensemble": 28.0, "melodic": 0.6, "recording": 0.6, "percussion": 0.3}[
+        category.kind
+    ]

@@ -18,7 +18,7 @@ from tas_core.timeline.vocabulary import words_data
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Speaker = Literal["any", "male", "female"]
-Kind = Literal["melodic", "percussion", "kit", "speech", "recording"]
+Kind = Literal["melodic", "percussion", "kit", "ensemble", "speech", "recording"]
 SoundKind = Literal["voice", "music", "everyday"]
 SOUND_KINDS: tuple[SoundKind, ...] = ("voice", "music", "everyday")
 """What sounds are to people, whatever they are made of here."""
@@ -36,6 +36,8 @@ class Category:
     alone: TASBench-Sim's captions use ``words``, so that they stay as they are. ``held_out`` are synonyms that
     training never sees; ``common`` objects are drawn more often. ``recorded`` are patterns of file names by package
     (:mod:`tas_core.datasets.sources.packages`); a category of any kind may have recordings beside its own sound.
+    ``parts`` of an ensemble are roles (:mod:`tas_core.datasets.sources.arrangements`) and the General MIDI programs
+    that may play them.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Category:
     common: bool = False
     more: tuple[str, ...] = ()
     recorded: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    parts: tuple[tuple[str, tuple[int, ...]], ...] = ()
 
     @property
     def training_words(self) -> tuple[str, ...]:
@@ -66,6 +69,14 @@ class Category:
             return "music" if self.name in _RECORDED_MUSIC else "everyday"
         return "everyday" if self.program in _EFFECT_PROGRAMS else "music"
 
+    def may_hold(self, other: Category) -> bool:
+        """Whether the other's sound may be a part of this ensemble's: it has an instrument of that family."""
+        if other.parts:
+            return bool(self.parts)
+        if other.program is not None:
+            return any(program // 8 == other.program // 8 for _, programs in self.parts for program in programs)
+        return other.sound_kind == "music" and any(role == "drums" for role, _ in self.parts)
+
 
 @lru_cache(maxsize=1)
 def load_categories() -> tuple[Category, ...]:
@@ -78,6 +89,8 @@ def load_categories() -> tuple[Category, ...]:
             kind = "percussion"
         elif entry.get("kit"):
             kind = "kit"
+        elif "parts" in entry:
+            kind = "ensemble"
         elif "speaker" in entry:
             kind = "speech"
         else:
@@ -98,6 +111,7 @@ def load_categories() -> tuple[Category, ...]:
                 common=bool(entry.get("common", False)),
                 more=tuple(entry.get("more", ())),
                 recorded=tuple((package, tuple(patterns)) for package, patterns in entry.get("recorded", {}).items()),
+                parts=tuple((role, tuple(programs)) for role, programs in entry.get("parts", ())),
             )
         )
     return tuple(categories)
@@ -125,6 +139,8 @@ class SoundFont:
         """Whether sounds of this kind come from soundfonts, and from this one."""
         if category.kind == "melodic":
             return not self.only_percussion and category.program not in self.without_programs
+        if category.kind == "ensemble":
+            return not self.only_percussion
         return category.kind in ("percussion", "kit") and not self.without_percussion
 
 

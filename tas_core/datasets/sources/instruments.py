@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from tas_core.conventions import db_to_amplitude
+from tas_core.datasets.sources.arrangements import Harmony, write_part
 from tas_core.datasets.sources.catalogue import Category, SoundFont
 from tas_core.datasets.sources.clips import DryClip, finish_clip, missing_material, source_rng
 from tas_core.datasets.sources.melodies import Note, kit_pattern, melody, percussion_hits
@@ -20,6 +22,9 @@ _SYNTH_BLOCK = 64
 _VOICES = 128
 _SPARE_VOICES = 32
 """More than a single note takes, lest the synthesizer should complain that it has none left."""
+_LEFT_OUT = 0.25
+"""How often a part of an ensemble is silent."""
+_PART_DB = 6.0
 _SYNTH_PERIOD = 48000
 """FluidSynth's dither repeats after this many samples, a multiple of the 64 that it computes at a time."""
 
@@ -136,6 +141,34 @@ def font_clip(
     return None if samples is None else finish_clip(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
 
 
+def ensemble_clip(
+    synth: FontSynth | PatchSynth, font: SoundFont, category: Category, length_s: float, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Random music of an ensemble at the synthesizer's rate, float32 (time); None where fewer than two parts sound.
+
+    One of four parts is left out, levels differ by 6 dB to each side.
+    """
+    harmony, tuning = (
+        Harmony.draw(rng, slow=not any(role == "drums" for role, _ in category.parts)),
+        rng.uniform(-60, 60),
+    )
+    together, sounding = np.zeros(round(length_s * _SYNTH_RATE_HZ), np.float32), 0
+    for role, programs in category.parts:
+        played = [program for program in programs if program not in font.without_programs]
+        left_out = rng.random() < _LEFT_OUT
+        if left_out or (font.without_percussion if role == "drums" else not played):
+            continue
+        program = None if role == "drums" else played[int(rng.integers(len(played)))]
+        notes = write_part(role, program or 0, harmony, length_s, rng)
+        samples = synth.render(notes, length_s, program=program, tuning_cents=0.0 if program is None else tuning)
+        if samples is None or (power := float(np.square(samples).mean())) == 0:
+            continue
+        level = db_to_amplitude(float(rng.uniform(-_PART_DB, _PART_DB)))
+        together[: len(samples)] += samples * np.float32(level / np.sqrt(power))
+        sounding += 1
+    return together if sounding > 1 else None
+
+
 def render_font(
     font: SoundFont, categories: Sequence[Category], clips: int, length_s: float, rate_hz: int, seed: int
 ) -> Iterator[DryClip]:
@@ -144,9 +177,14 @@ def render_font(
     for category in categories:
         if not font.plays(category):
             continue
-        count = clips * 6 if category.kind == "kit" else clips
+        count = clips * {"kit": 6, "ensemble": 10}.get(category.kind, 1)
         for index in range(count):
-            done = font_clip(synth, category, length_s, rate_hz, source_rng(seed, font.name, category.name, index))
+            rng = source_rng(seed, font.name, category.name, index)
+            if category.kind == "ensemble":
+                samples = ensemble_clip(synth, font, category, length_s, rng)
+                done = None if samples is None else finish_clip(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
+            else:
+                done = font_clip(synth, category, length_s, rate_hz, rng)
             if done is not None:
                 yield DryClip(category.name, f"{font.name}/{category.name}", font.split, done)
     synth.close()

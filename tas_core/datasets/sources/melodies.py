@@ -130,9 +130,10 @@ def percussion_hits(key: int, duration_s: float, rng: np.random.Generator) -> li
     return notes
 
 
-def kit_pattern(duration_s: float, rng: np.random.Generator) -> list[Note]:
-    """A beat over kick, snare, hi-hat, with fills on toms and cymbals."""
-    beat_s = 60.0 / rng.uniform(70, 165)
+def kit_pattern(duration_s: float, rng: np.random.Generator, beat_s: float | None = None) -> list[Note]:
+    """A beat over kick, snare, hi-hat, with fills on toms and cymbals; its tempo is drawn where none is given."""
+    if beat_s is None:
+        beat_s = 60.0 / rng.uniform(70, 165)
     kick = [0, 2] + ([2.5] if rng.random() < 0.5 else []) + ([3.5] if rng.random() < 0.3 else [])
     snare = [1, 3] + ([3.75] if rng.random() < 0.2 else [])
     hat_key = int(rng.choice([42, 42, 46, 51]))
