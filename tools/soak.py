@@ -142,6 +142,14 @@ class Soak:
         soundfile.write(path, sound, rate_hz, subtype=subtype)
         return path
 
+    def _part(self, source: Path) -> Path:
+        """A sound that another, written anew, is the sum of with what was there."""
+        samples, rate_hz = soundfile.read(source, always_2d=True)
+        part = 0.1 * self._rng.standard_normal(samples.shape)
+        soundfile.write(source, samples + part, rate_hz, subtype=INPUTS[source.suffix[1:]])
+        soundfile.write(path := source.with_name("given.wav"), part, rate_hz, subtype="FLOAT")
+        return path
+
     def _words(self, places: tuple[str, ...]) -> str:
         count = int(self._rng.integers(1, 4))
         names: list[str] = []
@@ -186,8 +194,7 @@ class Soak:
         if rng.random() < 0.5:
             how = {"prompt": self._words(places)}
         if rng.random() < 0.2:
-            given = self._sound(work / "given.wav", "FLOAT", seconds)
-            how = {"prompt": "oboe on the left", "objects": (SourceFile("oboe", given),)}
+            how = {"prompt": "oboe on the left", "objects": (SourceFile("oboe", self._part(source)),)}
         if has_binaural and rng.random() < 0.2:
             how["page"] = work / "page.html"
         if rng.random() < 0.2:
