@@ -7,7 +7,8 @@ Does what a server would: loads a model once, and makes one request after anothe
 all formats with names that did not occur before, both renderers, all formats of delivery, stems, sidecars, pages, and
 one request in five that is an error. A sample is taken every so many requests, after a collection of garbage and
 ``malloc_trim``, so that what is counted is held by somebody. It ends with 1 if memory after the warm-up grows by more
-than 5 %, a descriptor, a thread, a child or a temporary file is left, or anything but an error of ours is raised.
+than 5 %, a descriptor, a thread, a child or a temporary file is left, anything but an error of ours is raised, or, in
+300 requests and more, something that is asked for (a format, a page, objects' own files) is never made.
 """
 
 import argparse
@@ -47,6 +48,9 @@ PLACES: Final = ("on the left", "on the right", "in the center", "at 40 degrees"
 AROUND: Final = ("behind me on the left", "above", "far away on the right", "in a circle around me")
 INPUTS: Final = {"wav": "PCM_16", "flac": "PCM_24", "ogg": "VORBIS", "aiff": "PCM_16", "mp3": "MPEG_LAYER_III"}
 OUTPUTS: Final = ("wav", "flac", "ogg", "mp3", "aiff", "opus", "m4a")
+ASKED: Final = ("prompt", "timeline", "own files", "page", "stems")
+ENOUGH: Final = 300
+"""Requests among which each that can be made is made once."""
 FORMATS: Final = ("stereo", "5.1", "5.1.4", "7.1.4", "ambix1", "ambix2", "ambix3", "adm", "objects", "rpp", "osc")
 
 
@@ -81,6 +85,7 @@ class Soak:
         self.temporary.mkdir()
         tempfile.tempdir = str(self.temporary)
         self.ends: Counter[str] = Counter()
+        self.made: Counter[str] = Counter()
         self.unexpected: list[str] = []
         self._began = time.monotonic()
 
@@ -96,6 +101,7 @@ class Soak:
                 with prepare_file(request, options) as prepared:
                     process_file(prepared, self._model)
                 end = "made"
+                self.made.update(asked_for(request))
             except TasError as error:
                 end = type(error).__name__
             except Exception as error:  # whatever it is, the others go on
@@ -233,6 +239,19 @@ class Soak:
         out.write_bytes(b"mine")
 
 
+def asked_for(request: FileRequest) -> list[str]:
+    """What a request asks for, of :data:`ASKED`, :data:`FORMATS`, :data:`INPUTS` and :data:`OUTPUTS`."""
+    given = (request.prompt, request.timeline_path, request.objects, request.page, request.stems)
+    asked = [name for name, value in zip(ASKED, given, strict=True) if value]
+    return [*asked, *request.formats, f"from {request.source.suffix[1:]}", f"to {request.out.suffix[1:]}"]
+
+
+def never_made(made: Counter[str]) -> list[str]:
+    """What a long soak has to have made and has not."""
+    wanted = [*ASKED, *FORMATS, *(f"from {ending}" for ending in INPUTS), *(f"to {ending}" for ending in OUTPUTS)]
+    return [f"never made: {name}" for name in wanted if name not in made]
+
+
 def grown(samples: list[Sample], what: Callable[[Sample], float]) -> float:
     """By how much the last quarter is above the first after the warm-up, as a fraction; medians of both."""
     settled = samples[int(len(samples) * WARM_UP) :]
@@ -282,6 +301,8 @@ def main() -> int:
                     log.write(line + "\n")
         tempfile.tempdir = None
     found = complaints(samples, soak.unexpected)
+    if soak.ends.total() >= ENOUGH:
+        found += never_made(soak.made)
     change = grown(samples, lambda s: s.resident_mb)
     print(f"{soak.ends.total()} requests: {dict(soak.ends)}; memory {change:+.2%} after the warm-up", file=sys.stderr)
     print(*found, sep="\n", file=sys.stderr)

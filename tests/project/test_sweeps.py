@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -21,7 +22,9 @@ import typer
 from tas_cli.main import app
 from tas_core.audio.formats import WRITABLE
 from tas_core.delivery.formats import BINAURAL, FORMATS
+from tas_core.jobs.request import FileRequest
 from tas_core.timeline.files import EXTENSIONS as TIMELINES
+from tas_core.timeline.sources import SourceFile
 from tests.support.scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -96,6 +99,16 @@ def test_every_command_format_and_option_that_writes_is_swept() -> None:
     missing += sorted(set(TIMELINES) - {".yml"} - endings)
     missing += sorted({".png", ".svg", ".pdf"} - endings)
     assert not missing
+
+
+def test_what_a_soak_never_made_is_said() -> None:
+    soak = load_script("tools/soak.py")
+    wav, cello = Path("in.wav"), SourceFile("cello", Path("cello.wav"))
+    asked = soak.asked_for(FileRequest(wav, Path("out.adm"), prompt="cello left", objects=(cello,), formats=("adm",)))
+    assert asked == ["prompt", "own files", "adm", "from wav", "to adm"]
+    every = [*soak.ASKED, *soak.FORMATS, *(f"from {e}" for e in soak.INPUTS), *(f"to {e}" for e in soak.OUTPUTS)]
+    assert soak.never_made(Counter(every)) == []
+    assert soak.never_made(Counter(set(every) - {"page", "5.1"})) == ["never made: page", "never made: 5.1"]
 
 
 def test_growth_and_what_is_left_are_found() -> None:
