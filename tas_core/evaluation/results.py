@@ -18,8 +18,11 @@ from tas_core.system.machine import package_versions, processor_name
 
 REPORT_FORMAT: Final = 1
 LEVEL: Final = 0.95
-CLIP_GROUPS: Final = ("1 object", "2 objects", "3 objects or more", "dry", "reverberant")
-"""Kinds of simulated clips, which some measures are also given for; dry is a room without reflections."""
+CLIP_GROUPS: Final = ("1 object", "2 objects", "3 objects or more", "dry", "reverberant", "recorded mixture")
+"""Kinds of simulated clips, which some measures are also given for.
+
+Dry is a room without reflections; a recorded mixture has objects that are parts of one recording.
+"""
 GROUPS: Final = (*CLIP_GROUPS, *SOUND_KINDS)
 """And kinds of objects: what a clip gets there is of its objects of that kind alone."""
 

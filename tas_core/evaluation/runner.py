@@ -131,11 +131,13 @@ def evaluate(
 
 
 def _groups(clips: Sequence[str], scenes: Mapping[str, Scene]) -> dict[str, list[str]]:
-    """Clips by how many objects they have, and by whether they are in a room."""
+    """Clips by how many objects they have, by whether they are in a room, and those that were recorded together."""
     groups: dict[str, list[str]] = {group: [] for group in CLIP_GROUPS}
     for clip in (clip for clip in clips if clip in scenes):
         groups[CLIP_GROUPS[min(len(scenes[clip].objects), 3) - 1]].append(clip)
         groups["dry" if scenes[clip].room.rt60_s == 0 else "reverberant"].append(clip)
+        if scenes[clip].is_recorded_mixture:
+            groups["recorded mixture"].append(clip)
     return groups
 
 

@@ -30,6 +30,7 @@ from tas_core.datasets.sources.real_sounds import (
 )
 from tas_core.datasets.tasbench.layout import HEAD_FILE, TasBench
 from tas_core.datasets.tasbench.scenes import (
+    FROM_SECOND,
     LENGTH_S,
     Scene,
     SceneObject,
@@ -54,7 +55,6 @@ OBJECT_SHARES: Final = (0.25, 0.4, 0.2, 0.15)
 _ATTEMPTS = 8
 _DRAWS = 1000
 _SILENT = 1e-3
-_FROM = " from second "
 
 
 def realbench(
@@ -182,7 +182,7 @@ class RealClips:
         for i, (part, place_deg) in enumerate(zip(parts, draw_places(len(parts), rng), strict=True)):
             item = self._placed(part, number, i, place_deg, rng)
             level_db = round(levels[i] - max(levels), 1)
-            where = f"{part.files[0]}{_FROM}{first_s:g}"
+            where = f"{part.files[0]}{FROM_SECOND}{first_s:g}"
             objects.append(replace(item, level_db=level_db, material=(where,)))
         return objects
 
@@ -220,7 +220,7 @@ class RealClips:
 
     def _recorded(self, item: SceneObject, attempt: int, rate_hz: int) -> np.ndarray | None:
         sound = self.known.by_source[item.source]
-        _, of_mixture, start_s = item.material[0].rpartition(_FROM)
+        _, of_mixture, start_s = item.material[0].rpartition(FROM_SECOND)
         if of_mixture:
             return part_clip(sound, self.recordings, float(start_s), LENGTH_S, rate_hz)[0]
         rng = source_rng(item.seed, item.source, attempt)

@@ -38,6 +38,8 @@ from tas_core.timeline.segments import Timeline
 from tas_core.timeline.sphere import SpherePath, Trace
 
 LENGTH_S = 10.0
+FROM_SECOND = " from second "
+"""Between a file and a time in what an object is made of: so is a part of a recorded mixture written."""
 _LONGEST_S = 3600.0
 _MOST = 1e6
 """Seconds or degrees of a point of a path."""
@@ -142,6 +144,11 @@ class Scene:
     peak_dbfs: float
     objects: tuple[SceneObject, ...]
     room_name: str = ""
+
+    @property
+    def is_recorded_mixture(self) -> bool:
+        """Whether its objects are parts of one recording, at the levels that they have in it."""
+        return any(FROM_SECOND in name for item in self.objects for name in item.material)
 
     @property
     def on_sphere(self) -> bool:
