@@ -15,7 +15,7 @@ import errno
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -32,6 +32,7 @@ from torch import Tensor
 from tas_core.datasets.mixing import codec
 from tas_core.datasets.mixing.tensor_file import open_tensors
 from tas_core.datasets.sources.catalogue import (
+    SINGING,
     SOUNDFONTS,
     SPLITS,
     VOICES,
@@ -217,6 +218,7 @@ class BankSettings:
             voices of real people, whose material is long, eight times, and crowds one for each recording; the
             recordings of a category in a package up to twice as many, of many people eight times, as far as they
             last; kits, of soundfonts and recorded, six times; ensembles of a soundfont up to ten times.
+            Real people sing as many, crowds ten times.
         length_s: of a clip, at most.
         rate_hz: of the bank.
         seed: of melodies, sentences and levels.
@@ -240,12 +242,14 @@ class BankSettings:
 class _Job:
     """One source to render, and so many clips of it at most.
 
-    A soundfont, a voice, or the recordings of a category in a split or in a package.
+    A soundfont, a voice, or the recordings of a category in a split or in a package; ``sung`` is what a voice sings in
+    place of what it says.
     """
 
     subject: SoundFont | Voice | Packaged | tuple[Category, Split]
     clips: int
     settings: BankSettings
+    sung: bool = False
 
     @property
     def name(self) -> str:
@@ -257,9 +261,18 @@ def _jobs(settings: BankSettings) -> list[_Job]:
     clips = settings.clips_per_source
     found = [_Job(font, clips, settings) for font in settings.fonts]
     found += [_Job(voice, clips * (8 if voice.engine == "files" else 3), settings) for voice in settings.voices]
+    found += _sung(settings.voices, settings)
     recorded = [category for category in settings.categories if category.samples]
     found += [_Job((category, split), clips, settings) for category in recorded for split in SPLITS]
     return found + _packaged_jobs(settings)
+
+
+def _sung(voices: Iterable[Voice], settings: BankSettings) -> list[_Job]:
+    """Voices that sing, those of crowds often."""
+    if SINGING not in (category.name for category in settings.categories):
+        return []
+    clips = settings.clips_per_source
+    return [_Job(voice, clips * (10 if voice.crowd else 1), settings, sung=True) for voice in voices if voice.sings]
 
 
 def _packaged_jobs(settings: BankSettings) -> list[_Job]:
@@ -271,7 +284,8 @@ def _packaged_jobs(settings: BankSettings) -> list[_Job]:
         return []
     check_packages(root, settings.categories)
     packages = {package.name: package for package in PACKAGES}
-    found = [_Job(voice, clips * 8, settings) for voice in packaged_voices(root)]
+    voices = packaged_voices(root)
+    found = [_Job(voice, clips * 8, settings) for voice in voices] + _sung(voices, settings)
     for category in settings.categories:
         if category.kind == "kit":
             kits = [Packaged(category, packages[kit.package], root, kit) for kit in PACKAGED_KITS]
@@ -296,6 +310,7 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     from tas_core.datasets.sources.instruments import render_font
     from tas_core.datasets.sources.package_clips import render_kit, render_package
     from tas_core.datasets.sources.recordings import render_recordings
+    from tas_core.datasets.sources.singing import render_singing
     from tas_core.datasets.sources.speech import render_voice
 
     found: Iterator[DryClip]
@@ -303,7 +318,8 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     if isinstance(job.subject, SoundFont):
         found = render_font(job.subject, c.categories, job.clips, c.length_s, c.rate_hz, c.seed)
     elif isinstance(job.subject, Voice):
-        found = render_voice(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)
+        render_said_or_sung = render_singing if job.sung else render_voice
+        found = render_said_or_sung(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)
     elif isinstance(job.subject, Packaged):
         render = render_package if job.subject.kit is None else render_kit
         found = render(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)

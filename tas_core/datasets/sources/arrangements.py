@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from tas_core.datasets.sources.melodies import Note, kit_pattern, program_range
+from tas_core.datasets.sources.melodies import Note, kit_pattern
 
 MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
 MINOR: Final = (0, 2, 3, 5, 7, 8, 10)
@@ -62,12 +62,14 @@ class Harmony:
         return [key for key in range(low, high + 1) if key % 12 in wanted]
 
 
-def write_part(role: str, program: int, harmony: Harmony, duration_s: float, rng: np.random.Generator) -> list[Note]:
+def write_part(
+    role: str, keys: tuple[int, int], harmony: Harmony, duration_s: float, rng: np.random.Generator
+) -> list[Note]:
     """Notes of one part of an arrangement.
 
     Args:
         role: ``drums``, ``bass``, ``chords`` or ``lead``.
-        program: General MIDI program that plays it, whose range is kept to; any number for drums.
+        keys: the lowest and the highest that who plays it can play; drums have their own.
         harmony: of the whole arrangement.
         duration_s: seconds to fill.
         rng: source of what is left open.
@@ -75,7 +77,7 @@ def write_part(role: str, program: int, harmony: Harmony, duration_s: float, rng
     if role == "drums":
         return kit_pattern(duration_s, rng, beat_s=harmony.beat_s)
     bars = int(np.ceil(duration_s / (_BEATS * harmony.beat_s)))
-    played = _PARTS[role](program_range(program), harmony, bars, rng)
+    played = _PARTS[role](keys, harmony, bars, rng)
     loudness = int(rng.integers(60, 105))
     notes = []
     for start, beats, key in played:

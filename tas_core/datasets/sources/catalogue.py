@@ -22,6 +22,8 @@ Kind = Literal["melodic", "percussion", "kit", "ensemble", "speech", "recording"
 SoundKind = Literal["voice", "music", "everyday"]
 SOUND_KINDS: tuple[SoundKind, ...] = ("voice", "music", "everyday")
 """What sounds are to people, whatever they are made of here."""
+SINGING = "singing"
+"""The category of what voices sing (:mod:`tas_core.datasets.sources.singing`)."""
 _EFFECT_PROGRAMS = range(120, 128)
 """General MIDI's sound effects."""
 _RECORDED_VOICES = frozenset({"singing", "beatbox", "chanting", "crowd talking", "children"})
@@ -162,6 +164,11 @@ class Voice:
     in_benchmark: bool = True
     acted: bool = False
     crowd: bool = False
+
+    @property
+    def sings(self) -> bool:
+        """Whether what it says is made into singing: that of people who speak as themselves."""
+        return self.engine == "files" and not self.acted
 
 
 _SF2 = Path("/usr/share/sounds/sf2")

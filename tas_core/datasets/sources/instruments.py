@@ -13,7 +13,7 @@ from tas_core.conventions import db_to_amplitude
 from tas_core.datasets.sources.arrangements import Harmony, write_part
 from tas_core.datasets.sources.catalogue import Category, SoundFont
 from tas_core.datasets.sources.clips import DryClip, finish_clip, missing_material, source_rng
-from tas_core.datasets.sources.melodies import Note, kit_pattern, melody, percussion_hits
+from tas_core.datasets.sources.melodies import Note, kit_pattern, melody, percussion_hits, program_range
 from tas_core.datasets.sources.timidity import PatchSynth
 from tas_core.errors import TasError
 
@@ -159,7 +159,7 @@ def ensemble_clip(
         if left_out or (font.without_percussion if role == "drums" else not played):
             continue
         program = None if role == "drums" else played[int(rng.integers(len(played)))]
-        notes = write_part(role, program or 0, harmony, length_s, rng)
+        notes = write_part(role, program_range(program or 0), harmony, length_s, rng)
         samples = synth.render(notes, length_s, program=program, tuning_cents=0.0 if program is None else tuning)
         if samples is None or (power := float(np.square(samples).mean())) == 0:
             continue

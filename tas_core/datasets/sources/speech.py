@@ -63,12 +63,15 @@ def voice_files(voice: Voice) -> tuple[Path, ...]:
 def voice_clip(voice: Voice, length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
     """Random sentences of one speaker: float32 (time), peak 0.9, at most ``length_s``; None where nothing sounds."""
     if voice.engine == "files":
-        return _recorded_clip(voice_files(voice), length_s, rate_hz, rng)
+        return recorded_voice_clip(voice_files(voice), length_s, rate_hz, rng)
     samples, from_hz = _speak(voice, rng)
     return finish_clip(samples, from_hz, rate_hz, length_s)
 
 
-def _recorded_clip(files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
+def recorded_voice_clip(
+    files: Sequence[Path], length_s: float, rate_hz: int, rng: np.random.Generator
+) -> np.ndarray | None:
+    """Recordings of a speaker in a row, as they are: float32 (time), peak 0.9; None where nothing sounds."""
     samples, _ = join_recordings(files, length_s, rate_hz, rng, vary=False)
     return finish_clip(samples, rate_hz, rate_hz, length_s)
 
@@ -82,7 +85,7 @@ def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: 
     people: Iterable[list[np.ndarray | None]]
     if voice.crowd:
         people = (
-            [_recorded_clip([file], length_s, rate_hz, source_rng(seed, voice.name, index))]
+            [recorded_voice_clip([file], length_s, rate_hz, source_rng(seed, voice.name, index))]
             for index, file in enumerate(voice_files(voice))
         )
     else:
