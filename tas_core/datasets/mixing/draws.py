@@ -19,7 +19,7 @@ from tas_core.conventions import db_to_amplitude
 from tas_core.datasets.mixing.bank import StemBank
 from tas_core.datasets.mixing.phrases import REST_PHRASES, PhraseTable
 from tas_core.datasets.mixing.room_bank import RoomBank
-from tas_core.datasets.sources.catalogue import Category, Split
+from tas_core.datasets.sources.catalogue import SINGING, Category, Split
 from tas_core.datasets.tasbench.captions import STYLE_FRACTIONS, STYLES, CaptionedObject, Captioner
 from tas_core.errors import InputError
 
@@ -405,6 +405,8 @@ def _chance(probability: float, rng: np.random.Generator) -> bool:
 
 def _frequency(category: Category) -> float:
     """How often a category is drawn: what people record most, above all voices and drums, most often."""
+    if category.name == SINGING:
+        return 14.0
     if category.name in _STRINGS:
         return 9.0
     if category.common:
