@@ -32,6 +32,7 @@ from torch import Tensor
 from tas_core.datasets.mixing import codec
 from tas_core.datasets.mixing.tensor_file import open_tensors
 from tas_core.datasets.sources.catalogue import (
+    CROWD,
     SINGING,
     SOUNDFONTS,
     SPLITS,
@@ -218,7 +219,8 @@ class BankSettings:
             voices of real people, whose material is long, eight times, and crowds one for each recording; the
             recordings of a category in a package up to twice as many, of many people eight times, as far as they
             last; kits, of soundfonts and recorded, six times; ensembles of a soundfont up to ten times.
-            Real people sing as many, crowds ten times.
+            Real people sing as many, crowds ten times; and
+            ten times as many are of several voices at once.
         length_s: of a clip, at most.
         rate_hz: of the bank.
         seed: of melodies, sentences and levels.
@@ -239,14 +241,22 @@ class BankSettings:
 
 
 @dataclass(frozen=True)
+class _Crowd:
+    """People of one split, who talk at once."""
+
+    voices: tuple[Voice, ...]
+    name: str = CROWD
+
+
+@dataclass(frozen=True)
 class _Job:
     """One source to render, and so many clips of it at most.
 
-    A soundfont, a voice, or the recordings of a category in a split or in a package; ``sung`` is what a voice sings in
-    place of what it says.
+    A soundfont, a voice, voices at once, or the recordings of a category in a split or in a package; ``sung`` is what a
+    voice sings in place of what it says.
     """
 
-    subject: SoundFont | Voice | Packaged | tuple[Category, Split]
+    subject: SoundFont | Voice | _Crowd | Packaged | tuple[Category, Split]
     clips: int
     settings: BankSettings
     sung: bool = False
@@ -264,7 +274,16 @@ def _jobs(settings: BankSettings) -> list[_Job]:
     found += _sung(settings.voices, settings)
     recorded = [category for category in settings.categories if category.samples]
     found += [_Job((category, split), clips, settings) for category in recorded for split in SPLITS]
-    return found + _packaged_jobs(settings)
+    found += _packaged_jobs(settings)
+    return found + _crowds([job.subject for job in found if isinstance(job.subject, Voice) and not job.sung], settings)
+
+
+def _crowds(voices: Sequence[Voice], settings: BankSettings) -> list[_Job]:
+    """Real people at once, of each split that has any."""
+    if CROWD not in (category.name for category in settings.categories):
+        return []
+    of_split = [tuple(v for v in voices if v.is_natural and v.split == split) for split in SPLITS]
+    return [_Job(_Crowd(people), settings.clips_per_source * 10, settings) for people in of_split if people]
 
 
 def _sung(voices: Iterable[Voice], settings: BankSettings) -> list[_Job]:
@@ -272,7 +291,9 @@ def _sung(voices: Iterable[Voice], settings: BankSettings) -> list[_Job]:
     if SINGING not in (category.name for category in settings.categories):
         return []
     clips = settings.clips_per_source
-    return [_Job(voice, clips * (10 if voice.crowd else 1), settings, sung=True) for voice in voices if voice.sings]
+    return [
+        _Job(voice, clips * (10 if voice.crowd else 1), settings, sung=True) for voice in voices if voice.is_natural
+    ]
 
 
 def _packaged_jobs(settings: BankSettings) -> list[_Job]:
@@ -311,7 +332,7 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     from tas_core.datasets.sources.package_clips import render_kit, render_package
     from tas_core.datasets.sources.recordings import render_recordings
     from tas_core.datasets.sources.singing import render_singing
-    from tas_core.datasets.sources.speech import render_voice
+    from tas_core.datasets.sources.speech import render_babble, render_voice
 
     found: Iterator[DryClip]
     c = job.settings
@@ -320,6 +341,8 @@ def _render_job(job: _Job, scratch: Path) -> tuple[Path, list[tuple[str, str, Sp
     elif isinstance(job.subject, Voice):
         render_said_or_sung = render_singing if job.sung else render_voice
         found = render_said_or_sung(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)
+    elif isinstance(job.subject, _Crowd):
+        found = render_babble(job.subject.voices, job.clips, c.length_s, c.rate_hz, c.seed)
     elif isinstance(job.subject, Packaged):
         render = render_package if job.subject.kit is None else render_kit
         found = render(job.subject, job.clips, c.length_s, c.rate_hz, c.seed)

@@ -22,6 +22,8 @@ Kind = Literal["melodic", "percussion", "kit", "ensemble", "speech", "recording"
 SoundKind = Literal["voice", "music", "everyday"]
 SOUND_KINDS: tuple[SoundKind, ...] = ("voice", "music", "everyday")
 """What sounds are to people, whatever they are made of here."""
+CROWD = "crowd talking"
+"""The category of voices at once (:mod:`tas_core.datasets.sources.speech`)."""
 SINGING = "singing"
 """The category of what voices sing (:mod:`tas_core.datasets.sources.singing`)."""
 _EFFECT_PROGRAMS = range(120, 128)
@@ -166,8 +168,8 @@ class Voice:
     crowd: bool = False
 
     @property
-    def sings(self) -> bool:
-        """Whether what it says is made into singing: that of people who speak as themselves."""
+    def is_natural(self) -> bool:
+        """Whether people speak as themselves; only such voices sing, and talk at once in crowds."""
         return self.engine == "files" and not self.acted
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tas_core.audio import read_audio, to_mono
-from tas_core.datasets.sources.catalogue import Speaker, Voice
+from tas_core.conventions import db_to_amplitude
+from tas_core.datasets.sources.catalogue import CROWD, Speaker, Voice
 from tas_core.datasets.sources.clips import DryClip, finish_clip, missing_material, run_synthesizer, source_rng
 from tas_core.datasets.sources.pitch import median_pitch_hz, speakers_by_pitch
 from tas_core.datasets.sources.recordings import join_recordings
@@ -74,6 +75,31 @@ def recorded_voice_clip(
     """Recordings of a speaker in a row, as they are: float32 (time), peak 0.9; None where nothing sounds."""
     samples, _ = join_recordings(files, length_s, rate_hz, rng, vary=False)
     return finish_clip(samples, rate_hz, rate_hz, length_s)
+
+
+def babble_clip(voices: Sequence[Voice], length_s: float, rate_hz: int, rng: np.random.Generator) -> np.ndarray | None:
+    """Three to ten people who talk at once, some of them twice if there are few: float32 (time), peak 0.9.
+
+    Levels differ by 12 dB at most; None where nothing sounds.
+
+    Raises:
+        TasError: recordings are missing.
+    """
+    together = np.zeros(round(length_s * rate_hz), np.float32)
+    for _ in range(int(rng.integers(3, 11))):
+        one = voice_clip(voices[int(rng.integers(len(voices)))], length_s, rate_hz, rng)
+        if one is not None:
+            together[: len(one)] += one * np.float32(db_to_amplitude(float(rng.uniform(-12, 0))))
+    return finish_clip(together, rate_hz, rate_hz, length_s)
+
+
+def render_babble(voices: Sequence[Voice], clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:
+    """So many crowds of voices of one split."""
+    split = voices[0].split
+    for index in range(clips):
+        done = babble_clip(voices, length_s, rate_hz, source_rng(seed, CROWD, split, index))
+        if done is not None:
+            yield DryClip(CROWD, f"voices at once ({split})", split, done)
 
 
 def render_voice(voice: Voice, clips: int, length_s: float, rate_hz: int, seed: int) -> Iterator[DryClip]:

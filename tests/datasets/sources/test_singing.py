@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 import soundfile
 from scipy.signal import lfilter
 
-from tas_core.datasets.sources.catalogue import SINGING, VOICES, Voice, load_categories
+from tas_core.datasets.mixing.bank import BankSettings, build_bank
+from tas_core.datasets.sources.catalogue import CROWD, SINGING, VOICES, Voice, load_categories
 from tas_core.datasets.sources.melodies import Note
 from tas_core.datasets.sources.pitch import median_pitch_hz
 from tas_core.datasets.sources.singing import render_singing, sing, singing_clip, take_apart
@@ -124,12 +126,32 @@ def test_a_folder_of_recordings_sings_in_its_split(crowd: bool, tmp_path: Path) 
         assert (clip.category, clip.source, clip.split) == (SINGING, "somebody sung", "val")
         assert np.abs(clip.samples).max() == pytest.approx(0.9, abs=1e-6)
         assert clip.samples.dtype == np.float32
-    assert not replace(voice, acted=True).sings
+    assert not replace(voice, acted=True).is_natural
     assert SINGING in {category.name for category in load_categories()}
-    assert {v.engine for v in VOICES if v.sings} == {"files"}
+    assert {v.engine for v in VOICES if v.is_natural} == {"files"}
 
 
 def test_a_vocoder_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyworld", None)
     with pytest.raises(TasError, match=r"needs the WORLD vocoder: pip install 'tas\[simulate\]'"):
         take_apart(babble(1.0), RATE_HZ)
+
+
+def test_a_bank_holds_what_voices_sing_and_what_they_say_at_once(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "1.wav", babble(), RATE_HZ)
+    voice = Voice("somebody", "train", "male", "files", str(tmp_path), "CC0", ("*.wav",))
+    actor = replace(voice, name="an actor", acted=True)
+    names = (SINGING, CROWD, "man talking")
+    categories = tuple(category for category in load_categories() if category.name in names)
+    recordless = tuple(replace(category, samples=(), recorded=()) for category in categories)
+    settings = BankSettings(1, 2.0, RATE_HZ, categories=recordless, fonts=(), voices=(voice, actor))
+    bank = build_bank(settings, jobs=1)
+    made = Counter(
+        (bank.sources[s], bank.categories[c]) for s, c in zip(bank.source.tolist(), bank.category.tolist(), strict=True)
+    )
+    assert made == {
+        ("somebody", "man talking"): 8,
+        ("an actor", "man talking"): 8,
+        ("somebody sung", SINGING): 1,
+        ("voices at once (train)", CROWD): 10,
+    }
