@@ -57,7 +57,8 @@ def test_only_what_is_recorded_and_kept_for_validation_is_in_it(
         assert rate_hz == tones.sample_rate_hz
         np.testing.assert_allclose(sound, tones.clip(clip).numpy(), atol=2 / 32768)  # 16 bits
     assert len(list((tmp_path / "made-sounds").glob("*/*/*.wav"))) == 3
-    tool.write_sounds(StemBank.load(bank / "bank.safetensors", "val"), tmp_path / "more", instruments=True)
+    sounds = tool.write_sounds(StemBank.load(bank / "bank.safetensors", "val"), tmp_path / "more", instruments=True)
+    assert [sound.also for sound in sounds if sound.category == "man talking"] == [("person talking",)]
     assert len(list((tmp_path / "more").glob("*/*/*.wav"))) == 4
 
 
