@@ -28,10 +28,12 @@ def without_clips(scores: Mapping[str, Any], data: str) -> dict[str, Any]:
 
 
 def cell(measure: Mapping[str, float] | None, name: str) -> str:
-    """A mean and its interval, as pages have them."""
+    """A mean and its interval, as pages have them; the mean alone where one clip gives none."""
     if measure is None or measure["mean"] is None:
         return "-"
     digits = DECIMALS.get(name, 2)
+    if measure["low"] is None:
+        return f"{measure['mean']:.{digits}f}"
     return f"{measure['mean']:.{digits}f} [{measure['low']:.{digits}f}, {measure['high']:.{digits}f}]"
 
 

@@ -20,7 +20,8 @@ def measure(mean: float) -> dict[str, float]:
 
 
 def scores() -> dict[str, Any]:
-    groups = {"2 objects": {"rank_audio": measure(0.5)}}
+    alone = {"mean": 0.25, "low": None, "high": None, "count": 1}
+    groups = {"2 objects": {"rank_audio": measure(0.5)}, "dry": {"rank_audio": alone}}
     first = {
         "name": "slots",
         "measures": {"snr_db": measure(3.0)},
@@ -52,9 +53,9 @@ def test_the_command_writes_what_may_be_published_and_prints_tables(
         "| slots | 3.00 [2.88, 3.50] | - |",
         "| mono | 2.00 [1.88, 2.50] | - |",
         "",
-        "| rank_audio | 2 objects |",
-        "| slots | 0.50 [0.38, 1.00] |",
-        "| mono | - |",
+        "| rank_audio | 2 objects | dry |",
+        "| slots | 0.50 [0.38, 1.00] | 0.25 |",
+        "| mono | - | - |",
         "",
         "| less slots | snr_db | swap_accuracy |",
         "| mono | -1.00 [-1.12, -0.50] | - |",
