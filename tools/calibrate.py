@@ -193,10 +193,13 @@ def fit(examples: Sequence[Example], names: Sequence[str], model_digest: str, pr
     weight = np.array([1 / sets.count(name) for name in sets])
     weight /= weight.mean()
     groups = [f"{e.set.partition(',')[0]} {e.clip}" for e in examples]
-    folds = GroupKFold(min(FOLDS, len(set(groups))))
+    folds = list(GroupKFold(min(FOLDS, len(set(groups)))).split(x, right, groups))
+    if any(right[kept].all() or not right[kept].any() for kept, _ in folds):
+        rare = "wrong" if right.mean() > 0.5 else "right"
+        raise SystemExit(f"too few of {len(set(groups))} clips have objects that are {rare}; expected more scenes")
     regression = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
     given = {"logisticregression__sample_weight": weight}
-    how = {"groups": groups, "cv": folds, "method": "predict_proba", "params": given}
+    how = {"cv": folds, "method": "predict_proba", "params": given}
     held_out = cross_val_predict(regression, x, right, **how)[:, 1]
     for name in dict.fromkeys(sets):
         say(name, held_out[[s == name for s in sets]], [e for e in examples if e.set == name])

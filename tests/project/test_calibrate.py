@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -85,6 +86,12 @@ def test_where_all_are_right_there_is_nothing_to_fit(tool: ModuleType) -> None:
 # ------------------------------------------------------------------ scenes
 
 
+def test_where_one_clip_alone_has_what_is_right_there_is_too_little_to_fit(tool: ModuleType) -> None:
+    some = [replace(item, right=item.clip == "3") for item in examples(tool, "one", 0.0, 40, 0)]
+    with pytest.raises(SystemExit, match="too few of 10 clips have objects that are right; expected more scenes"):
+        tool.fit(some, ("sharpness",), "model", {})
+
+
 def test_a_timeline_holds_objects_while_they_are_active(tool: ModuleType) -> None:
     active = np.array([[1, 1, 0, 0], [0, 1, 0, 1], [1, 1, 1, 1]], bool)
     found = tool.timeline_of(["cello", "dog"], [10.4, -30.0, 5.0], active, 2.0)
@@ -128,7 +135,7 @@ def test_the_command(
     # An untrained model is never right.
     monkeypatch.setattr(tool, "outcome", lambda item, *sounds: (True, len(item.object) % 2 == 0))
     kept = tmp_path / "examples.jsonl"
-    words = ["--data", data.root, "--material", material, "--scenes", 4, "--examples", kept]
+    words = ["--data", data.root, "--material", material, "--scenes", 8, "--examples", kept]
     tool.main([str(word) for word in (model, *words)])
     digest = load_checkpoint(model).digest
     made = read_calibration(model, digest)

@@ -218,9 +218,8 @@ class BankSettings:
         clips_per_source: clips of a category from one soundfont. Synthesized voices give three times as many, and
             voices of real people, whose material is long, eight times, and crowds one for each recording; the
             recordings of a category in a package up to twice as many, of many people eight times, as far as they
-            last; kits, of soundfonts and recorded, six times; ensembles of a soundfont up to ten times.
-            Real people sing as many, crowds ten times; and
-            ten times as many are of several voices at once.
+            last; kits, of soundfonts and recorded, six times; ensembles of a soundfont up to ten times. Of what a
+            real person sings there are as many, of a crowd's singing and of several voices at once ten times as many.
         length_s: of a clip, at most.
         rate_hz: of the bank.
         seed: of melodies, sentences and levels.

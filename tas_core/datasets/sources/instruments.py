@@ -148,10 +148,8 @@ def ensemble_clip(
 
     One of four parts is left out, levels differ by 6 dB to each side.
     """
-    harmony, tuning = (
-        Harmony.draw(rng, slow=not any(role == "drums" for role, _ in category.parts)),
-        rng.uniform(-60, 60),
-    )
+    has_drums = any(role == "drums" for role, _ in category.parts)
+    harmony, tuning = Harmony.draw(rng, slow=not has_drums), float(rng.uniform(-60, 60))
     together, sounding = np.zeros(round(length_s * _SYNTH_RATE_HZ), np.float32), 0
     for role, programs in category.parts:
         played = [program for program in programs if program not in font.without_programs]
