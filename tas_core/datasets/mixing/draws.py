@@ -184,7 +184,7 @@ class SceneDrawer:
         self.speaker = {number: category.speaker for number, category in self.category.items()}
         self.kinds: list[str] = []
         for number in self.numbers:
-            category = by_name[bank.categories[number]]
+            category = self.category[number]
             words = category.held_out if config.held_out_names and category.held_out else category.training_words
             self.rows[number] = phrases.rows(words).tolist()
             kind = category.kind
@@ -192,7 +192,7 @@ class SceneDrawer:
         # Only names that this split may use: held-out words must not slip in as wrong names.
         self.all_rows = sorted({row for rows in self.rows.values() for row in rows})
         self.rest_rows = phrases.rows(REST_PHRASES).tolist()
-        self.weights = np.array([_frequency(by_name[bank.categories[n]]) for n in self.numbers])
+        self.weights = np.array([_frequency(self.category[n]) for n in self.numbers])
         self.start, self.length = bank.start.tolist(), bank.length.tolist()
         self.block = self.rate_hz // 20
         self.energy = summed_energies(bank, [clip for n in self.numbers for clip in self.clips[n]], self.block)

@@ -13,10 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from tas_core.datasets.sources.melodies import Note, kit_pattern
+from tas_core.datasets.sources.melodies import MAJOR, MINOR, Note, kit_pattern
 
-MAJOR: Final = (0, 2, 4, 5, 7, 9, 11)
-MINOR: Final = (0, 2, 3, 5, 7, 8, 10)
 PROGRESSIONS: Final = (
     (0, 4, 5, 3), (0, 5, 3, 4), (5, 3, 0, 4), (0, 3, 4, 4), (0, 3, 0, 4), (1, 4, 0, 0), (0, 6, 5, 4), (0, 2, 3, 4),
 )  # fmt: skip
@@ -49,12 +47,16 @@ class Harmony:
 
     def chord(self, bar: int) -> frozenset[int]:
         """Pitch classes of a bar's triad."""
-        degree = self.progression[bar % len(self.progression)]
-        return frozenset((self.root + self.scale[(degree + step) % len(self.scale)]) % 12 for step in (0, 2, 4))
+        return frozenset(self._above(bar, step) for step in (0, 2, 4))
 
     def bass(self, bar: int) -> int:
         """Pitch class of a bar's bass note."""
-        return (self.root + self.scale[self.progression[bar % len(self.progression)] % len(self.scale)]) % 12
+        return self._above(bar, 0)
+
+    def _above(self, bar: int, steps: int) -> int:
+        """Pitch class so many steps of the scale above the degree of a bar."""
+        degree = self.progression[bar % len(self.progression)] + steps
+        return (self.root + self.scale[degree % len(self.scale)]) % 12
 
     def keys(self, low: int, high: int, classes: frozenset[int] | None = None) -> list[int]:
         """Keys of the scale, or of these pitch classes, from low to high."""

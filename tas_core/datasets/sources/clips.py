@@ -44,6 +44,12 @@ def finish_clip(samples: np.ndarray, from_hz: int, rate_hz: int, length_s: float
     return samples * (0.9 / peak)
 
 
+def runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
+    """Runs of True as (first, last + 1)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
+    return tuple((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True))
+
+
 def missing_material(fault: str) -> TasError:
     """The error for a source that cannot be rendered here: what is at fault, and how to install it."""
     return TasError(f"{fault}; see scripts/install-material.sh")

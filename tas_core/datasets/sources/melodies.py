@@ -33,9 +33,12 @@ _PROGRAM_RANGES = {
     24: (40, 76), 25: (40, 76), 105: (48, 79), 15: (50, 84),
 }  # fmt: skip
 _MONOPHONIC_FAMILIES = {4, 7, 8, 9, 10}
+MAJOR = (0, 2, 4, 5, 7, 9, 11)
+MINOR = (0, 2, 3, 5, 7, 8, 10)
+"""Semitones of the two scales above their tonic."""
 _SCALES = (
-    (0, 2, 4, 5, 7, 9, 11),
-    (0, 2, 3, 5, 7, 8, 10),
+    MAJOR,
+    MINOR,
     (0, 2, 4, 7, 9),
     (0, 3, 5, 7, 10),
     tuple(range(12)),

@@ -2,8 +2,8 @@
 
 Sentences are taken apart by the WORLD vocoder (Morise, Yokomori and Ozawa, IEICE Trans. Inf. Syst. 99, 2016) into
 pitch, spectral envelope and noisiness, and put together with what makes a spoken sentence a sung one (Saitou et al.,
-WASPAA 2007): vowels that last as long as a note, a pitch that steps from note to note with a little overshoot of time,
-vibrato, and more sound around 3 kHz. It is no singer; it has a singer's steady pitch and a person's vowels.
+WASPAA 2007): vowels that last as long as a note, a pitch that glides from note to note, vibrato, and more sound around
+3 kHz. It is no singer; it has a singer's steady pitch and a person's vowels.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from tas_core.conventions import db_to_amplitude
 from tas_core.datasets.sources.arrangements import Harmony, write_part
 from tas_core.datasets.sources.catalogue import SINGING, Voice
-from tas_core.datasets.sources.clips import DryClip, finish_clip, source_rng
+from tas_core.datasets.sources.clips import DryClip, finish_clip, runs, source_rng
 from tas_core.datasets.sources.melodies import Note
 from tas_core.datasets.sources.speech import recorded_voice_clip, voice_files
 from tas_core.errors import TasError
@@ -149,17 +149,11 @@ def render_singing(voice: Voice, clips: int, length_s: float, rate_hz: int, seed
             yield DryClip(SINGING, f"{voice.name} sung", voice.split, done)
 
 
-def _runs(flags: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First frame, and the frame behind, of each stretch that is True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    yield from zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-
-
 def _syllables(voiced: np.ndarray) -> tuple[tuple[int, int, int], ...]:
     """Consonants and vowel of each syllable: voiced stretches, long ones in several parts, and what is before them."""
     found: list[tuple[int, int, int]] = []
     before = 0
-    for first, last in _runs(voiced):
+    for first, last in runs(voiced):
         if last - first < _SHORTEST_VOWEL_S / _FRAME_S:
             continue
         parts = max(1, round((last - first) * _FRAME_S / _SYLLABLE_S))

@@ -28,7 +28,7 @@ from tas_core.acoustics.sofa import read_sofa
 from tas_core.audio.writer import write_audio
 from tas_core.conventions import db_to_amplitude, db_to_power
 from tas_core.datasets.sources.catalogue import SOUNDFONTS, SPLITS, VOICES, Split, load_categories
-from tas_core.datasets.sources.clips import source_rng
+from tas_core.datasets.sources.clips import runs, source_rng
 from tas_core.datasets.sources.instruments import FontSynth, font_clip
 from tas_core.datasets.sources.recordings import recording_clip
 from tas_core.datasets.sources.speech import voice_clip
@@ -188,12 +188,6 @@ def loud_frames_rms(sound: np.ndarray, rate_hz: int) -> float:
     size = round(FRAME_S * rate_hz)
     power = np.square(sound).mean(axis=0)[: len(sounding) * size].reshape(-1, size).mean(axis=1)
     return float(np.sqrt(power[sounding].mean()))
-
-
-def runs(flags: np.ndarray) -> tuple[tuple[int, int], ...]:
-    """Runs of True as (first, last + 1)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    return tuple((int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True))
 
 
 def dry_sound(item: SceneObject, split: Split, rate_hz: int) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -24,6 +24,7 @@ from tas_core.acoustics.sphere.measured import measured_head
 from tas_core.acoustics.sphere.places import Placement
 from tas_core.acoustics.sphere.renderer import SphereRenderer
 from tas_core.conventions import db_to_amplitude
+from tas_core.datasets.sources.clips import runs
 from tas_core.datasets.tasbench.scenes import Scene, SceneObject
 from tas_core.datasets.tasbench.simulation import (
     DrySound,
@@ -31,7 +32,6 @@ from tas_core.datasets.tasbench.simulation import (
     convolved,
     dry_sound,
     loud_frames_rms,
-    runs,
     sounding_frames,
     whole_head,
 )

@@ -7,11 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tas_core.datasets.sources.arrangements import MAJOR, ROLES, Harmony, write_part
+from tas_core.datasets.sources.arrangements import ROLES, Harmony, write_part
 from tas_core.datasets.sources.catalogue import SPLITS, load_categories
 from tas_core.datasets.sources.clips import source_rng
 from tas_core.datasets.sources.instruments import ensemble_clip, open_synth, render_font
-from tas_core.datasets.sources.melodies import program_range
+from tas_core.datasets.sources.melodies import MAJOR, program_range
 from tas_core.datasets.tasbench.captions import benchmark_data
 from tests.support.installed import TIM, needs_fluidsynth
 
