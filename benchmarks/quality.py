@@ -5,7 +5,8 @@
 ``--material`` is a folder of ``tas data bank``, ``--data`` a data set in TASBench's layout (``tas data simulate``).
 All learned rows see the same scenes (same seed, same number and length of windows). The command may be killed and
 started again: trainings go on where they were, finished rows and clips are kept. It writes
-``benchmarks/results/quality-BUDGET.json`` and the tables of ``docs/RESULTS.md``.
+``benchmarks/results/quality-BUDGET.json`` and the tables of ``docs/RESULTS.md``. With ``--rows``, the other rows stay
+in them as they are, if they were measured on the same clips in the same way.
 
 Budgets: ``cpu`` is written for two cores and an hour, at reduced width and far too few steps for the networks that
 predict noise; ``cuda`` is what the paper states (3000 steps, batch 12) at full width. ``cpu-long`` is between them, an
@@ -23,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -185,6 +187,44 @@ def figures_of(evaluation: Evaluation) -> dict[str, Any]:
     return found
 
 
+def measured_before(path: Path, found: Mapping[str, Any], budget: Budget) -> dict[str, dict[str, Any]]:
+    """Learned rows that the result file of an earlier run of the same comparison has, by name.
+
+    The same comparison has the same budget, settings and clips, and gives the same figures to what is not learned. A
+    file of another comparison is an error, since writing the new one would lose its rows.
+    """
+    if not path.exists():
+        return {}
+    before = json.loads(path.read_text(encoding="utf-8"))
+    differs = [name for name in ("settings", "clips") if _but_paths(before[name]) != _but_paths(found[name])]
+    differs += ["budget"] if before["budget"] != json.loads(json.dumps(vars(budget))) else []
+    figures = {row["name"]: row["measures"] for row in found["rows"] if "measures" in row}
+    for row in before["rows"]:
+        if row["name"] == FLOORS[0].name and not _agree(row["measures"], figures[row["name"]]):
+            differs.append(f"{row['name']} on these clips")
+    if differs:
+        raise SystemExit(
+            f"error: {path}: its rows were measured in another comparison ({', '.join(differs)}); "
+            "move it away, or measure all rows (without --rows)"
+        )
+    learned = {row.name for row in LEARNED}
+    return {row["name"]: row for row in before["rows"] if row["name"] in learned and "measures" in row}
+
+
+def _but_paths(value: Any) -> Any:
+    """Settings without the folder of the data; anything else as it is."""
+    return {k: v for k, v in value.items() if k != "data"} if isinstance(value, dict) else value
+
+
+def _agree(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether the same was measured: processors differ in the last digits. Times are of the moment."""
+    return all(
+        math.isclose(value["mean"], other[name]["mean"], rel_tol=1e-4, abs_tol=1e-9)
+        for name, value in one.items()
+        if name != "real_time_factor" and value["mean"] is not None
+    )
+
+
 # ---------------------------------------------------------------------------- tables
 
 
@@ -295,6 +335,9 @@ def main() -> None:
     budget, data = BUDGETS[arguments.budget], TasBench(arguments.data)
     wanted = [row for row in LEARNED if not arguments.rows or row.name in arguments.rows]
     folds = data.split_numbers() if arguments.folds else (1,)
+    section = f"quality-{arguments.budget}" + ("-folds" if arguments.folds else "")
+    section += "-v" if arguments.prediction == "v" else ""
+    out = ROOT / "benchmarks" / "results" / f"{section}.json"
     per_fold = []
     for fold in folds:
         material = arguments.data if arguments.folds else arguments.material
@@ -337,7 +380,10 @@ def main() -> None:
         found = figures_of(evaluate(data, rows, settings, out=base / "evaluation", progress=tell))
         for entry in found["rows"]:
             entry |= about.get(entry["name"], {})
-        found["rows"] += [{"name": name, "not_run": why} for name, why in not_run.items()]
+        kept = measured_before(out, found, budget) if arguments.rows and not arguments.folds else {}
+        for entry in found["rows"]:
+            kept.pop(entry["name"], None)
+        found["rows"] += [*kept.values(), *({"name": n, "not_run": why} for n, why in not_run.items() if n not in kept)]
         same = next((r for r in found["rows"] if r["name"] == "TAS + SAF"), None)
         if same is not None:
             found["rows"].append({**same, "name": "TAS + SAF, MiniLM"})
@@ -345,14 +391,11 @@ def main() -> None:
     result = per_fold[0] if len(per_fold) == 1 else averaged(per_fold)
     result["budget"] = vars(budget)
     result["data"] = "TASBench-Sim" if (data.root / DATASET_FILE).exists() else data.root.name
-    name = f"quality-{arguments.budget}" + ("-folds" if arguments.folds else "")
-    name += "-v" if arguments.prediction == "v" else ""
-    out = ROOT / "benchmarks" / "results" / f"{name}.json"
     out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     command = "python benchmarks/quality.py --material bank --data bench --budget " + arguments.budget
     if not arguments.no_page:
         command += " --prediction v" if arguments.prediction == "v" else ""
-        write_page(name, results_page(result, command + (" --folds" if arguments.folds else "")))
+        write_page(section, results_page(result, command + (" --folds" if arguments.folds else "")))
     print(out)
 
 

@@ -21,12 +21,6 @@ from tas_core.datasets.tasbench.realbench import RealClips
 from tas_core.datasets.tasbench.simulation import make_clips
 from tas_core.system.files import make_folder, write_files
 
-ALSO = {
-    "man talking": ("person talking",),
-    "woman talking": ("person talking",),
-    "person talking": ("man talking", "woman talking"),
-}
-"""Categories whose names may be said of a voice, too; what may be in an ensemble is not beside it, either."""
 WORDS = 4
 """Names that a category is called by, at most."""
 
@@ -54,7 +48,7 @@ def write_sounds(bank: StemBank, folder: Path, instruments: bool) -> list[RealSo
             path, sound = folder / source / below / f"{number}.wav", bank.clip(index).numpy()[None]
             write_audio(path, sound, bank.sample_rate_hz, "PCM_16", overwrite=True)
         kind, words = known[name].sound_kind, known[name].training_words[:WORDS]
-        also = ALSO.get(name, ()) + tuple(other for other, category in known.items() if known[name].may_hold(category))
+        also = tuple(other for other, category in known.items() if known[name].may_mean(category))
         files = (f"{below}/*.wav",)
         sounds.append(RealSound(f"{source} {name}", kind, name, source, files, words, also=also))
     return sounds

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import re
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -50,6 +54,43 @@ def test_the_page_has_the_rows_that_were_measured(quality: ModuleType, name: str
     section = page.split(f"<!-- {name}: begin -->")[1].split(f"<!-- {name}: end -->")[0].strip()
     command = section.splitlines()[0].strip("`")
     assert quality.results_page(result, command) == section
+
+
+def published(name: str) -> tuple[Path, dict[str, Any]]:
+    path = SCRIPT.parents[1] / "benchmarks" / "results" / f"{name}.json"
+    return path, json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_rows_that_are_not_asked_for_stay_as_they_were_measured(quality: ModuleType) -> None:
+    path, before = published("quality-cpu-long-v")
+    budget = quality.BUDGETS["cpu-long"]
+    now = copy.deepcopy(before)
+    now["settings"]["data"] = "elsewhere/bench"
+    now["rows"] = [row for row in now["rows"] if row["name"] in ("Mono-Mono", "TAS conv")]
+    kept = quality.measured_before(path, now, budget)
+    assert {"TAS + SAF", "TAS without SAF (add)", "TAS audio only"} <= set(kept)
+    assert all(row in before["rows"] for row in kept.values())
+    assert not set(kept) & {"Mono-Mono", "slots, as shipped", "oracle-mask", "TAS + SAF, BERT"}
+    assert quality.measured_before(path.with_name("none.json"), now, budget) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda now: now["clips"].pop(), "clips"),
+        (lambda now: now["settings"].update(seed=1), "settings"),
+        (lambda now: now["rows"][0]["measures"]["snr_db"].update(mean=2.36), "Mono-Mono on these clips"),
+    ],
+)
+def test_rows_of_another_comparison_are_neither_mixed_in_nor_lost(
+    quality: ModuleType, change: Callable[[dict[str, Any]], Any], named: str
+) -> None:
+    path, now = published("quality-cpu-long-v")
+    change(now)
+    with pytest.raises(SystemExit, match=re.escape(f"another comparison ({named})")):
+        quality.measured_before(path, now, quality.BUDGETS["cpu-long"])
+    with pytest.raises(SystemExit, match="budget"):
+        quality.measured_before(path, published("quality-cpu-long-v")[1], quality.BUDGETS["cuda"])
 
 
 @pytest.mark.slow

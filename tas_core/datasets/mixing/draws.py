@@ -298,16 +298,9 @@ class SceneDrawer:
         return chosen
 
     def _may_mean_each_other(self, one: int, other: int) -> bool:
-        """Whether a name of one category may be said of a sound of the other.
-
-        It is a shared one, a person's of a man, or one is an ensemble that the other may play in.
-        """
-        a, b = self.category[one], self.category[other]
-        if a.may_hold(b) or b.may_hold(a):
-            return True
-        speakers = {self.speaker[one], self.speaker[other]}
-        person_and_other = "any" in speakers and None not in speakers
-        return person_and_other or bool(set(self.rows[one]) & set(self.rows[other]))
+        """Whether a name of one category may be said of a sound of the other, be it a shared one."""
+        shared = bool(set(self.rows[one]) & set(self.rows[other]))
+        return shared or self.category[one].may_mean(self.category[other])
 
     def _signal(self, clip: int, octaves: float, rng: np.random.Generator) -> tuple:
         """Excerpt, gate, gain and tone of one sound: (start, span, gate, gain, tone_db)."""

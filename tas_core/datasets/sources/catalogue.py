@@ -81,6 +81,15 @@ class Category:
             return any(program // 8 == other.program // 8 for _, programs in self.parts for program in programs)
         return other.sound_kind == "music" and any(role == "drums" for role, _ in self.parts)
 
+    def may_mean(self, other: Category) -> bool:
+        """Whether what is called one of the two may be the other as well, though their names differ.
+
+        A person is a man or a woman, an ensemble is what plays in it.
+        """
+        people = {self.speaker, other.speaker}
+        is_person = "any" in people and None not in people
+        return self.name != other.name and (is_person or self.may_hold(other) or other.may_hold(self))
+
 
 @lru_cache(maxsize=1)
 def load_categories() -> tuple[Category, ...]:

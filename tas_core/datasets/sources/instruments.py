@@ -50,7 +50,7 @@ class FontSynth:
         self._synth.setting("synth.reverb.active", 0)
         self._synth.setting("synth.chorus.active", 0)
         self._font_id = self._synth.sfload(str(font.path))
-        self._font = font
+        self.font = font
 
     def render(
         self,
@@ -64,7 +64,7 @@ class FontSynth:
         """Play notes; ``program`` None is the percussion channel. Float32 (time) or None without preset."""
         channel = 0 if program is not None else 9
         # Fonts that hold nothing but a drum kit keep it in bank 0.
-        bank = bank if program is not None or self._font.only_percussion else 128
+        bank = bank if program is not None or self.font.only_percussion else 128
         if self._synth.program_select(channel, self._font_id, bank, program or 0) != 0:
             return None
         self._touch_all_voices(channel)
@@ -128,6 +128,9 @@ def font_clip(
     synth: FontSynth | PatchSynth, category: Category, length_s: float, rate_hz: int, rng: np.random.Generator
 ) -> np.ndarray | None:
     """Random music of one category on a soundfont: float32 (time), peak 0.9; None where the font has no such preset."""
+    if category.kind == "ensemble":
+        samples = ensemble_clip(synth, category, length_s, rng)
+        return None if samples is None else finish_clip(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
     tuning = float(rng.uniform(-60, 60))
     if category.kind == "melodic":
         assert category.program is not None
@@ -142,7 +145,7 @@ def font_clip(
 
 
 def ensemble_clip(
-    synth: FontSynth | PatchSynth, font: SoundFont, category: Category, length_s: float, rng: np.random.Generator
+    synth: FontSynth | PatchSynth, category: Category, length_s: float, rng: np.random.Generator
 ) -> np.ndarray | None:
     """Random music of an ensemble at the synthesizer's rate, float32 (time); None where fewer than two parts sound.
 
@@ -152,9 +155,9 @@ def ensemble_clip(
     harmony, tuning = Harmony.draw(rng, slow=not has_drums), float(rng.uniform(-60, 60))
     together, sounding = np.zeros(round(length_s * _SYNTH_RATE_HZ), np.float32), 0
     for role, programs in category.parts:
-        played = [program for program in programs if program not in font.without_programs]
+        played = [program for program in programs if program not in synth.font.without_programs]
         left_out = rng.random() < _LEFT_OUT
-        if left_out or (font.without_percussion if role == "drums" else not played):
+        if left_out or (synth.font.without_percussion if role == "drums" else not played):
             continue
         program = None if role == "drums" else played[int(rng.integers(len(played)))]
         notes = write_part(role, program_range(program or 0), harmony, length_s, rng)
@@ -177,12 +180,7 @@ def render_font(
             continue
         count = clips * {"kit": 6, "ensemble": 10}.get(category.kind, 1)
         for index in range(count):
-            rng = source_rng(seed, font.name, category.name, index)
-            if category.kind == "ensemble":
-                samples = ensemble_clip(synth, font, category, length_s, rng)
-                done = None if samples is None else finish_clip(samples, _SYNTH_RATE_HZ, rate_hz, length_s)
-            else:
-                done = font_clip(synth, category, length_s, rate_hz, rng)
+            done = font_clip(synth, category, length_s, rate_hz, source_rng(seed, font.name, category.name, index))
             if done is not None:
                 yield DryClip(category.name, f"{font.name}/{category.name}", font.split, done)
     synth.close()

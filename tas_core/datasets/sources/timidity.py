@@ -30,7 +30,7 @@ class PatchSynth:
             raise missing_material(f"{font.path}: patch set {font.name} is not installed")
         if shutil.which("timidity") is None:
             raise missing_material("timidity is not installed")
-        self._font, self._rate_hz = font, rate_hz
+        self.font, self._rate_hz = font, rate_hz
         self._programs, self._keys = _listed(font.path)
 
     def render(
@@ -56,7 +56,7 @@ class PatchSynth:
         if not notes:
             return None
         song = standard_midi(notes, program, tuning_cents)
-        command = ["timidity", "-c", str(self._font.path), "-OrM1sl", "-s", str(self._rate_hz), *_PLAIN, "-o", "-", "-"]
+        command = ["timidity", "-c", str(self.font.path), "-OrM1sl", "-s", str(self._rate_hz), *_PLAIN, "-o", "-", "-"]
         done = run_synthesizer(command, "timidity does not play", song)
         samples = np.frombuffer(done[: len(done) // 2 * 2], "<i2").astype(np.float32) / 32768.0
         return samples[: round(duration_s * self._rate_hz)]

@@ -94,6 +94,15 @@ def test_an_ensemble_may_hold_what_its_parts_may_be() -> None:
     assert not holds("orchestra", "drums")
     assert not any(holds(e.name, name) for e in ENSEMBLES for name in ("man talking", "singing", "rain", "helicopter"))
     assert not holds("piano", "piano")
+    means = lambda one, other: known[one].may_mean(known[other])  # noqa: E731
+    people = ["person talking", "man talking", "woman talking"]
+    assert {(a, b) for a in people for b in people if means(a, b)} == {
+        pair for name in people[1:] for pair in ((name, people[0]), (people[0], name))
+    }
+    assert means("piano", "music")
+    assert means("music", "piano")
+    assert not means("piano", "piano")
+    assert not means("person talking", "rain")
     melodic = [c for c in known.values() if c.kind == "melodic" and c.sound_kind == "music"]
     # All of General MIDI's families of instruments, but for synthesizers' effects.
     assert {c.program // 8 for c in melodic if c.program is not None and not known["music"].may_hold(c)} == {12}
@@ -115,7 +124,7 @@ def test_several_parts_sound_at_once_or_there_is_no_clip() -> None:
     """Of two parts alone, each left out one time in four, both sound in 9 of 16."""
     synth = open_synth(TIM)
     two = replace(ENSEMBLES[0], parts=(("bass", (33,)), ("lead", (73,))))
-    clips = [ensemble_clip(synth, TIM, two, 2.0, source_rng(0, index)) for index in range(32)]
+    clips = [ensemble_clip(synth, two, 2.0, source_rng(0, index)) for index in range(32)]
     made = [clip for clip in clips if clip is not None]
     assert 10 <= len(made) <= 26  # 18 in the mean, 2.8 standard deviations to each side
     for clip in made:
@@ -126,9 +135,10 @@ def test_several_parts_sound_at_once_or_there_is_no_clip() -> None:
         assert low > 0.002 * spectrum.sum()
         assert high > 0.002 * spectrum.sum()
     only_drums = replace(two, parts=(("drums", ()), ("lead", (73,))))
-    silent = replace(TIM, without_percussion=True)
-    assert all(ensemble_clip(synth, silent, only_drums, 1.0, source_rng(1, index)) is None for index in range(4))
     synth.close()
+    silent = open_synth(replace(TIM, without_percussion=True))
+    assert all(ensemble_clip(silent, only_drums, 1.0, source_rng(1, index)) is None for index in range(4))
+    silent.close()
 
 
 def test_the_benchmark_has_none() -> None:
