@@ -2,23 +2,31 @@
 
     python tools/ship.py slots runs/slots-8/checkpoint runs/slots-7/checkpoint,runs/slots-6/checkpoint \\
         --set sharpness=4.0 balance=0.75 --bits 8
+    python tools/ship.py slots runs/slots-8/checkpoint --specialist talkers=runs/talkers/checkpoint --rank 96 --bits 8
 
 Every checkpoint becomes a network of its own in the shipped model, whose masks are averaged; where names are joined by
 a comma, it is the mean of their weights, which makes sense where one run started from the other: `a,a,b` is two thirds
 of a. The diffuse part, and what is said of training, is that of the first. A shipped model by itself is stored anew,
-and still made of the same.
+and still made of the same. A specialist is a network that was trained on from the first one for a kind of objects, and
+is stored by differences of a rank; which names are of the kind is fitted here (tas_core/training/name_kinds.py).
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tas_core.models.calibration import CALIBRATION_FILE
-from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
+from tas_core.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, storable
+from tas_core.models.differences import as_differences
+from tas_core.models.eight_bits import from_eight_bits, in_eight_bits
 from tas_core.models.registry import load_network
+from tas_core.models.text_encoders.registry import build_text_encoder
+from tas_core.training.name_kinds import NAMES, fit_kind
 
 NETWORK = "networks.0."
 STORED = {8: torch.int8, 16: torch.float16}
@@ -30,8 +38,61 @@ def weights(checkpoints: str) -> dict[str, Tensor]:
     return {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
 
 
-def ship(checkpoints: list[str], settings: list[str], target: Path, bits: int) -> None:
-    """Make ``target`` of ``checkpoints`` and the ``settings`` of the config that change, each ``KEY=NUMBER``."""
+def read_back(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
+    """Weights as they will be after they were stored."""
+    stored = (
+        in_eight_bits(state) if bits == 8 else {name: storable(value, STORED[bits]) for name, value in state.items()}
+    )
+    found = from_eight_bits(stored, Path())
+    return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
+
+
+def without_folders(checkpoint: Checkpoint, made_of: list[list[str]]) -> dict[str, Any]:
+    """What a checkpoint says of its training, without the folder of this machine that it began with."""
+    provenance = checkpoint.provenance | {"made_of": made_of}
+    if init := provenance.get("training", {}).get("init"):
+        provenance["training"] = provenance["training"] | {"init": provenance.get("init_digest", Path(init).name)}
+    return provenance
+
+
+def digests(checkpoints: str) -> list[str]:
+    """Of checkpoints, joined by commas."""
+    return [load_checkpoint(checkpoint).digest for checkpoint in checkpoints.split(",")]
+
+
+def _number(name: str) -> int:
+    """The network that a weight is of, -1 for what all have."""
+    return int(name.split(".")[1]) if name.startswith("networks.") else -1
+
+
+def with_specialists(state: dict[str, Tensor], specialists: Mapping[str, str], config: dict[str, Any]) -> None:
+    """Add networks for kinds of objects to ``state``, and to ``config`` what they are; the names are fitted."""
+    encode = build_text_encoder(config["text_encoder"])
+    rows = nn.Linear(config["text_width"], len(specialists))
+    general = config.get("networks", 1) - len(config.get("specialists", ()))
+    for name in [name for name in state if name.startswith("specialties.") or _number(name) >= general]:
+        del state[name]
+    for number, (kind, checkpoints) in enumerate(specialists.items()):
+        for name, value in weights(checkpoints).items():
+            if name.startswith(NETWORK):
+                state[f"networks.{general + number}.{name.removeprefix(NETWORK)}"] = value
+        fit_kind(rows, number, *(encode(list(names)) for names in NAMES[kind]()))
+    state |= {f"specialties.of_kind.{name}": value.detach() for name, value in rows.named_parameters()}
+    config |= {"networks": general + len(specialists), "specialists": list(specialists)}
+
+
+def ship(
+    checkpoints: list[str],
+    settings: list[str],
+    target: Path,
+    bits: int,
+    specialists: Mapping[str, str] | None = None,
+    rank: int = 96,
+) -> None:
+    """Make ``target`` of ``checkpoints`` and the ``settings`` of the config that change, each ``KEY=NUMBER``.
+
+    ``specialists`` are checkpoints by kind, stored by differences of ``rank``.
+    """
     state = {}
     for number, joined in enumerate(checkpoints):
         for name, value in weights(joined).items():
@@ -42,14 +103,20 @@ def ship(checkpoints: list[str], settings: list[str], target: Path, bits: int) -
     first = load_checkpoint(checkpoints[0].split(",")[0])
     config = first.config | {key: json.loads(value) for key, _, value in (item.partition("=") for item in settings)}
     if len(checkpoints) > 1:
-        config["networks"] = len(checkpoints)
-    made_of = [[load_checkpoint(c).digest for c in joined.split(",")] for joined in checkpoints]
+        config |= {"networks": len(checkpoints), "specialists": []}
+        state = {name: value for name, value in state.items() if not name.startswith("specialties.")}
+    made_of = [digests(joined) for joined in checkpoints]
     if made_of == [[first.digest]]:
         made_of = first.provenance.get("made_of", made_of)
-    provenance = first.provenance | {"made_of": made_of}
-    if init := provenance.get("training", {}).get("init"):
-        # A folder of this machine says nothing on another.
-        provenance["training"] = provenance["training"] | {"init": provenance.get("init_digest", Path(init).name)}
+    provenance = without_folders(first, made_of)
+    if specialists:
+        state = read_back(state, bits)
+        with_specialists(state, specialists, config)
+        state = as_differences(state, rank)
+        provenance["specialists"] = {
+            kind: without_folders(load_checkpoint(joined.split(",")[0]), [digests(joined)])
+            for kind, joined in specialists.items()
+        }
     save_checkpoint(target, first.family, config, state, provenance, dtype=STORED[bits])
     if (stale := target / CALIBRATION_FILE).exists():
         stale.unlink()
@@ -65,7 +132,14 @@ if __name__ == "__main__":
     parser.add_argument("name")
     parser.add_argument("checkpoints", nargs="+")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="settings of the config to change")
+    parser.add_argument(
+        "--specialist", nargs="*", default=[], metavar="KIND=CHECKPOINT", help="networks for kinds alone"
+    )
+    parser.add_argument("--rank", type=int, default=96, help="of the differences that store specialists")
     parser.add_argument("--bits", type=int, choices=sorted(STORED), default=16, help="of each large weight")
     parser.add_argument("--out", type=Path, default=Path("tas_core/models/weights"), help="folder to make it in")
     arguments = parser.parse_args()
-    ship(arguments.checkpoints, arguments.set, arguments.out / arguments.name, arguments.bits)
+    kinds = dict(item.split("=", 1) for item in arguments.specialist)
+    ship(
+        arguments.checkpoints, arguments.set, arguments.out / arguments.name, arguments.bits, kinds, rank=arguments.rank
+    )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from tas_cli.options import Device, Precision, choice
+from tas_cli.options import Device, Precision, Scenes, choice
 
 
 def train(
@@ -24,6 +24,7 @@ def train(
     decay_share: float | None = typer.Option(
         None, min=0.0, max=1.0, help="Last part of the run, in which the rate falls to zero; 0.4 by default."
     ),
+    scenes: Scenes = choice("all", help="What to compose scenes of; talkers: people who talk at once."),
     seed: int = typer.Option(0, min=0, help="Seed of initialisation, scenes and noise."),
     fold: int = typer.Option(1, min=1, help="Number of the split, for a data set in TASBench's layout."),
     device: Device = choice("auto", help="Where to compute."),
@@ -58,6 +59,7 @@ def train(
         "window_s": window,
         "learning_rate": learning_rate,
         "decay_share": decay_share,
+        "scenes": scenes,
         "workers": workers,
         "log_every": log_every,
         "validate_every": validate_every,

@@ -4,7 +4,8 @@
     config.json         {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
                          "weights_sha256": "..."}
 
-In format 2, large weights are stored in 8 bits (:mod:`tas_core.models.eight_bits`); in memory the two are alike.
+In format 2, large weights are stored in 8 bits (:mod:`tas_core.models.eight_bits`), and in format 3, networks that were
+trained on from another one also by their differences (:mod:`tas_core.models.differences`); in memory all are alike.
 
 `weights_sha256` ties the two files together, so that a save which was cut off between them is found on
 loading. The state of a training run, to resume it, is one more file, `training.safetensors`, whose header
@@ -28,12 +29,15 @@ from torch import Tensor
 from tas_core.errors import CheckpointError, TasError
 from tas_core.models.description import (
     CONFIG_FILE,
+    DIFFERENCE_FORMAT,
+    DIFFERENCE_SUFFIXES,
     EIGHT_BIT_FORMAT,
     FAMILIES,
     FORMAT_VERSION,
     WEIGHTS_FILE,
     read_description,
 )
+from tas_core.models.differences import from_differences
 from tas_core.models.eight_bits import from_eight_bits, in_eight_bits
 from tas_core.system.configs import one_line
 from tas_core.system.files import make_folder, write_files
@@ -77,7 +81,7 @@ def save_checkpoint(
         folder: made if missing; other files in it are left alone.
         family: one of :data:`FAMILIES`.
         config: plain JSON values (tuples become lists).
-        state: state dict, on any device.
+        state: state dict, on any device; or what :func:`tas_core.models.differences.as_differences` makes of one.
         provenance: plain JSON values.
         dtype: store float32 tensors as this type: `torch.float16` halves the file, `torch.int8` quarters it
             (:mod:`tas_core.models.eight_bits`); None keeps them.
@@ -89,14 +93,16 @@ def save_checkpoint(
     folder = Path(folder)
     if family not in FAMILIES:
         raise CheckpointError(f"unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
-    eight_bits = dtype == torch.int8
-    if eight_bits:
+    version = EIGHT_BIT_FORMAT if dtype == torch.int8 else FORMAT_VERSION
+    if any(name.endswith(DIFFERENCE_SUFFIXES) for name in state):
+        version = DIFFERENCE_FORMAT
+    if dtype == torch.int8:
         state, dtype = in_eight_bits(state), None
     stored = {name: storable(value, dtype) for name, value in state.items()}
     _check_numbers(stored, folder)
     weights = safetensors.torch.save(stored)
     description = {
-        "format": EIGHT_BIT_FORMAT if eight_bits else FORMAT_VERSION,
+        "format": version,
         "family": family,
         "config": dict(config),
         "provenance": dict(provenance or {}),
@@ -112,8 +118,8 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
 
     Raises:
         CheckpointError: a missing folder or file, bad JSON, unknown keys, another format version, an
-            unknown family, or weights that are corrupt (scales of 8 bits included), no numbers, or belong to another
-            config.json.
+            unknown family, or weights that are corrupt (scales of 8 bits and differences included), no numbers, or
+            belong to another config.json.
     """
     found = read_description(folder)
     path = Path(folder) / WEIGHTS_FILE
@@ -122,11 +128,13 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
     except (safetensors.SafetensorError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not a valid safetensors file: {one_line(error)}") from error
     _check_types(stored, path)
-    if found.version == EIGHT_BIT_FORMAT:
+    if found.version in (EIGHT_BIT_FORMAT, DIFFERENCE_FORMAT):
         stored = from_eight_bits(stored, path)
     elif any(value.dtype == torch.int8 for value in stored.values()):
         raise CheckpointError(f"{path} has weights of 8 bits, but {CONFIG_FILE} says format {found.version}")
     state = {name: value.float() if _is_half(value) else value for name, value in stored.items()}
+    if found.version == DIFFERENCE_FORMAT:
+        state = from_differences(state, path)
     _check_numbers(state, path)
     return Checkpoint(found.family, found.config, state, found.provenance, found.digest)
 

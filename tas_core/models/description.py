@@ -23,6 +23,10 @@ from tas_core.system.json_values import json_value
 FORMAT_VERSION: Final = 1
 EIGHT_BIT_FORMAT: Final = 2
 """Format of checkpoints whose large weights are stored in 8 bits; otherwise as :data:`FORMAT_VERSION`."""
+DIFFERENCE_FORMAT: Final = 3
+"""Format of checkpoints that also store networks by their differences (:mod:`tas_core.models.differences`)."""
+DIFFERENCE_SUFFIXES: Final = (".difference_out", ".difference_in")
+"""End the names of the two factors of a difference: no parameters of the model."""
 SCALE_SUFFIX: Final = ".int8_scale"
 """Ends the name under which the scales of a weight of 8 bits are stored: no parameters of the model."""
 FAMILIES: Final[Mapping[str, int]] = {"paper": 6, "slots": 1, "mono2binaural": 1, "apnet": 1}
@@ -58,7 +62,7 @@ class Description:
         provenance: where the weights came from, free-form JSON.
         weights: content of the weights file, not yet parsed.
         weights_sha256: SHA-256 of ``weights`` in hex.
-        version: of the format, :data:`FORMAT_VERSION` or :data:`EIGHT_BIT_FORMAT`.
+        version: of the format, :data:`FORMAT_VERSION`, :data:`EIGHT_BIT_FORMAT` or :data:`DIFFERENCE_FORMAT`.
     """
 
     family: str
@@ -87,7 +91,7 @@ def read_description(folder: str | Path) -> Description:
         raise CheckpointError(f"no checkpoint folder at {folder}")
     path = folder / CONFIG_FILE
     description = parse_json(_read(path), path)
-    check_version(description, path, (FORMAT_VERSION, EIGHT_BIT_FORMAT))
+    check_version(description, path, (FORMAT_VERSION, EIGHT_BIT_FORMAT, DIFFERENCE_FORMAT))
     check_keys(description, _CONFIG_KEYS, path)
     family = description.get("family")
     if not isinstance(family, str) or family not in FAMILIES:
@@ -129,7 +133,7 @@ def check_version(description: Mapping[str, Any], path: Path, versions: tuple[in
     """
     version = description.get("format")
     if type(version) is not int or version not in versions:
-        known = " and ".join(map(str, versions))
+        known = " and ".join([", ".join(map(str, versions[:-1])), str(versions[-1])]).removeprefix(" and ")
         raise CheckpointError(f"{path}: format {version!r} cannot be read, this version of tas reads format {known}")
 
 

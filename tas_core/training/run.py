@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import torch
 
+from tas_core.datasets.mixing.draws import COMPOSITIONS
 from tas_core.errors import InputError, TasError
 from tas_core.models.registry import FAMILIES, PRESETS, preset_family
 from tas_core.models.text_encoders.base import CachedEncoder
@@ -55,6 +56,8 @@ def run_training(
         TasError: TensorBoard is wanted and not installed.
     """
     family = FAMILIES[preset_family(preset)]
+    if (scenes := settings.get("scenes", "all")) not in COMPOSITIONS:
+        raise InputError(f"unknown scenes '{scenes}'; expected one of {', '.join(COMPOSITIONS)}")
     where = choose_device(device)
     stated = dict(family.training)
     if settings.get("minutes") is not None:

@@ -47,6 +47,8 @@ class TrainingConfig:
     ``workers`` processes draw scenes ahead, or threads read recordings; one is a thread for both. What they give does
     not depend on how many they are.
 
+    ``scenes`` names one of :data:`tas_core.datasets.mixing.draws.COMPOSITIONS`; recordings are what they are.
+
     At most ``fitted_captions`` captions are what the text layers of a model of whole prompts are fitted to before its
     first step (:mod:`tas_core.training.text_start`); with 0, or where ``init`` names weights, they are not.
     """
@@ -74,6 +76,7 @@ class TrainingConfig:
     train_only: tuple[str, ...] = ()
     workers: int = 1
     fold: int = 1
+    scenes: str = "all"
     fitted_captions: int = 4096
 
     def between(self, what: Literal["log", "validate", "save"]) -> tuple[float, float]:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from tas_core.conventions import numbered_seed
 from tas_core.datasets.mixing.composition import SceneComposer
-from tas_core.datasets.mixing.draws import CompositionConfig
+from tas_core.datasets.mixing.draws import COMPOSITIONS, CompositionConfig
 from tas_core.datasets.mixing.material import open_material
 from tas_core.datasets.tasbench.layout import TasBench, is_tasbench
 from tas_core.errors import InputError, TasError
@@ -93,7 +93,8 @@ def train(
         config: the settings.
         device: where to train.
         encode: captions to text features (batch, channel); only ``slots`` does without.
-        composition: how scenes are drawn; its window is replaced by the config's.
+        composition: how scenes are drawn, in place of what the config's ``scenes`` stand for; its window is replaced by
+            the config's.
         progress: is given every logged step and its metrics.
 
     Returns:
@@ -111,7 +112,7 @@ def train(
     clock = Clock(config.minutes)
     torch.manual_seed(config.seed)
     run = _Run(config, device, clock)
-    scene = CompositionConfig(**{**asdict(composition or CompositionConfig()), "window_s": config.window_s})
+    scene = CompositionConfig(**{**asdict(composition or COMPOSITIONS[config.scenes]), "window_s": config.window_s})
     source, validation = _scene_sources(data, run.model, config, scene, device)
     group = run.group
     if group.leads:
@@ -358,6 +359,12 @@ def _scene_sources(
             raise InputError(
                 f"{data}: holds recordings, and a {model.family} model learns from separate stems; "
                 "expected a folder of training material, or a preset that takes whole prompts",
+                remedy="material",
+            )
+        if config.scenes != "all":
+            raise InputError(
+                f"{data}: holds recordings, and scenes of {config.scenes} are composed of separate stems; "
+                "expected a folder of training material",
                 remedy="material",
             )
         # Here and not above: training on composed scenes needs no audio libraries and may run where there are none.

@@ -51,6 +51,12 @@ def test_training_on_recordings(fairplay: TasBench, tmp_path: Path, tas: Callabl
     done = tas("train", *settings, "--preset", "mono2binaural-small", "--out", tmp_path / "run")
     assert done.code == 0, done.err
     assert (tmp_path / "run" / "checkpoint" / "config.json").is_file()
+    done = tas(
+        "train", *settings, "--preset", "mono2binaural-small", "--scenes", "talkers", "--out", tmp_path / "other"
+    )
+    assert done.code == 2
+    assert "scenes of talkers are composed of separate stems" in done.error_line
+    assert not (tmp_path / "other").exists()
     done = tas("train", *settings, "--preset", "slots", "--out", tmp_path / "other")
     assert done.code == 2
     assert "learns from separate stems" in done.error_line

@@ -115,8 +115,8 @@ def _truncate(folder: Path) -> None:
         (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe"), "not valid JSON"),
         (lambda folder: (folder / "config.json").write_text("[1]"), "expected a JSON object, not list"),
         (
-            lambda folder: _edit_config(folder, format=3),
-            "format 3 cannot be read, this version of tas reads format 1 and 2",
+            lambda folder: _edit_config(folder, format=4),
+            "format 4 cannot be read, this version of tas reads format 1, 2 and 3",
         ),
         (lambda folder: _edit_config(folder, format=True), "format True cannot be read"),
         (lambda folder: _edit_config(folder, family="unet"), "unknown model family 'unet'"),

@@ -15,7 +15,7 @@ from tas_core.models.calibration import Calibration, write_calibration
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.registry import load_network
 from tas_core.models.slots.model import SlotsModel
-from tests.support.tiny import TINY_SLOTS
+from tests.support.tiny import TINY_SLOTS, HashEncoder
 
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "ship.py"
 
@@ -103,3 +103,36 @@ def test_the_command(
         runpy.run_path(str(SCRIPT), run_name="__main__")
     assert caught.value.code == 2
     assert "invalid choice: 4" in capsys.readouterr().err
+
+
+def test_a_specialist_is_stored_by_what_it_differs_in(
+    runs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second run is no training of the first here, so that it takes nearly full rank to have it again."""
+    tool = runpy.run_path(str(SCRIPT))
+    monkeypatch.setitem(tool["ship"].__globals__, "build_text_encoder", lambda name: HashEncoder())
+    monkeypatch.setitem(tool["NAMES"], "talkers", lambda: (("man", "woman"), ("rain", "piano", "dog")))
+    tool["ship"](runs[:1], [], tmp_path / "plain", 8)
+    tool["ship"](runs[:1], [], tmp_path / "both", 8, {"talkers": runs[1]}, rank=2)
+    plain, both = (load_checkpoint(tmp_path / name) for name in ("plain", "both"))
+    assert {name: both.config[name] for name in ("networks", "specialists")} == {
+        "networks": 2,
+        "specialists": ["talkers"],
+    }
+    assert all(torch.equal(both.state[name], value) for name, value in plain.state.items())
+    assert both.provenance["made_of"] == plain.provenance["made_of"]
+    assert both.provenance["specialists"]["talkers"]["made_of"] == [[load_checkpoint(runs[1]).digest]]
+    assert both.provenance["specialists"]["talkers"]["steps"] == 11
+    stored = safetensors.torch.load_file(tmp_path / "both" / "model.safetensors")
+    assert any(name.endswith(".difference_out") for name in stored)
+    model = load_network(str(tmp_path / "both"))
+    assert isinstance(model, SlotsModel)
+    assert model.specialties is not None
+    named = model.specialties.named(HashEncoder()(["man", "woman", "rain", "piano", "dog"])[None])
+    assert named.flatten().tolist() == [True, True, False, False, False]
+    # A shipped model is the general network of another one, and what it had beside that is left out.
+    tool["ship"]([str(tmp_path / "both")], [], tmp_path / "third", 8, {"talkers": runs[0]}, rank=2)
+    third = load_checkpoint(tmp_path / "third")
+    assert third.config["networks"] == 2
+    assert third.state.keys() == both.state.keys()
+    assert all(torch.equal(third.state[name], value) for name, value in plain.state.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from tas_core.inference.settings import RenderSettings
 from tas_core.inference.stream import render
 from tas_core.models.base import SpatialModel
 from tas_core.models.paper.model import PaperConfig
+from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.slots.config import SlotsConfig
 from tas_core.models.slots.model import SlotsModel
 from tas_core.system.progress import Progress, ignore
@@ -94,6 +96,27 @@ def tiny_slots(seed: int = 0, **changes: object) -> SlotsModel:
 
 
 CATEGORIES = ("piano", "cello", "violin", "glockenspiel", "church organ")
+
+
+def tiny_scenes(batch: int = 2, seconds: float = 0.6, seed: int = 0) -> SceneBatch:
+    """Two clauses and a rest that differ in frequency; the second scene has one clause and no known side."""
+    samples = round(seconds * RATE_HZ)
+    time_s = torch.arange(samples) / RATE_HZ
+    stems = torch.zeros(batch, 3, samples)
+    for k, base_hz in enumerate((300.0, 900.0, 2700.0)):
+        for b in range(batch):
+            tone = sum(torch.sin(2 * math.pi * base_hz * h * (1 + 0.01 * b) * time_s + h) for h in (1, 1.37, 2))
+            noise = torch.randn(samples, generator=torch.Generator().manual_seed(seed + 10 * k + b))
+            stems[b, k] = 0.05 * tone * (1 + torch.sin(2 * math.pi * (2 + k) * time_s)) + 0.003 * noise
+    named = torch.tensor([[True, True], [True, False]]).repeat(batch // 2, 1)
+    mid = stems[:, :2] * named[..., None]
+    azimuth = torch.tensor([[70.0, -40.0], [-90.0, 0.0]]).repeat(batch // 2, 1)
+    side = mid * torch.sign(azimuth)[..., None] * 0.6
+    known = torch.tensor([True, False]).repeat(batch // 2)
+    text = HashEncoder()(["cello", "piano"])[None].expand(batch, -1, -1) * named[..., None]
+    active = torch.ones(batch, 2, 4, dtype=torch.bool)
+    active[:, 0, 3] = False
+    return SceneBatch(mid, side, stems[:, 2], text, azimuth, named, active, named, known, ("a prompt",) * batch)
 
 
 def tone_bank(length_s: float = 2.0, clips: int = 2) -> StemBank:

@@ -161,3 +161,8 @@ def test_processes_draw_where_a_graphics_processor_trains(tmp_path: Path, monkey
     assert _settings_that_arrive(monkeypatch, tmp_path, steps=1, device="cuda").workers == 4
     assert _settings_that_arrive(monkeypatch, tmp_path, steps=1, device="cpu").workers == 1
     assert _settings_that_arrive(monkeypatch, tmp_path, steps=1, device="cpu", workers=3).workers == 3
+
+
+def test_unknown_scenes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="unknown scenes 'cats'; expected one of all, talkers"):
+        run_training(tmp_path, tmp_path / "run", "slots", steps=1, scenes="cats", progress=lambda step, figures: None)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from tas_cli.options import Scenes
+from tas_core.datasets.mixing.draws import COMPOSITIONS
 from tas_core.errors import InputError
 from tas_core.training.settings import TrainingConfig, check_length, check_same_run, learning_rate_at
 
@@ -82,3 +85,8 @@ def test_how_often_things_are_due() -> None:
     assert TrainingConfig(minutes=16.0, log_every=3).between("log") == (3, never)
     assert TrainingConfig(minutes=16.0, save_every_s=5.0).between("save") == (never, 5.0)
     assert TrainingConfig(steps=9, save_every_s=5.0).between("save") == (100, 5.0)
+
+
+def test_scenes_are_those_that_can_be_drawn() -> None:
+    assert TrainingConfig().scenes in COMPOSITIONS
+    assert set(get_args(Scenes)) == set(COMPOSITIONS)

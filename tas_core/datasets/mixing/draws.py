@@ -6,7 +6,7 @@ Decisions depend on (seed, step) only. :mod:`tas_core.datasets.mixing.compositio
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -77,6 +77,13 @@ class CompositionConfig:
     talkers_share: float = 0.12
     held_out_names: bool = False
     augment: bool = True
+
+
+COMPOSITIONS: Final[Mapping[str, CompositionConfig]] = {
+    "all": CompositionConfig(),
+    "talkers": CompositionConfig(object_shares=(0.1, 0.5, 0.25, 0.15), odd_name_share=0.2, talkers_share=1.0),
+}
+"""What scenes are drawn of: everything, or a man and a woman who talk at once, often with something else."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _MOST_LAYERS: Final = 1000
+SPECIALTIES: Final = ("talkers",)
+"""Kinds of objects that a network may be for, alone."""
 
 
 @dataclass(frozen=True)
@@ -16,10 +18,12 @@ class SlotsConfig:
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
     anything: see :func:`tas_core.models.slots.placing.placing_masks`.
 
-    ``networks`` of these sizes find masks, each by itself, and the mean is taken.
+    ``networks`` of these sizes find masks, each by itself, and the mean is taken of all but the last ones, which are
+    for what ``specialists`` says, a kind of objects for each (:mod:`tas_core.models.slots.specialists`).
     """
 
     networks: int = 1
+    specialists: tuple[str, ...] = ()
     sample_rate_hz: int = 16000
     n_fft: int = 1024
     hop: int = 256
@@ -46,6 +50,10 @@ class SlotsConfig:
         for name in ("networks", "blocks", "diffuse_layers"):
             if getattr(self, name) > _MOST_LAYERS:
                 raise ValueError(f"{name} must be at most {_MOST_LAYERS}, not {getattr(self, name)}")
+        if unknown := sorted(set(self.specialists) - set(SPECIALTIES)):
+            raise ValueError(f"specialists must be among {', '.join(SPECIALTIES)}, not {', '.join(unknown)}")
+        if len(self.specialists) >= self.networks:
+            raise ValueError(f"{len(self.specialists)} of {self.networks} networks are specialists; expected fewer")
 
     @property
     def dilations(self) -> tuple[int, ...]:

@@ -6,8 +6,9 @@ A scene's side signal is modelled as
 
 where the masks (over clauses and "everything else", summing to one in every time-frequency bin) and the directness
 (0 where reverberation has no direction left, 1 in dry sound) come from a band-split network, or are the mean of
-several, that sees the sound and the text, but no direction. Mirrored prompts therefore give mirrored outputs and a
-prompt that puts everything in the centre gives no side signal, for any weights. See
+several, that sees the sound and the text, but no direction; a network may be there for what prompts name together, and
+no other hears that. Mirrored prompts therefore give mirrored outputs and a prompt that puts everything in the centre
+gives no side signal, for any weights. See
 ``docs/MODELS.md`` for how it relates to the paper's model.
 """
 
@@ -29,6 +30,7 @@ from tas_core.models.slots.layers import in_patches
 from tas_core.models.slots.losses import Targets, presence_loss, scene_errors
 from tas_core.models.slots.network import Separation, SlotsNetwork
 from tas_core.models.slots.placing import leveled_masks, placing_masks
+from tas_core.models.slots.specialists import Specialties, chosen
 
 _DIFFUSE_EVERY = 4
 """One scene of so many trains the diffuse part."""
@@ -50,9 +52,15 @@ class SlotsModel(ClauseModel):
             raise ValueError(f"networks must be at least 1, not {c.networks}")
         self.networks: Sequence[SlotsNetwork]
         self.networks = nn.ModuleList(SlotsNetwork(config) for _ in range(c.networks))  # type: ignore[assignment]
+        self.specialties = Specialties(c.text_width, len(c.specialists)) if c.specialists else None
         self.direction = DirectionFilter(c.n_fft, c.sample_rate_hz)
         self._scene_errors = scene_errors
         self.diffuse = DiffuseResidual(c.n_fft // 2 + 1, band_count(), c.channels, c.diffuse_channels, c.diffuse_layers)
+
+    @property
+    def general(self) -> Sequence[SlotsNetwork]:
+        """The networks whose mean hears what no specialist is for; these are what training trains."""
+        return self.networks[: len(self.networks) - len(self.config.specialists)]
 
     @property
     def max_steps(self) -> int:
@@ -78,11 +86,22 @@ class SlotsModel(ClauseModel):
     def separate(
         self, spectrum: Tensor, clause_features: Tensor, active: Tensor, within: slice | None = None
     ) -> Separation:
-        """Masks for every clause, the mean of all networks.
+        """Masks for every clause, the mean of the general networks, or of the specialist where one hears.
 
         Arguments are those of :meth:`tas_core.models.slots.network.SlotsNetwork.separate`.
         """
-        return Separation.mean([n.separate(spectrum, clause_features, active, within) for n in self.networks])
+        c = self.config
+        sought = spectrum, clause_features, active, within
+        if self.specialties is None:
+            return Separation.mean([n.separate(*sought) for n in self.networks])
+        heard = self.specialties(clause_features, active if within is None else active[..., within])
+        groups = [self.general, *([one] for one in self.networks[len(self.general) :])]
+        hears = set(heard.unique().tolist())
+        found = [
+            Separation.mean([n.separate(*sought) for n in group]) if index in hears else None
+            for index, group in enumerate(groups)
+        ]
+        return chosen(found, heard, c.patch)
 
     def per_frame(self, x: Tensor, frames: int) -> Tensor:
         """What is known per patch, (batch, x, patch, ...), for every frame, (batch, x, frame, ...)."""
@@ -126,7 +145,7 @@ class SlotsModel(ClauseModel):
 
     def compile_parts(self) -> None:
         """Compile the costly part of the forward pass, for training."""
-        for network in self.networks:
+        for network in self.general:
             network.separate = torch.compile(network.separate)  # type: ignore[method-assign]
         self._scene_errors = torch.compile(self._scene_errors)
 
@@ -145,8 +164,8 @@ class SlotsModel(ClauseModel):
         want = Targets.of(batch, c.n_fft, c.hop, c.level_frames)
         active = batch.active_frames(want.mixture.shape[1])
         spectrum = want.mixture.transpose(1, 2)
-        found = [self._shared_out(n, spectrum, batch.clause_features, active) for n in self.networks]
-        each = [self._separation_losses(*pair, batch, want, active) for pair in zip(self.networks, found, strict=True)]
+        found = [self._shared_out(n, spectrum, batch.clause_features, active) for n in self.general]
+        each = [self._separation_losses(*pair, batch, want, active) for pair in zip(self.general, found, strict=True)]
         known = batch.side_known.float()
         diffuse = self._diffuse_loss(want.mixture, want.side, found[0], batch.azimuth_deg, known, generator)
         means = {name: torch.stack([losses[name].detach() for losses in each]).mean() for name in each[0]}

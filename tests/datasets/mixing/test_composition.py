@@ -3,7 +3,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,14 @@ from torch import Tensor
 from tas_core.acoustics.stft import stft
 from tas_core.datasets.mixing import draws as draws_module
 from tas_core.datasets.mixing.composition import SceneComposer, in_one_buffer, on_device, part_of
-from tas_core.datasets.mixing.draws import CompositionConfig, Material, SceneDrawer, SceneDraws, summed_energies
+from tas_core.datasets.mixing.draws import (
+    COMPOSITIONS,
+    CompositionConfig,
+    Material,
+    SceneDrawer,
+    SceneDraws,
+    summed_energies,
+)
 from tas_core.datasets.mixing.phrases import REST_PHRASES
 from tas_core.datasets.mixing.room_bank import RoomBank, build_rooms
 from tas_core.datasets.sources.catalogue import load_categories
@@ -615,6 +622,17 @@ def test_a_man_and_a_woman_talk_at_once_as_often_as_is_said(rooms: RoomBank) -> 
         pairs[share] = sum(pair == {0, 1} for pair in found) / len(found)
     # By chance as well; the tolerance is four standard deviations of 400 draws.
     assert pairs[0.5] == pytest.approx(0.5 + 0.5 * pairs[0.0], abs=0.1)
+
+
+def test_scenes_of_talkers_have_a_man_and_a_woman_wherever_there_are_two_objects(rooms: RoomBank) -> None:
+    names = ("man talking", "woman talking", "cello", "dog", "violin")
+    talkers = {name: value for name, value in asdict(COMPOSITIONS["talkers"]).items() if name != "window_s"}
+    drawer = _drawer_of(names, rooms, **talkers)
+    for count in (2, 3, 4):
+        found = [set(drawer._categories(count, np.random.default_rng(n))) for n in range(50)]
+        assert all(len(chosen) == count and {0, 1} <= chosen for chosen in found)
+    alone = {number for n in range(50) for number in drawer._categories(1, np.random.default_rng(n))}
+    assert alone == set(range(5))
 
 
 def test_a_person_is_never_said_beside_a_man_or_a_woman(rooms: RoomBank) -> None:

@@ -14,11 +14,10 @@ from tas_core.acoustics.hrtf import load_kemar
 from tas_core.acoustics.stft import istft, stft
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.registry import model_from_checkpoint
-from tas_core.models.scene_batch import SceneBatch
 from tas_core.models.slots.config import SlotsConfig
 from tas_core.models.slots.model import SlotsModel
 from tas_core.models.slots.placing import placing_masks
-from tests.support.tiny import RATE_HZ, TINY_SLOTS, HashEncoder, tiny_slots
+from tests.support.tiny import TINY_SLOTS, HashEncoder, tiny_scenes, tiny_slots
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -318,7 +317,7 @@ def test_several_networks_give_their_mean() -> None:
 
 
 def test_each_of_several_networks_learns_as_if_it_were_the_only_one() -> None:
-    several, batch = tiny_slots(networks=2), _scenes()
+    several, batch = tiny_slots(networks=2), tiny_scenes()
     losses = several.losses(batch, None, _generator())
     losses["loss"].backward()
     figures = []
@@ -346,27 +345,6 @@ def test_a_model_without_networks_is_refused() -> None:
 # ------------------------------------------------------------------ training
 
 
-def _scenes(batch: int = 2, seconds: float = 0.6, seed: int = 0) -> SceneBatch:
-    """Two clauses and a rest that differ in frequency; the second scene has one clause and no known side."""
-    samples = round(seconds * RATE_HZ)
-    time_s = torch.arange(samples) / RATE_HZ
-    stems = torch.zeros(batch, 3, samples)
-    for k, base_hz in enumerate((300.0, 900.0, 2700.0)):
-        for b in range(batch):
-            tone = sum(torch.sin(2 * math.pi * base_hz * h * (1 + 0.01 * b) * time_s + h) for h in (1, 1.37, 2))
-            noise = torch.randn(samples, generator=_generator(seed + 10 * k + b))
-            stems[b, k] = 0.05 * tone * (1 + torch.sin(2 * math.pi * (2 + k) * time_s)) + 0.003 * noise
-    named = torch.tensor([[True, True], [True, False]]).repeat(batch // 2, 1)
-    mid = stems[:, :2] * named[..., None]
-    azimuth = torch.tensor([[70.0, -40.0], [-90.0, 0.0]]).repeat(batch // 2, 1)
-    side = mid * torch.sign(azimuth)[..., None] * 0.6
-    known = torch.tensor([True, False]).repeat(batch // 2)
-    text = HashEncoder()(["cello", "piano"])[None].expand(batch, -1, -1) * named[..., None]
-    active = torch.ones(batch, 2, 4, dtype=torch.bool)
-    active[:, 0, 3] = False
-    return SceneBatch(mid, side, stems[:, 2], text, azimuth, named, active, named, known, ("a prompt",) * batch)
-
-
 def _presence_loss(spectra: np.ndarray, active: Tensor, presence: np.ndarray) -> float:
     """An object is there if it has 0.1 % of the power of all within a step to each side (two frames a step)."""
     frames = spectra.shape[-1]
@@ -384,7 +362,7 @@ def _presence_loss(spectra: np.ndarray, active: Tensor, presence: np.ndarray) ->
 @torch.no_grad()
 def test_loss_is_its_definition(model: SlotsModel) -> None:
     """The model expands |m X - S|^2 into real products; here the complex differences themselves, in float64."""
-    batch = _scenes()
+    batch = tiny_scenes()
     losses = model.losses(batch, None, _generator())
     spectra = stft(torch.cat([batch.stem_mid, batch.rest_mid[:, None]], 1).double(), N_FFT, HOP).numpy()
     side = stft(batch.side.double(), N_FFT, HOP).numpy()
@@ -435,7 +413,7 @@ def test_loss_is_its_definition(model: SlotsModel) -> None:
 
 @torch.no_grad()
 def test_loss_is_the_same_for_a_louder_scene(model: SlotsModel) -> None:
-    quiet = _scenes()
+    quiet = tiny_scenes()
     loud = replace(quiet, stem_mid=8 * quiet.stem_mid, stem_side=8 * quiet.stem_side, rest_mid=8 * quiet.rest_mid)
     for name, value in model.losses(quiet, None, _generator()).items():
         other = model.losses(loud, None, _generator())[name]
@@ -445,7 +423,7 @@ def test_loss_is_the_same_for_a_louder_scene(model: SlotsModel) -> None:
 
 @torch.no_grad()
 def test_unknown_side_is_not_learned_from(model: SlotsModel) -> None:
-    batch = _scenes()
+    batch = tiny_scenes()
     wrong = replace(batch, stem_side=batch.stem_side * torch.tensor([1.0, -3.0])[:, None, None])
     right = model.losses(batch, None, _generator())
     for name, value in model.losses(wrong, None, _generator()).items():
@@ -454,7 +432,7 @@ def test_unknown_side_is_not_learned_from(model: SlotsModel) -> None:
 
 def test_gradients_reach_every_parameter() -> None:
     model = tiny_slots().train()
-    model.losses(_scenes(4), None, _generator())["loss"].backward()
+    model.losses(tiny_scenes(4), None, _generator())["loss"].backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name
         assert bool(torch.isfinite(parameter.grad).all()), name
@@ -463,7 +441,7 @@ def test_gradients_reach_every_parameter() -> None:
 
 def test_a_silent_scene_has_finite_loss_and_gradients() -> None:
     model = tiny_slots().train()
-    batch = _scenes()
+    batch = tiny_scenes()
     silent = replace(batch, stem_mid=0 * batch.stem_mid, stem_side=0 * batch.stem_side, rest_mid=0 * batch.rest_mid)
     losses = model.losses(silent, None, _generator())
     losses["loss"].backward()
@@ -474,7 +452,7 @@ def test_a_silent_scene_has_finite_loss_and_gradients() -> None:
 def test_learns_one_batch_by_heart() -> None:
     torch.manual_seed(0)
     model = SlotsModel(TINY_SLOTS).train()
-    batch = _scenes()
+    batch = tiny_scenes()
     batch = replace(batch, active=torch.ones_like(batch.active))
     optimizer = torch.optim.Adam(model.parameters(), 1e-2)
     curve = []
