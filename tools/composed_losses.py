@@ -1,12 +1,13 @@
 """Losses of `slots` checkpoints on composed scenes of some validation clips: what does a network tell apart?
 
     python tools/composed_losses.py bank slots runs/one/checkpoint --categories "man talking" "woman talking" --talkers
+    python tools/composed_losses.py bank slots runs/one/checkpoint --talkers --objects 3 4
     python tools/composed_losses.py bank slots runs/one/checkpoint --sources flare-game/
 
 Scenes are drawn as for validation in training, from the clips of these categories whose source begins so; with
-``--talkers``, of two objects, a man and a woman. All checkpoints hear the same ones. For each it prints the mean of
-``separation_db`` (error power of the separated objects over that of the mixture), ``confusion``, ``recognition`` and
-``presence`` (docs/TRAINING.md).
+``--talkers``, of two objects, a man and a woman, or of more with ``--objects``. All checkpoints hear the same ones. For
+each it prints the mean of ``separation_db`` (error power of the separated objects over that of the mixture),
+``confusion``, ``recognition`` and ``presence`` (docs/TRAINING.md).
 """
 
 import argparse
@@ -43,11 +44,19 @@ def some_clips(bank: StemBank, categories: Sequence[str], sources: Sequence[str]
     return bank.taking(torch.nonzero(torch.tensor(wanted))[:, 0])
 
 
-def composer(folder: Path, bank: StemBank, encoder: str, *, talkers: bool, seed: int) -> SceneComposer:
+def chosen_scenes(talkers: bool, objects: Sequence[int]) -> CompositionConfig:
+    """How scenes are drawn: of so many objects, each number as often, or as usual; with a man and a woman, or not."""
+    config = replace(PLAIN, talkers_share=1.0) if talkers else PLAIN
+    counts = list(objects) or ([2] if talkers else [])
+    if not counts:
+        return config
+    return replace(config, object_shares=tuple(counts.count(n) / len(counts) for n in range(1, max(counts) + 1)))
+
+
+def composer(folder: Path, bank: StemBank, encoder: str, config: CompositionConfig, seed: int) -> SceneComposer:
     """Scenes of the clips of a bank, in the rooms of a folder that are kept for validation."""
     rooms = RoomBank.load(folder / "rooms-val.safetensors")
     phrases = PhraseTable.load(folder / f"phrases-{encoder}.safetensors")
-    config = replace(PLAIN, object_shares=(0.0, 1.0), talkers_share=1.0) if talkers else PLAIN
     return SceneComposer(Material(bank, rooms, phrases, load_categories()), "val", config, seed, captions=False)
 
 
@@ -58,7 +67,8 @@ def main() -> None:
     parser.add_argument("checkpoints", nargs="+", help="folders, or names of shipped models")
     parser.add_argument("--categories", nargs="*", default=[])
     parser.add_argument("--sources", nargs="*", default=[], help="what their names begin with")
-    parser.add_argument("--talkers", action="store_true")
+    parser.add_argument("--talkers", action="store_true", help="a man and a woman in every scene")
+    parser.add_argument("--objects", type=int, nargs="*", default=[], choices=range(1, 5), help="numbers of objects")
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
@@ -67,9 +77,8 @@ def main() -> None:
     )
     for name in arguments.checkpoints:
         model = load_network(name)
-        scenes = composer(
-            arguments.bank, clips, model.config.text_encoder, talkers=arguments.talkers, seed=arguments.seed
-        )
+        drawn = chosen_scenes(arguments.talkers, arguments.objects)
+        scenes = composer(arguments.bank, clips, model.config.text_encoder, drawn, arguments.seed)
         config = TrainingConfig(batch_size=BATCH, validation_batches=max(1, arguments.scenes // BATCH))
         losses = validate(model, scenes, config, loss_function(model, None))
         print(f"{name}: " + ", ".join(f"{key} {losses[f'val_{key}']:.3f}" for key in SHOWN))

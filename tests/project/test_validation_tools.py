@@ -12,6 +12,7 @@ import soundfile
 import torch
 
 from tas_core.datasets.mixing.bank import StemBank
+from tas_core.datasets.mixing.draws import CompositionConfig
 from tas_core.datasets.tasbench.checking import check_dataset
 from tas_core.models.checkpoints import save_checkpoint
 from tas_core.models.slots.model import SlotsModel
@@ -62,6 +63,23 @@ def test_only_what_is_recorded_and_kept_for_validation_is_in_it(
     assert len(list((tmp_path / "more").glob("*/*/*.wav"))) == 4
 
 
+@pytest.mark.parametrize(
+    ("talkers", "objects", "shares", "pairs"),
+    [
+        (False, [], tuple(CompositionConfig().object_shares), CompositionConfig().talkers_share),
+        (True, [], (0.0, 1.0), 1.0),
+        (True, [3, 4], (0.0, 0.0, 0.5, 0.5), 1.0),
+        (False, [1], (1.0,), CompositionConfig().talkers_share),
+    ],
+)
+def test_scenes_have_the_objects_that_were_asked_for(
+    talkers: bool, objects: list[int], shares: tuple[float, ...], pairs: float
+) -> None:
+    drawn = load_script("tools/composed_losses.py").chosen_scenes(talkers, objects)
+    assert (drawn.object_shares, drawn.talkers_share) == (shares, pairs)
+    assert (drawn.augment, drawn.absent_share, drawn.odd_name_share) == (False, 0.0, 0.0)
+
+
 def test_losses_are_of_the_clips_that_were_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,7 +88,7 @@ def test_losses_are_of_the_clips_that_were_asked_for(
     assert {chosen.categories[c] for c in chosen.category.tolist()} == {"cello"}
     assert {chosen.sources[s] for s in chosen.source.tolist()} == {"val font/cello"}
     folder = write_material(tmp_path / "bank")
-    scenes = tool.composer(folder, chosen, TINY_SLOTS.text_encoder, talkers=False, seed=7)
+    scenes = tool.composer(folder, chosen, TINY_SLOTS.text_encoder, tool.chosen_scenes(False, []), 7)
     assert scenes.source_names() == ["val font/cello"]
     with pytest.raises(SystemExit, match="no clips of dog are kept for validation"):
         tool.some_clips(tone_bank(), ["dog"], [])
