@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from tas_core.models.calibration import CALIBRATION_FILE
 from tas_core.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, storable
+from tas_core.models.description import SPECIALISTS_FILE
 from tas_core.models.differences import as_differences
 from tas_core.models.eight_bits import from_eight_bits, in_eight_bits
 from tas_core.models.registry import load_network
@@ -40,10 +41,8 @@ def weights(checkpoints: str) -> dict[str, Tensor]:
 
 def read_back(state: Mapping[str, Tensor], bits: int) -> dict[str, Tensor]:
     """Weights as they will be after they were stored."""
-    stored = (
-        in_eight_bits(state) if bits == 8 else {name: storable(value, STORED[bits]) for name, value in state.items()}
-    )
-    found = from_eight_bits(stored, Path())
+    half = {name: storable(value, torch.float16) for name, value in state.items()}
+    found = from_eight_bits(in_eight_bits(state) if bits == 8 else half, Path())
     return {name: value.float() if value.is_floating_point() else value for name, value in found.items()}
 
 
@@ -60,25 +59,19 @@ def digests(checkpoints: str) -> list[str]:
     return [load_checkpoint(checkpoint).digest for checkpoint in checkpoints.split(",")]
 
 
-def _number(name: str) -> int:
-    """The network that a weight is of, -1 for what all have."""
-    return int(name.split(".")[1]) if name.startswith("networks.") else -1
-
-
-def with_specialists(state: dict[str, Tensor], specialists: Mapping[str, str], config: dict[str, Any]) -> None:
-    """Add networks for kinds of objects to ``state``, and to ``config`` what they are; the names are fitted."""
+def of_specialists(specialists: Mapping[str, str], config: dict[str, Any]) -> dict[str, Tensor]:
+    """Networks for kinds of objects, and which names are of each kind; ``config`` gets to know of them."""
     encode = build_text_encoder(config["text_encoder"])
     rows = nn.Linear(config["text_width"], len(specialists))
-    general = config.get("networks", 1) - len(config.get("specialists", ()))
-    for name in [name for name in state if name.startswith("specialties.") or _number(name) >= general]:
-        del state[name]
+    general = config.get("networks", 1)
+    found = {}
     for number, (kind, checkpoints) in enumerate(specialists.items()):
         for name, value in weights(checkpoints).items():
             if name.startswith(NETWORK):
-                state[f"networks.{general + number}.{name.removeprefix(NETWORK)}"] = value
+                found[f"networks.{general + number}.{name.removeprefix(NETWORK)}"] = value
         fit_kind(rows, number, *(encode(list(names)) for names in NAMES[kind]()))
-    state |= {f"specialties.of_kind.{name}": value.detach() for name, value in rows.named_parameters()}
     config |= {"networks": general + len(specialists), "specialists": list(specialists)}
+    return found | {f"specialties.of_kind.{name}": value.detach() for name, value in rows.named_parameters()}
 
 
 def ship(
@@ -93,37 +86,42 @@ def ship(
 
     ``specialists`` are checkpoints by kind, stored by differences of ``rank``.
     """
+    first = load_checkpoint(checkpoints[0].split(",")[0])
+    config = first.config | {key: json.loads(value) for key, _, value in (item.partition("=") for item in settings)}
+    if former := config.pop("specialists", None):
+        if not specialists:
+            raise SystemExit(f"error: {checkpoints[0]} has networks for {', '.join(former)}; expected --specialist")
+        config["networks"] -= len(former)
+    left_out = ("specialties.", *(f"networks.{config.get('networks', 1) + n}." for n in range(len(former or ()))))
+    if len(checkpoints) > 1:
+        config["networks"] = len(checkpoints)
     state = {}
     for number, joined in enumerate(checkpoints):
         for name, value in weights(joined).items():
             if name.startswith(NETWORK):
                 state[f"networks.{number}.{name.removeprefix(NETWORK)}"] = value
-            elif number == 0:
+            elif number == 0 and not name.startswith(left_out):
                 state[name] = value
-    first = load_checkpoint(checkpoints[0].split(",")[0])
-    config = first.config | {key: json.loads(value) for key, _, value in (item.partition("=") for item in settings)}
-    if len(checkpoints) > 1:
-        config |= {"networks": len(checkpoints), "specialists": []}
-        state = {name: value for name, value in state.items() if not name.startswith("specialties.")}
     made_of = [digests(joined) for joined in checkpoints]
     if made_of == [[first.digest]]:
         made_of = first.provenance.get("made_of", made_of)
     provenance = without_folders(first, made_of)
+    second = None
     if specialists:
-        state = read_back(state, bits)
-        with_specialists(state, specialists, config)
-        state = as_differences(state, rank)
+        second = as_differences(of_specialists(specialists, config), read_back(state, bits), rank)
         provenance["specialists"] = {
             kind: without_folders(load_checkpoint(joined.split(",")[0]), [digests(joined)])
             for kind, joined in specialists.items()
         }
-    save_checkpoint(target, first.family, config, state, provenance, dtype=STORED[bits])
+    save_checkpoint(target, first.family, config, state, provenance, dtype=STORED[bits], specialists=second)
+    if second is None:
+        (target / SPECIALISTS_FILE).unlink(missing_ok=True)
     if (stale := target / CALIBRATION_FILE).exists():
         stale.unlink()
         print(
             f"{stale}: removed, since it was fitted with other weights; fit it anew: python tools/calibrate.py {target}"
         )
-    size = (target / "model.safetensors").stat().st_size
+    size = sum(path.stat().st_size for path in target.glob("*.safetensors"))
     print(f"{target}: step {first.provenance.get('steps')}, {size / 1e6:.1f} MB")
 
 
@@ -132,9 +130,7 @@ if __name__ == "__main__":
     parser.add_argument("name")
     parser.add_argument("checkpoints", nargs="+")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=NUMBER", help="settings of the config to change")
-    parser.add_argument(
-        "--specialist", nargs="*", default=[], metavar="KIND=CHECKPOINT", help="networks for kinds alone"
-    )
+    parser.add_argument("--specialist", nargs="*", default=[], metavar="KIND=CHECKPOINT", help="networks for a kind")
     parser.add_argument("--rank", type=int, default=96, help="of the differences that store specialists")
     parser.add_argument("--bits", type=int, choices=sorted(STORED), default=16, help="of each large weight")
     parser.add_argument("--out", type=Path, default=Path("tas_core/models/weights"), help="folder to make it in")

@@ -1,13 +1,15 @@
 """Checkpoints: a folder with weights (safetensors) and a description (JSON). Nothing is ever unpickled.
 
-    model.safetensors   the state dict
-    config.json         {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
-                         "weights_sha256": "..."}
+    model.safetensors        the state dict
+    specialists.safetensors  in format 3, networks for kinds of objects
+    config.json              {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
+                              "weights_sha256": "...", "specialists_sha256": "..."}
 
-In format 2, large weights are stored in 8 bits (:mod:`tas_core.models.eight_bits`), and in format 3, networks that were
-trained on from another one also by their differences (:mod:`tas_core.models.differences`); in memory all are alike.
+In format 2, large weights are stored in 8 bits (:mod:`tas_core.models.eight_bits`). In format 3, networks that were
+trained on from another one are stored as what they differ by (:mod:`tas_core.models.differences`), in a file of their
+own: that of the others stays as it was without them. In memory all are alike.
 
-`weights_sha256` ties the two files together, so that a save which was cut off between them is found on
+`weights_sha256` and its like tie the files together, so that a save which was cut off between them is found on
 loading. The state of a training run, to resume it, is one more file, `training.safetensors`, whose header
 carries the part that is plain JSON.
 """
@@ -29,11 +31,11 @@ from torch import Tensor
 from tas_core.errors import CheckpointError, TasError
 from tas_core.models.description import (
     CONFIG_FILE,
-    DIFFERENCE_FORMAT,
-    DIFFERENCE_SUFFIXES,
     EIGHT_BIT_FORMAT,
     FAMILIES,
     FORMAT_VERSION,
+    SPECIALIST_FORMAT,
+    SPECIALISTS_FILE,
     WEIGHTS_FILE,
     read_description,
 )
@@ -74,17 +76,19 @@ def save_checkpoint(
     state: Mapping[str, Tensor],
     provenance: Mapping[str, Any] | None = None,
     dtype: torch.dtype | None = None,
+    specialists: Mapping[str, Tensor] | None = None,
 ) -> Path:
-    """Write a checkpoint; files of the same name are replaced only once both new ones are complete on disk.
+    """Write a checkpoint; files of the same name are replaced only once all new ones are complete on disk.
 
     Args:
         folder: made if missing; other files in it are left alone.
         family: one of :data:`FAMILIES`.
         config: plain JSON values (tuples become lists).
-        state: state dict, on any device; or what :func:`tas_core.models.differences.as_differences` makes of one.
+        state: state dict, on any device.
         provenance: plain JSON values.
         dtype: store float32 tensors as this type: `torch.float16` halves the file, `torch.int8` quarters it
             (:mod:`tas_core.models.eight_bits`); None keeps them.
+        specialists: what goes into the second file, as :func:`tas_core.models.differences.as_differences` gives it.
 
     Raises:
         CheckpointError: unknown family, a value that JSON cannot hold, weights that are no numbers or that 8 bits
@@ -94,23 +98,31 @@ def save_checkpoint(
     if family not in FAMILIES:
         raise CheckpointError(f"unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
     version = EIGHT_BIT_FORMAT if dtype == torch.int8 else FORMAT_VERSION
-    if any(name.endswith(DIFFERENCE_SUFFIXES) for name in state):
-        version = DIFFERENCE_FORMAT
-    if dtype == torch.int8:
-        state, dtype = in_eight_bits(state), None
-    stored = {name: storable(value, dtype) for name, value in state.items()}
-    _check_numbers(stored, folder)
-    weights = safetensors.torch.save(stored)
+    weights = _stored(state, dtype, folder)
+    hashes, files = {"weights_sha256": hashlib.sha256(weights).hexdigest()}, {folder / WEIGHTS_FILE: weights}
+    if specialists is not None:
+        second = _stored(specialists, dtype, folder)
+        version, hashes["specialists_sha256"] = SPECIALIST_FORMAT, hashlib.sha256(second).hexdigest()
+        files[folder / SPECIALISTS_FILE] = second
     description = {
         "format": version,
         "family": family,
         "config": dict(config),
         "provenance": dict(provenance or {}),
-        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        **hashes,
     }
     text = json_text(description, where=f"{folder / CONFIG_FILE}", indent=2) + "\n"
-    replace_files({folder / WEIGHTS_FILE: weights, folder / CONFIG_FILE: text.encode()})
+    replace_files({**files, folder / CONFIG_FILE: text.encode()})
     return folder
+
+
+def _stored(state: Mapping[str, Tensor], dtype: torch.dtype | None, folder: Path) -> bytes:
+    """Content of a file of weights, of a type as :func:`save_checkpoint` takes it."""
+    if dtype == torch.int8:
+        state, dtype = in_eight_bits(state), None
+    stored = {name: storable(value, dtype) for name, value in state.items()}
+    _check_numbers(stored, folder)
+    return safetensors.torch.save(stored)
 
 
 def load_checkpoint(folder: str | Path) -> Checkpoint:
@@ -122,21 +134,31 @@ def load_checkpoint(folder: str | Path) -> Checkpoint:
             belong to another config.json.
     """
     found = read_description(folder)
-    path = Path(folder) / WEIGHTS_FILE
+    path, second = Path(folder) / WEIGHTS_FILE, Path(folder) / SPECIALISTS_FILE
+    state = _weights(found.weights, path, found.version)
+    if found.specialists is not None:
+        more = _weights(found.specialists, second, found.version)
+        if twice := sorted(state.keys() & more.keys()):
+            raise CheckpointError(f"{second}: {twice[0]!r} is in {WEIGHTS_FILE} as well")
+        state = from_differences(state | more, second)
+        _check_numbers(state, second)
+    return Checkpoint(found.family, found.config, state, found.provenance, found.digest)
+
+
+def _weights(content: bytes, path: Path, version: int) -> dict[str, Tensor]:
+    """The weights of a file in a format, as float32."""
     try:
-        stored = safetensors.torch.load(found.weights)
+        stored = safetensors.torch.load(content)
     except (safetensors.SafetensorError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is not a valid safetensors file: {one_line(error)}") from error
     _check_types(stored, path)
-    if found.version in (EIGHT_BIT_FORMAT, DIFFERENCE_FORMAT):
+    if version != FORMAT_VERSION:
         stored = from_eight_bits(stored, path)
     elif any(value.dtype == torch.int8 for value in stored.values()):
-        raise CheckpointError(f"{path} has weights of 8 bits, but {CONFIG_FILE} says format {found.version}")
+        raise CheckpointError(f"{path} has weights of 8 bits, but {CONFIG_FILE} says format {version}")
     state = {name: value.float() if _is_half(value) else value for name, value in stored.items()}
-    if found.version == DIFFERENCE_FORMAT:
-        state = from_differences(state, path)
     _check_numbers(state, path)
-    return Checkpoint(found.family, found.config, state, found.provenance, found.digest)
+    return state
 
 
 def _check_types(stored: Mapping[str, Tensor], where: Path) -> None:

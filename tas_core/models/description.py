@@ -1,8 +1,9 @@
 """What a checkpoint says about itself, read without torch: names of its files, its description, its digest.
 
-    model.safetensors   the state dict
-    config.json         {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
-                         "weights_sha256": "..."}
+    model.safetensors        the state dict
+    specialists.safetensors  in format 3, networks for kinds of objects
+    config.json              {"format": 1, "family": "slots", "config": {...}, "provenance": {...},
+                              "weights_sha256": "...", "specialists_sha256": "..."}
 
 :mod:`tas_core.models.checkpoints` reads and writes the weights.
 """
@@ -23,10 +24,8 @@ from tas_core.system.json_values import json_value
 FORMAT_VERSION: Final = 1
 EIGHT_BIT_FORMAT: Final = 2
 """Format of checkpoints whose large weights are stored in 8 bits; otherwise as :data:`FORMAT_VERSION`."""
-DIFFERENCE_FORMAT: Final = 3
-"""Format of checkpoints that also store networks by their differences (:mod:`tas_core.models.differences`)."""
-DIFFERENCE_SUFFIXES: Final = (".difference_out", ".difference_in")
-"""End the names of the two factors of a difference: no parameters of the model."""
+SPECIALIST_FORMAT: Final = 3
+"""Format of checkpoints with networks in a second file, stored by differences (:mod:`tas_core.models.differences`)."""
 SCALE_SUFFIX: Final = ".int8_scale"
 """Ends the name under which the scales of a weight of 8 bits are stored: no parameters of the model."""
 FAMILIES: Final[Mapping[str, int]] = {"paper": 6, "slots": 1, "mono2binaural": 1, "apnet": 1}
@@ -34,9 +33,11 @@ FAMILIES: Final[Mapping[str, int]] = {"paper": 6, "slots": 1, "mono2binaural": 1
 _MEAN_STEPS: Final = 1
 """Of a network that starts from noise and learned by the squared error of the signal: one evaluation gives its mean."""
 WEIGHTS_FILE: Final = "model.safetensors"
+SPECIALISTS_FILE: Final = "specialists.safetensors"
 CONFIG_FILE: Final = "config.json"
 
 _CONFIG_KEYS: Final = ("format", "family", "config", "provenance", "weights_sha256")
+_SPECIALISTS_KEY: Final = "specialists_sha256"
 
 
 def default_steps(family: str, config: Mapping[str, Any]) -> int:
@@ -62,7 +63,8 @@ class Description:
         provenance: where the weights came from, free-form JSON.
         weights: content of the weights file, not yet parsed.
         weights_sha256: SHA-256 of ``weights`` in hex.
-        version: of the format, :data:`FORMAT_VERSION`, :data:`EIGHT_BIT_FORMAT` or :data:`DIFFERENCE_FORMAT`.
+        version: of the format, :data:`FORMAT_VERSION`, :data:`EIGHT_BIT_FORMAT` or :data:`SPECIALIST_FORMAT`.
+        specialists: content of the second file, not yet parsed; None without one.
     """
 
     family: str
@@ -71,11 +73,15 @@ class Description:
     weights: bytes
     weights_sha256: str
     version: int
+    specialists: bytes | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 in hex over family, config and weights; equal digests give equal outputs."""
-        identity = json.dumps([self.family, self.config, self.weights_sha256], sort_keys=True)
+        files = [self.weights_sha256]
+        if self.specialists is not None:
+            files.append(hashlib.sha256(self.specialists).hexdigest())
+        identity = json.dumps([self.family, self.config, *files], sort_keys=True)
         return hashlib.sha256(identity.encode()).hexdigest()
 
 
@@ -91,8 +97,9 @@ def read_description(folder: str | Path) -> Description:
         raise CheckpointError(f"no checkpoint folder at {folder}")
     path = folder / CONFIG_FILE
     description = parse_json(_read(path), path)
-    check_version(description, path, (FORMAT_VERSION, EIGHT_BIT_FORMAT, DIFFERENCE_FORMAT))
-    check_keys(description, _CONFIG_KEYS, path)
+    check_version(description, path, (FORMAT_VERSION, EIGHT_BIT_FORMAT, SPECIALIST_FORMAT))
+    in_two = description["format"] == SPECIALIST_FORMAT
+    check_keys(description, (*_CONFIG_KEYS, _SPECIALISTS_KEY) if in_two else _CONFIG_KEYS, path)
     family = description.get("family")
     if not isinstance(family, str) or family not in FAMILIES:
         raise CheckpointError(f"{path}: unknown model family {family!r}, expected one of {', '.join(FAMILIES)}")
@@ -100,14 +107,20 @@ def read_description(folder: str | Path) -> Description:
     for key in ("config", "provenance"):
         if not isinstance(description.get(key), dict):
             raise CheckpointError(f"{path}: {key!r} must be an object, not {describe(description.get(key))}")
-    weights_path = folder / WEIGHTS_FILE
-    weights = _read(weights_path)
-    weights_sha256 = hashlib.sha256(weights).hexdigest()
-    if description.get("weights_sha256", weights_sha256) != weights_sha256:
-        raise CheckpointError(f"{weights_path} is damaged or belongs to another {CONFIG_FILE}: its SHA-256 differs")
+    weights, weights_sha256 = _checked(folder / WEIGHTS_FILE, description.get("weights_sha256"))
+    second = _checked(folder / SPECIALISTS_FILE, description.get(_SPECIALISTS_KEY))[0] if in_two else None
     return Description(
-        family, description["config"], description["provenance"], weights, weights_sha256, description["format"]
+        family, description["config"], description["provenance"], weights, weights_sha256, description["format"], second
     )
+
+
+def _checked(path: Path, expected: Any) -> tuple[bytes, str]:
+    """Content of a file of weights and its SHA-256, which is the one that is expected, if one is."""
+    content = _read(path)
+    found = hashlib.sha256(content).hexdigest()
+    if expected not in (None, found):
+        raise CheckpointError(f"{path} is damaged or belongs to another {CONFIG_FILE}: its SHA-256 differs")
+    return content, found
 
 
 def parse_json(data: bytes, path: Path) -> dict[str, Any]:

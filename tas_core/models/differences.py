@@ -1,8 +1,9 @@
 """Networks that were trained on from another one, stored as what they differ by.
 
 A checkpoint may hold several networks of one shape, `networks.0...`, `networks.1...`, of which the later ones were
-trained on from the first. A large weight W of theirs is stored as its difference to the first one's, B, and that as two
-factors, W - B = out x in, by the largest singular values, which make up most of it. All else is stored as it is.
+trained on from the first, and lie in a second file. A large weight W of theirs is stored there as its difference to the
+first one's, B, and that as two factors, W - B = out x in, by the largest singular values, which make up most of it. All
+else is stored as it is.
 
 In the file, the factors of `name` are `name.difference_out` (row, rank) and `name.difference_in` (rank, column), where
 the rows of a weight are its first axis and its columns all the others.
@@ -19,25 +20,26 @@ import torch
 from torch import Tensor
 
 from tas_core.errors import CheckpointError
-from tas_core.models.description import DIFFERENCE_SUFFIXES
 
-_OUT, _IN = DIFFERENCE_SUFFIXES
+_OUT: Final = ".difference_out"
+_IN: Final = ".difference_in"
 _LATER: Final = re.compile(r"networks\.[1-9][0-9]*\.")
 _FIRST: Final = "networks.0."
 _WORTH: Final = 0.5
 """Factors of more numbers than this fraction of the weight's are not worth what is lost."""
 
 
-def as_differences(state: Mapping[str, Tensor], rank: int) -> dict[str, Tensor]:
-    """A state dict as it is stored: later networks by their differences to the first one's weights as they are here.
+def as_differences(later: Mapping[str, Tensor], first: Mapping[str, Tensor], rank: int) -> dict[str, Tensor]:
+    """Weights of later networks as they are stored.
 
     Args:
-        state: float32 weights; those of the first network as they will be read back.
+        later: float32 weights of `networks.1` and so on, and whatever else goes with them.
+        first: those of `networks.0`, as they will be read back.
         rank: of the differences, at least 1.
     """
     stored: dict[str, Tensor] = {}
-    for name, value in state.items():
-        base = state.get(_base_of(name))
+    for name, value in later.items():
+        base = first.get(_base_of(name))
         if base is None or value.dim() < 2 or rank * sum(_matrix(value)) > _WORTH * value.numel():
             stored[name] = value
             continue
@@ -52,14 +54,14 @@ def from_differences(stored: Mapping[str, Tensor], path: Path) -> dict[str, Tens
     """The state dict that was stored.
 
     Args:
-        stored: the tensors of the file, as floating point numbers; one without differences comes back unchanged.
-        path: of the file, for errors.
+        stored: the tensors of both files, as floating point numbers; those without differences come back unchanged.
+        path: of the second file, for errors.
 
     Raises:
         CheckpointError: a factor without the other, of another shape, of a weight that is there as well, or of one
             that no first network has.
     """
-    state = {name: value for name, value in stored.items() if not name.endswith(DIFFERENCE_SUFFIXES)}
+    state = {name: value for name, value in stored.items() if not name.endswith((_OUT, _IN))}
     for name in stored.keys() - state.keys():
         whole = name.removesuffix(_OUT).removesuffix(_IN)
         base, out, into = stored.get(_base_of(whole)), stored.get(whole + _OUT), stored.get(whole + _IN)

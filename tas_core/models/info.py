@@ -14,8 +14,8 @@ from tas_core.models.calibration import read_calibration
 from tas_core.models.description import (
     CONFIG_FILE,
     SCALE_SUFFIX,
+    SPECIALISTS_FILE,
     WEIGHTS_FILE,
-    Description,
     default_steps,
     read_description,
 )
@@ -98,7 +98,12 @@ def model_info(name: str) -> ModelInfo:
     folder = checkpoint_folder(name)
     found = read_description(folder)
     shipped = name in shipped_models()
-    parameters, stored_as = _count(found, folder / WEIGHTS_FILE)
+    parameters, stored_as = _count(found.weights, folder / WEIGHTS_FILE)
+    files = [CONFIG_FILE, WEIGHTS_FILE]
+    if found.specialists is not None:
+        more, types = _count(found.specialists, folder / SPECIALISTS_FILE)
+        parameters, stored_as = parameters + more, tuple(sorted({*stored_as, *types}))
+        files.append(SPECIALISTS_FILE)
     return ModelInfo(
         name=name,
         shipped=shipped,
@@ -106,7 +111,7 @@ def model_info(name: str) -> ModelInfo:
         family=found.family,
         parameters=parameters,
         stored_as=stored_as,
-        size_bytes=sum((folder / file).stat().st_size for file in (CONFIG_FILE, WEIGHTS_FILE)),
+        size_bytes=sum((folder / file).stat().st_size for file in files),
         weights_sha256=found.weights_sha256,
         digest=found.digest,
         text_encoder=_as(str, found.config.get("text_encoder")),
@@ -146,17 +151,17 @@ def _is_checkpoint(config: Path) -> bool:
     return isinstance(description, dict) and {"format", "family"} <= description.keys()
 
 
-def _count(found: Description, path: Path) -> tuple[int, tuple[str, ...]]:
-    """Parameters in the weights and the types that they are stored as."""
+def _count(weights: bytes, path: Path) -> tuple[int, tuple[str, ...]]:
+    """Parameters in a file of weights and the types that they are stored as; those of a difference are its factors'."""
     # The format: length of the header, 8 bytes, little end first; the header, JSON; the numbers.
-    length = int.from_bytes(found.weights[:8], "little")
+    length = int.from_bytes(weights[:8], "little")
     try:
-        header = json_value(found.weights[8 : 8 + length])
+        header = json_value(weights[8 : 8 + length])
         kept = {
             name: entry for name, entry in header.items() if name != "__metadata__" and not name.endswith(_CONSTANTS)
         }
         count = sum(prod(map(operator.index, e["shape"])) for e in kept.values())
-        if not 0 <= count <= 8 * len(found.weights):
+        if not 0 <= count <= 8 * len(weights):
             raise ValueError("more numbers than there are bits")
         return count, tuple(sorted({str(e["dtype"]) for e in kept.values()}))
     except (ValueError, TypeError, KeyError, AttributeError) as error:

@@ -13,6 +13,7 @@ import torch
 
 from tas_core.models.calibration import Calibration, write_calibration
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
+from tas_core.models.description import SPECIALISTS_FILE, WEIGHTS_FILE
 from tas_core.models.registry import load_network
 from tas_core.models.slots.model import SlotsModel
 from tests.support.tiny import TINY_SLOTS, HashEncoder
@@ -119,20 +120,25 @@ def test_a_specialist_is_stored_by_what_it_differs_in(
         "networks": 2,
         "specialists": ["talkers"],
     }
-    assert all(torch.equal(both.state[name], value) for name, value in plain.state.items())
+    assert (tmp_path / "both" / WEIGHTS_FILE).read_bytes() == (tmp_path / "plain" / WEIGHTS_FILE).read_bytes()
     assert both.provenance["made_of"] == plain.provenance["made_of"]
     assert both.provenance["specialists"]["talkers"]["made_of"] == [[load_checkpoint(runs[1]).digest]]
     assert both.provenance["specialists"]["talkers"]["steps"] == 11
-    stored = safetensors.torch.load_file(tmp_path / "both" / "model.safetensors")
+    stored = safetensors.torch.load_file(tmp_path / "both" / SPECIALISTS_FILE)
     assert any(name.endswith(".difference_out") for name in stored)
     model = load_network(str(tmp_path / "both"))
     assert isinstance(model, SlotsModel)
     assert model.specialties is not None
     named = model.specialties.named(HashEncoder()(["man", "woman", "rain", "piano", "dog"])[None])
     assert named.flatten().tolist() == [True, True, False, False, False]
-    # A shipped model is the general network of another one, and what it had beside that is left out.
+    # A shipped model is the general network of another one; its specialist is not lost without a word.
     tool["ship"]([str(tmp_path / "both")], [], tmp_path / "third", 8, {"talkers": runs[0]}, rank=2)
     third = load_checkpoint(tmp_path / "third")
-    assert third.config["networks"] == 2
+    assert third.config == both.config
     assert third.state.keys() == both.state.keys()
-    assert all(torch.equal(third.state[name], value) for name, value in plain.state.items())
+    assert (tmp_path / "third" / WEIGHTS_FILE).read_bytes() == (tmp_path / "plain" / WEIGHTS_FILE).read_bytes()
+    with pytest.raises(SystemExit, match="has networks for talkers; expected --specialist"):
+        tool["ship"]([str(tmp_path / "both")], [], tmp_path / "fourth", 8)
+    tool["ship"](runs[:1], [], tmp_path / "both", 8)
+    assert not (tmp_path / "both" / SPECIALISTS_FILE).exists()
+    assert load_checkpoint(tmp_path / "both").digest == plain.digest
