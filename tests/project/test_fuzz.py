@@ -22,6 +22,7 @@ from tools.fuzz.guard import Guard
 SLOW = {
     "checkpoint-config": 5,
     "checkpoint-weights": 5,
+    "checkpoint-specialists": 5,
     "studio": 10,
     "sofa": 15,
     "config": 20,

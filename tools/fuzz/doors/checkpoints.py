@@ -13,15 +13,30 @@ import safetensors.torch
 import torch
 
 from tas_core.models.calibration import CALIBRATION_FILE, read_calibration
-from tas_core.models.description import CONFIG_FILE, WEIGHTS_FILE
+from tas_core.models.description import CONFIG_FILE, SPECIALISTS_FILE, WEIGHTS_FILE
+from tas_core.models.differences import as_differences
 from tas_core.models.eight_bits import in_eight_bits
 from tas_core.models.info import list_models, model_info
 from tas_core.models.registry import load_network
+from tas_core.models.slots.config import SlotsConfig
+from tas_core.models.slots.model import SlotsModel
 from tas_core.models.unets.mono2binaural import Mono2BinauralConfig, Mono2BinauralModel
 from tas_core.training.state import TRAINING_FILE, load_training_state
 from tools.fuzz.door import Door
 
 _CONFIG = Mono2BinauralConfig(n_fft=64, hop=16, window=32, base_channels=1, text_channels=2, text_width=2)
+_TWO_NETWORKS = SlotsConfig(
+    networks=2,
+    specialists=("talkers",),
+    channels=4,
+    frame_channels=1,
+    blocks=1,
+    fusion_after=(1,),
+    mask_features=1,
+    diffuse_channels=2,
+    diffuse_layers=1,
+    text_width=2,
+)
 _DIGEST = "0" * 64
 
 
@@ -40,6 +55,24 @@ def _described(**changes: Any) -> bytes:
 def _weights(eight_bits: bool = False) -> bytes:
     state = dict(_state())
     return safetensors.torch.save(in_eight_bits(state) if eight_bits else state)
+
+
+@cache
+def _first_and_second() -> tuple[bytes, bytes]:
+    """Both files of a model with a specialist."""
+    torch.manual_seed(0)
+    state = SlotsModel(_TWO_NETWORKS).state_dict()
+    later = {name: value for name, value in state.items() if name.startswith(("networks.1.", "specialties."))}
+    first = {name: value for name, value in state.items() if name not in later}
+    return safetensors.torch.save(first), safetensors.torch.save(in_eight_bits(as_differences(later, first, 1)))
+
+
+def _read_specialists(data: bytes, folder: Path) -> None:
+    described = _described(format=3, family="slots", config=asdict(_TWO_NETWORKS))
+    for name, content in ((CONFIG_FILE, described), (WEIGHTS_FILE, _first_and_second()[0]), (SPECIALISTS_FILE, data)):
+        (folder / name).write_bytes(content)
+    model_info(str(folder))
+    load_network(str(folder))
 
 
 def _calibration() -> bytes:
@@ -94,6 +127,7 @@ _TOKENS = tuple(
             "null",
         ),
         *("[[[[[[[[", '{"a":', "9" * 30, "9" * 400, "true", "slots", "paper", "apnet", "mono2binaural", ".int8_scale"),
+        *(".difference_out", ".difference_in", "networks.0.", "networks.2."),
     )
 )
 DOORS = (
@@ -104,6 +138,7 @@ DOORS = (
         _TOKENS,
     ),
     Door("checkpoint-weights", partial(_read, file=WEIGHTS_FILE), lambda: [_weights(), _weights(True)], _TOKENS),
+    Door("checkpoint-specialists", _read_specialists, lambda: [_first_and_second()[1]], _TOKENS),
     Door("calibration", _read_calibration, lambda: [_calibration()], _TOKENS),
     Door("training-state", _read_training, lambda: [_training()], _TOKENS),
 )
