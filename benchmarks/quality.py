@@ -196,8 +196,9 @@ def measured_before(path: Path, found: Mapping[str, Any], budget: Budget) -> dic
     if not path.exists():
         return {}
     before = json.loads(path.read_text(encoding="utf-8"))
+    found, stated = (json.loads(json.dumps(value)) for value in (found, vars(budget)))  # tuples are lists there
     differs = [name for name in ("settings", "clips") if _but_paths(before[name]) != _but_paths(found[name])]
-    differs += ["budget"] if before["budget"] != json.loads(json.dumps(vars(budget))) else []
+    differs += ["budget"] if before["budget"] != stated else []
     figures = {row["name"]: row["measures"] for row in found["rows"] if "measures" in row}
     for row in before["rows"]:
         if row["name"] == FLOORS[0].name and not _agree(row["measures"], figures[row["name"]]):
@@ -390,6 +391,7 @@ def main() -> None:
         per_fold.append(found)
     result = per_fold[0] if len(per_fold) == 1 else averaged(per_fold)
     result["budget"] = vars(budget)
+    result["settings"]["data"] = data.root.name  # no folder of this machine
     result["data"] = "TASBench-Sim" if (data.root / DATASET_FILE).exists() else data.root.name
     out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     command = "python benchmarks/quality.py --material bank --data bench --budget " + arguments.budget
