@@ -8,7 +8,7 @@ Every checkpoint becomes a network of its own in the shipped model, whose masks 
 a comma, it is the mean of their weights, which makes sense where one run started from the other: `a,a,b` is two thirds
 of a. The diffuse part, and what is said of training, is that of the first. A shipped model by itself is stored anew,
 and still made of the same. A specialist is a network that was trained on from the first one for a kind of objects, and
-is stored by differences of a rank; which names are of the kind is fitted here (tas_core/training/name_kinds.py).
+is stored by differences of a rank; which names are of the kind is fitted here, to those of the catalogue.
 """
 
 import argparse
@@ -18,16 +18,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from tas_core.datasets.sources.catalogue import load_categories
 from tas_core.models.calibration import CALIBRATION_FILE
 from tas_core.models.checkpoints import Checkpoint, load_checkpoint, save_checkpoint, storable
 from tas_core.models.description import SPECIALISTS_FILE
 from tas_core.models.differences import as_differences
 from tas_core.models.eight_bits import from_eight_bits, in_eight_bits
+from tas_core.models.pretrained import find_checkpoint
 from tas_core.models.registry import load_network
+from tas_core.models.slots.specialists import Specialties
 from tas_core.models.text_encoders.registry import build_text_encoder
-from tas_core.training.name_kinds import NAMES, fit_kind
+from tas_core.timeline.vocabulary import words_data
 
 NETWORK = "networks.0."
 STORED = {8: torch.int8, 16: torch.float16}
@@ -54,24 +57,43 @@ def without_folders(checkpoint: Checkpoint, made_of: list[list[str]]) -> dict[st
     return provenance
 
 
+def read(checkpoints: str) -> list[Checkpoint]:
+    """Checkpoints, joined by commas: folders, or names of shipped models."""
+    return [load_checkpoint(find_checkpoint(checkpoint)) for checkpoint in checkpoints.split(",")]
+
+
 def digests(checkpoints: str) -> list[str]:
     """Of checkpoints, joined by commas."""
-    return [load_checkpoint(checkpoint).digest for checkpoint in checkpoints.split(",")]
+    return [checkpoint.digest for checkpoint in read(checkpoints)]
+
+
+def talker_names(*, held_out: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of people who talk and, of the catalogue, of everything else: those to fit to, or those held out."""
+    people: dict[str, None] = dict.fromkeys(words_data("talkers.yaml")["held_out" if held_out else "words"])
+    others: dict[str, None] = {}
+    for category in load_categories():
+        names = category.held_out if held_out else category.training_words
+        (people if category.kind == "speech" else others).update(dict.fromkeys(names))
+    return tuple(people), tuple(name for name in others if name not in people)
+
+
+NAMES = {"talkers": talker_names}
+"""Names of each kind that a specialist may be for, and names of other things."""
 
 
 def of_specialists(specialists: Mapping[str, str], config: dict[str, Any]) -> dict[str, Tensor]:
     """Networks for kinds of objects, and which names are of each kind; ``config`` gets to know of them."""
     encode = build_text_encoder(config["text_encoder"])
-    rows = nn.Linear(config["text_width"], len(specialists))
+    names_of = Specialties(config["text_width"], len(specialists))
     general = config.get("networks", 1)
     found = {}
     for number, (kind, checkpoints) in enumerate(specialists.items()):
         for name, value in weights(checkpoints).items():
             if name.startswith(NETWORK):
                 found[f"networks.{general + number}.{name.removeprefix(NETWORK)}"] = value
-        fit_kind(rows, number, *(encode(list(names)) for names in NAMES[kind]()))
+        names_of.fit(number, *(encode(list(names)) for names in NAMES[kind]()))
     config |= {"networks": general + len(specialists), "specialists": list(specialists)}
-    return found | {f"specialties.of_kind.{name}": value.detach() for name, value in rows.named_parameters()}
+    return found | {f"specialties.{name}": value for name, value in names_of.state_dict().items()}
 
 
 def ship(
@@ -86,7 +108,7 @@ def ship(
 
     ``specialists`` are checkpoints by kind, stored by differences of ``rank``.
     """
-    first = load_checkpoint(checkpoints[0].split(",")[0])
+    first = read(checkpoints[0])[0]
     config = first.config | {key: json.loads(value) for key, _, value in (item.partition("=") for item in settings)}
     if former := config.pop("specialists", None):
         if not specialists:
@@ -110,8 +132,7 @@ def ship(
     if specialists:
         second = as_differences(of_specialists(specialists, config), read_back(state, bits), rank)
         provenance["specialists"] = {
-            kind: without_folders(load_checkpoint(joined.split(",")[0]), [digests(joined)])
-            for kind, joined in specialists.items()
+            kind: without_folders(read(joined)[0], [digests(joined)]) for kind, joined in specialists.items()
         }
     save_checkpoint(target, first.family, config, state, provenance, dtype=STORED[bits], specialists=second)
     if second is None:

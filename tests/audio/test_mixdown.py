@@ -63,4 +63,4 @@ def test_two_of_several_channels_that_cancel_are_named() -> None:
         assert loss.loss_db == pytest.approx(figure, abs=0.001)
         assert f"channels {a} and {b} cancel each other: what both have is" in loss.words()
     assert measured(A, -A, B, -B).pair == ()  # type: ignore[union-attr]
-    assert measured(A, A / 2, B, 1e-3 * B, -1e-3 * B) is None
+    assert measured(A, A / 2, B, 2e-3 * B, -2e-3 * B) is None  # too faint to matter, and no silence

@@ -1,4 +1,4 @@
-"""The command line: what it prints where, how it exits, and that help is fast."""
+"""The command line: what it prints where, how it exits, and that help loads little."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -90,15 +89,24 @@ def test_help_imports_nothing_heavy() -> None:
     assert not loaded & set(HEAVY)
 
 
-def test_help_takes_less_than_three_tenths_of_a_second() -> None:
-    """The whole process, as a user feels it; the best of a few runs, since other work may slow one."""
-    seconds = []
-    for _ in range(5):
-        began = time.perf_counter()
-        done = subprocess.run([str(TAS), "--help"], capture_output=True, timeout=60, check=False)
-        seconds.append(time.perf_counter() - began)
-        assert done.returncode == 0
-    assert min(seconds) < 0.3
+def test_help_loads_little() -> None:
+    """Of the first help page that a person sees: most of its time goes into loading, and how long that takes varies.
+
+    171 modules when this was written, 24 of them our own, of Typer and of Python's library.
+    """
+    program = (
+        "import contextlib, io, sys\n"
+        "from tas_cli.main import main\n"
+        "sys.argv = ['tas', '--help']\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    main()\n"
+        "print(len(sys.modules), sum(name.startswith('tas_') for name in sys.modules))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    everything, ours = map(int, done.stdout.split())
+    assert everything < 260
+    assert ours < 40
 
 
 def test_no_summary_of_a_command_is_cut_short(tas: Run) -> None:

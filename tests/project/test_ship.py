@@ -14,6 +14,7 @@ import torch
 from tas_core.models.calibration import Calibration, write_calibration
 from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.description import SPECIALISTS_FILE, WEIGHTS_FILE
+from tas_core.models.pretrained import find_checkpoint
 from tas_core.models.registry import load_network
 from tas_core.models.slots.model import SlotsModel
 from tests.support.tiny import TINY_SLOTS, HashEncoder
@@ -81,6 +82,14 @@ def test_a_calibration_of_other_weights_does_not_stay(
     ship(runs[1:], [], tmp_path, 16)
     assert not stale.exists()
     assert capsys.readouterr().out.startswith(f"{stale}: removed, since it was fitted with other weights")
+
+
+def test_a_shipped_model_by_its_name_is_stored_as_it_is(tmp_path: Path) -> None:
+    """Weights in 8 bits stay the same bytes, so that a specialist can be added beside them."""
+    runpy.run_path(str(SCRIPT))["ship"](["slots"], [], tmp_path / "again", 8)
+    shipped = find_checkpoint("slots")
+    assert (tmp_path / "again" / WEIGHTS_FILE).read_bytes() == (shipped / WEIGHTS_FILE).read_bytes()
+    assert load_checkpoint(tmp_path / "again").digest == load_checkpoint(shipped).digest
 
 
 def test_the_mean_of_weights(runs: list[str], tmp_path: Path) -> None:
