@@ -13,8 +13,8 @@ predict noise; ``cuda`` is what the paper states (3000 steps, batch 12) at full 
 hour of a core for each row: the paper's steps and batch at reduced width, of a quarter of its window, and the paper's
 rows at ten times its learning rate, since narrow networks take larger steps.
 
-``--prediction v`` trains the paper's rows under a schedule that ends in noise (presets ``paper-v...``) and writes
-``quality-BUDGET-v.json``, beside the other.
+``--prediction v`` trains the paper's rows under a schedule that ends in noise (presets ``paper-v...``), evaluates each
+network once, which gives its mean estimate, and writes ``quality-BUDGET-v.json``, beside the other.
 
 ``--folds`` trains on the recordings of the data set itself, once for each of its splits, and averages; that is for
 FAIR-Play, which has ten. Rows that learn from separate stems are left out of it.
@@ -27,7 +27,7 @@ import json
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,18 @@ HEADS = {
     "ic_error": "IC error ↓", "ild_error_db": "ILD error dB ↓", "itd_error_us": "ITD error µs ↓",
     "mirror_db": "mirror dB ↓", "swap_accuracy": "swap ↑", "real_time_factor": "time / audio ↓",
 }  # fmt: skip
+
+
+def budget_for(name: str, prediction: str) -> Budget:
+    """A budget by name; networks that predict v make as many evaluations as they do by themselves."""
+    return replace(BUDGETS[name], sampling_steps=None) if prediction == "v" else BUDGETS[name]
+
+
+def evaluation_settings(budget: Budget, fold: int, device: str) -> EvaluationSettings:
+    """How all rows of a budget are measured."""
+    return EvaluationSettings(
+        folds=(fold,), clips=budget.clips, control=True, control_clips=budget.control_clips, device=device
+    )
 
 
 def preset_at(budget: Budget, preset: str) -> str:
@@ -333,7 +345,7 @@ def main() -> None:
     parser.add_argument("--folds", action="store_true")
     parser.add_argument("--no-page", action="store_true", help="leave docs/RESULTS.md as it is")
     arguments = parser.parse_args()
-    budget, data = BUDGETS[arguments.budget], TasBench(arguments.data)
+    budget, data = budget_for(arguments.budget, arguments.prediction), TasBench(arguments.data)
     wanted = [row for row in LEARNED if not arguments.rows or row.name in arguments.rows]
     folds = data.split_numbers() if arguments.folds else (1,)
     section = f"quality-{arguments.budget}" + ("-folds" if arguments.folds else "")
@@ -364,13 +376,7 @@ def main() -> None:
                 rows.append(SystemSpec(f"TAS + SAF, {name}", str(folder), sampling_steps(preset, budget)))
                 about[rows[-1].name] = describe(folder)
         rows += [SystemSpec(SHIPPED, "slots"), *CEILINGS]
-        settings = EvaluationSettings(
-            folds=(fold,),
-            clips=budget.clips,
-            control=True,
-            control_clips=budget.control_clips,
-            device=arguments.device,
-        )
+        settings = evaluation_settings(budget, fold, arguments.device)
         shown = [0.0]
 
         def tell(fraction: float, shown: list[float] = shown) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, Self, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -24,6 +24,10 @@ class TextEncoder(Protocol):
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Encode `texts` to (len(texts), width): float32, on the CPU, no gradient, rows of unit length."""
+        ...
+
+    def to(self, device: torch.device) -> Self:
+        """Compute on `device` from now on; vectors still come back to the CPU, the same to rounding. Returns itself."""
         ...
 
 
@@ -57,6 +61,11 @@ class CachedEncoder:
     def wrapped(self) -> TextEncoder:
         """The encoder that does the work."""
         return self._encoder
+
+    def to(self, device: torch.device) -> Self:
+        """See :meth:`TextEncoder.to`."""
+        self._encoder.to(device)
+        return self
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Encode `texts` to (len(texts), width) as the wrapped encoder does, in one call for all new ones."""

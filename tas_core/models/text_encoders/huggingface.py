@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import torch
 from torch import Tensor
@@ -51,6 +51,11 @@ class HuggingFaceText:
         self._model = model.eval().requires_grad_(False)
         self.width = int(model.config.hidden_size)
 
+    def to(self, device: torch.device) -> Self:
+        """See :meth:`TextEncoder.to`."""
+        self._model.to(device)
+        return self
+
     def knows(self, word: str) -> bool:
         """Whether a word is one of the vocabulary, rather than put together from pieces of words."""
         pieces = self._tokenizer.tokenize(word)
@@ -62,6 +67,6 @@ class HuggingFaceText:
         if not texts:
             return torch.zeros(0, self.width)
         batch = self._tokenizer(list(texts), padding=True, truncation=True, max_length=_MAX_TOKENS, return_tensors="pt")
-        mask = batch["attention_mask"]
-        hidden = self._model(input_ids=batch["input_ids"], attention_mask=mask).last_hidden_state
-        return unit_rows(mean_over_tokens(hidden, mask))
+        tokens, mask = (batch[name].to(self._model.device) for name in ("input_ids", "attention_mask"))
+        hidden = self._model(input_ids=tokens, attention_mask=mask).last_hidden_state
+        return unit_rows(mean_over_tokens(hidden, mask)).cpu()

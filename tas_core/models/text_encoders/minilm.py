@@ -11,9 +11,9 @@ The text vector is the mean of the last h over all tokens, [CLS] and [SEP] inclu
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import safetensors
 import safetensors.torch
@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
 from tas_core.errors import EncoderError
-from tas_core.models.text_encoders.base import unit_rows
+from tas_core.models.text_encoders.base import mean_over_tokens, unit_rows
 from tas_core.models.text_encoders.minilm_words import is_whole, packaged_folder
 from tas_core.system.devices import one_thread
 
@@ -33,7 +33,8 @@ _BATCH: Final = 64
 class MiniLM:
     """Text encoder `minilm`, 384 wide.
 
-    Texts of one length in tokens are encoded together, so nothing is padded or masked.
+    On a CPU, texts of one length in tokens are encoded together, so nothing is padded or masked. On a graphics
+    processor, where starting an operation costs more than doing it, all are padded to the longest.
 
     Args:
         folder: holds model.safetensors, config.json and tokenizer.json; None for the packaged one.
@@ -61,6 +62,13 @@ class MiniLM:
         # The stored settings pad to 128 tokens; sentence-transformers cuts at 256 and pads to the longest.
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(256)
+        self._device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> Self:
+        """See :meth:`TextEncoder.to`."""
+        self._weights = {name: value.to(device) for name, value in self._weights.items()}
+        self._device = device
+        return self
 
     def knows(self, word: str) -> bool:
         """Whether a word is one of the 30,522 of the vocabulary; accents do not matter."""
@@ -70,34 +78,55 @@ class MiniLM:
     def __call__(self, texts: Sequence[str]) -> Tensor:
         """Encode `texts` to (len(texts), 384), rows of unit length."""
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
-        by_length: dict[int, list[int]] = {}
-        for index, ids in enumerate(tokens):
-            by_length.setdefault(len(ids), []).append(index)
         result = torch.empty(len(tokens), self.width)
         # For a few short texts, handing work to more threads costs more than it saves.
         with one_thread():
-            for indices in by_length.values():
-                for start in range(0, len(indices), _BATCH):
-                    chosen = indices[start : start + _BATCH]
-                    hidden = bert_hidden_states(
-                        self._weights,
-                        torch.tensor([tokens[index] for index in chosen]),
-                        num_layers=self._num_layers,
-                        num_heads=self._heads,
-                        epsilon=self._epsilon,
-                    )
-                    result[chosen] = unit_rows(hidden.mean(dim=1))
+            for chosen in self._groups(tokens):
+                result[chosen] = self._encode([tokens[index] for index in chosen]).cpu()
         return result
+
+    def _groups(self, tokens: list[list[int]]) -> Iterator[list[int]]:
+        """Numbers of texts to encode together."""
+        by_length: dict[int, list[int]] = {}
+        for index, ids in enumerate(tokens):
+            by_length.setdefault(len(ids) if self._device.type == "cpu" else 0, []).append(index)
+        for indices in by_length.values():
+            for start in range(0, len(indices), _BATCH):
+                yield indices[start : start + _BATCH]
+
+    def _encode(self, tokens: list[list[int]]) -> Tensor:
+        """Vectors of texts, on the device."""
+        length = torch.tensor([len(ids) for ids in tokens])
+        longest = int(length.max())
+        padded = torch.tensor([ids + [0] * (longest - len(ids)) for ids in tokens])
+        there = None if bool((length == longest).all()) else torch.arange(longest) < length[:, None]
+        there = None if there is None else there.to(self._device)
+        hidden = bert_hidden_states(
+            self._weights,
+            padded.to(self._device),
+            there,
+            num_layers=self._num_layers,
+            num_heads=self._heads,
+            epsilon=self._epsilon,
+        )
+        return unit_rows(hidden.mean(dim=1) if there is None else mean_over_tokens(hidden, there))
 
 
 def bert_hidden_states(
-    weights: Mapping[str, Tensor], tokens: Tensor, num_layers: int, num_heads: int, epsilon: float
+    weights: Mapping[str, Tensor],
+    tokens: Tensor,
+    there: Tensor | None = None,
+    *,
+    num_layers: int,
+    num_heads: int,
+    epsilon: float,
 ) -> Tensor:
-    """Last hidden states (n, token, width) of a BERT for `tokens` (n, token), none of them padding.
+    """Last hidden states (n, token, width) of a BERT for `tokens` (n, token).
 
     Args:
         weights: state dict under the names that transformers' BertModel uses.
         tokens: token numbers, int64.
+        there: which tokens are the text's, bool (n, token); None where none is padding. States of others mean nothing.
         num_layers: number of transformer layers.
         num_heads: number of attention heads.
         epsilon: of the layer normalisations.
@@ -112,6 +141,7 @@ def bert_hidden_states(
     def split_heads(x: Tensor) -> Tensor:
         return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
 
+    mask = None if there is None else there[:, None, None]
     words = weights["embeddings.word_embeddings.weight"][tokens]
     positions = weights["embeddings.position_embeddings.weight"][: tokens.shape[1]]
     segment = weights["embeddings.token_type_embeddings.weight"][0]
@@ -121,7 +151,7 @@ def bert_hidden_states(
         query, key, value = (
             split_heads(affine(hidden, f"{at}.attention.self.{name}")) for name in ("query", "key", "value")
         )
-        heads = scaled_dot_product_attention(query, key, value).transpose(1, 2).flatten(2)
+        heads = scaled_dot_product_attention(query, key, value, mask).transpose(1, 2).flatten(2)
         attended = affine(heads, f"{at}.attention.output.dense")
         hidden = normalise(hidden + attended, f"{at}.attention.output.LayerNorm")
         expanded = gelu(affine(hidden, f"{at}.intermediate.dense"))

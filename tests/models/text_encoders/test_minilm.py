@@ -49,6 +49,21 @@ def test_minilm_does_not_depend_on_company_or_order(minilm: MiniLM) -> None:
     torch.testing.assert_close(minilm(TEXTS[::-1]).flip(0), together, atol=1e-6, rtol=0)
 
 
+def test_padding_changes_nothing_but_rounding(minilm: MiniLM) -> None:
+    # As on a graphics processor, where texts of all lengths are one batch; padded sums round otherwise.
+    tokens = [minilm._tokenizer.encode(text).ids for text in TEXTS[:6]]
+    assert len({len(ids) for ids in tokens}) > 2
+    torch.testing.assert_close(minilm._encode(tokens), minilm(TEXTS[:6]), atol=1e-6, rtol=0)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_minilm_is_the_same_on_a_graphics_processor(minilm: MiniLM) -> None:
+    there = MiniLM().to(torch.device("cuda"))(TEXTS)
+    assert there.device.type == "cpu"
+    torch.testing.assert_close(there, minilm(TEXTS), atol=1e-4, rtol=0)
+
+
 def test_minilm_knows_word_sense(minilm: MiniLM) -> None:
     fiddle, violin, speech = minilm(["fiddle", "violin", "a man talking"])
     assert fiddle @ violin > fiddle @ speech + 0.2
