@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,8 @@ class SlotsConfig:
 
     The trunk takes ``patch`` frames of the spectrogram at once, as one patch; masks come out for every frame.
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
-    anything: see :func:`tas_core.models.slots.placing.placing_masks`.
+    anything: see :func:`tas_core.models.slots.placing.placing_masks`. Directness is raised to ``directness_power``: at 1
+    reverberant sound gets no more direction than a room leaves it, at 0 as much as a direct one.
 
     ``networks`` of these sizes find masks, each by itself, and the mean is taken of all but the last ones, which are
     for what ``specialists`` says, a kind of objects for each (:mod:`tas_core.models.slots.specialists`).
@@ -38,6 +40,7 @@ class SlotsConfig:
     balance: float = 0.0
     balance_frames: int = 64
     sharpness: float = 4.0
+    directness_power: float = 1.0
     diffuse_channels: int = 128
     diffuse_layers: int = 4
     text_encoder: str = "minilm"
@@ -50,6 +53,8 @@ class SlotsConfig:
         for name in ("networks", "blocks", "diffuse_layers"):
             if getattr(self, name) > _MOST_LAYERS:
                 raise ValueError(f"{name} must be at most {_MOST_LAYERS}, not {getattr(self, name)}")
+        if not 0 <= self.directness_power < math.inf:
+            raise ValueError(f"directness_power must be 0 or more, not {self.directness_power}")
         if unknown := sorted(set(self.specialists) - set(SPECIALTIES)):
             raise ValueError(f"specialists must be among {', '.join(SPECIALTIES)}, not {', '.join(unknown)}")
         if len(self.specialists) >= self.networks:

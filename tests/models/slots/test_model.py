@@ -231,6 +231,33 @@ def test_side_is_the_masked_sum_of_the_direction_filters_as_far_as_sound_is_dire
 
 
 @torch.no_grad()
+def test_reverberant_sound_gets_the_direction_that_the_config_leaves_it(model: SlotsModel) -> None:
+    spectrum, clauses, active = _spectrum(), _clauses(2), _active(2)
+    azimuth = torch.tensor([60.0, -20.0])[None, :, None]
+    found = model.separate(spectrum, clauses, active)
+    assert 0.0 < float(found.directness.min()) < float(found.directness.max()) < 1.0
+    sides = {}
+    for power in (0.0, 0.5, 1.0):
+        other = SlotsModel(replace(model.config, directness_power=power)).eval()
+        other.load_state_dict(model.state_dict())
+        again = other.separate(spectrum, clauses, active)
+        torch.testing.assert_close(again.directness, found.directness**power, rtol=0, atol=0)
+        torch.testing.assert_close(again.masks, found.masks, rtol=0, atol=0)
+        sides[power] = other.directional(spectrum, again, azimuth)
+    # Products of float32 in another order.
+    weaker = sides[0.0] * found.directness.transpose(1, 2)
+    torch.testing.assert_close(sides[1.0], weaker, rtol=1e-5, atol=1e-7)
+    # What is learned is how direct sound is, whatever is made of it.
+    assert model.config.directness_power == 1.0
+
+
+@pytest.mark.parametrize("power", [-0.1, math.nan, math.inf])
+def test_directness_has_a_power_of_zero_or_more(power: float) -> None:
+    with pytest.raises(ValueError, match="directness_power must be 0 or more"):
+        SlotsConfig(directness_power=power)
+
+
+@torch.no_grad()
 def test_a_dry_sound_that_is_all_one_clause_gets_the_ears_of_the_head(model: SlotsModel) -> None:
     """The ear energies of a mask of one and a directness of one follow from the measured head."""
     mid = _noise()
