@@ -2,9 +2,9 @@
 
     python tools/real_validation.py bank --recordings sources --out validation --clips 40 --seed 5
 
-Made as RealBench is (docs/REALBENCH.md), with the head in ``--recordings``, a folder of scripts/install-realbench.sh, of what `tas data bank` keeps for
-validation: recordings, and voices but eSpeak's (flite's are made of a person's). The bank's clips are written as files
-first, to ``OUT-sounds``. `tas eval data validation --split test` then compares checkpoints.
+Made as RealBench is (docs/REALBENCH.md), with the head in ``--recordings``, a folder of scripts/install-realbench.sh,
+of what `tas data bank` keeps for validation: recordings, and voices but eSpeak's (flite's are made of a person's). The
+bank's clips are written as files first, to ``OUT-sounds``. `tas eval data validation --split test` then compares checkpoints.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def real_validation(
     """Make the data set of a bank's folder, or go on with it."""
     head = load_real_list().head
     if not head.path(recordings).is_file():
-        raise SystemExit(f"error: {head.path(recordings)}: no such file; expected scripts/install-realbench.sh's folder")
+        raise SystemExit(f"error: {head.path(recordings)}: no such file; expected a folder of install-realbench.sh")
     sounds_folder = out.with_name(f"{out.name}-sounds")
     found_in = StemBank.load(bank / "bank.safetensors", "val")
     found = write_sounds(found_in, sounds_folder, instruments)
@@ -74,7 +74,7 @@ def real_validation(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bank", type=Path, help="folder made by `tas data bank --recordings`")
-    parser.add_argument("--recordings", type=Path, required=True, help="folder of scripts/install-realbench.sh, for its head")
+    parser.add_argument("--recordings", type=Path, required=True, help="of RealBench, for its head")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--seed", type=int, default=5)
