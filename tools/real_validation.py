@@ -4,7 +4,8 @@
 
 Made as RealBench is (docs/REALBENCH.md), with the head in ``--recordings``, a folder of scripts/install-realbench.sh,
 of what `tas data bank` keeps for validation: recordings, and voices but eSpeak's (flite's are made of a person's). The
-bank's clips are written as files first, to ``OUT-sounds``. `tas eval data validation --split test` then compares checkpoints.
+bank's clips are written as files first, to ``OUT-sounds``. `tas eval data validation --split test` then compares
+checkpoints.
 """
 
 import argparse
