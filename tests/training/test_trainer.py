@@ -375,6 +375,22 @@ def test_other_settings_in_the_same_folder_are_refused(
     assert (tmp_path / "log.jsonl").read_text() == log
 
 
+def test_two_trainings_at_once_in_one_folder_are_refused(data: Path, tmp_path: Path) -> None:
+    """Else the second empties the log of the first, and the last to end decides whose weights stay."""
+    refused = []
+
+    def meanwhile(step: int, figures: dict[str, float]) -> None:
+        if step == 2 and "loss" in figures:
+            with pytest.raises(InputError, match=f"another program trains there .process {os.getpid()}.") as error:
+                _train(data, tmp_path)
+            refused.append(error.value)
+
+    _train(data, tmp_path, progress=meanwhile)
+    assert len(refused) == 1
+    assert [line["step"] for line in _log(tmp_path) if "loss" in line] == [1, 2, 3, 4, 5, 6]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "log.jsonl", TRAINING_FILE]
+
+
 def test_another_model_in_the_same_folder_is_refused(data: Path, tmp_path: Path) -> None:
     _train(data, tmp_path, steps=1)
     with pytest.raises(InputError, match="preset"):
