@@ -21,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -85,6 +85,10 @@ class NoText:
     """A text encoder for a model that does not read."""
 
     name, width = "none", 1
+
+    def to(self, device: Any) -> Self:
+        del device
+        return self
 
     def __call__(self, texts: Any) -> Tensor:
         return torch.zeros(len(texts), 1)

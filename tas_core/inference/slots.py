@@ -102,6 +102,8 @@ class SlotsRenderer:
         kept_here = self._separations
         found = model.separate(*sought) if kept_here is None else kept_here.separate(model, *sought)
         found = found.placed(active)
+        if self._steps == 1:
+            found = found.as_direct(config.directness_power)
         spectrum = spectrum.to(device)
         gains = self._gains(tracks, times_s[within])
         factors = None if gains is None else torch.from_numpy(gains).float()[None].to(device)

@@ -69,12 +69,14 @@ def run_training(
     check_length(config)
     encode = None
     if family.model.conditions_on == "prompts":
-        encode = CachedEncoder(build_text_encoder(PRESETS[preset].text_encoder).to(where), max_entries=65536)
+        encode = CachedEncoder(build_text_encoder(PRESETS[preset].text_encoder), max_entries=65536)
     keep_freed_memory()
     with _tensorboard(out, progress) if tensorboard and leads() else nullcontext(progress) as report:
         # Beside a graphics processor, threads of the CPU only get into the way of the processes that draw.
         with one_thread() if where.type == "cuda" else nullcontext(), joined(where) as mine:
-            return train(data, out, config, device=mine, encode=encode, progress=report)
+            # Of several processes, each has a device of its own.
+            on_it = encode if encode is None else encode.to(mine)
+            return train(data, out, config, device=mine, encode=on_it, progress=report)
 
 
 def training_precision(wanted: str, device: torch.device) -> str:

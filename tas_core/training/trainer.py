@@ -69,7 +69,9 @@ def loss_function(model: SpatialModel, encode: Callable[[list[str]], Tensor] | N
         captions = None
         if model.conditions_on == "prompts":
             assert encode is not None
-            captions = encode(list(batch.prompts)).to(batch.stem_mid.device)
+            device = batch.stem_mid.device
+            with torch.autocast(device.type, enabled=False):  # as captions are encoded where the model is used
+                captions = encode(list(batch.prompts)).to(device)
         return model.losses(batch, captions, generator)
 
     return losses

@@ -34,7 +34,7 @@ def test_words_are_encoded_once_for_all_clips(
     encoder = build_text_encoder("minilm")
 
     class Counting:
-        name, width = encoder.name, encoder.width
+        name, width, to = encoder.name, encoder.width, encoder.to
 
         def __call__(self, texts: Sequence[str]) -> torch.Tensor:
             read.extend(texts)

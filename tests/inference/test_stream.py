@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -81,6 +82,16 @@ def test_very_short_files(slots: SlotsModel, paper: PaperModel, rate_hz: int, sa
         result = rendered(x, rate_hz, timeline, model, steps=1)
         assert result.ears.shape == (2, samples)
         np.testing.assert_allclose(result.ears.mean(axis=0), x, rtol=0, atol=1e-12)
+
+
+def test_reverberant_sound_is_placed_as_direct_where_nothing_diffuse_is_drawn(slots: SlotsModel) -> None:
+    other = SlotsModel(replace(slots.config, directness_power=0.0)).eval()
+    other.load_state_dict(slots.state_dict())
+    x = _noise(20000)
+    for steps in (1, 3):
+        one, two = (rendered(x, 16000, SCENE, model, steps=steps).ears for model in (slots, other))
+        assert np.array_equal(one, two) == (steps > 1)
+        np.testing.assert_allclose(one.sum(axis=0), two.sum(axis=0), atol=1e-12)  # the mono sum, to rounding
 
 
 @pytest.mark.parametrize("steps", [1, 3])

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -67,6 +67,11 @@ class HashEncoder:
 
     name = "hash"
     width = 8
+    device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> Self:
+        self.device = device
+        return self
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         rows = []

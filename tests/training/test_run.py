@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,16 @@ def test_what_decides_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         end("slots")
     with pytest.raises(InputError, match="after 7 steps and after 2.5 minutes; expected one of them"):
         end("paper", steps=7, minutes=2.5)
+
+
+def test_captions_are_encoded_on_the_device_of_the_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is not the one that was asked for, where several train together."""
+    encoder, mine = HashEncoder(), torch.device("meta")
+    monkeypatch.setattr(run, "build_text_encoder", lambda name: encoder)
+    monkeypatch.setattr(run, "joined", lambda where: nullcontext(mine))
+    monkeypatch.setattr(run, "train", lambda data, out, config, *, device, **rest: out / device.type)
+    made = run_training(tmp_path, tmp_path / "run", "paper", device="cpu", steps=1, progress=lambda step, metrics: None)
+    assert made.name == encoder.device.type == "meta"
 
 
 @pytest.mark.usefixtures("card")

@@ -375,6 +375,19 @@ def test_other_settings_in_the_same_folder_are_refused(
     assert (tmp_path / "log.jsonl").read_text() == log
 
 
+def test_captions_are_encoded_as_they_are_later_whatever_the_precision(data: Path, tmp_path: Path) -> None:
+    seen = []
+
+    def encode(texts: list[str]) -> torch.Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return HashEncoder()(texts)
+
+    config = TrainingConfig(**{**SETTINGS, "preset": "tiny-paper", "precision": "bf16", "steps": 2})
+    train(data, tmp_path, config, device=CPU, encode=encode)
+    assert len(seen) > 2
+    assert not any(seen)
+
+
 def test_two_trainings_at_once_in_one_folder_are_refused(data: Path, tmp_path: Path) -> None:
     """Else the second empties the log of the first, and the last to end decides whose weights stay."""
     refused = []

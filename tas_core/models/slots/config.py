@@ -17,8 +17,9 @@ class SlotsConfig:
 
     The trunk takes ``patch`` frames of the spectrogram at once, as one patch; masks come out for every frame.
     Masks are corrected by ``balance``, over ``balance_frames`` on each side, and ``sharpness`` before they place
-    anything: see :func:`tas_core.models.slots.placing.placing_masks`. Directness is raised to ``directness_power``: at
-    1 reverberant sound gets no more direction than a room leaves it, at 0 as much as a direct one.
+    anything: see :func:`tas_core.models.slots.placing.placing_masks`. Where no diffuse part is drawn, directness is
+    raised to ``directness_power``: at 1 reverberant sound gets no more direction than a room leaves it, at 0 as much as
+    a direct one.
 
     ``networks`` of these sizes find masks, each by itself, and the mean is taken of all but the last ones, which are
     for what ``specialists`` says, a kind of objects for each (:mod:`tas_core.models.slots.specialists`).
@@ -71,5 +72,5 @@ class SlotsConfig:
         return self.context_frames // self.patch
 
 
-PRESETS: Final = {"slots": SlotsConfig(balance=0.75)}
+PRESETS: Final = {"slots": SlotsConfig(balance=0.75, directness_power=0.1)}
 """Configs by name."""

@@ -15,8 +15,6 @@ gives no side signal, for any weights. See
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -90,19 +88,12 @@ class SlotsModel(ClauseModel):
     ) -> Separation:
         """Masks for every clause, the mean of the general networks, or of the specialist where one hears.
 
-        Arguments are those of :meth:`tas_core.models.slots.network.SlotsNetwork.separate`. Directness is what is to
-        place: raised to the config's power.
+        Arguments are those of :meth:`tas_core.models.slots.network.SlotsNetwork.separate`.
         """
-        found = self._separated(spectrum, clause_features, active, within)
-        power = self.config.directness_power
-        return found if power == 1 else replace(found, directness=found.directness.pow(power))
-
-    def _separated(self, *sought: Any) -> Separation:
-        """As :meth:`separate`, directness as it was found."""
         c = self.config
+        sought = spectrum, clause_features, active, within
         if self.specialties is None:
             return Separation.mean([n.separate(*sought) for n in self.networks])
-        _, clause_features, active, within = sought
         heard = self.specialties(clause_features, active if within is None else active[..., within])
         groups = [self.general, *([one] for one in self.networks[len(self.general) :])]
         hears = set(heard.unique().tolist())

@@ -67,6 +67,13 @@ class Separation:
         rest = self.masks[:, -1:] + (self.masks[:, :-1] * ~active[..., None]).sum(dim=1, keepdim=True)
         return replace(self, masks=torch.cat([named, rest], dim=1), active=active)
 
+    def as_direct(self, power: float) -> Separation:
+        """The same with directness raised to a power: below 1, reverberant sound has more of the direction of its object.
+
+        For a side signal that is directional alone; the diffuse part complements directness as it was found.
+        """
+        return replace(self, directness=self.directness.pow(power))
+
 
 class SlotsNetwork(nn.Module):
     """A band-split network that separates a sound into clauses and everything else."""

@@ -49,13 +49,11 @@ class ClipText:
             ) from error
         model.visual = None
         self._model = model.eval().requires_grad_(False)
-        self._device = torch.device("cpu")
         self.width = self([""]).shape[1]
 
     def to(self, device: torch.device) -> Self:
         """See :meth:`TextEncoder.to`."""
         self._model.to(device)
-        self._device = device
         return self
 
     @torch.no_grad()
@@ -63,7 +61,8 @@ class ClipText:
         """Encode `texts` to (len(texts), width), rows of unit length; texts are cut at 77 tokens."""
         if not texts:
             return torch.zeros(0, self.width)
-        return unit_rows(self._model.encode_text(self._tokenizer(list(texts)).to(self._device))).cpu()
+        device = next(self._model.parameters()).device
+        return unit_rows(self._model.encode_text(self._tokenizer(list(texts)).to(device))).cpu()
 
 
 def _resolve(location: str | Path | None) -> tuple[str, str | None]:

@@ -62,13 +62,15 @@ class MiniLM:
         # The stored settings pad to 128 tokens; sentence-transformers cuts at 256 and pads to the longest.
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(256)
-        self._device = torch.device("cpu")
 
     def to(self, device: torch.device) -> Self:
         """See :meth:`TextEncoder.to`."""
         self._weights = {name: value.to(device) for name, value in self._weights.items()}
-        self._device = device
         return self
+
+    @property
+    def _device(self) -> torch.device:
+        return next(iter(self._weights.values())).device
 
     def knows(self, word: str) -> bool:
         """Whether a word is one of the 30,522 of the vocabulary; accents do not matter."""

@@ -231,24 +231,27 @@ def test_side_is_the_masked_sum_of_the_direction_filters_as_far_as_sound_is_dire
 
 
 @torch.no_grad()
-def test_reverberant_sound_gets_the_direction_that_the_config_leaves_it(model: SlotsModel) -> None:
-    spectrum, clauses, active = _spectrum(), _clauses(2), _active(2)
-    azimuth = torch.tensor([60.0, -20.0])[None, :, None]
-    found = model.separate(spectrum, clauses, active)
+def test_directness_to_a_power_changes_how_much_side_there_is_and_nothing_else(model: SlotsModel) -> None:
+    spectrum, azimuth = _spectrum(), torch.tensor([60.0, -20.0])[None, :, None]
+    found = model.separate(spectrum, _clauses(2), _active(2))
     assert 0.0 < float(found.directness.min()) < float(found.directness.max()) < 1.0
-    sides = {}
-    for power in (0.0, 0.5, 1.0):
-        other = SlotsModel(replace(model.config, directness_power=power)).eval()
-        other.load_state_dict(model.state_dict())
-        again = other.separate(spectrum, clauses, active)
-        torch.testing.assert_close(again.directness, found.directness**power, rtol=0, atol=0)
-        torch.testing.assert_close(again.masks, found.masks, rtol=0, atol=0)
-        sides[power] = other.directional(spectrum, again, azimuth)
+    half, none = found.as_direct(0.5), found.as_direct(0.0)
+    torch.testing.assert_close(half.directness.square(), found.directness)
+    assert torch.equal(none.directness, torch.ones_like(found.directness))
+    for name in ("masks", "active", "features", "presence"):
+        assert getattr(half, name) is getattr(found, name)
+    sides = [model.directional(spectrum, each, azimuth) for each in (found, none)]
     # Products of float32 in another order.
-    weaker = sides[0.0] * found.directness.transpose(1, 2)
-    torch.testing.assert_close(sides[1.0], weaker, rtol=1e-5, atol=1e-7)
-    # What is learned is how direct sound is, whatever is made of it.
-    assert model.config.directness_power == 1.0
+    torch.testing.assert_close(sides[0], sides[1] * found.directness.transpose(1, 2), rtol=1e-5, atol=1e-7)
+
+
+def test_the_power_of_directness_is_not_learned_with(model: SlotsModel) -> None:
+    """Nor does the diffuse part, whose share is what directness leaves, learn beside anything else."""
+    batch = tiny_scenes()
+    other = SlotsModel(replace(model.config, directness_power=0.1))
+    other.load_state_dict(model.state_dict())
+    one, two = (m.losses(batch, None, _generator()) for m in (model, other))
+    assert {name: value.item() for name, value in one.items()} == {name: value.item() for name, value in two.items()}
 
 
 @pytest.mark.parametrize("power", [-0.1, math.nan, math.inf])

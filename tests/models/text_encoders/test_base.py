@@ -19,6 +19,11 @@ class Spy:
 
     def __init__(self) -> None:
         self.calls: list[list[str]] = []
+        self.device = torch.device("cpu")
+
+    def to(self, device: torch.device) -> Spy:
+        self.device = device
+        return self
 
     def __call__(self, texts: Sequence[str]) -> Tensor:
         self.calls.append(list(texts))
@@ -34,6 +39,13 @@ def test_the_cache_asks_once_for_each_distinct_text_and_keeps_the_order() -> Non
     assert cached(["b", "ccc", "aa"])[:, 0].tolist() == [1, 3, 2]
     assert spy.calls == [["aa", "b"], ["ccc"]]
     assert cached([]).shape == (0, 2)
+
+
+def test_the_encoder_behind_a_cache_goes_to_a_device() -> None:
+    spy = Spy()
+    cached = CachedEncoder(spy)
+    assert cached.to(torch.device("meta")) is cached
+    assert spy.device.type == "meta"
 
 
 def test_the_cache_forgets_what_was_asked_for_least_recently() -> None:
