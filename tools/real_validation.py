@@ -75,7 +75,7 @@ def real_validation(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bank", type=Path, help="folder made by `tas data bank --recordings`")
-    parser.add_argument("--recordings", type=Path, required=True, help="of RealBench, for its head")
+    parser.add_argument("--recordings", type=Path, required=True, help="RealBench's recordings, for its head")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--seed", type=int, default=5)

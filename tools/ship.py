@@ -1,7 +1,7 @@
 """Make the shipped weights of one run's checkpoint or of several, in half precision or in 8 bits.
 
     python tools/ship.py slots runs/slots-8/checkpoint runs/slots-7/checkpoint,runs/slots-6/checkpoint \\
-        --set sharpness=4.0 balance=0.75 --bits 8
+        --set sharpness=4.0 balance=0.75 directness_power=0.1 --bits 8
     python tools/ship.py slots runs/slots-8/checkpoint --specialist talkers=runs/talkers/checkpoint --rank 96 --bits 8
 
 Every checkpoint becomes a network of its own in the shipped model, whose masks are averaged; where names are joined by

@@ -330,6 +330,10 @@ def test_what_is_said_of_training_on_a_graphics_processor() -> None:
         f"{compiled['seconds']:.3f}: {compiled['scenes_per_second']:,.0f} scenes a second |",
         f"| {rows['forward, eager']['seconds']:.3f} | {rows['forward, compiled']['seconds']:.3f} |",
         f"| {rows['backward, eager']['seconds']:.3f} | {rows['backward, compiled']['seconds']:.3f} |",
+        f"| optimiser, clipping, average | {rows['optimiser, eager']['seconds']:.3f} | "
+        f"{rows['optimiser, compiled']['seconds']:.3f} |",
+        f"| draw, 8 processes | {rows['draw, 8 processes']['seconds']:.3f} |",
+        f"| compose | {rows['compose']['seconds']:.3f} |",
         f"| first step | {rows['first step, eager']['seconds']:.1f} | {rows['first step, compiled']['seconds']:.0f} |",
     )
 

@@ -68,7 +68,7 @@ class Separation:
         return replace(self, masks=torch.cat([named, rest], dim=1), active=active)
 
     def as_direct(self, power: float) -> Separation:
-        """The same with directness raised to a power: below 1, reverberant sound has more of the direction of its object.
+        """The same with directness raised to a power; below 1, reverberant sound gets more of its object's direction.
 
         For a side signal that is directional alone; the diffuse part complements directness as it was found.
         """
