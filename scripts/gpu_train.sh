@@ -26,6 +26,9 @@ shift 3
 cd "$(dirname "$0")/.." || exit 1
 run=${RUN:-$out.run} grace=${GRACE:-60} save_seconds=${SAVE_SECONDS:-30} compile_seconds=${COMPILE_SECONDS:-150} python=${PYTHON:-python3}
 mkdir -p "$run" 2>/dev/null || fail "$run: no folder can be made there; set RUN to another one" 2
+# Held until the end, by what it starts too: a second one would take the material away from under the first.
+exec 9>"$run/.gpu_train.lock"
+flock -n 9 || fail "$run: another gpu_train.sh trains there; expected to be alone, or RUN for another folder" 2
 scratch=$(mktemp -d) || fail "no folder for what is only needed meanwhile can be made"
 trap 'rm -rf "$scratch"' EXIT
 

@@ -71,6 +71,7 @@ def run_examples(name: str, text: str, names: dict[str, Any]) -> str:
     return "".join(said)
 
 
+@pytest.mark.filterwarnings("ignore:.*no 'crow' found")  # as the page says
 def test_examples_of_the_api_page(folder: Path) -> None:
     write_sofa(folder / "me.sofa", spherical_hrir(FULL_CIRCLE, 44_100), on_the_plane(FULL_CIRCLE))
     names: dict[str, Any] = {}

@@ -13,6 +13,7 @@ import pytest
 
 from tas_core.datasets.mixing.packing import PackSettings, pack_material
 from tas_core.models.checkpoints import load_checkpoint
+from tas_core.system.locks import holding
 from tests.support.tiny import WideHashEncoder, phrase_table, write_material
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +52,20 @@ def stand_in(folder: Path, training: str) -> str:
     )
     path.chmod(0o755)
     return str(path)
+
+
+def test_a_second_one_in_the_same_run_is_refused(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "material").mkdir(parents=True)
+    (run / "material" / "rooms").write_text("of the first")
+    (tmp_path / "material").mkdir()
+    with holding(run / ".gpu_train.lock"):
+        refused = run_script(str(tmp_path / "material"), str(tmp_path / "out"), "1", RUN=str(run))
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        f"gpu_train: {run}: another gpu_train.sh trains there; expected to be alone, or RUN for another folder"
+    ]
+    assert (run / "material" / "rooms").read_text() == "of the first"
 
 
 @pytest.mark.slow
