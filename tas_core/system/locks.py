@@ -10,6 +10,12 @@ import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
+
+from tas_core.errors import InputError
+
+LOCK_FILE: Final = ".lock"
+"""In a folder that one program works in at a time."""
 
 
 @contextlib.contextmanager
@@ -51,6 +57,24 @@ def holding(path: Path) -> Iterator[str | None]:
             return
         finally:
             os.close(handle)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path, work: str) -> Iterator[None]:
+    """Work in a folder where two programs at once would take away or replace what each other makes.
+
+    Args:
+        folder: where.
+        work: what is done there, as in "another program trains there".
+
+    Raises:
+        InputError: another program does it.
+    """
+    with holding(folder / LOCK_FILE) as holder:
+        if holder is not None:
+            who = f" (process {holder})" if holder else ""
+            raise InputError(f"{folder}: another program {work} there{who}; expected to be alone", remedy="out")
+        yield
 
 
 def _is_at(handle: int, path: Path) -> bool:

@@ -12,8 +12,8 @@ import math
 import platform
 import time
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -32,7 +32,7 @@ from tas_core.models.checkpoints import load_checkpoint, save_checkpoint
 from tas_core.models.registry import build_preset, find_checkpoint, network_of
 from tas_core.models.scene_batch import SceneBatch
 from tas_core.system.files import make_folder
-from tas_core.system.locks import holding
+from tas_core.system.locks import alone_in
 from tas_core.system.partial_files import remove_stale
 from tas_core.training.clock import Clock, Pace, is_over, stop_signals
 from tas_core.training.ema import EMA
@@ -46,8 +46,6 @@ from tas_core.training.text_start import fit_text_layers
 CHECKPOINT_FOLDER: Final = "checkpoint"
 """In the folder of a run: the averaged weights."""
 
-_LOCK: Final = ".lock"
-"""In the folder of a run while it is trained."""
 _VALIDATION_SEED: Final = 12345
 _MOST_SKIPPED: Final = 10
 """Steps in a row without a loss that is a number, after which none is going to come."""
@@ -119,27 +117,13 @@ def train(
     run = _Run(config, device, clock)
     scene = CompositionConfig(**{**asdict(composition or COMPOSITIONS[config.scenes]), "window_s": config.window_s})
     source, validation = _scene_sources(data, run.model, config, scene, device)
-    with _alone(out) if run.group.leads else nullcontext():
+    if not run.group.leads:
         return _carried_out(run, out, source, validation, encode, progress)
-
-
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """The folder of a run, made and cleared of what a killed process left, for one program at a time.
-
-    Raises:
-        InputError: another one trains there, or it cannot be made.
-    """
     make_folder(out)
-    with holding(out / _LOCK) as other:
-        if other is not None:
-            raise InputError(
-                f"{out}: another program trains there{f' (process {other})' if other else ''}; expected to be alone",
-                remedy="out",
-            )
+    with alone_in(out, "trains"):
         for folder in (out, out / CHECKPOINT_FOLDER):
             remove_stale(folder)
-        yield
+        return _carried_out(run, out, source, validation, encode, progress)
 
 
 def _carried_out(

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tas_core.system.locks import holding
+import pytest
+
+from tas_core.errors import InputError
+from tas_core.system.locks import alone_in, holding
 
 HOLD = "import sys, time; from pathlib import Path; from tas_core.system.locks import holding\n" \
     "with holding(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"  # fmt: skip
@@ -37,6 +40,16 @@ def test_who_was_killed_holds_up_nobody(tmp_path: Path) -> None:
     assert path.exists()
     with holding(path) as other:
         assert other is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_is_worked_in_by_one_at_a_time(tmp_path: Path) -> None:
+    with alone_in(tmp_path, "bakes"):
+        says = rf"{tmp_path}: another program bakes there \(process {os.getpid()}\); expected to be alone"
+        with pytest.raises(InputError, match=says), alone_in(tmp_path, "bakes"):
+            raise AssertionError("let in")
+    with alone_in(tmp_path, "bakes"):
+        pass
     assert list(tmp_path.iterdir()) == []
 
 

@@ -394,7 +394,9 @@ def test_two_trainings_at_once_in_one_folder_are_refused(data: Path, tmp_path: P
 
     def meanwhile(step: int, figures: dict[str, float]) -> None:
         if step == 2 and "loss" in figures:
-            with pytest.raises(InputError, match=f"another program trains there .process {os.getpid()}.") as error:
+            with pytest.raises(
+                InputError, match=f"another program trains there .process {os.getpid()}.; expected"
+            ) as error:
                 _train(data, tmp_path)
             refused.append(error.value)
 

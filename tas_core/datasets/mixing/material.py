@@ -22,6 +22,7 @@ from tas_core.datasets.mixing.tensor_file import open_tensors
 from tas_core.datasets.sources.catalogue import SPLITS, Split, load_categories
 from tas_core.errors import InputError
 from tas_core.system.files import make_folder
+from tas_core.system.locks import alone_in
 from tas_core.system.partial_files import remove_stale
 
 
@@ -47,10 +48,24 @@ def build_material(
         progress: told (sources done, of how many, name) while the bank is rendered.
 
     Raises:
-        InputError: the folder cannot be written, or a file in it is damaged.
+        InputError: the folder cannot be written, a file in it is damaged, or another program makes material there.
         TasError: the material to render is missing, or the disk is full.
     """
     make_folder(folder)
+    with alone_in(folder, "makes material"):
+        _made_in(folder, settings, rooms, jobs, encode, encoder_name, progress)
+
+
+def _made_in(
+    folder: Path,
+    settings: BankSettings,
+    rooms: int,
+    jobs: int,
+    encode: Callable[[Sequence[str]], Tensor],
+    encoder_name: str,
+    progress: Callable[[int, int, str], None],
+) -> None:
+    """As the function that calls it, in a folder that is there and this program's alone."""
     remove_stale(folder)
     for path in sorted(folder.glob("*.safetensors")):
         # A file's header says how long it has to be: so one that was copied by half is found.

@@ -61,6 +61,23 @@ def test_a_full_disk_leaves_no_half_file_of_material(tmp_path: Path, monkeypatch
     assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
 
 
+def test_two_at_once_in_one_folder_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With other settings, each would keep a part of what the other makes."""
+    refused = []
+
+    def bank() -> StemBank:
+        if not refused:
+            with pytest.raises(InputError, match="another program makes material there") as error:
+                _build(tmp_path)
+            refused.append(error.value)
+        return tone_bank()
+
+    _few(monkeypatch, bank)
+    _build(tmp_path)
+    assert len(refused) == 1
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_material_that_is_damaged_is_not_kept_without_a_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _few(monkeypatch, tone_bank)
     _build(tmp_path)
