@@ -155,7 +155,7 @@ def test_models_by_folder_name_and_loaded_give_the_same(tiny_model: Path) -> Non
         np.testing.assert_array_equal(call(tiny_model, model=model).ears, expected)
 
 
-@pytest.mark.filterwarnings("ignore:confidence of only")  # it is no cello
+@pytest.mark.filterwarnings("ignore:confidence of only", "ignore:no 'cello' found")  # it is no cello
 def test_the_default_is_the_shipped_model(loads: list[str]) -> None:
     result = tas_core.spatialize(AUDIO, RATE_HZ, "a cello 60 degrees to the left")
     assert [Path(folder).name for folder in loads] == ["slots"]
