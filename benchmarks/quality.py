@@ -126,13 +126,6 @@ def budget_for(name: str, prediction: str) -> Budget:
     return replace(BUDGETS[name], sampling_steps=None) if prediction == "v" else BUDGETS[name]
 
 
-def evaluation_settings(budget: Budget, fold: int, device: str) -> EvaluationSettings:
-    """How all rows of a budget are measured."""
-    return EvaluationSettings(
-        folds=(fold,), clips=budget.clips, control=True, control_clips=budget.control_clips, device=device
-    )
-
-
 def preset_at(budget: Budget, preset: str) -> str:
     """A preset's name at the width of a budget; ``slots`` has one width."""
     return preset if preset == "slots" else preset + budget.suffix
@@ -376,7 +369,13 @@ def main() -> None:
                 rows.append(SystemSpec(f"TAS + SAF, {name}", str(folder), sampling_steps(preset, budget)))
                 about[rows[-1].name] = describe(folder)
         rows += [SystemSpec(SHIPPED, "slots"), *CEILINGS]
-        settings = evaluation_settings(budget, fold, arguments.device)
+        settings = EvaluationSettings(
+            folds=(fold,),
+            clips=budget.clips,
+            control=True,
+            control_clips=budget.control_clips,
+            device=arguments.device,
+        )
         shown = [0.0]
 
         def tell(fraction: float, shown: list[float] = shown) -> None:

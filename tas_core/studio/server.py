@@ -21,7 +21,7 @@ from tas_core.studio.exports import Exporter
 from tas_core.studio.session import Session
 from tas_core.studio.sounds import Listening
 from tas_core.system.files import STANDARD_STREAM
-from tas_core.system.locks import holding
+from tas_core.system.locks import alone
 from tas_core.timeline.files import EXTENSIONS, is_timeline
 from tas_core.timeline.sources import SourceFile
 
@@ -110,19 +110,17 @@ def opened(request: StudioRequest, settings: JobSettings, command: Callable[[Pat
             exporter.cancel(wait_s=_END_S)
 
 
-@contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _alone(path: Path) -> contextlib.AbstractContextManager[None]:
     """Work on a scene that no other studio works on: two would replace what each other keeps beside the file.
 
     Raises:
-        InputError: another one does.
+        InputError: on entering, where another one does.
     """
     place = Path(os.path.realpath(path))
-    with holding(place.with_name(f".{place.name}{LOCK_ENDING}")) as holder:
-        if holder is not None:
-            who = f" (process {holder})" if holder else ""
-            raise InputError(f"{path}: another studio{who} has it open, expected that one to be used, or to be ended")
-        yield
+    refused = lambda who: InputError(  # noqa: E731
+        f"{path}: another studio{who} has it open, expected that one to be used, or to be ended"
+    )
+    return alone(place.with_name(f".{place.name}{LOCK_ENDING}"), refused)
 
 
 def _scene_beside(request: StudioRequest) -> Path:

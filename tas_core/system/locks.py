@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +60,23 @@ def holding(path: Path) -> Iterator[str | None]:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path, work: str) -> Iterator[None]:
+def alone(path: Path, refusal: Callable[[str], InputError]) -> Iterator[None]:
+    """Hold a lock until the end, or refuse.
+
+    Args:
+        path: the file of the lock.
+        refusal: the error where another program holds it, by words for who that is, such as " (process 12)" or "".
+
+    Raises:
+        InputError: the refusal.
+    """
+    with holding(path) as holder:
+        if holder is not None:
+            raise refusal(f" (process {holder})" if holder else "")
+        yield
+
+
+def alone_in(folder: Path, work: str) -> contextlib.AbstractContextManager[None]:
     """Work in a folder where two programs at once would take away or replace what each other makes.
 
     Args:
@@ -68,13 +84,12 @@ def alone_in(folder: Path, work: str) -> Iterator[None]:
         work: what is done there, as in "another program trains there".
 
     Raises:
-        InputError: another program does it.
+        InputError: on entering, where another program does it.
     """
-    with holding(folder / LOCK_FILE) as holder:
-        if holder is not None:
-            who = f" (process {holder})" if holder else ""
-            raise InputError(f"{folder}: another program {work} there{who}; expected to be alone", remedy="out")
-        yield
+    refused = lambda who: InputError(  # noqa: E731
+        f"{folder}: another program {work} there{who}; expected to be alone", remedy="out"
+    )
+    return alone(folder / LOCK_FILE, refused)
 
 
 def _is_at(handle: int, path: Path) -> bool:

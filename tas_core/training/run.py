@@ -74,9 +74,9 @@ def run_training(
     with _tensorboard(out, progress) if tensorboard and leads() else nullcontext(progress) as report:
         # Beside a graphics processor, threads of the CPU only get into the way of the processes that draw.
         with one_thread() if where.type == "cuda" else nullcontext(), joined(where) as mine:
-            # Of several processes, each has a device of its own.
-            on_it = encode if encode is None else encode.to(mine)
-            return train(data, out, config, device=mine, encode=on_it, progress=report)
+            if encode is not None:
+                encode.to(mine)  # of several processes, each has a device of its own
+            return train(data, out, config, device=mine, encode=encode, progress=report)
 
 
 def training_precision(wanted: str, device: torch.device) -> str:

@@ -13,7 +13,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -117,12 +117,12 @@ def train(
     run = _Run(config, device, clock)
     scene = CompositionConfig(**{**asdict(composition or COMPOSITIONS[config.scenes]), "window_s": config.window_s})
     source, validation = _scene_sources(data, run.model, config, scene, device)
-    if not run.group.leads:
-        return _carried_out(run, out, source, validation, encode, progress)
-    make_folder(out)
-    with alone_in(out, "trains"):
-        for folder in (out, out / CHECKPOINT_FOLDER):
-            remove_stale(folder)
+    with ExitStack() as held:
+        if run.group.leads:
+            make_folder(out)
+            held.enter_context(alone_in(out, "trains"))
+            for folder in (out, out / CHECKPOINT_FOLDER):
+                remove_stale(folder)
         return _carried_out(run, out, source, validation, encode, progress)
 
 

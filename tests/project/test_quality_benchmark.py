@@ -36,6 +36,16 @@ def quality(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
     return module
 
 
+@pytest.mark.parametrize("name", ["cpu", "cpu-long", "cuda"])
+def test_networks_that_predict_v_make_as_many_evaluations_as_they_do_by_themselves(
+    quality: ModuleType, name: str
+) -> None:
+    budget = quality.budget_for(name, "v")
+    assert quality.sampling_steps("paper-v", budget) is None
+    assert budget == replace(quality.BUDGETS[name], sampling_steps=None)
+    assert quality.budget_for(name, "noise") == quality.BUDGETS[name]
+
+
 def test_every_row_of_the_paper_has_a_twin_that_predicts_v(quality: ModuleType) -> None:
     for preset in [row.preset for row in quality.LEARNED] + [preset for _, _, preset in quality.ENCODERS]:
         twin = quality.under("v", preset)

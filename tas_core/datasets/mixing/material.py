@@ -53,34 +53,21 @@ def build_material(
     """
     make_folder(folder)
     with alone_in(folder, "makes material"):
-        _made_in(folder, settings, rooms, jobs, encode, encoder_name, progress)
-
-
-def _made_in(
-    folder: Path,
-    settings: BankSettings,
-    rooms: int,
-    jobs: int,
-    encode: Callable[[Sequence[str]], Tensor],
-    encoder_name: str,
-    progress: Callable[[int, int, str], None],
-) -> None:
-    """As the function that calls it, in a folder that is there and this program's alone."""
-    remove_stale(folder)
-    for path in sorted(folder.glob("*.safetensors")):
-        # A file's header says how long it has to be: so one that was copied by half is found.
-        with open_tensors(path, "damaged", "remove it to have it made anew"):
-            pass
-    bank_path = folder / "bank.safetensors"
-    if not bank_path.exists():
-        build_bank(settings, jobs=jobs, progress=progress).save(bank_path)
-    for split in SPLITS:
-        path = folder / f"rooms-{split}.safetensors"
+        remove_stale(folder)
+        for path in sorted(folder.glob("*.safetensors")):
+            # A file's header says how long it has to be: so one that was copied by half is found.
+            with open_tensors(path, "damaged", "remove it to have it made anew"):
+                pass
+        bank_path = folder / "bank.safetensors"
+        if not bank_path.exists():
+            build_bank(settings, jobs=jobs, progress=progress).save(bank_path)
+        for split in SPLITS:
+            path = folder / f"rooms-{split}.safetensors"
+            if not path.exists():
+                build_rooms(**asdict(room_recipe(split, rooms, settings.seed)), jobs=jobs).save(path)
+        path = folder / f"phrases-{encoder_name}.safetensors"
         if not path.exists():
-            build_rooms(**asdict(room_recipe(split, rooms, settings.seed)), jobs=jobs).save(path)
-    path = folder / f"phrases-{encoder_name}.safetensors"
-    if not path.exists():
-        PhraseTable.build(load_categories(), encode, encoder_name).save(path)
+            PhraseTable.build(load_categories(), encode, encoder_name).save(path)
 
 
 def room_recipe(split: Split, rooms: int, seed: int) -> RoomRecipe:
