@@ -34,6 +34,14 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_recordings_without_the_head_are_refused_before_any_sound_is_written(bank: Path, tmp_path: Path) -> None:
+    tool = load_script("tools/real_validation.py")
+    (tmp_path / "recordings").mkdir()
+    with pytest.raises(SystemExit, match=r"^error: .*: no such file; expected a folder of install-realbench\.sh$"):
+        tool.real_validation(bank, tmp_path / "recordings", tmp_path / "made", clips=1, seed=5)
+    assert [path.name for path in tmp_path.iterdir()] == ["recordings"]
+
+
 def test_only_what_is_recorded_and_kept_for_validation_is_in_it(
     bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

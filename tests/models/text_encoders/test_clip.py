@@ -48,6 +48,8 @@ def test_clip_loads_a_local_folder_and_keeps_the_text_tower(clip_folder: Path) -
     with torch.no_grad():
         expected = reference.eval().encode_text(tokens, normalize=True)
     torch.testing.assert_close(encoder(["cello on the left", "word " * 300]), expected)
+    assert encoder.to(torch.device("meta")) is encoder
+    assert {p.device.type for p in encoder._model.parameters()} == {"meta"}
     assert encoder([]).shape == (0, 12)
     assert not any("visual" in name for name, _ in encoder._model.named_parameters())
 

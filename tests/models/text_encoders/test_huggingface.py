@@ -56,6 +56,8 @@ def test_bert_and_t5_load_a_local_folder_and_average_the_tokens(tmp_path: Path, 
         torch.testing.assert_close(row, mean / mean.norm(), atol=1e-5, rtol=1e-4)
     assert not vectors.requires_grad
     assert encoder([]).shape == (0, 8)
+    assert encoder.to(torch.device("meta")) is encoder
+    assert {p.device.type for p in encoder._model.parameters()} == {"meta"}
 
 
 @pytest.mark.slow
